@@ -1,0 +1,83 @@
+"""Why: every frame and every event ends in exactly one of these, and is counted under it.
+
+Members that refuse a frame carry the number of their rule (`pcaps/README.md` has a frame for each). The values are
+promised: they are metric labels and JSON.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The reason of a decision."""
+
+    # Frame level
+    OUTGOING = "outgoing"  # F1
+    NOT_ARP_OR_NDP = "not-arp-or-ndp"  # F3
+    SHORT_FRAME = "short-frame"  # F3
+    TAGGED = "tagged"  # F4
+    BAD_SOURCE_MAC = "bad-source-mac"  # F5
+    OWN_MAC = "own-mac"  # F6
+    TRUNCATED = "truncated"  # F7
+    RATE = "rate"  # F8
+
+    # ARP
+    ARP_SHORT = "arp-short"  # A1
+    ARP_FORMAT = "arp-format"  # A2
+    ARP_OPERATION = "arp-operation"  # A3
+    ARP_SENDER_MAC = "arp-sender-mac"  # A4
+    MAC_MISMATCH = "mac-mismatch"  # A5, S4, V5
+    ARP_REPLY_FROM_ZERO = "arp-reply-from-zero"  # A6
+
+    # NDP
+    IP6_SHORT = "ip6-short"  # N1
+    IP6_VERSION = "ip6-version"  # N1
+    FRAGMENT = "fragment"  # N2
+    EXTENSION_HEADER = "extension-header"  # N2
+    HOP_LIMIT = "hop-limit"  # N3
+    CHECKSUM = "checksum"  # N4
+    CODE = "code"  # N5
+    NDP_SHORT = "ndp-short"  # N6
+    OPTION = "option"  # N7
+    LINK_LAYER_OPTION = "link-layer-option"  # N8
+    OPTION_CONFLICT = "option-conflict"  # N9
+    MULTICAST_TARGET = "multicast-target"  # N10
+    LINK_LOCAL = "link-local"  # N11
+    MULTICAST_SOURCE = "multicast-source"  # N12
+    DAD_DESTINATION = "dad-destination"  # S1
+    DAD_WITH_LINK_LAYER = "dad-with-link-layer"  # S2
+    SOLICITED_MULTICAST = "solicited-multicast"  # V1
+    NO_TARGET_LINK_LAYER = "no-target-link-layer"  # V4
+    ROGUE_RA = "rogue-ra"  # RFC 6105
+    ROGUE_REDIRECT = "rogue-redirect"
+    NOT_NDP = "not-ndp"  # other ICMPv6, other IPv6
+
+    # Addresses nobody may claim
+    SPECIAL_ADDRESS = "special-address"  # A7, N11
+    OWN_ADDRESS = "own-address"  # A8, N11
+
+    # Allowlist
+    NOT_PERMITTED = "not-permitted"  # A12: no rule permits it
+    DENIED = "denied"  # a deny rule
+    PINNED = "pinned"  # a more specific rule gives it to somebody else
+
+    # The binding's state machine
+    FIRST_CLAIM = "first-claim"
+    EVIDENCE = "evidence"
+    ANSWERED = "answered"
+    AWAITING_ANSWER = "awaiting-answer"
+    AWAITING_DAD = "awaiting-dad"
+    UNKNOWN_MAC = "unknown-mac"  # a RARP, and nothing is remembered of that MAC
+    LOOPED_BACK = "looped-back"  # S3: the same nonce again
+    INCUMBENT_KEEPS = "incumbent-keeps"
+    QUARANTINED = "quarantined"
+    SILENT = "silent"
+    PORT_GONE = "port-gone"
+    SEGMENT_GONE = "segment-gone"
+    NO_LONGER_PERMITTED = "no-longer-permitted"
+    FLUSHED = "flushed"
+    BY_HAND = "by-hand"
+    FOUND_IN_KERNEL = "found-in-kernel"
+    KERNEL_REFUSED = "kernel-refused"
+    FOREIGN_ROUTE = "foreign-route"  # somebody else's route holds the place
+    UNKNOWN_PORT = "unknown-port"  # F2
+    TABLE_FULL = "table-full"

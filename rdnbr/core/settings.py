@@ -1,0 +1,48 @@
+"""What an operator can turn: times in seconds, rates per second, and counts. The configuration file has them all."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """When bindings are asked, and how long is waited; seconds.
+
+    The defaults follow RFC 4861 and RFC 5227, and RFC 7048 where it finds those too impatient.
+    """
+
+    reprobe: float = 30.0
+    """A binding that was quiet for this long, ± 25 %, is asked."""
+    probe_retrans: float = 1.0
+    """Between the first probe and the second; each further wait is 1.5 times as long."""
+    probe_count: int = 5
+    """How many probes in a row may stay unanswered before a binding is withdrawn."""
+    tentative: float = 3.0
+    """How long a claimed address may take to answer before it is forgotten."""
+    dad_ipv6: float = 1.05
+    """How long a DAD solicitation's address is left alone: RetransTimer (RFC 4862 §5.1), and a little."""
+    dad_ipv4: float = 2.05
+    """How long an ARP probe's address is left alone: ANNOUNCE_WAIT (RFC 5227 §1.1), and a little."""
+    challenge: float = 1.5
+    """How long an incumbent has to answer when another anchor claims its address."""
+    quarantine: float = 3.0
+    """How long a claim that did not prove itself is not heard again; doubles each time, up to five minutes."""
+    departed: float = 300.0
+    """How long an address whose port went is remembered."""
+    adopt_grace: float = 60.0
+    """How long a route found in the kernel at start has to prove itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be used at the most."""
+
+    probes_per_second: int = 200
+    """Probes sent by the node, all ports together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the engine can be told."""
+
+    timers: Timers = field(default_factory=Timers)
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,75 @@
+"""What the engine hands out: decisions for people to see, wishes for the kernel, questions for the wire."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from rdnbr.core.address import IP, MAC
+from rdnbr.core.plan import Host, Key
+from rdnbr.core.reason import Reason
+
+
+class Verb(StrEnum):
+    """What was decided."""
+
+    LEARNED = "learned"
+    REFRESHED = "refreshed"
+    INSTALLED = "installed"
+    WITHDRAWN = "withdrawn"
+    MOVED = "moved"
+    CHALLENGED = "challenged"
+    KEPT = "kept"
+    FROZEN = "frozen"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    ADOPTED = "adopted"
+    IGNORED = "ignored"
+
+
+class State(StrEnum):
+    """The state of a binding, after RFC 6620 and RFC 4861; `machine` has the rules."""
+
+    TENTATIVE = "tentative"
+    VALID = "valid"
+    PROBING = "probing"
+    CHALLENGED = "challenged"
+    FROZEN = "frozen"
+    ADOPTED = "adopted"
+    DEPARTED = "departed"
+
+
+class Decision(NamedTuple):
+    """What the engine did with one event, and the one reason why."""
+
+    at: float
+    """Seconds on the clock of the events."""
+    verb: Verb
+    reason: Reason
+    address: IP | None = None
+    mac: MAC | None = None
+    port: str | None = None
+    """Name of the port the event came from, or of the binding's anchor."""
+    state: State | None = None
+    """The state the binding is in now; None where there is none."""
+    rule: str | None = None
+    """The allowlist rule that decided, as `file:line`."""
+
+
+class Probe(NamedTuple):
+    """Send this question. It is a finished Ethernet frame; the rest tells whose answer is awaited."""
+
+    port: int
+    """ifindex of the port to send it on."""
+    address: IP
+    mac: MAC
+    """The MAC that is asked, also when the frame is broadcast."""
+    frame: bytes
+
+
+class Want(NamedTuple):
+    """The kernel should hold `host` for `key` from now on; None: nothing."""
+
+    key: Key
+    host: Host | None
+
+
+Output = Decision | Probe | Want

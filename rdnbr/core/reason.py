@@ -54,6 +54,7 @@ class Reason(StrEnum):
     # Addresses nobody may claim
     SPECIAL_ADDRESS = "special-address"  # A7, N11
     OWN_ADDRESS = "own-address"  # A8, N11
+    CONNECTED_PREFIX = "connected-prefix"  # inside a prefix of another interface of the node
 
     # Allowlist
     NOT_PERMITTED = "not-permitted"  # A12: no rule permits it
@@ -64,20 +65,28 @@ class Reason(StrEnum):
     FIRST_CLAIM = "first-claim"
     EVIDENCE = "evidence"
     ANSWERED = "answered"
+    ARRIVED = "arrived"  # a remembered MAC is here again
     AWAITING_ANSWER = "awaiting-answer"
     AWAITING_DAD = "awaiting-dad"
     UNKNOWN_MAC = "unknown-mac"  # a RARP, and nothing is remembered of that MAC
-    LOOPED_BACK = "looped-back"  # S3: the same nonce again
-    INCUMBENT_KEEPS = "incumbent-keeps"
+    NO_OVERRIDE = "no-override"  # V3: an advertisement that says of itself that it displaces nobody
+    RIVAL_CLAIM = "rival-claim"
+    INCUMBENT_ANSWERED = "incumbent-answered"
+    INCUMBENT_SILENT = "incumbent-silent"
+    RIVAL_SILENT = "rival-silent"
+    BEING_DECIDED = "being-decided"  # a third anchor, while two are being asked
+    ANNOUNCED = "announced"  # the address of a `vip` rule, which follows announcements
+    MOVED_TOO_OFTEN = "moved-too-often"
+    THAWED = "thawed"
     QUARANTINED = "quarantined"
     SILENT = "silent"
+    FORGOTTEN = "forgotten"
     PORT_GONE = "port-gone"
     SEGMENT_GONE = "segment-gone"
     NO_LONGER_PERMITTED = "no-longer-permitted"
     FLUSHED = "flushed"
-    BY_HAND = "by-hand"
     FOUND_IN_KERNEL = "found-in-kernel"
     KERNEL_REFUSED = "kernel-refused"
-    FOREIGN_ROUTE = "foreign-route"  # somebody else's route holds the place
+    FOREIGN_ROUTE = "foreign-route"  # somebody else's route or neighbour holds the place
     UNKNOWN_PORT = "unknown-port"  # F2
     TABLE_FULL = "table-full"

@@ -1,0 +1,52 @@
+"""What rdnbr believes of one address."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rdnbr.core.address import MAC
+from rdnbr.core.allowlist import Rule
+from rdnbr.core.claim import Source
+from rdnbr.core.decision import State
+from rdnbr.core.plan import Key
+from rdnbr.core.reason import Reason
+
+
+class Anchor(NamedTuple):
+    """Where an address is. The port is what a guest cannot forge (RFC 7039)."""
+
+    port: int | None
+    """ifindex; None only for an adopted binding of which no frame was seen yet."""
+    mac: MAC
+
+
+@dataclass(slots=True)
+class Binding:
+    """One address, its anchor and its state. Only `machine` and `engine` change it."""
+
+    key: Key
+    segment: int
+    """ifindex of the segment its route points to."""
+    anchor: Anchor
+    source: Source
+    rule: Rule | None
+    """The allowlist rule that permits it; None in open mode."""
+    since: float
+    last_seen: float
+    vlan: int | None = None
+    state: State = State.TENTATIVE
+    entered: float = 0.0
+    """When it came into its state."""
+    asked: int = 0
+    """Questions put in this state so far, none of them answered."""
+    answered: bool = False
+    """Whether this anchor ever answered a question."""
+    rival: Anchor | None = None
+    rival_segment: int = 0
+    moves: tuple[float, ...] = ()
+    """Times of the latest moves."""
+    frozen_until: float = 0.0
+    freezes: int = 0
+    cycle: int = 0
+    """How often it was due; varies the jitter."""
+    refused: Reason | None = None
+    """Why the kernel does not hold it although it should."""

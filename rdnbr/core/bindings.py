@@ -1,0 +1,66 @@
+"""All bindings, and where to find them: by address, by port, by MAC."""
+
+from collections.abc import Iterator
+
+from rdnbr.core.address import MAC
+from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.decision import State
+from rdnbr.core.plan import Key
+
+
+class Bindings:
+    """At most one binding a key. The indexes follow every change of anchor made through `move`."""
+
+    def __init__(self) -> None:
+        self._all: dict[Key, Binding] = {}
+        self._on_port: dict[int | None, dict[Key, None]] = {}
+        self._of_mac: dict[MAC, dict[Key, None]] = {}
+
+    def get(self, key: Key) -> Binding | None:
+        """Return the binding of a key."""
+        return self._all.get(key)
+
+    def add(self, binding: Binding) -> None:
+        """Add a binding whose key has none."""
+        assert binding.key not in self._all
+        self._all[binding.key] = binding
+        self._index(binding)
+
+    def remove(self, key: Key) -> None:
+        """Forget a binding."""
+        self._unindex(self._all.pop(key))
+
+    def move(self, binding: Binding, anchor: Anchor) -> None:
+        """Give a binding another anchor."""
+        self._unindex(binding)
+        binding.anchor = anchor
+        self._index(binding)
+
+    def on_port(self, port: int | None) -> list[Binding]:
+        """Return the bindings anchored on a port, oldest first; the departed are on none."""
+        return [
+            found
+            for key in self._on_port.get(port, ())
+            if (found := self._all[key]).state is not State.DEPARTED
+        ]
+
+    def of_mac(self, mac: MAC) -> list[Binding]:
+        """Return the bindings of a MAC, the departed among them, oldest first."""
+        return [self._all[key] for key in self._of_mac.get(mac, ())]
+
+    def __iter__(self) -> Iterator[Binding]:
+        return iter(list(self._all.values()))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def _index(self, binding: Binding) -> None:
+        self._on_port.setdefault(binding.anchor.port, {})[binding.key] = None
+        self._of_mac.setdefault(binding.anchor.mac, {})[binding.key] = None
+
+    def _unindex(self, binding: Binding) -> None:
+        for index, name in ((self._on_port, binding.anchor.port), (self._of_mac, binding.anchor.mac)):
+            keys = index[name]  # type: ignore[index]
+            del keys[binding.key]
+            if not keys:
+                del index[name]  # type: ignore[attr-defined]

@@ -1,0 +1,61 @@
+"""The node itself: its own addresses, which no guest may claim."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from rdnbr.core.address import IP, MAC
+from rdnbr.core.reason import Reason
+from rdnbr.core.topology import InterfaceAddress, Link, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the node owns. A route to a guest that shadows one of these would cut the node off from itself."""
+
+    addresses: frozenset[IP] = frozenset()
+    macs: frozenset[MAC] = frozenset()
+    connected: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Prefixes of interfaces that are not segments."""
+    _masks: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
+
+    def refuses(self, address: IP) -> Reason | None:
+        """Tell why a guest may not have `address`, or None."""
+        if address in self.addresses:
+            return Reason.OWN_ADDRESS
+        size, value = len(address), int.from_bytes(address)
+        if any(size == length and value & mask == network for length, mask, network in self._masks):
+            return Reason.CONNECTED_PREFIX
+        return None
+
+
+def node(
+    links: Iterable[Link], addresses: Iterable[InterfaceAddress], segments: Iterable[Segment]
+) -> Node:
+    """Tell what the node owns.
+
+    Prefixes on a segment itself belong to its guests. Loopback, link-local and host prefixes enclose no neighbour
+    that a guest could impersonate.
+    """
+    addresses = tuple(addresses)
+    served = {segment.index for segment in segments}
+    networks = {
+        ip_network((entry.address, entry.length), strict=False)
+        for entry in addresses
+        if entry.index not in served and entry.length < len(entry.address) * 8
+    }
+    connected = tuple(
+        sorted(
+            (network for network in networks if not network.is_loopback and not network.is_link_local),
+            key=lambda network: (network.version, network),
+        )
+    )
+    return Node(
+        frozenset(entry.address for entry in addresses),
+        frozenset(link.mac for link in links if any(link.mac)),
+        connected,
+        tuple(
+            (network.max_prefixlen // 8, int(network.netmask), int(network.network_address))
+            for network in connected
+        ),
+    )

@@ -1,0 +1,26 @@
+"""A token bucket."""
+
+
+class Pace:
+    """Lets `rate` things a second pass, and `burst` at once after a rest."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Take one if there is one."""
+        if self._at is not None and now > self._at:
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now if self._at is None else max(now, self._at)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next one is there."""
+        return max(0.0, (1 - self._tokens) / self._rate)

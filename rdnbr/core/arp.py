@@ -31,8 +31,8 @@ def decode(frame: bytes) -> Claim | Reason:
     if sha[0] & 1 or sha == ZERO_MAC:  # A4; the group bit covers broadcast
         return Reason.ARP_SENDER_MAC
     if reverse:
-        # Hypervisors announce a migrated guest so, with sha = tha and no address (QEMU, net/announce.c). Where the
-        # two differ, RFC 903 has the sender ask on another's behalf: still it is the sender that is here.
+        # Hypervisors announce a migrated guest so, with sha = tha and no address (QEMU, net/announce.c).
+        # Where the two differ, the sender asks on another's behalf (RFC 903): it is the sender that is here.
         return Claim(Source.RARP, Proof.PRESENCE, None, sha, ether, None)
     if spa == _UNSPECIFIED:  # A6
         if operation == _REPLY:

@@ -1,8 +1,8 @@
 """From the bytes of an Ethernet frame to a claim, or to the one reason why it is none.
 
-The frame is judged by itself alone. Rules that need the node's state are the engine's: F1, F2, F6, F8, A8, A12, and
-of A5, S4 and V5 the policy; those on the address claimed (A7, N11) are in `special`. A number such as F3 beside a
-check names its rule in docs/wire-rules.md.
+The frame is judged by itself alone. What the node's state decides is the engine's: rules F1, F2, F6, F8, A8,
+A12, and what to make of a MAC that is not the Ethernet source (A5, S4, V5). Which addresses nobody may claim
+(A7, N11) is in `special`. A number such as F3 beside a check names its rule.
 """
 
 from rdnbr.core import arp, ndp

@@ -137,7 +137,7 @@ def _advertisement(ether: MAC, destination: IP, target: IP, flags: int, options:
 
 
 def _read_options(options: bytes, wanted: int) -> tuple[MAC | None, bytes] | Reason:
-    """Return the link-layer address of the `wanted` kind and the nonce; options of other kinds are passed over."""
+    """Return the link-layer address of the `wanted` kind, and the nonce; other options are passed over."""
     if len(options) % _UNIT:  # N7: the last would reach past the payload
         return Reason.OPTION
     mac = None
@@ -164,8 +164,8 @@ def _read_options(options: bytes, wanted: int) -> tuple[MAC | None, bytes] | Rea
 def _behind_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
     """Tell why a packet with extension headers is no claim (N2).
 
-    Nobody's NDP needs them, so one that hides behind them is an evasion (RFC 6980, RFC 7113); multicast listener
-    reports, which carry a hop-by-hop option, are nothing strange.
+    Nobody's NDP needs them, so one that hides behind them is an evasion (RFC 6980, RFC 7113). Multicast
+    listener reports carry a hop-by-hop option: they are nothing strange.
     """
     at = _ICMP6
     fragmented = False
@@ -193,7 +193,7 @@ def _behind_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
 def _remainder(addresses: bytes, message: bytes) -> int:
     """Sum pseudo header and message in one's complement (RFC 8200 §8.1); 0 when the checksum in it is right.
 
-    65536 is 1 modulo 65535, so a number of many 16-bit digits leaves the remainder that the sum of its digits does.
+    65536 is 1 modulo 65535, so a number of many 16-bit digits has the remainder that their sum has.
     """
     digits = addresses + message + bytes(len(message) % 2)
     return (int.from_bytes(digits, "big") + len(message) + _ICMPV6) % 0xFFFF

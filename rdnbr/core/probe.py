@@ -1,7 +1,7 @@
 """The questions asked of guests, and what an answer to them looks like (section 6 of `wire-rules`).
 
-A question comes from the segment's gateway address, so that the guest has a route for its answer and that nobody
-takes it for duplicate address detection; never from 0.0.0.0 or `::`.
+A question comes from the segment's gateway address, so that the guest has a route for its answer. Never from
+0.0.0.0 or `::`: a guest would see duplicate address detection in that, and might give its address up.
 """
 
 from rdnbr.core import arp, ndp
@@ -14,8 +14,8 @@ from rdnbr.core.topology import Segment
 def question(segment: Segment, address: IP, mac: MAC, *, broadcast: bool = False) -> bytes | None:
     """Write the frame that asks whether `address` is still at `mac` (RFC 1122 §2.3.2.1, RFC 4861 §7.3).
 
-    With `broadcast` everybody on the port is asked. None when the segment has no gateway address of the family:
-    then nothing can be asked.
+    With `broadcast` everybody on the port is asked. None when the segment has no gateway address of that
+    family to ask from.
     """
     if len(address) == 4:
         if segment.gateway4 is None:
@@ -29,12 +29,12 @@ def question(segment: Segment, address: IP, mac: MAC, *, broadcast: bool = False
 
 
 def answer(frame: bytes, mac: MAC) -> bytes | None:
-    """Write what the host at `mac` would answer if the address asked for were its own; None if nothing is asked."""
+    """Write what the host at `mac` answers when it has the address asked for; None if nothing is asked."""
     match decode(frame):
-        case Claim(Source.ARP_REQUEST, address=IP() as asker, mac=to, target=IP() as asked):
-            return arp.reply(mac, asked, to, asker)
-        case Claim(Source.NS, address=IP() as asker, mac=to, target=IP() as asked):
-            return ndp.advertisement(mac, asked, to, asker)
+        case Claim(Source.ARP_REQUEST, address=bytes(asker), mac=to, target=bytes(asked)):
+            return arp.reply(mac, IP(asked), to, IP(asker))
+        case Claim(Source.NS, address=bytes(asker), mac=to, target=bytes(asked)):
+            return ndp.advertisement(mac, IP(asked), to, IP(asker))
         case _:
             return None
 

@@ -15,7 +15,7 @@ def special(address: IP) -> Reason | None:
     """
     if len(address) == 4:
         first = address[0]
-        # 0/8, 127/8, 224/4 and 240/4 with the limited broadcast (RFC 6890); 169.254/16 is never routed (RFC 3927 §2.7)
+        # 0/8, 127/8, 224/4, 240/4 with the limited broadcast (RFC 6890), and 169.254/16 (RFC 3927 §2.7)
         if first in (0, 127) or first >= 224 or address.startswith(b"\xa9\xfe"):
             return Reason.SPECIAL_ADDRESS
         return None

@@ -1,0 +1,113 @@
+"""Who may claim which address.
+
+1. Of all rules whose prefix has the address in it, those with the longest prefix are asked first.
+2. Among them, rules with qualifiers that all match the claimant win over rules without qualifiers.
+3. Where rules to permit and to deny are left, deny wins. Of several that permit, the first one written counts.
+4. Where no rule of this length matches, but one would permit somebody else, the address is pinned to that
+   other claimant and refused. A rule that denies somebody else pins nothing. Otherwise shorter prefixes are asked.
+5. What no rule permits is refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from rdnbr.core.address import IP
+from rdnbr.core.problem import Problem
+from rdnbr.core.reason import Reason
+from rdnbr.core.rule import Claimant, Rule
+from rdnbr.core.rule_line import read
+
+__all__ = ["Allowlist", "AllowlistError", "Claimant", "Rule", "Verdict", "parse"]
+
+
+class Verdict(NamedTuple):
+    """What the allowlist says of a claim."""
+
+    permitted: bool
+    reason: Reason | None
+    """Why it is refused: NOT_PERMITTED, DENIED or PINNED; None when permitted."""
+    rule: Rule | None
+    """The rule that decided; None when there was none."""
+
+
+class AllowlistError(Exception):
+    """The files have mistakes in them, and none of their rules counts."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+NOT_PERMITTED = Verdict(permitted=False, reason=Reason.NOT_PERMITTED, rule=None)
+
+
+class Allowlist:
+    """Rules, found by longest prefix."""
+
+    __slots__ = ("_lengths", "rules")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        tables: dict[int, dict[int, dict[int, list[Rule]]]] = {4: {}, 16: {}}
+        for rule in self.rules:
+            size = len(rule.prefix.address)
+            shift = size * 8 - rule.prefix.length
+            network = int.from_bytes(rule.prefix.address, "big") >> shift
+            tables[size].setdefault(shift, {}).setdefault(network, []).append(rule)
+        # The fewer bits are shifted out, the longer the prefix.
+        self._lengths = {size: sorted(shifts.items(), key=itemgetter(0)) for size, shifts in tables.items()}
+
+    def verdict(self, address: IP, claimant: Claimant) -> Verdict:
+        """Tell whether `claimant` may have `address`, and which rule says so."""
+        number = int.from_bytes(address, "big")
+        for shift, table in self._lengths[len(address)]:
+            rules = table.get(number >> shift)
+            if rules is not None:
+                verdict = _among(rules, claimant)
+                if verdict is not None:
+                    return verdict
+        return NOT_PERMITTED
+
+
+def _among(rules: Sequence[Rule], claimant: Claimant) -> Verdict | None:
+    matching = [rule for rule in rules if rule.qualifiers.match(claimant)]
+    if matching:
+        winners = [rule for rule in matching if rule.qualifiers] or matching
+        denies = next((rule for rule in winners if rule.deny), None)
+        if denies:
+            return Verdict(permitted=False, reason=Reason.DENIED, rule=denies)
+        return Verdict(permitted=True, reason=None, rule=winners[0])
+    pins = next((rule for rule in rules if not rule.deny), None)
+    return Verdict(permitted=False, reason=Reason.PINNED, rule=pins) if pins else None
+
+
+def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:
+    """Read allowlist files, given as pairs of file name and text.
+
+    Raises:
+        AllowlistError: with every mistake in every file.
+    """
+    rules: list[Rule] = []
+    problems: list[Problem] = []
+    earlier: dict[object, Rule] = {}
+    for file, text in texts:
+        # Not splitlines(), which counts form feeds and U+2028 too, and editors do not.
+        for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+            if not line.partition("#")[0].strip():
+                continue
+            rule = read(line, f"{file}:{number}")
+            if not isinstance(rule, Rule):
+                problems += (Problem(file, number, mistake) for mistake in rule)
+                continue
+            first = earlier.setdefault((rule.prefix, rule.deny, rule.qualifiers), rule)
+            if (first.anycast, first.vip) != (rule.anycast, rule.vip):
+                message = (
+                    f"contradicts {first.where}, of the same prefix and qualifiers; remove one of the two"
+                )
+                problems.append(Problem(file, number, message))
+            elif first is rule:
+                rules.append(rule)
+    if problems:
+        raise AllowlistError(tuple(problems))
+    return Allowlist(rules)

@@ -1,0 +1,111 @@
+"""Which frames and which kernel events reach us at all: two classic BPF programs.
+
+Guests move gigabits and the kernel's routing table may hold the Internet; what is not ours must cost nothing
+here.
+"""
+
+import sys
+
+from rdnbr.core.kernel import PROTOCOL
+from rdnbr.linux.bpf import (
+    above,
+    any_bit,
+    assemble,
+    at_least,
+    byte,
+    byte_at_x,
+    constant,
+    equal,
+    extension,
+    half,
+    half_at_x,
+    index,
+    index_from_a,
+    take,
+)
+
+SNAP = 256
+"""Bytes delivered of a frame. ARP takes 42; an advertisement with the options anybody uses, less than 100."""
+
+_ETHERNET = 14
+_IPV6 = 40
+
+FRAMES = assemble(
+    # The outer VLAN tag is not in the data: it travels in PACKET_AUXDATA, so a tagged ARP frame looks like
+    # any other here, and it is `receive` that tells. A tag that does show is the inner one of two.
+    index(0),
+    half(12),
+    equal(0x8100, "tag"),
+    equal(0x88A8, "tag", "type"),
+    "tag",
+    index(4),
+    "type",
+    half_at_x(12),
+    equal(0x0806, "accept"),  # ARP
+    equal(0x8035, "accept"),  # RARP
+    equal(0x86DD, None, "reject"),  # IPv6
+    byte_at_x(_ETHERNET + 6),  # next header
+    equal(58, "icmpv6"),
+    equal(0, "extension"),  # hop-by-hop options
+    equal(43, "extension"),  # routing
+    equal(44, "extension"),  # fragment
+    equal(60, "extension", "reject"),  # destination options
+    # ND behind an extension header is never believed (RFC 6980 for fragments), but whoever sends it is
+    # evading filters and wants counting. The shortest header of each kind is eight bytes: looking there
+    # catches the usual trick and leaves MLD reports, whose type is another, in the kernel.
+    "extension",
+    byte_at_x(_ETHERNET + _IPV6),
+    equal(58, None, "reject"),
+    byte_at_x(_ETHERNET + _IPV6 + 8),
+    at_least(133, "nd", "reject"),
+    "icmpv6",
+    byte_at_x(_ETHERNET + _IPV6),  # type
+    at_least(133, None, "reject"),  # router solicitation
+    "nd",
+    above(137, "reject", "accept"),  # redirect
+    "reject",
+    take(0),
+    "accept",
+    take(SNAP),
+)
+"""For a port: ARP, RARP and neighbour discovery, tagged or not."""
+
+
+def _host16(value: int) -> int:
+    """Write a 16-bit number as BPF, which is big-endian, loads it from netlink, which is host order."""
+    return int.from_bytes(value.to_bytes(2, sys.byteorder), "big")
+
+
+_NLATTR = 12  # SKF_AD_NLATTR: A := offset of the attribute of type X, searched from offset A on; 0 if absent
+_NDA_PROTOCOL = 12
+
+EVENTS = assemble(
+    half(4),  # nlmsghdr.nlmsg_type
+    equal(_host16(24), "new route"),  # RTM_NEWROUTE
+    equal(_host16(25), "route"),  # RTM_DELROUTE
+    equal(_host16(28), "neighbour"),  # RTM_NEWNEIGH
+    equal(_host16(29), "neighbour", "accept"),  # RTM_DELNEIGH; links and addresses: all
+    # A foreign route that replaced another may have replaced ours, and nothing else will tell of that.
+    "new route",
+    half(6),  # nlmsghdr.nlmsg_flags
+    any_bit(_host16(0x100), None, "route"),  # NLM_F_REPLACE
+    byte(17),  # rtmsg.rtm_dst_len
+    equal(32, "accept"),
+    equal(128, "accept"),
+    "route",
+    byte(21),  # rtmsg.rtm_protocol
+    equal(PROTOCOL, "accept", "reject"),
+    "neighbour",
+    index(_NDA_PROTOCOL),
+    constant(28),  # behind nlmsghdr and ndmsg
+    extension(_NLATTR),
+    equal(0, "reject"),
+    index_from_a(),
+    byte_at_x(4),
+    equal(PROTOCOL, "accept"),
+    "reject",
+    take(0),
+    "accept",
+    take(0xFFFFFFFF),
+)
+"""For the netlink monitor: links, addresses, and of routes and neighbours those of our protocol."""

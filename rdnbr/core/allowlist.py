@@ -2,9 +2,9 @@
 
 1. Of all rules whose prefix has the address in it, those with the longest prefix are asked first.
 2. Among them, rules with qualifiers that all match the claimant win over rules without qualifiers.
-3. Where rules to permit and to deny are left, deny wins. Of several that permit, the first one written counts.
+3. Where rules to permit and to deny are left, deny wins. Of several that permit, the first in the file counts.
 4. Where no rule of this length matches, but one would permit somebody else, the address is pinned to that
-   other claimant and refused. A rule that denies somebody else pins nothing. Otherwise shorter prefixes are asked.
+   other claimant and refused. A rule that denies somebody else pins nothing: shorter prefixes are asked then.
 5. What no rule permits is refused.
 """
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rdnbr.core.address import MAC
-from rdnbr.core.allowlist import Rule
 from rdnbr.core.claim import Source
 from rdnbr.core.decision import State
 from rdnbr.core.plan import Key
 from rdnbr.core.reason import Reason
+from rdnbr.core.rule import Rule
 
 
 class Anchor(NamedTuple):
@@ -48,5 +48,7 @@ class Binding:
     freezes: int = 0
     cycle: int = 0
     """How often it was due; varies the jitter."""
+    nonce: bytes = b""
+    """The nonce of its latest DAD solicitation (RFC 7527)."""
     refused: Reason | None = None
     """Why the kernel does not hold it although it should."""

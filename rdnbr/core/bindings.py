@@ -1,11 +1,14 @@
 """All bindings, and where to find them: by address, by port, by MAC."""
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from rdnbr.core.address import MAC
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.decision import State
 from rdnbr.core.plan import Key
+
+_Name = TypeVar("_Name", int | None, MAC)
 
 
 class Bindings:
@@ -59,8 +62,11 @@ class Bindings:
         self._of_mac.setdefault(binding.anchor.mac, {})[binding.key] = None
 
     def _unindex(self, binding: Binding) -> None:
-        for index, name in ((self._on_port, binding.anchor.port), (self._of_mac, binding.anchor.mac)):
-            keys = index[name]  # type: ignore[index]
-            del keys[binding.key]
-            if not keys:
-                del index[name]  # type: ignore[attr-defined]
+        _discard(self._on_port, binding.anchor.port, binding.key)
+        _discard(self._of_mac, binding.anchor.mac, binding.key)
+
+
+def _discard(index: dict[_Name, dict[Key, None]], name: _Name, key: Key) -> None:
+    del index[name][key]
+    if not index[name]:
+        del index[name]

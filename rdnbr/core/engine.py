@@ -1,14 +1,32 @@
-"""The engine: events with a time in them go in, decisions, wishes and questions come out."""
+"""The engine: events with a time in them go in; decisions, questions and wishes come out.
 
-from collections.abc import Sequence
+It has no clock and does no input or output, so that the daemon and `replay` can drive the very same one. Every
+method that takes an event returns what came of it, in order. Times are seconds, from whatever clock the caller
+uses, and never go back.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rdnbr.core.address import IP, MAC
-from rdnbr.core.decision import Output, State
-from rdnbr.core.claim import Source
+from rdnbr.core.allowlist import Allowlist
+from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.claim import Claim, Source
+from rdnbr.core.court import Court
+from rdnbr.core.decision import Output, State, Verb, Want
+from rdnbr.core.frame import decode
+from rdnbr.core.law import Law
+from rdnbr.core.lifecycle import Lifecycle
+from rdnbr.core.machine import WITH_ROUTE, Stimulus
+from rdnbr.core.node import Node
 from rdnbr.core.plan import Key
+from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
 from rdnbr.core.topology import Port, Segment
+
+GONE = "-"
+"""Counters of ports that are gone are kept under this name."""
 
 
 class View(NamedTuple):
@@ -28,22 +46,204 @@ class View(NamedTuple):
 
 
 class Engine:
-    """The interface others are written against (the body follows)."""
+    """Decides whose address is where."""
 
-    def __init__(self, settings: Settings, allowlist: "Allowlist | None", now: float) -> None: ...
-    # every method that takes an event returns what came of it, in order
-    def segment_up(self, now: float, segment: Segment) -> list[Output]: ...      # new or changed (same index)
-    def segment_gone(self, now: float, index: int) -> list[Output]: ...
-    def port_up(self, now: float, port: Port) -> list[Output]: ...               # new or changed (same index)
-    def port_gone(self, now: float, index: int) -> list[Output]: ...
-    def frame(self, now: float, port: int, data: bytes, vlan: int | None = None, length: int | None = None) -> list[Output]: ...
-    def node_changed(self, now: float, node: "Node") -> list[Output]: ...        # own addresses and MACs
-    def allow(self, now: float, allowlist: "Allowlist | None") -> list[Output]: ...   # reload
-    def adopt(self, now: float, key: Key, mac: MAC, device: int) -> list[Output]: ...
-    def flush(self, now: float, address: IP | None = None) -> list[Output]: ...
-    def probe(self, now: float, address: IP) -> list[Output]: ...                # ask now, by hand
-    def kernel_refused(self, now: float, key: Key, reason: "Reason") -> list[Output]: ...
-    def tick(self, now: float) -> list[Output]: ...                              # judge deadlines that are due
-    def deadline(self) -> float | None: ...                                      # when tick() is wanted next
-    def bindings(self) -> Sequence[View]: ...
-    # counters: dict[tuple[port name, Reason], int], exactly one increment for each frame()
+    def __init__(self, settings: Settings, allowlist: Allowlist | None) -> None:
+        self.counters: Counter[tuple[str, Reason]] = Counter()
+        """Frames by port name and reason: each frame counts once."""
+        self.claims = 0
+        """Frames that were valid claims, whatever became of them."""
+        self._segments: dict[int, Segment] = {}
+        self._ports: dict[int, Port] = {}
+        self._law = Law(allowlist, self._segments, self._ports)
+        self._life = Lifecycle(settings, self._segments, self._ports)
+        self._court = Court(self._life, self._law, self._segments)
+        self._bindings = self._life.bindings
+
+    @property
+    def segments(self) -> Mapping[int, Segment]:
+        """The segments served, by ifindex."""
+        return self._segments
+
+    @property
+    def ports(self) -> Mapping[int, Port]:
+        """The ports listened on, by ifindex."""
+        return self._ports
+
+    @property
+    def open_mode(self) -> bool:
+        """Whether there is no allowlist."""
+        return self._law.allowlist is None
+
+    def segment_up(self, segment: Segment) -> list[Output]:
+        """A segment appeared or changed."""
+        self._segments[segment.index] = segment
+        return []
+
+    def segment_gone(self, now: float, index: int) -> list[Output]:
+        """A segment is gone, and its ports with it."""
+        for port in [port for port in self._ports.values() if port.segment == index]:
+            self._lose_port(now, port.index, Reason.SEGMENT_GONE)
+        for binding in self._bindings.on_port(None):
+            if binding.segment == index:
+                self._life.depart(now, binding, Reason.SEGMENT_GONE)
+        self._segments.pop(index, None)
+        return self._take()
+
+    def port_up(self, now: float, port: Port) -> list[Output]:
+        """A port appeared or changed; on another segment than before it is another port."""
+        before = self._ports.get(port.index)
+        if before is not None and before.segment != port.segment:
+            self._lose_port(now, port.index, Reason.PORT_GONE)
+        self._ports[port.index] = port
+        if before is not None and before.name != port.name:
+            self._judge_again(now, self._bindings.on_port(port.index))
+        return self._take()
+
+    def port_gone(self, now: float, index: int) -> list[Output]:
+        """A port is gone: so are, in the same turn, the routes of all its bindings."""
+        self._lose_port(now, index, Reason.PORT_GONE)
+        return self._take()
+
+    def node_changed(self, now: float, node: Node) -> list[Output]:
+        """The node's own addresses changed; what a guest may not have any more is withdrawn."""
+        if node != self._law.node:
+            self._law.node = node
+            self._judge_again(now, self._bindings)
+        return self._take()
+
+    def allow(self, now: float, allowlist: Allowlist | None) -> list[Output]:
+        """Another allowlist is the law now; what it does not permit is withdrawn."""
+        self._law.allowlist = allowlist
+        self._judge_again(now, self._bindings)
+        return self._take()
+
+    def adopt(self, now: float, key: Key, mac: MAC, device: int) -> list[Output]:
+        """The kernel held this when rdnbr started."""
+        segment = self._segments.get(device)
+        if segment is None or segment.table != key.table or self._bindings.get(key) is not None:
+            return []
+        anchor = Anchor(None, mac)
+        verdict = self._law.verdict(key.address, anchor, device)
+        found = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, now, now)
+        if verdict.reason is not None:
+            self._life.outputs.append(Want(key, None))
+            self._life.tell(now, found, Verb.WITHDRAWN, verdict.reason, None)
+            return self._take()
+        self._life.turn(now, found, Stimulus.FOUND, fresh=True)
+        return self._take()
+
+    def flush(self, now: float, address: IP | None = None) -> list[Output]:
+        """Withdraw and forget one address, or all."""
+        for binding in self._bindings:
+            if address is None or binding.key.address == address:
+                verb = Verb.WITHDRAWN if binding.state in WITH_ROUTE else Verb.EXPIRED
+                self._life.forget(now, binding, verb, Reason.FLUSHED)
+        return self._take()
+
+    def probe(self, now: float, address: IP) -> list[Output]:
+        """Ask a quiet binding now; the others are being asked already."""
+        for binding in self._bindings:
+            if binding.key.address == address and binding.state is State.VALID:
+                self._life.turn(now, binding, Stimulus.DUE)
+        return self._take()
+
+    def kernel_refused(self, now: float, key: Key, reason: Reason) -> list[Output]:
+        """The kernel does not take the host of this key."""
+        binding = self._bindings.get(key)
+        if binding is not None and binding.state in WITH_ROUTE and binding.refused is not reason:
+            binding.refused = reason
+            self._life.tell(now, binding, Verb.REFUSED, reason, binding.state)
+        return self._take()
+
+    def kernel_accepted(self, now: float, key: Key) -> list[Output]:
+        """The kernel holds the host of this key now, which it had refused."""
+        binding = self._bindings.get(key)
+        if binding is not None and binding.refused is not None:
+            reason, binding.refused = binding.refused, None
+            self._life.tell(now, binding, Verb.INSTALLED, reason, binding.state)
+        return self._take()
+
+    def frame(
+        self, now: float, port: int, data: bytes, vlan: int | None = None, length: int | None = None
+    ) -> list[Output]:
+        """A frame arrived on a port.
+
+        Args:
+            now: when it arrived.
+            port: ifindex of the port.
+            data: the frame from its Ethernet header on, perhaps cut short.
+            vlan: VID of the tag the kernel took off; None for none, and for a priority tag.
+            length: bytes on the wire, where more than `data` has.
+        """
+        found = self._ports.get(port)
+        if found is None:
+            self._court.turn_down(now, None, Reason.UNKNOWN_PORT)
+            self.counters[GONE, Reason.UNKNOWN_PORT] += 1
+            return self._take()
+        claim = decode(data, vlan, length)
+        if isinstance(claim, Claim):
+            self.claims += 1
+            reason = self._court.hear(now, found, claim)
+        else:
+            reason = self._court.turn_down(now, found, claim)
+        self.counters[found.name, reason] += 1
+        return self._take()
+
+    def tick(self, now: float) -> list[Output]:
+        """Judge the deadlines that are due; call it when all that has arrived was handled."""
+        self._life.judge(now)
+        return self._take()
+
+    def deadline(self) -> float | None:
+        """Tell when `tick` is wanted next."""
+        return self._life.deadline()
+
+    def bindings(self) -> list[View]:
+        """Show all bindings, in the order they were first learned."""
+        return [self._view(binding) for binding in self._bindings]
+
+    def _take(self) -> list[Output]:
+        outputs, self._life.outputs = self._life.outputs, []
+        return outputs
+
+    def _lose_port(self, now: float, index: int, reason: Reason) -> None:
+        port = self._ports.get(index)
+        if port is None:
+            return
+        for binding in self._bindings.on_port(index):
+            self._life.depart(now, binding, reason)
+        del self._ports[index]
+        self._life.lose_rivals(now, index)
+        for name, why in [key for key in self.counters if key[0] == port.name]:
+            self.counters[GONE, why] += self.counters.pop((name, why))
+
+    def _judge_again(self, now: float, bindings: Iterable[Binding]) -> None:
+        """Withdraw what the law permits no more."""
+        for binding in bindings:
+            verdict = self._law.verdict(binding.key.address, binding.anchor, binding.segment)
+            if verdict.permitted:
+                binding.rule = verdict.rule
+                continue
+            binding.rule = verdict.rule
+            routed = binding.state in WITH_ROUTE
+            self._life.forget(
+                now, binding, Verb.WITHDRAWN if routed else Verb.EXPIRED, Reason.NO_LONGER_PERMITTED
+            )
+
+    def _view(self, binding: Binding) -> View:
+        port = self._ports.get(binding.anchor.port or 0)
+        segment = self._segments.get(binding.segment)
+        return View(
+            binding.key.address,
+            binding.anchor.mac,
+            port.name if port else None,
+            segment.name if segment else GONE,
+            binding.vlan,
+            binding.state,
+            binding.state in WITH_ROUTE and binding.refused is None,
+            binding.source,
+            binding.since,
+            binding.last_seen,
+            binding.rule.where if binding.rule else None,
+        )

@@ -29,9 +29,7 @@ class Node:
         return None
 
 
-def node(
-    links: Iterable[Link], addresses: Iterable[InterfaceAddress], segments: Iterable[Segment]
-) -> Node:
+def node(links: Iterable[Link], addresses: Iterable[InterfaceAddress], segments: Iterable[Segment]) -> Node:
     """Tell what the node owns.
 
     Prefixes on a segment itself belong to its guests. Loopback, link-local and host prefixes enclose no neighbour

@@ -100,9 +100,7 @@ def host(table: int, address: IP, device: int, mac: MAC, metric: int | None = No
     return Host(Key(table, address), device, mac, metric)
 
 
-def plan(
-    wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[Neighbour]
-) -> list[Operation]:
+def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[Neighbour]) -> list[Operation]:
     """Tell what turns `routes` and `neighbours`, all of our protocol, into `wanted`.
 
     Additions come before removals, neighbours go in before routes and out after them. What is already so costs
@@ -134,5 +132,3 @@ def plan(
         if (entry.device, entry.address) not in kept_places
     ]
     return operations
-
-

@@ -69,6 +69,7 @@ class Reason(StrEnum):
     AWAITING_ANSWER = "awaiting-answer"
     AWAITING_DAD = "awaiting-dad"
     UNKNOWN_MAC = "unknown-mac"  # a RARP, and nothing is remembered of that MAC
+    LOOPED_BACK = "looped-back"  # S3: the nonce of the incumbent's own solicitation
     NO_OVERRIDE = "no-override"  # V3: an advertisement that says of itself that it displaces nobody
     RIVAL_CLAIM = "rival-claim"
     INCUMBENT_ANSWERED = "incumbent-answered"

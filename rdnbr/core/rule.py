@@ -107,7 +107,7 @@ def _any(globs: tuple[str, ...], name: str) -> bool:
     return any(_test(glob)(name) for glob in globs)
 
 
-# fnmatch remembers 256 patterns only; ten thousand rules may bring one each, and every claim would compile anew.
+# fnmatch remembers 256 patterns only; thousands of rules may bring one each, and every claim would compile.
 @lru_cache(maxsize=1 << 14)
 def _test(glob: str) -> Callable[[str], object]:
     return glob.__eq__ if frozenset("*?[").isdisjoint(glob) else re.compile(translate(glob)).match

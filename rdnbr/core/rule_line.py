@@ -53,6 +53,8 @@ def read(line: str, where: str) -> Rule | list[str]:
         mistakes.append(str(mistake))
     given: dict[str, Any] = {}
     for word in words[1:]:
+        if prefix is None and "=" not in word:
+            continue  # after a beginning that cannot be read, it need not be meant as a qualifier
         try:
             _take(word, given)
         except ValueError as mistake:
@@ -117,7 +119,7 @@ def _take(word: str, given: dict[str, Any]) -> None:
         given[name] = True
         return
     if name not in QUALIFIERS:
-        raise ValueError(f"unknown qualifier {name!r}; {_meant(name, value)}")
+        raise ValueError(f"unknown qualifier {name or word!r}; {_meant(name or word, value)}")
     key, example, reader = QUALIFIERS[name]
     if not value:
         raise ValueError(f"{name}= needs a value; write for example {name}={example}")
@@ -130,15 +132,14 @@ def _take(word: str, given: dict[str, Any]) -> None:
 
 
 def _meant(name: str, value: str) -> str:
+    if name[0].isdigit():
+        return f"a line has one prefix; write a line of its own for {name}"
     close = get_close_matches(name.lower(), (*QUALIFIERS, *FLAGS), n=1)
-    if close:
-        return (
-            f"did you mean {close[0]}={value or QUALIFIERS[close[0]][1]}?"
-            if close[0] in QUALIFIERS
-            else (f"did you mean {close[0]}?")
-        )
-    known = [f"{known}=" for known in QUALIFIERS] + list(FLAGS)
-    return f"known are {', '.join(known)}"
+    if not close:
+        return f"known are {', '.join([f'{known}=' for known in QUALIFIERS] + list(FLAGS))}"
+    if close[0] in FLAGS:
+        return f"did you mean {close[0]}?"
+    return f"did you mean {close[0]}={value or QUALIFIERS[close[0]][1]}?"
 
 
 def _globs(value: str) -> tuple[str, ...]:

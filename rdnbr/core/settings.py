@@ -24,8 +24,12 @@ class Timers:
     """How long an ARP probe's address is left alone: ANNOUNCE_WAIT (RFC 5227 §1.1), and a little."""
     challenge: float = 1.5
     """How long an incumbent has to answer when another anchor claims its address."""
-    quarantine: float = 3.0
-    """How long a claim that did not prove itself is not heard again; doubles each time, up to five minutes."""
+    unproven: float = 3.0
+    """How long a claim that stayed unanswered is not heard again; doubles each time, up to five minutes."""
+    quarantine: float = 10.0
+    """How long an anchor that lost a challenge is not heard again; doubles each time, up to five minutes."""
+    freeze: float = 60.0
+    """How long a binding that moved too often is kept where it is; doubles each time, up to an hour."""
     departed: float = 300.0
     """How long an address whose port went is remembered."""
     adopt_grace: float = 60.0

@@ -123,7 +123,5 @@ def _gateway4(own: Sequence[InterfaceAddress]) -> IP | None:
 
 def _gateway6(own: Sequence[InterfaceAddress]) -> IP | None:
     """Prefer fe80::1, then any link-local address: RFC 4861 wants nothing else as a router's source."""
-    mine = [
-        entry for entry in own if len(entry.address) == 16 and entry.address[:2] == b"\xfe\x80"
-    ]
+    mine = [entry for entry in own if len(entry.address) == 16 and entry.address[:2] == b"\xfe\x80"]
     return next((entry.address for entry in sorted(mine, key=lambda entry: not _is_gateway(entry))), None)

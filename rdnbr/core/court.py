@@ -1,0 +1,182 @@
+"""Hears claims: whose they are, whether the law permits them, and what that means for the binding.
+
+A claim of the incumbent is evidence, one of anybody else a contention, one to an address that nobody has makes a
+binding. What each of these leads to is in `machine`.
+"""
+
+from collections.abc import Mapping
+
+from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.claim import Claim, Proof, Source
+from rdnbr.core.decision import Decision, State, Verb
+from rdnbr.core.law import Law
+from rdnbr.core.lifecycle import Lifecycle
+from rdnbr.core.machine import WITH_ROUTE, Stimulus
+from rdnbr.core.plan import Key
+from rdnbr.core.probe import is_answer
+from rdnbr.core.reason import Reason
+from rdnbr.core.rule import Rule
+from rdnbr.core.topology import Port, Segment
+
+IGNORED = frozenset(
+    {
+        Reason.OUTGOING,
+        Reason.NOT_ARP_OR_NDP,
+        Reason.TAGGED,
+        Reason.ARP_OPERATION,
+        Reason.LINK_LOCAL,
+        Reason.NOT_NDP,
+        Reason.UNKNOWN_PORT,
+        Reason.UNKNOWN_MAC,
+        Reason.LOOPED_BACK,
+    }
+)
+"""Reasons that find no fault with the sender."""
+
+_ANNOUNCEMENTS = frozenset({Source.ARP_ANNOUNCEMENT, Source.NA_UNSOLICITED})
+_MOVE_APART = 1.0
+"""Seconds between two moves of an address whose rule says `vip`."""
+
+
+class Court:
+    """Decides what a valid frame means."""
+
+    def __init__(self, life: Lifecycle, law: Law, segments: Mapping[int, Segment]) -> None:
+        self._life = life
+        self._law = law
+        self._segments = segments
+
+    def hear(self, now: float, port: Port, claim: Claim) -> Reason:
+        """Hear one claim, and return the reason it is counted under."""
+        if claim.ether in self._law.node.macs or claim.mac in self._law.node.macs:  # F6
+            return self.turn_down(now, port, Reason.OWN_MAC, claim)
+        if claim.ether != claim.mac:  # A5, S4, V5
+            return self.turn_down(now, port, Reason.MAC_MISMATCH, claim)
+        anchor = Anchor(port.index, claim.mac)
+        if claim.address is None:
+            return self._presence(now, port, anchor, claim)
+        verdict = self._law.verdict(claim.address, anchor, port.segment)
+        if verdict.reason is not None:
+            return self.turn_down(now, port, verdict.reason, claim, verdict.rule)
+        segment = self._segments[port.segment]
+        key = Key(segment.table, claim.address)
+        binding = self._life.bindings.get(key)
+        if binding is None or binding.state is State.DEPARTED:
+            return self._unclaimed(now, port, key, anchor, claim, verdict.rule)
+        unplaced = Anchor(None, claim.mac)
+        if binding.anchor == anchor or (binding.anchor == unplaced and binding.segment == port.segment):
+            return self._incumbent(now, binding, anchor, claim, verdict.rule)
+        return self._rival(now, port, binding, anchor, claim, verdict.rule)
+
+    def turn_down(
+        self,
+        now: float,
+        port: Port | None,
+        reason: Reason,
+        claim: Claim | None = None,
+        rule: Rule | None = None,
+    ) -> Reason:
+        """Tell that a frame is refused, or ignored where that is no fault of its sender."""
+        self._life.outputs.append(
+            Decision(
+                now,
+                Verb.IGNORED if reason in IGNORED else Verb.REFUSED,
+                reason,
+                claim.address if claim else None,
+                claim.mac if claim else None,
+                port.name if port else None,
+                None,
+                rule.where if rule else None,
+            )
+        )
+        return reason
+
+    def _unclaimed(
+        self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim, rule: Rule | None
+    ) -> Reason:
+        if self._life.quarantine.holds(now, key, anchor):
+            return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
+        departed = self._life.bindings.get(key)
+        if departed is None:
+            binding = Binding(key, port.segment, anchor, claim.source, rule, now, now)
+        else:
+            binding = departed
+            self._life.relocate(now, binding, anchor, port.segment)
+            binding.source, binding.rule = claim.source, rule
+        binding.nonce = claim.nonce
+        came = self._life.turn(now, binding, self._stimulus(claim), fresh=departed is None)
+        for other in self._life.bindings.of_mac(claim.mac):
+            # Both families of a guest move together, but only one of them may have spoken.
+            if other.state is State.DEPARTED:
+                self._arrival(now, other, anchor, port, claim.source)
+        return came.reason
+
+    def _incumbent(
+        self, now: float, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
+    ) -> Reason:
+        if binding.anchor.port is None:
+            self._life.bindings.move(binding, anchor)
+        binding.rule = rule
+        answered = binding.asked > 0 and is_answer(claim, self._segments[binding.segment])
+        stimulus = Stimulus.ANSWER if answered else self._stimulus(claim)
+        if stimulus is Stimulus.DAD:
+            binding.nonce = claim.nonce
+        else:
+            self._life.evidence(now, binding, answered=answered)
+        came = self._life.turn(now, binding, stimulus)
+        if binding.state is State.TENTATIVE:
+            if stimulus is Stimulus.DAD:
+                self._life.ask_from(now, binding, self._life.dad_wait(binding))
+            elif binding.asked == 0:
+                self._life.ask_from(now, binding, 0.0)
+        return came.reason
+
+    def _rival(
+        self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
+    ) -> Reason:
+        if self._life.awaits_rival(binding, anchor) and is_answer(claim, self._segments[port.segment]):
+            return self._life.prefer_rival(now, binding, claim.source, rule)
+        if self._life.quarantine.holds(now, binding.key, anchor):
+            return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
+        if not claim.override and binding.state in WITH_ROUTE:  # V3
+            return self.turn_down(now, port, Reason.NO_OVERRIDE, claim, rule)
+        if claim.nonce and claim.nonce == binding.nonce:  # S3
+            return self.turn_down(now, port, Reason.LOOPED_BACK, claim, rule)
+        if rule is not None and rule.vip and claim.source in _ANNOUNCEMENTS and claim.override:
+            if binding.moves and now - binding.moves[-1] < _MOVE_APART:
+                return self.turn_down(now, port, Reason.MOVED_TOO_OFTEN, claim, rule)
+            came = self._life.follow(now, binding, anchor, port.segment, claim.source, rule)
+        else:
+            came = self._life.contend(now, binding, anchor, port.segment)
+        if came.verb is Verb.REFUSED:
+            return self.turn_down(now, port, came.reason, claim, rule)
+        return came.reason
+
+    def _presence(self, now: float, port: Port, anchor: Anchor, claim: Claim) -> Reason:
+        table = self._segments[port.segment].table
+        meant = [
+            binding
+            for binding in self._life.bindings.of_mac(anchor.mac)
+            if binding.key.table == table and self._arrival(now, binding, anchor, port, claim.source)
+        ]
+        return Reason.ARRIVED if meant else self.turn_down(now, port, Reason.UNKNOWN_MAC, claim)
+
+    def _arrival(self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source) -> bool:
+        """Take note that the MAC of a binding is on a port; tell whether that meant anything."""
+        verdict = self._law.verdict(binding.key.address, anchor, port.segment)
+        if not verdict.permitted or self._life.quarantine.holds(now, binding.key, anchor):
+            return False
+        if binding.state is State.DEPARTED:
+            self._life.relocate(now, binding, anchor, port.segment)
+            binding.source, binding.rule = source, verdict.rule
+        elif binding.anchor not in (anchor, Anchor(None, anchor.mac)):
+            return self._life.contend(now, binding, anchor, port.segment).verb is not Verb.REFUSED
+        self._life.turn(now, binding, Stimulus.ARRIVAL)
+        return True
+
+    def _stimulus(self, claim: Claim) -> Stimulus:
+        if claim.proof is Proof.USE:
+            # In open mode nobody vouches for the claimant, so its answer is awaited.
+            return Stimulus.CLAIM if self._law.allowlist is None else Stimulus.PROOF
+        # An address that speaks, if only unconfirmed, can be asked at once (S5); one in DAD cannot.
+        return Stimulus.CLAIM if claim.source is Source.NS else Stimulus.DAD

@@ -1,0 +1,55 @@
+"""What nobody may claim, and what the allowlist says of the rest."""
+
+from collections.abc import Iterable, Mapping
+
+from rdnbr.core.address import IP
+from rdnbr.core.allowlist import Allowlist, Claimant, Verdict
+from rdnbr.core.binding import Anchor
+from rdnbr.core.node import Node
+from rdnbr.core.reason import Reason
+from rdnbr.core.special import special
+from rdnbr.core.topology import Port, Segment, vm_of
+
+PERMITTED = Verdict(permitted=True, reason=None, rule=None)
+
+
+def _refused(reason: Reason) -> Verdict:
+    return Verdict(permitted=False, reason=reason, rule=None)
+
+
+class Law:
+    """Built-in refusals first, then the allowlist; without one, what is not refused is permitted."""
+
+    def __init__(
+        self, allowlist: Allowlist | None, segments: Mapping[int, Segment], ports: Mapping[int, Port]
+    ) -> None:
+        self.allowlist = allowlist
+        self.node = Node()
+        self._segments = segments
+        self._ports = ports
+
+    def verdict(self, address: IP, anchor: Anchor, segment: int) -> Verdict:
+        """Judge the claim of `anchor`, on `segment`, to `address`."""
+        # The node's own addresses first: its gateways are link-local, and deserve the sharper reason.
+        reason = self.node.refuses(address) or special(address)
+        if reason is not None:
+            return _refused(reason)
+        if self.allowlist is None:
+            return PERMITTED
+        verdicts = (
+            self.allowlist.verdict(address, claimant) for claimant in self._claimants(anchor, segment)
+        )
+        last = _refused(Reason.NOT_PERMITTED)
+        for last in verdicts:
+            if last.permitted:
+                return last
+        return last
+
+    def _claimants(self, anchor: Anchor, segment: int) -> Iterable[Claimant]:
+        """Name who may be claiming: while the port is not known, it may be anyone on the segment."""
+        bridge = self._segments[segment].name
+        if anchor.port is not None:
+            names = [self._ports[anchor.port].name]
+        else:
+            names = [port.name for port in self._ports.values() if port.segment == segment] or [""]
+        return (Claimant(anchor.mac, name, bridge, vm_of(name), None) for name in names)

@@ -1,0 +1,348 @@
+"""The lives of bindings: turns of the machine, and what each of them sets going.
+
+`machine` says what state comes next, `schedule` when questions are put; here the consequences are carried out: what
+the kernel should hold, which question goes to whom, when to look again.
+"""
+
+from collections.abc import Mapping
+
+from rdnbr.core import machine, probe, schedule
+from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.bindings import Bindings
+from rdnbr.core.claim import Source
+from rdnbr.core.deadlines import Deadlines
+from rdnbr.core.decision import Decision, Output, Probe, State, Verb, Want
+from rdnbr.core.machine import Stimulus, Turn
+from rdnbr.core.pace import Pace
+from rdnbr.core.plan import host
+from rdnbr.core.quarantine import Quarantine
+from rdnbr.core.reason import Reason
+from rdnbr.core.rule import Rule
+from rdnbr.core.settings import Settings
+from rdnbr.core.topology import Port, Segment
+
+LATE = 1.0
+"""Seconds. A deadline judged later than this says more about the node than about the guest."""
+
+BROADCAST_AFTER = 3
+"""Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
+
+MOVES, MOVES_WINDOW = 5, 180.0
+"""So many moves in so many seconds are too many (RFC 7432 §15.1)."""
+
+LONGEST_FREEZE = 3600.0
+"""Seconds; doubling ends here."""
+
+
+class Lifecycle:
+    """Every binding, from its first claim until it is forgotten."""
+
+    def __init__(
+        self, settings: Settings, segments: Mapping[int, Segment], ports: Mapping[int, Port]
+    ) -> None:
+        self.bindings = Bindings()
+        self.quarantine = Quarantine()
+        self.outputs: list[Output] = []
+        """What came of the present event; the engine takes it."""
+        self._timers = settings.timers
+        self._segments = segments
+        self._ports = ports
+        self._deadlines = Deadlines()
+        rate = settings.limits.probes_per_second
+        self._pace = Pace(rate, max(1.0, rate / 4))
+
+    def turn(self, now: float, binding: Binding, stimulus: Stimulus, *, fresh: bool = False) -> Turn:
+        """Apply one stimulus: change the state, tell of it, and do what the new state asks for.
+
+        `fresh` marks a binding that was not in the table before this event.
+        """
+        before = None if fresh else binding.state
+        came = machine.turn(before, stimulus)
+        if came.state is None:
+            self.forget(now, binding, came.verb, came.reason)
+            return came
+        binding.state = came.state
+        if fresh:
+            self.bindings.add(binding)
+        self.tell(now, binding, came.verb, came.reason, binding.state)
+        self._want(now, binding, before, came)
+        if came.state is not before:
+            self._enter(now, binding, stimulus)
+            if binding.state is State.VALID and before not in machine.WITH_ROUTE and not binding.answered:
+                self.turn(now, binding, Stimulus.DUE)
+        return came
+
+    def evidence(self, now: float, binding: Binding, *, answered: bool) -> None:
+        """Its anchor shows that it has the address, `answered` when in reply to a question."""
+        binding.last_seen = now
+        if binding.state is State.FROZEN:
+            binding.asked = 0
+        if answered:
+            binding.answered = True
+            self.quarantine.release(binding.key, binding.anchor)
+        if binding.state is State.CHALLENGED and binding.rival is not None:
+            self.quarantine.put(now, binding.key, binding.rival, self._timers.quarantine)
+
+    def relocate(self, now: float, binding: Binding, anchor: Anchor, segment: int) -> None:
+        """Give a binding to another anchor, of which it knows nothing yet."""
+        self.bindings.move(binding, anchor)
+        binding.segment = segment
+        binding.rival = None
+        binding.answered = False
+        binding.since = binding.last_seen = now
+
+    def awaits_rival(self, binding: Binding, anchor: Anchor) -> bool:
+        """Tell whether an answer of `anchor` would give it the address."""
+        if binding.rival != anchor or binding.asked == 0:
+            return False
+        if binding.state is State.TENTATIVE:
+            return True
+        return binding.state is State.CHALLENGED and binding.asked > schedule.CHALLENGES
+
+    def prefer_rival(self, now: float, binding: Binding, source: Source, rule: Rule | None) -> Reason:
+        """The rival answered where the incumbent was silent: the address is the rival's."""
+        assert binding.rival is not None
+        return self._hand_over(
+            now, binding, binding.rival, binding.rival_segment, source, rule, Stimulus.RIVAL_ANSWER
+        ).reason
+
+    def follow(
+        self, now: float, binding: Binding, anchor: Anchor, segment: int, source: Source, rule: Rule
+    ) -> Turn:
+        """An address that fails over was announced by another anchor."""
+        if binding.state is State.FROZEN:
+            return self.turn(now, binding, Stimulus.ANNOUNCEMENT)
+        return self._hand_over(now, binding, anchor, segment, source, rule, Stimulus.ANNOUNCEMENT)
+
+    def _hand_over(
+        self,
+        now: float,
+        binding: Binding,
+        anchor: Anchor,
+        segment: int,
+        source: Source,
+        rule: Rule | None,
+        stimulus: Stimulus,
+    ) -> Turn:
+        routed = binding.state in machine.WITH_ROUTE
+        self.relocate(now, binding, anchor, segment)
+        binding.source, binding.rule = source, rule
+        binding.answered = stimulus is Stimulus.RIVAL_ANSWER
+        came = self.turn(now, binding, stimulus)
+        if routed:
+            self._install(binding)
+            self._count_move(now, binding)
+        return came
+
+    def _count_move(self, now: float, binding: Binding) -> None:
+        binding.moves = (*binding.moves, now)[-MOVES:]
+        if len(binding.moves) == MOVES and now - binding.moves[0] <= MOVES_WINDOW:
+            length = min(self._timers.freeze * 2**binding.freezes, LONGEST_FREEZE)
+            binding.frozen_until = now + length
+            binding.freezes += 1
+            binding.moves = ()
+            self.turn(now, binding, Stimulus.MOVES)
+
+    def depart(self, now: float, binding: Binding, reason: Reason) -> None:
+        """Its anchor is gone: no route any more, but remembered. A tentative one leaves nothing to remember."""
+        if binding.state not in machine.WITH_ROUTE:
+            self.forget(now, binding, Verb.EXPIRED, reason)
+            return
+        rival, rival_segment = binding.rival, binding.rival_segment
+        self.outputs.append(Want(binding.key, None))
+        binding.state = State.DEPARTED
+        self.tell(now, binding, Verb.WITHDRAWN, reason, binding.state)
+        self._enter(now, binding, Stimulus.SILENCE)
+        if rival is not None and rival.port in self._ports:
+            # It claimed the address while the incumbent was there; now nobody stands in its way.
+            self.relocate(now, binding, rival, rival_segment)
+            self.turn(now, binding, Stimulus.ARRIVAL)
+
+    def forget(self, now: float, binding: Binding, verb: Verb | None, reason: Reason) -> None:
+        """Remove a binding, and its route if it has one."""
+        if binding.state in machine.WITH_ROUTE:
+            self.outputs.append(Want(binding.key, None))
+        self._deadlines.discard(binding.key)
+        self.bindings.remove(binding.key)
+        self.tell(now, binding, verb, reason, None)
+
+    def tell(
+        self, now: float, binding: Binding, verb: Verb | None, reason: Reason, state: State | None
+    ) -> None:
+        """Tell what was decided of a binding, which is in `state` now; with no verb nobody is told."""
+        if verb is None:
+            return
+        port = self._ports.get(binding.anchor.port or 0)
+        self.outputs.append(
+            Decision(
+                now,
+                verb,
+                reason,
+                binding.key.address,
+                binding.anchor.mac,
+                port.name if port else None,
+                state,
+                binding.rule.where if binding.rule else None,
+            )
+        )
+
+    def lose_rivals(self, now: float, port: int) -> None:
+        """A port is gone: nobody on it contends for anything any more."""
+        for binding in self.bindings:
+            if binding.rival is not None and binding.rival.port == port:
+                binding.rival = None
+                if binding.state is State.CHALLENGED:
+                    self.turn(now, binding, Stimulus.SILENCE)
+
+    def contend(self, now: float, binding: Binding, rival: Anchor, segment: int) -> Turn:
+        """Another anchor claims the address of a binding."""
+        if binding.state is State.TENTATIVE and binding.rival is not None:
+            return Turn(State.TENTATIVE, Verb.REFUSED, Reason.BEING_DECIDED)
+        if binding.state not in (State.CHALLENGED, State.FROZEN):
+            binding.rival, binding.rival_segment = rival, segment
+        return self.turn(now, binding, Stimulus.RIVAL)
+
+    def _ask(self, now: float, binding: Binding) -> None:
+        """Put the next question of the binding's state, or wait for the pace to allow one."""
+        plan = schedule.waits(binding.state, self._timers)
+        if not self._pace.take(now):
+            self._deadlines.set(binding.key, now + self._pace.wait)
+            return
+        broadcast = binding.state is not State.TENTATIVE and binding.asked >= BROADCAST_AFTER
+        if binding.rival is None:
+            self._question(binding, binding.anchor, binding.segment, broadcast=broadcast)
+        elif binding.state is State.CHALLENGED and not schedule.asks_rival(binding.asked):
+            self._question(binding, binding.anchor, binding.segment, broadcast=False)
+        else:
+            if binding.state is State.TENTATIVE:
+                self._question(binding, binding.anchor, binding.segment, broadcast=False)
+            self._question(binding, binding.rival, binding.rival_segment, broadcast=False)
+        binding.asked += 1
+        self._deadlines.set(binding.key, now + plan[binding.asked])
+
+    def ask_from(self, now: float, binding: Binding, wait: float) -> None:
+        """Start the questions of its state anew, the first after `wait` seconds."""
+        binding.asked = 0
+        if wait > 0:
+            self._deadlines.set(binding.key, now + wait)
+        else:
+            self._ask(now, binding)
+
+    def judge(self, now: float) -> None:
+        """Judge every deadline that is due."""
+        while (due := self._deadlines.pop(now)) is not None:
+            at, key = due
+            binding = self.bindings.get(key)
+            assert binding is not None
+            self._judge(now, binding, late=now - at > LATE)
+
+    def deadline(self) -> float | None:
+        """Tell when `judge` is wanted next."""
+        return self._deadlines.next()
+
+    def _judge(self, now: float, binding: Binding, *, late: bool) -> None:
+        match binding.state:
+            case State.DEPARTED:
+                self.turn(now, binding, Stimulus.SILENCE)
+                return
+            case State.FROZEN if now >= binding.frozen_until:
+                self.turn(now, binding, Stimulus.THAW)
+                return
+            case State.VALID | State.FROZEN if binding.asked == 0:
+                self._judge_quiet(now, binding)
+                return
+            case _:
+                pass
+        if late and binding.asked:
+            # Its answer may have been lost while nobody listened.
+            binding.asked = 0
+        if binding.asked == len(schedule.waits(binding.state, self._timers)) - 1:
+            self._silence(now, binding)
+            return
+        self._ask(now, binding)
+
+    def _judge_quiet(self, now: float, binding: Binding) -> None:
+        at = schedule.reprobe_at(binding, self._timers)
+        if at > now:
+            self._rest(binding)
+            return
+        binding.cycle += 1
+        if binding.state is State.FROZEN:
+            self._ask(now, binding)
+        else:
+            self.turn(now, binding, Stimulus.DUE)
+
+    def _silence(self, now: float, binding: Binding) -> None:
+        rival = binding.rival
+        if binding.state is State.CHALLENGED:
+            assert rival is not None
+            self.quarantine.put(now, binding.key, rival, self._timers.unproven)
+            patience = self._timers.reprobe * 1.25 + sum(schedule.probing(self._timers))
+            abandoned = now - binding.last_seen > patience
+            self.turn(now, binding, Stimulus.ABANDONED if abandoned else Stimulus.SILENCE)
+            return
+        if not binding.answered:
+            for anchor in filter(None, (binding.anchor, rival)):
+                self.quarantine.put(now, binding.key, anchor, self._timers.unproven)
+        self.turn(now, binding, Stimulus.SILENCE)
+
+    def _enter(self, now: float, binding: Binding, stimulus: Stimulus) -> None:
+        """Set going what a state does on its own."""
+        binding.entered = now
+        binding.asked = 0
+        match binding.state:
+            case State.TENTATIVE:
+                self.ask_from(now, binding, self.dad_wait(binding) if stimulus is Stimulus.DAD else 0.0)
+            case State.VALID:
+                binding.rival = None
+                self._rest(binding)
+            case State.PROBING:
+                binding.rival = None
+                self.ask_from(now, binding, self.dad_wait(binding) if stimulus is Stimulus.DAD else 0.0)
+            case State.CHALLENGED:
+                self._ask(now, binding)
+            case State.FROZEN:
+                binding.rival = None
+                self._rest(binding)
+            case State.ADOPTED:
+                self._deadlines.set(binding.key, schedule.adopt_at(binding, self._timers))
+            case State.DEPARTED:
+                binding.rival = None
+                binding.refused = None
+                self._deadlines.set(binding.key, now + self._timers.departed)
+
+    def dad_wait(self, binding: Binding) -> float:
+        """Return how long a DAD in progress is left alone, in seconds."""
+        return self._timers.dad_ipv4 if len(binding.key.address) == 4 else self._timers.dad_ipv6
+
+    def _rest(self, binding: Binding) -> None:
+        at = schedule.reprobe_at(binding, self._timers)
+        if binding.state is State.FROZEN:
+            at = min(at, binding.frozen_until)
+        self._deadlines.set(binding.key, at)
+
+    def _want(self, now: float, binding: Binding, before: State | None, came: Turn) -> None:
+        had, has = before in machine.WITH_ROUTE, binding.state in machine.WITH_ROUTE
+        if has and not had:
+            self._install(binding)
+            if came.verb not in (Verb.INSTALLED, Verb.ADOPTED):
+                self.tell(now, binding, Verb.INSTALLED, came.reason, binding.state)
+        elif had and not has:
+            self.outputs.append(Want(binding.key, None))
+
+    def _install(self, binding: Binding) -> None:
+        key, mac = binding.key, binding.anchor.mac
+        self.outputs.append(Want(key, host(key.table, key.address, binding.segment, mac)))
+
+    def _question(self, binding: Binding, anchor: Anchor, segment: int, *, broadcast: bool) -> None:
+        found = self._segments.get(segment)
+        if found is None:
+            return
+        frame = probe.question(found, binding.key.address, anchor.mac, broadcast=broadcast)
+        if frame is None:
+            return
+        ports = [anchor.port] if anchor.port is not None else self._ports_of(segment)
+        self.outputs += [Probe(port, binding.key.address, anchor.mac, frame) for port in ports]
+
+    def _ports_of(self, segment: int) -> list[int]:
+        return [port.index for port in self._ports.values() if port.segment == segment]

@@ -1,0 +1,189 @@
+"""The state machine of one binding.
+
+Rules
+-----
+1. An address follows whoever proves to use it, first come first served (RFC 6620), among those the allowlist permits.
+2. Meaning to use an address (an ARP probe, a DAD solicitation) proves nothing: no route comes of it. The address is
+   asked once its DAD is over, and its answer makes it VALID.
+3. Use proves enough where an allowlist vouches for the claimant: VALID at once, and asked. In open mode nobody
+   vouches, so the answer is awaited first.
+4. A binding that was quiet is asked; one that stays silent through all questions loses its route. Anything its
+   anchor sends is an answer.
+5. The incumbent is asked first. A rival gets the address only when the incumbent was silent and the rival answers.
+   Until then the route stays where it is. A rival that lost is not heard for a while.
+6. Who moves too often is FROZEN: the incumbent keeps the address and rivals are not heard until it thaws.
+7. What was in the kernel when rdnbr started is ADOPTED: served unchanged, asked, and withdrawn only when silent.
+8. What lost its route is DEPARTED: remembered, so that its MAC is recognised when it shows up again.
+
+States
+------
+    TENTATIVE   no route   claimed; asked, or waiting for the end of DAD
+    VALID       route      evidence is fresh
+    PROBING     route      asked, not answered yet
+    CHALLENGED  route      a rival claims it; the incumbent is asked, then the rival
+    FROZEN      route      as VALID and PROBING, but deaf to rivals
+    ADOPTED     route      found in the kernel; asked, not answered yet
+    DEPARTED    no route   remembered
+
+`TABLE` is the whole machine: what is not in it does not happen, and `turn` raises. The times are in `schedule`.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from rdnbr.core.decision import State, Verb
+from rdnbr.core.reason import Reason
+
+
+class Stimulus(StrEnum):
+    """What can happen to a binding."""
+
+    PROOF = "proof"
+    """Its anchor uses the address, and the allowlist vouches for it."""
+    CLAIM = "claim"
+    """Its anchor uses the address, or speaks as if; nobody vouches."""
+    DAD = "dad"
+    """Its anchor means to use the address once nobody objects."""
+    ANSWER = "answer"
+    """Its anchor answered our question."""
+    ARRIVAL = "arrival"
+    """The MAC it is remembered with is here (again)."""
+    RIVAL = "rival"
+    """Another permitted anchor claims the address."""
+    RIVAL_ANSWER = "rival-answer"
+    """The rival answered our question, after the incumbent had its time."""
+    ANNOUNCEMENT = "announcement"
+    """Another permitted anchor announces an address whose rule says `vip`."""
+    SILENCE = "silence"
+    """All questions of this state were put, and none was answered."""
+    ABANDONED = "abandoned"
+    """Silence, and no evidence for so long that without the rival it would have been withdrawn already."""
+    MOVES = "moves"
+    """It has just moved, and too often."""
+    FOUND = "found"
+    """The kernel held it when rdnbr started."""
+    DUE = "due"
+    """Nothing was heard for a while."""
+    THAW = "thaw"
+    """It was frozen for long enough."""
+
+
+class Turn(NamedTuple):
+    """What comes of a stimulus."""
+
+    state: State | None
+    """The next state; None: the binding is forgotten."""
+    verb: Verb | None
+    """None: not worth telling anybody."""
+    reason: Reason
+
+
+WITH_ROUTE = frozenset({State.VALID, State.PROBING, State.CHALLENGED, State.FROZEN, State.ADOPTED})
+
+_T, _V, _P = State.TENTATIVE, State.VALID, State.PROBING
+_C, _F, _A, _D = State.CHALLENGED, State.FROZEN, State.ADOPTED, State.DEPARTED
+_S = Stimulus
+
+_EVIDENCE = Turn(_V, Verb.REFRESHED, Reason.EVIDENCE)
+_ANSWERED = Turn(_V, Verb.REFRESHED, Reason.ANSWERED)
+_LEARNED: dict[Stimulus, Turn] = {
+    _S.PROOF: Turn(_V, Verb.LEARNED, Reason.FIRST_CLAIM),
+    _S.CLAIM: Turn(_T, Verb.LEARNED, Reason.AWAITING_ANSWER),
+    _S.DAD: Turn(_T, Verb.LEARNED, Reason.AWAITING_DAD),
+}
+_KEEPS = Turn(_V, Verb.KEPT, Reason.INCUMBENT_ANSWERED)
+
+_ROWS: dict[State | None, dict[Stimulus, Turn]] = {
+    None: {**_LEARNED, _S.FOUND: Turn(_A, Verb.ADOPTED, Reason.FOUND_IN_KERNEL)},
+    _T: {
+        _S.PROOF: Turn(_V, Verb.INSTALLED, Reason.EVIDENCE),
+        _S.CLAIM: Turn(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _S.DAD: Turn(_T, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _S.ARRIVAL: Turn(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _S.ANSWER: Turn(_V, Verb.INSTALLED, Reason.ANSWERED),
+        _S.RIVAL: Turn(_T, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _S.RIVAL_ANSWER: Turn(_V, Verb.INSTALLED, Reason.ANSWERED),
+        _S.ANNOUNCEMENT: Turn(_V, Verb.INSTALLED, Reason.ANNOUNCED),
+        _S.SILENCE: Turn(None, Verb.EXPIRED, Reason.SILENT),
+    },
+    _V: {
+        _S.PROOF: _EVIDENCE,
+        _S.CLAIM: _EVIDENCE,
+        _S.DAD: Turn(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _S.ARRIVAL: Turn(_P, Verb.REFRESHED, Reason.ARRIVED),
+        _S.ANSWER: _ANSWERED,
+        _S.RIVAL: Turn(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _S.ANNOUNCEMENT: Turn(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _S.DUE: Turn(_P, None, Reason.AWAITING_ANSWER),
+        _S.MOVES: Turn(_F, Verb.FROZEN, Reason.MOVED_TOO_OFTEN),
+    },
+    _P: {
+        _S.PROOF: _EVIDENCE,
+        _S.CLAIM: _EVIDENCE,
+        _S.DAD: Turn(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _S.ARRIVAL: Turn(_P, Verb.REFRESHED, Reason.ARRIVED),
+        _S.ANSWER: _ANSWERED,
+        _S.RIVAL: Turn(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _S.ANNOUNCEMENT: Turn(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _S.SILENCE: Turn(_D, Verb.WITHDRAWN, Reason.SILENT),
+    },
+    _C: {
+        _S.PROOF: _KEEPS,
+        _S.CLAIM: _KEEPS,
+        _S.ANSWER: _KEEPS,
+        # Neither proves that the incumbent has the address now: the question stands.
+        _S.DAD: Turn(_C, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _S.ARRIVAL: Turn(_C, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _S.RIVAL: Turn(_C, Verb.REFUSED, Reason.BEING_DECIDED),
+        _S.RIVAL_ANSWER: Turn(_V, Verb.MOVED, Reason.INCUMBENT_SILENT),
+        _S.ANNOUNCEMENT: Turn(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _S.SILENCE: Turn(_P, Verb.KEPT, Reason.RIVAL_SILENT),
+        _S.ABANDONED: Turn(_D, Verb.WITHDRAWN, Reason.SILENT),
+    },
+    _F: {
+        _S.PROOF: Turn(_F, Verb.REFRESHED, Reason.EVIDENCE),
+        _S.CLAIM: Turn(_F, Verb.REFRESHED, Reason.EVIDENCE),
+        _S.DAD: Turn(_F, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _S.ARRIVAL: Turn(_F, Verb.REFRESHED, Reason.ARRIVED),
+        _S.ANSWER: Turn(_F, Verb.REFRESHED, Reason.ANSWERED),
+        _S.RIVAL: Turn(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
+        _S.ANNOUNCEMENT: Turn(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
+        _S.THAW: Turn(_P, Verb.KEPT, Reason.THAWED),
+        _S.SILENCE: Turn(_D, Verb.WITHDRAWN, Reason.SILENT),
+    },
+    _A: {
+        _S.PROOF: _EVIDENCE,
+        _S.CLAIM: _EVIDENCE,
+        _S.DAD: Turn(_A, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _S.ARRIVAL: Turn(_A, Verb.REFRESHED, Reason.ARRIVED),
+        _S.ANSWER: _ANSWERED,
+        _S.RIVAL: Turn(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _S.ANNOUNCEMENT: Turn(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _S.SILENCE: Turn(_D, Verb.WITHDRAWN, Reason.SILENT),
+    },
+    _D: {
+        **_LEARNED,
+        _S.ARRIVAL: Turn(_T, Verb.LEARNED, Reason.ARRIVED),
+        _S.SILENCE: Turn(None, Verb.EXPIRED, Reason.FORGOTTEN),
+    },
+}
+
+TABLE: dict[tuple[State | None, Stimulus], Turn] = {
+    (state, stimulus): turn for state, row in _ROWS.items() for stimulus, turn in row.items()
+}
+
+
+class ImpossibleTurnError(Exception):
+    """A stimulus that the state has no row for: a mistake of ours, never of a guest's."""
+
+
+def turn(state: State | None, stimulus: Stimulus) -> Turn:
+    """Look up what comes of a stimulus.
+
+    Raises:
+        ImpossibleTurnError: the table has no such row; nothing was changed.
+    """
+    try:
+        return TABLE[state, stimulus]
+    except KeyError:
+        raise ImpossibleTurnError(f"{stimulus} cannot happen in state {state}") from None

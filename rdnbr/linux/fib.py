@@ -107,8 +107,7 @@ class Fib:
         return refusals + self._settle(failed)
 
     def _settle(self, failed: Sequence[tuple[Operation, Answer]]) -> list[Refusal]:
-        """Turn failures into refusals, except where a route of ours the caller did not know held the
-        place."""
+        """Turn failures into refusals, except where an unknown route of ours held the place: replace that."""
         occupied = [one for one in failed if isinstance(one[0], PutRoute) and one[1].code == EEXIST]
         held = self._held() if occupied else {}
         refusals: list[Refusal] = []

@@ -1,5 +1,8 @@
 """A token bucket."""
 
+_SHORTEST = 0.001
+"""Seconds. A rounding error short of a token would else be waited for without end: `now + 1e-18 == now`."""
+
 
 class Pace:
     """Lets `rate` things a second pass, and `burst` at once after a rest."""
@@ -22,5 +25,5 @@ class Pace:
 
     @property
     def wait(self) -> float:
-        """Seconds until the next one is there."""
-        return max(0.0, (1 - self._tokens) / self._rate)
+        """Seconds until the next one is there; enough of them that a clock moves on in spite of rounding."""
+        return max(_SHORTEST, (1 - self._tokens) / self._rate)

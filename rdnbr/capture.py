@@ -44,6 +44,12 @@ _UNREADABLE = {
     3: "a Simple Packet Block, which has no time; capture again with tcpdump or dumpcap",
 }
 
+_DIRECTION = {1: False, 2: True}
+"""The lowest two bits of epb_flags: inbound, outbound."""
+
+_LATEST = 253_402_300_800.0
+"""The end of the year 9999, which is where calendars end."""
+
 _MOST_FRAME = 262_144
 _MOST_BLOCK = 16 << 20
 """Bytes; a longer one is no frame or block but damage, and must not be allocated."""
@@ -58,8 +64,8 @@ class Frame(NamedTuple):
     """The frame from its Ethernet header on, as far as it was captured; tags are still in it."""
     length: int
     """Bytes the frame had on the wire; more than `data` has when the snap length cut it."""
-    outgoing: bool = False
-    """True when the file says that the node sent it (pcapng only)."""
+    outgoing: bool | None = None
+    """Whether the node sent it; None when the file does not tell, as no pcap does."""
     interface: str | None = None
     """The interface it was captured on, when the file names it (pcapng only)."""
 
@@ -215,9 +221,11 @@ def _packet(body: bytes, order: str, interfaces: list[_Interface], number: int) 
         raise _BrokenError(_damaged(number, f"names interface {which}, which the file does not describe"))
     interface = interfaces[which]
     options = dict(_options(body[20 + captured + -captured % 4 :], order))
-    flags = options.get(2, b"")  # epb_flags; its lowest two bits are the direction, 2 is outbound
-    outgoing = len(flags) == 4 and unpack(order + "I", flags)[0] & 3 == 2
+    flags = options.get(2, bytes(4))  # epb_flags
+    outgoing = _DIRECTION.get(unpack(order + "I", flags)[0] & 3) if len(flags) == 4 else None
     at = ((high << 32 | low) + interface.offset * interface.ticks) / interface.ticks
+    if not 0 <= at < _LATEST:
+        raise _BrokenError(_damaged(number, f"is {at:.0f} seconds after 1970"))
     return Frame(at, body[20 : 20 + captured], length, outgoing, interface.name), interface.link_type
 
 

@@ -121,7 +121,7 @@ def test_pcapng_of_either_byte_order(file: Path, order: str):
     file.write_bytes(
         section(order) + interface(name, order=order) + packet(ONE, 1_700_000_000_250_000, order=order)
     )
-    assert list(read(file)) == [Frame(1_700_000_000.25, ONE, 42, outgoing=False, interface="tap100i0")]
+    assert list(read(file)) == [Frame(1_700_000_000.25, ONE, 42, None, "tap100i0")]
 
 
 def test_pcapng_interfaces_have_their_own_clocks(file: Path):
@@ -146,7 +146,7 @@ def test_pcapng_interfaces_have_their_own_clocks(file: Path):
 
 
 def test_pcapng_direction(file: Path):
-    """A frame flagged outbound was sent by the node."""
+    """A frame flagged outbound was sent by the node, one flagged inbound was not."""
     file.write_bytes(
         section()
         + interface()
@@ -155,7 +155,7 @@ def test_pcapng_direction(file: Path):
         + packet(ONE, 3, option(1, b""), option(2, pack("<I", 2)))
         + packet(ONE, 4)
     )
-    assert [frame.outgoing for frame in read(file)] == [False, True, True, False]
+    assert [frame.outgoing for frame in read(file)] == [False, True, True, None]
 
 
 def test_pcapng_sections_number_their_own_interfaces(file: Path):
@@ -225,9 +225,7 @@ def test_pcapng_cut_anywhere(file: Path):
         assert len(frames) == (1 if size >= ends[2] else 0)
         assert (complaint == "") == (size in ends)
         if complaint:
-            assert (
-                f"the file ends inside {'frame' if 'frame 2;' in complaint else ''}" in complaint or size < 28
-            )
+            assert complaint.startswith(f"{file}: the file ends inside ")
 
 
 def test_pcapng_torn_frame_is_named(file: Path):
@@ -240,7 +238,7 @@ def test_pcapng_torn_frame_is_named(file: Path):
 
 
 def test_gzip_cut_anywhere(file: Path):
-    """Wherever a gzip'd capture is cut, the frames that can still be unpacked are read, and the cut is told."""
+    """Wherever a gzip'd capture is cut, what can be unpacked is read, and the cut is told."""
     noise = Random(171).randbytes(600)
     content = gzip.compress(pcap(ONE, TWO, noise, TWO), mtime=0)
     ends = [24 + 58, 24 + 58 + 102, 24 + 58 + 102 + 616, 24 + 58 + 102 + 616 + 102]
@@ -273,6 +271,10 @@ def test_gzip_cut_anywhere(file: Path):
         (
             section() + interface() + packet(ONE, 1, which=3),
             f"frame 1 names interface 3, which the file does not describe: {DAMAGED}",
+        ),
+        (
+            section() + interface() + packet(ONE, 2**63),
+            f"frame 1 is 9223372036855 seconds after 1970: {DAMAGED}",
         ),
         (
             section() + interface() + block(3, pack("<I", 42) + ONE),

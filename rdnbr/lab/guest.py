@@ -1,0 +1,83 @@
+"""A guest: a namespace of its own behind a port of a node's bridge, addressed as netplan would address it."""
+
+import socket
+from ipaddress import IPv4Address, IPv6Address
+
+from rdnbr.lab.namespace import Namespace
+from rdnbr.lab.wait import wait_for
+
+GATEWAY4 = "169.254.0.1"
+GATEWAY6 = "fe80::1"
+PREFIX4 = "2.57.56.0/21"
+PREFIX6 = "2001:678:3a4:100::/64"
+"""What all guests' addresses are in."""
+MOST = 1000
+"""Guests; a bridge takes 1,023 ports (BR_MAX_PORTS)."""
+
+_FIRST4 = IPv4Address("2.57.57.30")
+_FIRST6 = IPv6Address("2001:678:3a4:100::80")
+_FIRST_MAC = 0x52024576D235
+_FIRST_VM = 100
+
+
+class Guest(Namespace):
+    """Guest number `number`, counted from 0. Until `configure` it has a link and no address."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(name)
+        self.number = number
+        self.vm = _FIRST_VM + number
+        self.port = f"tap{self.vm}i0"
+        self.mac = (_FIRST_MAC + number).to_bytes(6, "big").hex(":")
+        self.address4 = str(_FIRST4 + number)
+        self.address6 = str(_FIRST6 + number)
+        self._wire: socket.socket | None = None
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Its IPv4 and its IPv6 address."""
+        return self.address4, self.address6
+
+    def address(self, family: int) -> str:
+        """Return its address of family 4 or 6."""
+        return self.address4 if family == 4 else self.address6
+
+    def configure(self) -> None:
+        """Take both addresses, as a host address each, and the default routes."""
+        self.ip(
+            f"addr add {self.address6}/128 dev eth0",
+            f"route add default via {GATEWAY6} dev eth0",
+            f"addr add {self.address4}/32 dev eth0",
+            f"route add default via {GATEWAY4} dev eth0 onlink",
+        )
+
+    def forget_addresses(self) -> None:
+        """Give both addresses up; the link stays up."""
+        self.ip(f"addr del {self.address4}/32 dev eth0", f"addr del {self.address6}/128 dev eth0")
+
+    def greet(self) -> None:
+        """Ping both gateways once, without waiting to hear whether they answer."""
+        self.attempt("ping", "-n", "-q", "-c", "1", "-W", "1", "-I", self.address4, GATEWAY4)
+        self.attempt("ping", "-n", "-q", "-c", "1", "-W", "1", f"{GATEWAY6}%eth0")
+
+    def wait_for_dad(self, within: float = 10.0) -> None:
+        """Wait until no address is tentative any more (RFC 4862 §5.4)."""
+        wait_for(
+            lambda: not self.run("ip", "-6", "addr", "show", "dev", "eth0", "tentative").strip(),
+            within,
+            f"duplicate address detection in guest {self.number}",
+        )
+
+    def send(self, frame: bytes) -> None:
+        """Put a finished Ethernet frame on the guest's wire."""
+        if self._wire is None:
+            with self.inside():
+                self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self._wire.bind(("eth0", 0))
+        self._wire.send(frame)
+
+    def close(self) -> None:
+        """Let go of the wire."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None

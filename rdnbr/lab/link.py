@@ -1,0 +1,42 @@
+"""The links between nodes and upstream, and the autonomous systems at their ends."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+AS_NODES = 65001
+AS_UPSTREAM = 65000
+
+_FIRST4 = IPv4Address("198.51.100.0")
+_FIRST6 = IPv6Address("2001:db8:ffff::")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The point-to-point link of node `number` (counted from 0): a /31 and a /127, the upstream's address first."""
+
+    number: int
+
+    @property
+    def device(self) -> str:
+        """The link's device in the upstream; on the node it is `uplink`."""
+        return f"node{self.number}"
+
+    @property
+    def upstream4(self) -> str:
+        """IPv4 address of the upstream."""
+        return str(_FIRST4 + 2 * self.number)
+
+    @property
+    def node4(self) -> str:
+        """IPv4 address of the node."""
+        return str(_FIRST4 + 2 * self.number + 1)
+
+    @property
+    def upstream6(self) -> str:
+        """IPv6 address of the upstream."""
+        return str(_FIRST6 + 2 * self.number)
+
+    @property
+    def node6(self) -> str:
+        """IPv6 address of the node."""
+        return str(_FIRST6 + 2 * self.number + 1)

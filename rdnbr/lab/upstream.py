@@ -1,0 +1,67 @@
+"""The upstream: the router that hears from the nodes, by BGP, where their guests are."""
+
+from rdnbr.lab.frr import Frr
+from rdnbr.lab.guest import PREFIX4, PREFIX6
+from rdnbr.lab.host import Host
+from rdnbr.lab.link import AS_NODES, AS_UPSTREAM, Link
+from rdnbr.lab.wait import wait_for
+
+
+class Upstream(Host):
+    """A router with one link to each node, and routes to the guests in its kernel."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.frr: Frr | None = None
+
+    def connect(self, links: list[Link], *, bgp: bool) -> None:
+        """Address the links, and speak BGP over them; without it, send all guests' traffic to the first node."""
+        self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
+        self.ip("link set lo up")
+        for link in links:
+            self.ip(
+                f"addr add {link.upstream4}/31 dev {link.device}",
+                f"addr add {link.upstream6}/127 dev {link.device} nodad",
+                f"link set {link.device} up",
+            )
+        if bgp:
+            self.frr = Frr(self, _config(links))
+        else:
+            self.ip(f"route add {PREFIX4} via {links[0].node4}", f"route add {PREFIX6} via {links[0].node6}")
+
+    def wait_for_sessions(self, within: float = 30.0) -> None:
+        """Wait until all BGP sessions are established; without FRR there is nothing to wait for."""
+        router = self.frr
+        if router is not None:
+            wait_for(
+                lambda: (states := router.sessions()) and set(states) == {"Established"},
+                within,
+                "BGP sessions",
+            )
+
+    def hosts(self) -> set[str]:
+        """Return the addresses that its kernel has a BGP host route for, of both families."""
+        lines = (line for family in (4, 6) for line in self.routes(family, "proto", "bgp"))
+        return {line.split()[0] for line in lines if "/" not in line.split()[0]}
+
+
+def _config(links: list[Link]) -> str:
+    peers4 = "\n".join(f" neighbor {link.node4} remote-as {AS_NODES}" for link in links)
+    peers6 = "\n".join(f" neighbor {link.node6} remote-as {AS_NODES}" for link in links)
+    on4 = "\n".join(f"  neighbor {link.node4} activate" for link in links)
+    on6 = "\n".join(f"  neighbor {link.node6} activate" for link in links)
+    return f"""\
+router bgp {AS_UPSTREAM}
+ bgp router-id 198.51.100.254
+ no bgp default ipv4-unicast
+ no bgp ebgp-requires-policy
+ timers bgp 1 3
+{peers4}
+{peers6}
+ address-family ipv4 unicast
+{on4}
+ exit-address-family
+ address-family ipv6 unicast
+{on6}
+ exit-address-family
+"""

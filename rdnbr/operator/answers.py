@@ -1,7 +1,7 @@
 """What the daemon tells those who ask: the contract between the control socket and the daemon.
 
-One JSON object a line goes each way. A request is ``{"command": …}``, with an ``"address"`` where one is meant;
-the reply is ``{"ok": true, "result": …}`` or ``{"ok": false, "error": "one sentence"}``. The commands:
+One JSON object a line goes each way. A request is ``{"command": …}``, with an ``"address"`` where one is
+meant; the reply is ``{"ok": true, "result": …}`` or ``{"ok": false, "error": "one sentence"}``. The commands:
 
 ============  ==========  ============================================================================
 command       address     result

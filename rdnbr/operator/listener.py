@@ -1,0 +1,110 @@
+"""The control socket's file: made where no living daemon has it, for root and one group."""
+
+import fcntl
+import grp
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MODE = 0o660
+GROUP = "rdnbr"
+
+
+class CannotListen(Exception):
+    """The control socket cannot be made; the message is one sentence that says what to do."""
+
+
+def listen(path: Path, backlog: int) -> socket.socket:
+    """Make the socket, replacing that of a dead daemon.
+
+    Raises:
+        CannotListen: a living daemon has it, or it is not permitted.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.parent):
+            _make_room(path)
+            _bind(listener, path)
+            listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(
+            f"cannot make the control socket {path}: {error.strerror or error}; "
+            "be root, or set another `socket` in the configuration"
+        ) from None
+    except CannotListen:
+        listener.close()
+        raise
+    return listener
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from another of the same name; None when there is none."""
+    try:
+        there = path.lstat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
+
+
+def lend(path: Path) -> str | None:
+    """Give the socket to the group `rdnbr`, if there is one; return a sentence when that is not permitted."""
+    try:
+        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+    except KeyError:
+        return None
+    except OSError as error:
+        return f"cannot give {path} to the group {GROUP}: {error.strerror}; only its owner may ask the daemon"
+    return None
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep two daemons that start at once from each taking the other's socket for a dead one's."""
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise CannotListen(f"another rdnbr is starting with a socket in {directory}; try again") from None
+    finally:
+        os.close(lock)
+
+
+def _make_room(path: Path) -> None:
+    """Remove the socket of a daemon that is dead.
+
+    Raises:
+        CannotListen: it is alive, or the file is something else.
+    """
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise CannotListen(f"{path} is not a socket; remove it, or set another `socket` in the configuration")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as caller:
+        try:
+            caller.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:
+            pass  # alive, with a full queue of callers
+    raise CannotListen(
+        f"another rdnbr answers on {path}; stop it first (systemctl stop rdnbr), "
+        "or set another `socket` in the configuration"
+    )
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    """Bind, and never let the file be wider than it shall be, not for a moment."""
+    before = os.umask(0o777 & ~MODE)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)

@@ -1,0 +1,319 @@
+"""The control socket and its client, in one process: a selector's loop serves, a thread asks."""
+
+import json
+import selectors
+import socket
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from rdnbr.core.address import parse_ip
+from rdnbr.operator.answers import Refused
+from rdnbr.operator.client import CannotAsk, Client, Denied, NoDaemon
+from rdnbr.operator.connection import PATIENCE, WATCHED
+from rdnbr.operator.control import CLIENTS, Control
+from rdnbr.operator.listener import CannotListen
+
+
+class Oracle:
+    """Answers what it was asked."""
+
+    def answer(self, command, address):
+        if command == "flush" and address is None:
+            raise Refused("flush what?")
+        if command == "reload":
+            raise ZeroDivisionError
+        if command == "events":
+            return {"events": ["x" * 1000] * 3000}
+        return {"command": command, "address": None if address is None else address.hex()}
+
+
+class Daemon:
+    """A loop with a control socket; it turns while somebody calls `turn`."""
+
+    def __init__(self, path):
+        self.selector = selectors.DefaultSelector()
+        self.reports = []
+        self.control = Control(path, self.selector, Oracle(), self.reports.append)
+
+    def turn(self, timeout=0.0):
+        ready = self.selector.select(timeout)
+        for key, mask in ready:
+            key.data(mask)
+        return bool(ready)
+
+    def settle(self):
+        while self.turn():
+            pass
+
+    def stop(self):
+        self.control.close()
+        self.selector.close()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run" / "rdnbr.sock"
+
+
+@pytest.fixture
+def daemon(path):
+    daemon = Daemon(path)
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def serve(daemon):
+    """Let the daemon turn in a thread, for clients that wait."""
+    over = threading.Event()
+
+    def loop():
+        while not over.is_set():
+            daemon.turn(0.01)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    yield daemon
+    over.set()
+    thread.join()
+
+
+def connect(path):
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(5)
+    peer.connect(str(path))
+    return peer
+
+
+def exchange(daemon, path, request):
+    """Send bytes, close the sending side, and return all lines that come back."""
+    with connect(path) as peer:
+        peer.sendall(request)
+        peer.shutdown(socket.SHUT_WR)
+        daemon.settle()
+        return [json.loads(line) for line in peer.makefile("rb")]
+
+
+def test_answer(serve, path):
+    """A command is answered."""
+    with Client(path) as client:
+        assert client.ask("bindings") == {"command": "bindings", "address": None}
+
+
+def test_address_is_packed(serve, path):
+    """An address reaches the daemon as the core has it."""
+    with Client(path) as client:
+        assert client.ask("probe", "2001:db8::1")["address"] == parse_ip("2001:db8::1").hex()
+
+
+def test_refusal(serve, path):
+    """What the daemon will not do, the client raises with the daemon's sentence."""
+    with Client(path) as client, pytest.raises(Denied, match=r"^flush what\?$"):
+        client.ask("flush")
+
+
+def test_failing_answer(serve, path):
+    """An answer that fails is an error for the client and a report for the log, and the next one is given."""
+    with Client(path) as client:
+        with pytest.raises(Denied, match="failed to answer"):
+            client.ask("reload")
+        assert client.ask("ports")["command"] == "ports"
+    assert serve.reports == ["the answer to a client failed: ZeroDivisionError()"]
+
+
+def test_large_reply(serve, path):
+    """A reply larger than a socket's buffer arrives whole."""
+    with Client(path) as client:
+        assert len(client.ask("events")["events"]) == 3000
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (b"\n", "not JSON; send one object a line"),
+        (b"\xff\xfe\n", "not JSON; send one object a line"),
+        (b"[" * 4000 + b"\n", "not JSON; send one object a line"),
+        (b"[1]\n", 'no command; send an object such as {"command": "bindings"}'),
+        (
+            b'{"command": 3}\n',
+            "unknown command 3; known are bindings, ports, counters, events, reload, flush, probe, watch",
+        ),
+        (
+            b'{"command": ["watch"]}\n',
+            "unknown command ['watch']; known are bindings, ports, counters, events, reload, flush, probe, watch",
+        ),
+        (b'{"command": "probe", "address": "vm100"}\n', "'vm100' is not an IPv4 or IPv6 address"),
+        (b"x" * 5000, "the request is longer than 4096 bytes"),
+    ],
+)
+def test_garbage(daemon, path, request_, error):
+    """Whatever is sent, the reply is one error that names the cure."""
+    assert exchange(daemon, path, request_) == [{"ok": False, "error": error}]
+
+
+def test_requests_in_one_packet(daemon, path):
+    """Several requests sent at once are answered in their order."""
+    replies = exchange(daemon, path, b'{"command": "bindings"}\n{"command": "ports"}\n')
+    assert [reply["result"]["command"] for reply in replies] == ["bindings", "ports"]
+
+
+def test_client_that_never_reads(daemon, path):
+    """A client that asks and never reads is asked for no more, and others are answered."""
+    with connect(path) as deaf:
+        deaf.sendall(b'{"command": "events"}\n' * 100)
+        for _ in range(200):
+            daemon.turn()
+        [client] = daemon.control._clients
+        assert len(client._out) < 4_000_000
+        assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+
+
+def test_watch(daemon, path):
+    """A watcher gets each line as it is told."""
+    with connect(path) as watcher:
+        lines = watcher.makefile("rb")
+        watcher.sendall(b'{"command": "watch"}\n')
+        daemon.settle()
+        assert daemon.control.watched
+        daemon.control.tell({"decision": "learned"})
+        daemon.control.tell({"decision": "installed"})
+        assert json.loads(lines.readline()) == {"ok": True, "result": {"watching": True}}
+        assert json.loads(lines.readline()) == {"decision": "learned"}
+        assert json.loads(lines.readline()) == {"decision": "installed"}
+        lines.close()
+    daemon.settle()
+    assert not daemon.control.watched
+
+
+def test_slow_watcher_is_told_what_it_missed(daemon, path):
+    """A watcher that falls behind misses lines, and is told how many once it reads again."""
+    line = {"text": "x" * 1000}
+    with connect(path) as watcher:
+        watcher.sendall(b'{"command": "watch"}\n')
+        daemon.settle()
+        for _ in range(2000):
+            daemon.control.tell(line)
+        [client] = daemon.control._clients
+        assert len(client._out) <= WATCHED
+        received = b""
+        while b'"missed"' not in received:
+            daemon.turn()
+            received += watcher.recv(1 << 20)
+        lines = [json.loads(text) for text in received.splitlines()[1:]]
+        missed = lines.pop()["missed"]
+        assert missed > 0
+        assert len(lines) + missed == 2000
+
+
+def test_stuck_watcher_is_dropped(daemon, path):
+    """A watcher that never reads is dropped in the end."""
+    with connect(path) as watcher:
+        watcher.sendall(b'{"command": "watch"}\n')
+        daemon.settle()
+        for _ in range(PATIENCE + 3000):
+            daemon.control.tell({"text": "x" * 1000})
+        assert not daemon.control.watched
+
+
+def test_too_many_clients(daemon, path):
+    """The client that was silent for longest makes room for a new one."""
+    peers = [connect(path) for _ in range(CLIENTS)]
+    daemon.settle()
+    peers[0].sendall(b'{"command": "ports"}\n')
+    daemon.settle()
+    assert peers[0].recv(100).startswith(b'{"ok": true')
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+    assert peers[1].recv(100) == b""
+    peers[0].sendall(b'{"command": "ports"}\n')
+    daemon.settle()
+    assert peers[0].recv(100).startswith(b'{"ok": true')
+    for peer in peers:
+        peer.close()
+
+
+def test_hang_up(daemon, path):
+    """A client that goes in the middle of a request is forgotten."""
+    with connect(path) as peer:
+        peer.sendall(b'{"comm')
+        daemon.settle()
+    daemon.settle()
+    assert not daemon.control._clients
+
+
+def test_mode(daemon, path):
+    """The socket is for its owner and its group."""
+    assert stat.filemode(path.stat().st_mode) == "srw-rw----"
+
+
+def test_socket_taken(daemon, path):
+    """A second daemon is told that there is one, and leaves its socket alone."""
+    with pytest.raises(CannotListen, match=rf"^another rdnbr answers on {path}; stop it first"):
+        Daemon(path)
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+
+
+def test_socket_of_a_dead_daemon(path):
+    """What a killed daemon left behind is replaced."""
+    path.parent.mkdir()
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(path))
+    dead.close()
+    daemon = Daemon(path)
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+    daemon.stop()
+    assert not path.exists()
+
+
+def test_no_socket_in_its_place(path):
+    """A file of another kind is never removed."""
+    path.parent.mkdir()
+    path.write_text("precious")
+    with pytest.raises(CannotListen, match="is not a socket; remove it"):
+        Daemon(path)
+    assert path.read_text() == "precious"
+
+
+def test_impossible_path():
+    """A directory that cannot be made is one sentence."""
+    with pytest.raises(CannotListen, match=r"^cannot make the control socket /proc/no/s: No such file"):
+        Daemon(Path("/proc/no/s"))
+
+
+def test_ensure(daemon, path):
+    """A socket file that was deleted is made again."""
+    path.unlink()
+    daemon.control.ensure()
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+
+
+def test_ensure_leaves_a_good_socket(daemon, path):
+    """A socket file that is ours is left as it is."""
+    before = path.stat()
+    daemon.control.ensure()
+    assert path.stat() == before
+
+
+def test_no_daemon(path):
+    """Without a daemon the client says so, and what to look at."""
+    with pytest.raises(NoDaemon) as caught:
+        Client(path)
+    assert str(caught.value) == f"no daemon answers on {path}; is rdnbr running? (systemctl status rdnbr)"
+
+
+def test_daemon_that_does_not_answer(daemon, path):
+    """A daemon that hangs does not hang its client."""
+    with Client(path, patience=0.05) as client, pytest.raises(CannotAsk, match="does not answer in time"):
+        client.ask("ports")
+
+
+def test_daemon_that_dies(path):
+    """A daemon that goes in the middle is told of in one sentence."""
+    daemon = Daemon(path)
+    with Client(path) as client:
+        daemon.settle()
+        daemon.stop()
+        with pytest.raises(CannotAsk, match="hung up without an answer"):
+            client.ask("ports")

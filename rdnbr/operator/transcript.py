@@ -1,11 +1,11 @@
 """What `replay` prints: for people, or one JSON object a line."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rdnbr.core.address import show_ip, show_mac
+from rdnbr.core.address import IP, MAC, show_ip, show_mac
 from rdnbr.core.decision import Decision, Verb
 from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
@@ -34,70 +34,68 @@ class Outcome:
 class Json:
     """One object a line, the summary last."""
 
-    def tell(self, start: float, decisions: Iterable[Decision]) -> None:
-        """Print decisions; their times count from `start`, in seconds since the epoch."""
-        for made in decisions:
-            print(json.dumps(views.decision(made, _wall(start))))
+    def __init__(self, start: float) -> None:
+        self._start = start
 
-    def end(self, start: float, outcome: Outcome) -> None:
-        """Print the summary."""
+    def tell(self, decisions: Iterable[Decision]) -> Iterator[str]:
+        """Write one line a decision."""
+        for made in decisions:
+            yield json.dumps(views.decision(made, self._wall))
+
+    def end(self, outcome: Outcome) -> Iterator[str]:
+        """Write the summary."""
         mode: views.Mode = "open" if outcome.open_mode else "allowlist"
         summary = {
             "frames": outcome.frames,
             "claims": outcome.claims,
             "refused": _by_name(outcome.refused),
             "ignored": _by_name(outcome.ignored),
-            **views.bindings(outcome.bindings, mode, _wall(start)),
+            **views.bindings(outcome.bindings, mode, self._wall),
             "kernel": list(outcome.kernel),
         }
-        print(json.dumps({"summary": summary}))
+        yield json.dumps({"summary": summary})
+
+    def _wall(self, at: float) -> datetime:
+        return views.epoch(self._start + at)
 
 
 class Text:
     """Aligned columns; times in seconds since the first frame, as `tcpdump -ttttt` counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: float) -> None:
+        self._start = start
         self._rows: list[tuple[str, ...]] = []
-        self._refused: set[tuple[str | None, Reason, bytes | None, bytes | None]] = set()
+        self._refused: set[tuple[str | None, Reason, IP | None, MAC | None]] = set()
 
-    def tell(self, start: float, decisions: Iterable[Decision]) -> None:  # noqa: ARG002 - as Json's
-        """Keep the decisions that matter, and of equal refusals the first."""
+    def tell(self, decisions: Iterable[Decision]) -> Iterator[str]:
+        """Keep the decisions that matter, of equal refusals the first; columns align when all are known."""
         for made in decisions:
-            if made.verb in _UNTOLD:
-                continue
             if made.verb is Verb.REFUSED:
                 same = (made.port, made.reason, made.address, made.mac)
                 if same in self._refused:
                     continue
                 self._refused.add(same)
-            self._rows.append(_row(made))
+            if made.verb not in _UNTOLD:
+                self._rows.append(_row(made))
+        return iter(())
 
-    def end(self, start: float, outcome: Outcome) -> None:
-        """Print everything."""
-        _print_table(("seconds", "decision", "address", "mac", "port", "reason", "rule"), self._rows)
-        mode = "open, every address is permitted" if outcome.open_mode else "by the allowlist"
-        since = f", the first at {views.timestamp(views.epoch(start))}" if outcome.frames else ""
-        print(f"\n{outcome.frames} frames{since}; {outcome.claims} claims; mode: {mode}")
-        _print_counts("refused", outcome.refused)
-        _print_counts("ignored", outcome.ignored)
-        print("\nbindings")
+    def end(self, outcome: Outcome) -> Iterator[str]:
+        """Write everything."""
+        yield from _table(_DECISION, self._rows)
+        since = f", the first at {views.timestamp(views.epoch(self._start))}" if outcome.frames else ""
+        mode = "no allowlist, every address is permitted" if outcome.open_mode else "by the allowlist"
+        yield f"\n{outcome.frames} frames{since}; {outcome.claims} claims; {mode}"
+        yield from _counts("refused", outcome.refused)
+        yield from _counts("ignored", outcome.ignored)
+        yield "\nbindings"
         ordered = sorted(outcome.bindings, key=lambda view: (len(view.address), view.address))
-        rows = [
-            (
-                show_ip(view.address),
-                show_mac(view.mac),
-                view.port or "-",
-                view.state.value,
-                view.source.value,
-                f"{view.since:.6f}",
-                view.rule or "-",
-            )
-            for view in ordered
-        ]
-        _print_table(("address", "mac", "port", "state", "source", "since", "rule"), rows)
-        print("\nkernel")
-        for line in outcome.kernel or ["nothing"]:
-            print(f"  {line}")
+        yield from _table(_BINDING, [_binding(view) for view in ordered])
+        yield "\nkernel"
+        yield from (f"  {line}" for line in outcome.kernel or ["none"])
+
+
+_DECISION = ("seconds", "decision", "address", "mac", "port", "reason", "rule")
+_BINDING = ("since", "state", "address", "mac", "port", "source", "rule")
 
 
 def _row(made: Decision) -> tuple[str, ...]:
@@ -112,32 +110,34 @@ def _row(made: Decision) -> tuple[str, ...]:
     )
 
 
-def _wall(start: float) -> views.Wall:
-    def wall(at: float) -> datetime:
-        return views.epoch(start + at)
-
-    return wall
+def _binding(view: View) -> tuple[str, ...]:
+    return (
+        f"{view.since:.6f}",
+        view.state.value,
+        show_ip(view.address),
+        show_mac(view.mac),
+        view.port or "-",
+        view.source.value,
+        view.rule or "-",
+    )
 
 
 def _by_name(counts: Mapping[Reason, int]) -> dict[str, int]:
     return {reason.value: counts[reason] for reason in sorted(counts)}
 
 
-def _print_counts(title: str, counts: Mapping[Reason, int]) -> None:
+def _counts(title: str, counts: Mapping[Reason, int]) -> Iterator[str]:
     if counts:
-        print(f"{title}: " + ", ".join(f"{count} {name}" for name, count in _by_name(counts).items()))
+        yield f"{title}: " + ", ".join(f"{count} {name}" for name, count in _by_name(counts).items())
 
 
-def _print_table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print columns two spaces apart; times to the right, all else to the left."""
+def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Write columns two spaces apart; the first, a time, to the right, all others to the left."""
     if not rows:
-        print("  none")
+        yield "  none"
         return
     table = [titles, *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        for place, title in enumerate(titles):
-            if title in ("seconds", "since"):
-                cells[place] = row[place].rjust(widths[place])
-        print("  " + "  ".join(cells).rstrip())
+    first, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
+    for time, *others in table:
+        cells = [cell.ljust(width) for cell, width in zip(others, widths, strict=True)]
+        yield "  " + "  ".join([time.rjust(first), *cells]).rstrip()

@@ -1,0 +1,264 @@
+"""The decoder against scapy: what either reads in a frame, the other reads too."""
+
+from functools import reduce
+from operator import truediv
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptMTU,
+    ICMPv6NDOptSrcLLAddr,
+    ICMPv6NDOptUnknown,
+    IPv6,
+    _ICMPv6NDGuessPayload,
+)
+from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
+from scapy.packet import Packet, Raw
+from scapy.utils6 import in6_getnsma, in6_getnsmac, in6_ismaddr
+
+from rdnbr.core.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.claim import Claim, Proof, Source
+from rdnbr.core.frame import decode
+from rdnbr.core.ndp import multicast_mac, solicited_node
+from rdnbr.core.probe import answer, is_answer, question
+from rdnbr.core.reason import Reason
+from rdnbr.core.topology import Segment
+
+ETHERTYPES = st.sampled_from([b"\x08\x06", b"\x80\x35", b"\x86\xdd", b"\x81\x00", b"\x88\xa8"])
+HOST_MACS = st.builds(
+    lambda first, rest: show_mac(MAC(bytes([first & 0xFE]) + rest)),
+    st.integers(0, 255),
+    st.binary(min_size=5, max_size=5).filter(any),
+)
+MACS = st.binary(min_size=6, max_size=6)
+ANY_MACS = MACS.map(lambda packed: show_mac(MAC(packed)))
+IP4 = st.binary(min_size=4, max_size=4).filter(any).map(lambda packed: show_ip(IP(packed)))
+UNICAST6 = st.builds(
+    lambda first, rest: show_ip(IP(bytes([first]) + rest)),
+    st.integers(0, 254),
+    st.binary(min_size=15, max_size=15).filter(any),
+)
+GROUPS = st.binary(min_size=15, max_size=15).map(lambda rest: show_ip(IP(b"\xff" + rest)))
+PRIORITY_TAGS = st.sampled_from([None, Dot1Q(vlan=0, prio=6), Dot1AD(vlan=0, prio=1)])
+PADDING = st.binary(max_size=40)
+FLAG = st.integers(0, 1)
+OPTION_BODIES = st.integers(0, 3).flatmap(
+    lambda units: st.binary(min_size=8 * units + 6, max_size=8 * units + 6)
+)
+STRANGE_OPTIONS = st.one_of(
+    st.builds(ICMPv6NDOptMTU, mtu=st.integers(0, 2**32 - 1)),
+    st.builds(
+        lambda kind, body: Raw(bytes([kind, (len(body) + 2) // 8]) + body),
+        st.sampled_from([14, 200]),  # a nonce, and what is not assigned
+        OPTION_BODIES,
+    ),
+)
+
+
+def to_wire(ether: Ether, tag: Packet | None, packet: Packet, ethertype: int, padding: bytes) -> bytes:
+    """Put a packet into a frame, behind a priority tag perhaps."""
+    if tag is None:
+        return bytes(Ether(src=ether.src, dst=ether.dst, type=ethertype) / packet) + padding
+    tag = tag.copy()
+    tag.type = ethertype
+    return bytes(ether / tag / packet) + padding
+
+
+@st.composite
+def arp_frames(draw):
+    """Requests, replies, announcements, probes and RARP, all in order."""
+    operation = draw(st.sampled_from([1, 2, 3]))
+    spa = draw(IP4)
+    tpa = draw(st.one_of(IP4, st.just(spa)))
+    if operation == 1:
+        spa = draw(st.sampled_from([spa, "0.0.0.0"]))
+    packet = ARP(op=operation, hwsrc=draw(HOST_MACS), psrc=spa, hwdst=draw(ANY_MACS), pdst=tpa)
+    ether = Ether(src=draw(HOST_MACS), dst=draw(ANY_MACS))
+    return to_wire(ether, draw(PRIORITY_TAGS), packet, 0x8035 if operation == 3 else 0x0806, draw(PADDING))
+
+
+@st.composite
+def ndp_frames(draw):
+    """Solicitations, detection and advertisements, all in order."""
+    target, source = draw(UNICAST6), draw(UNICAST6)
+    destination = draw(st.one_of(UNICAST6, GROUPS))
+    match draw(st.sampled_from(["solicitation", "detection", "advertisement"])):
+        case "solicitation":
+            message = ICMPv6ND_NS(tgt=target)
+            named = [[], [ICMPv6NDOptSrcLLAddr(lladdr=draw(HOST_MACS))]]
+        case "detection":
+            source, destination = "::", show_ip(solicited_node(parse_ip(target)))
+            message = ICMPv6ND_NS(tgt=target)
+            named = [[]]
+        case _:
+            group = in6_ismaddr(destination)
+            message = ICMPv6ND_NA(tgt=target, R=draw(FLAG), S=0 if group else draw(FLAG), O=draw(FLAG))
+            named = [[ICMPv6NDOptDstLLAddr(lladdr=draw(HOST_MACS))]] + ([] if group else [[]])
+    options = draw(
+        st.permutations(draw(st.lists(STRANGE_OPTIONS, max_size=3)) + draw(st.sampled_from(named)))
+    )
+    header = IPv6(
+        src=source, dst=destination, hlim=255, tc=draw(st.integers(0, 255)), fl=draw(FLAG) * 0xF000F
+    )
+    packet = reduce(truediv, options, header / message)
+    ether = Ether(src=draw(HOST_MACS), dst=draw(ANY_MACS))
+    return to_wire(ether, draw(PRIORITY_TAGS), packet, 0x86DD, draw(PADDING))
+
+
+FRAMES = st.one_of(arp_frames(), ndp_frames())
+
+
+@st.composite
+def damaged(draw):
+    """A frame that was in order until some of its bytes were changed; its checksum may be right again."""
+    data = bytearray(draw(FRAMES))
+    for _ in range(draw(st.integers(1, 4))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.one_of(st.integers(0, 255), st.integers(0, 8)))
+    return with_checksum(data) if draw(st.booleans()) else bytes(data)
+
+
+def with_checksum(data: bytearray) -> bytes:
+    """Mend the ICMPv6 checksum of an untagged frame, word by word as RFC 1071 has it."""
+    size = int.from_bytes(data[18:20], "big")
+    if data[12:14] != b"\x86\xdd" or size < 4 or len(data) < 54 + size:
+        return bytes(data)
+    data[56:58] = bytes(2)
+    summed = bytes(data[22 : 54 + size]) + bytes(size % 2) + size.to_bytes(4, "big") + bytes([0, 0, 0, 58])
+    total = sum(int.from_bytes(summed[at : at + 2], "big") for at in range(0, len(summed), 2))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    data[56:58] = (total ^ 0xFFFF).to_bytes(2, "big")
+    return bytes(data)
+
+
+def scapy_reads(data: bytes) -> Claim:
+    """Read the claim of a frame with scapy, and see that there is nothing about it to refuse."""
+    below = packet = Ether(data)
+    while isinstance(below.payload, Dot1Q):
+        below = below.payload
+        assert below.vlan == 0
+    ether = parse_mac(packet.src)
+    if below.type != 0x86DD:  # scapy knows the format of RARP, but not its ethertype
+        return arp_claim(ARP(bytes(below.payload)), ether, reverse=below.type == 0x8035)
+    ip = packet[IPv6]
+    assert (ip.version, ip.nh, ip.hlim, ip.payload.code) == (6, 58, 255, 0)
+    assert not in6_ismaddr(ip.payload.tgt)
+    for option in ip.payload.iterpayloads():
+        if isinstance(option, _ICMPv6NDGuessPayload) and option is not ip.payload:
+            # Of some kinds scapy knows but one length, whatever the option says, and loses its place.
+            assume(len(option) - len(option.payload) == option.len * 8)
+    carried = ip.payload.cksum
+    del ip.payload.cksum
+    assert IPv6(bytes(ip)).payload.cksum % 0xFFFF == carried % 0xFFFF  # 0 and 65535 are the same sum
+    return ndp_claim(ip, ether)
+
+
+def arp_claim(arp: ARP, ether: MAC, *, reverse: bool) -> Claim:
+    """Read what an ARP or RARP packet says."""
+    assert (arp.hwtype, arp.ptype, arp.hwlen, arp.plen) == (1, 0x0800, 6, 4)
+    mac, spa, tpa = parse_mac(arp.hwsrc), parse_ip(arp.psrc), parse_ip(arp.pdst)
+    match reverse, arp.op, arp.psrc:
+        case True, 3, _:
+            return Claim(Source.RARP, Proof.PRESENCE, None, mac, ether, None)
+        case False, 1, "0.0.0.0":
+            return Claim(Source.ARP_PROBE, Proof.INTENT, tpa, mac, ether, None, tpa)
+        case False, 1 | 2, arp.pdst:
+            return Claim(Source.ARP_ANNOUNCEMENT, Proof.USE, spa, mac, ether, None, tpa)
+        case False, 1, _:
+            return Claim(Source.ARP_REQUEST, Proof.USE, spa, mac, ether, None, tpa)
+        case False, 2, _:
+            return Claim(Source.ARP_REPLY, Proof.USE, spa, mac, ether, None, tpa)
+    raise AssertionError(f"no claim in {arp!r}")
+
+
+def ndp_claim(ip: IPv6, ether: MAC) -> Claim:
+    """Read what a neighbour solicitation or advertisement says."""
+    source, target = parse_ip(ip.src), parse_ip(ip.payload.tgt)
+    if ICMPv6ND_NA in ip:
+        said = ip[ICMPv6ND_NA]
+        mac = parse_mac(ip[ICMPv6NDOptDstLLAddr].lladdr) if ICMPv6NDOptDstLLAddr in ip else ether
+        if said.S:
+            return Claim(Source.NA, Proof.USE, target, mac, ether, None, parse_ip(ip.dst), bool(said.O))
+        return Claim(Source.NA_UNSOLICITED, Proof.USE, target, mac, ether, None, None, bool(said.O))
+    if ip.src == "::":
+        unknown = [layer for layer in ip.iterpayloads() if isinstance(layer, ICMPv6NDOptUnknown)]
+        nonce = next((option.data for option in unknown if option.type == 14), b"")
+        return Claim(Source.NS_DAD, Proof.INTENT, target, ether, ether, None, target, nonce=nonce)
+    if ICMPv6NDOptSrcLLAddr in ip:
+        mac = parse_mac(ip[ICMPv6NDOptSrcLLAddr].lladdr)
+        return Claim(Source.NS, Proof.USE, source, mac, ether, None, target)
+    return Claim(Source.NS, Proof.INTENT, source, ether, ether, None, target)
+
+
+@given(FRAMES)
+def test_frame_in_order_is_read_as_scapy_reads_it(data):
+    """Whatever its fields, options, tag and padding, a frame in order is the claim that scapy sees in it."""
+    assert decode(data) == scapy_reads(data)
+
+
+@given(damaged())
+def test_scapy_finds_nothing_to_refuse_in_what_is_believed(data):
+    """A damaged frame is refused with a reason, or scapy reads the same claim in it."""
+    match decode(data):
+        case Claim() as claim:
+            assert claim == scapy_reads(data)
+        case reason:
+            assert isinstance(reason, Reason)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.builds(
+            lambda macs, kind, rest: macs + kind + rest,
+            st.binary(min_size=12, max_size=12),
+            ETHERTYPES,
+            PADDING,
+        ),
+        st.builds(lambda data, end: data[:end], damaged(), st.integers(0, 200)),
+    ),
+    st.one_of(st.none(), st.integers(0, 4095)),
+    st.one_of(st.none(), st.integers(0, 300)),
+)
+def test_any_bytes_get_an_answer(data, vlan, length):
+    """No bytes make the decoder raise."""
+    assert isinstance(decode(data, vlan, length), Claim | Reason)
+
+
+@given(FRAMES, st.integers(1, 4095), st.sampled_from([b"\x81\x00", b"\x88\xa8"]))
+def test_no_frame_of_another_vlan_is_believed(data, vlan, ethertype):
+    """A tag of any VLAN is refused, taken off or still in the frame (F4)."""
+    tagged = data[:12] + ethertype + vlan.to_bytes(2, "big") + data[12:]
+    assert decode(tagged) is Reason.TAGGED
+    assert decode(data, vlan) is Reason.TAGGED
+
+
+@given(FRAMES, st.data())
+def test_no_cut_frame_is_believed(data, choice):
+    """Wherever a capture cut a frame, it is called cut (F7)."""
+    end = choice.draw(st.integers(0, len(data) - 1))
+    assert decode(data[:end], length=len(data)) is Reason.TRUNCATED
+
+
+@given(st.one_of(IP4, UNICAST6), HOST_MACS, HOST_MACS, IP4, UNICAST6, st.booleans())
+def test_answer_to_a_question_proves_what_was_asked(address, guest, node, gateway4, gateway6, broadcast):
+    """Whoever asks whom for what, the answer is known as one, and is in order for scapy too."""
+    assume(address not in (gateway4, gateway6))
+    segment = Segment(7, "vmbr1", parse_mac(node), 254, parse_ip(gateway4), parse_ip(gateway6))
+    asked = question(segment, parse_ip(address), parse_mac(guest), broadcast=broadcast)
+    said = answer(asked, parse_mac(guest))
+    claim = decode(said)
+    assert (scapy_reads(asked), scapy_reads(said)) == (decode(asked), claim)
+    assert is_answer(claim, segment)
+    assert (claim.address, claim.mac) == (parse_ip(address), parse_mac(guest))
+
+
+@given(UNICAST6)
+def test_groups_are_those_scapy_computes(address):
+    """The solicited-node group of an address, and the MAC of that group, are as scapy has them."""
+    group = solicited_node(parse_ip(address))
+    assert group == in6_getnsma(parse_ip(address))
+    assert show_mac(multicast_mac(group)) == in6_getnsmac(group)

@@ -8,6 +8,7 @@ from random import Random
 from struct import pack
 
 import pytest
+from capture_bytes import block, interface, option, packet, pcap_header, pcap_record, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader, RawPcapReader, RawPcapWriter
@@ -33,35 +34,11 @@ def readable(path: Path) -> tuple[list[Frame], str]:
     return frames, ""
 
 
-def pcap(*frames: bytes, order: str = "<", magic: int = 0xA1B2C3D4, link_type: int = 1) -> bytes:
-    header = pack(order + "IHHIIII", magic, 2, 4, 0, 0, 65535, link_type)
-    return header + b"".join(
-        pack(order + "4I", 1_700_000_000 + n, 250_000, len(data), len(data)) + data
-        for n, data in enumerate(frames)
+def pcap(*frames: bytes, order: str = "<", ticks: int = 1_000_000, link_type: int = 1) -> bytes:
+    magic = 0xA1B2C3D4 if ticks == 1_000_000 else 0xA1B23C4D
+    return pcap_header(order=order, magic=magic, link_type=link_type) + b"".join(
+        pcap_record(data, 1_700_000_000.25 + n, order=order, ticks=ticks) for n, data in enumerate(frames)
     )
-
-
-def block(kind: int, body: bytes, order: str = "<") -> bytes:
-    body += bytes(-len(body) % 4)
-    length = pack(order + "I", len(body) + 12)
-    return pack(order + "I", kind) + length + body + length
-
-
-def option(code: int, value: bytes, order: str = "<") -> bytes:
-    return pack(order + "2H", code, len(value)) + value + bytes(-len(value) % 4)
-
-
-def section(order: str = "<") -> bytes:
-    return block(0x0A0D0D0A, pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
-
-
-def interface(*options: bytes, link_type: int = 1, order: str = "<") -> bytes:
-    return block(1, pack(order + "HHI", link_type, 0, 0) + b"".join(options), order)
-
-
-def packet(data: bytes, ticks: int, *options: bytes, which: int = 0, order: str = "<") -> bytes:
-    head = pack(order + "5I", which, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data))
-    return block(6, head + data + bytes(-len(data) % 4) + b"".join(options), order)
 
 
 @pytest.fixture
@@ -82,8 +59,8 @@ def test_pcap_of_either_byte_order(file: Path, order: str):
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_nanosecond_pcap_of_either_byte_order(file: Path, order: str):
     """The fraction of a nanosecond pcap counts nanoseconds."""
-    file.write_bytes(pcap(ONE, order=order, magic=0xA1B23C4D))
-    assert [frame.at for frame in read(file)] == [1_700_000_000.00025]
+    file.write_bytes(pcap(ONE, order=order, ticks=1_000_000_000))
+    assert [frame.at for frame in read(file)] == [1_700_000_000.25]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -103,8 +80,7 @@ def test_scapy_writes_what_is_read(file: Path, order: str, nano: bool):
 
 def test_length_on_the_wire_survives_the_snap_length(file: Path):
     """A frame cut by the snap length tells how long it was (rule F7)."""
-    header = pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 20, 1)
-    file.write_bytes(header + pack("<4I", 1, 0, 20, 60) + ONE[:20])
+    file.write_bytes(pcap_header(snap=20) + pcap_record(ONE[:20], 1.0, length=60))
     assert list(read(file)) == [Frame(1.0, ONE[:20], 60)]
 
 
@@ -327,7 +303,7 @@ frames_of_any_kind = st.lists(
 def test_reads_pcap_as_scapy_does(tmp_path_factory, frames, order):
     """On whole files our reader and scapy's agree."""
     file = tmp_path_factory.mktemp("pcap") / "capture"
-    content = pack(order + "IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    content = pcap_header(order=order)
     for seconds, fraction, data in frames:
         content += pack(order + "4I", seconds, fraction, len(data), len(data) + 4) + data
     file.write_bytes(content)

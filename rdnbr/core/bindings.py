@@ -47,6 +47,12 @@ class Bindings:
             if (found := self._all[key]).state is not State.DEPARTED
         ]
 
+    def departed_from(self, port: int) -> list[Binding]:
+        """Return the departed bindings that were last on a port, oldest first."""
+        return [
+            found for key in self._on_port.get(port, ()) if (found := self._all[key]).state is State.DEPARTED
+        ]
+
     def of_mac(self, mac: MAC) -> list[Binding]:
         """Return the bindings of a MAC, the departed among them, oldest first."""
         return [self._all[key] for key in self._of_mac.get(mac, ())]

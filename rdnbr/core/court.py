@@ -68,6 +68,12 @@ class Court:
             return self._incumbent(now, binding, anchor, claim, verdict.rule)
         return self._rival(now, port, binding, anchor, claim, verdict.rule)
 
+    def look_for(self, now: float, port: Port) -> None:
+        """A port is back: whoever was on it is asked, for a guest that sees its link return need not speak."""
+        for binding in self._life.bindings.departed_from(port.index):
+            if binding.segment == port.segment:
+                self._arrival(now, binding, binding.anchor, port, binding.source)
+
     def turn_down(
         self,
         now: float,

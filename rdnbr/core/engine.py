@@ -75,6 +75,10 @@ class Engine:
         """Whether there is no allowlist."""
         return self._law.allowlist is None
 
+    def configure(self, settings: Settings) -> None:
+        """Other settings count from the next question on."""
+        self._life.configure(settings)
+
     def segment_up(self, segment: Segment) -> list[Output]:
         """A segment appeared or changed."""
         self._segments[segment.index] = segment
@@ -96,7 +100,9 @@ class Engine:
         if before is not None and before.segment != port.segment:
             self._lose_port(now, port.index, Reason.PORT_GONE)
         self._ports[port.index] = port
-        if before is not None and before.name != port.name:
+        if before is None or before.segment != port.segment:
+            self._court.look_for(now, port)
+        elif before.name != port.name:
             self._judge_again(now, self._bindings.on_port(port.index))
         return self._take()
 

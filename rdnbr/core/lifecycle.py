@@ -44,10 +44,14 @@ class Lifecycle:
         self.quarantine = Quarantine()
         self.outputs: list[Output] = []
         """What came of the present event; the engine takes it."""
-        self._timers = settings.timers
         self._segments = segments
         self._ports = ports
         self._deadlines = Deadlines()
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Use these settings from the next question on."""
+        self._timers = settings.timers
         rate = settings.limits.probes_per_second
         self._pace = Pace(rate, max(1.0, rate / 4))
 

@@ -42,6 +42,8 @@ class Limits:
 
     probes_per_second: int = 200
     """Probes sent by the node, all ports together."""
+    frames_per_second: int = 2000
+    """ARP and NDP frames read from one port; what it sends beyond that may be lost."""
 
 
 @dataclass(frozen=True, slots=True)

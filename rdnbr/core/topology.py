@@ -100,12 +100,16 @@ def segments(
 
 
 def ports(links: Sequence[Link], served: Sequence[Segment]) -> list[Port]:
-    """Tell which devices lead to guests: members of a served bridge that are up and of a guest kind."""
+    """Tell which devices lead to guests: members of a served bridge, of a guest kind, that are up and running."""
     indexes = {segment.index for segment in served}
     return [
         Port(link.index, link.name, link.master)
         for link in links
-        if link.master in indexes and link.master is not None and link.kind in GUEST_KINDS and link.up
+        if link.master in indexes
+        and link.master is not None
+        and link.kind in GUEST_KINDS
+        and link.up
+        and link.carrier
     ]
 
 

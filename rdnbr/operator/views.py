@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from rdnbr.core.address import family, show_ip, show_mac
 from rdnbr.core.decision import Decision
 from rdnbr.core.engine import View
+from rdnbr.core.reason import Reason
 from rdnbr.core.topology import vm_of
 from rdnbr.operator.answers import Document, Json
 
@@ -103,7 +104,7 @@ def ports(views: Iterable[PortView], mode: Mode) -> Document:
     }
 
 
-def counters(counts: Mapping[tuple[str, str], int], mode: Mode) -> Document:
+def counters(counts: Mapping[tuple[str, Reason], int], mode: Mode) -> Document:
     """Return the document of `show counters`: for each port, how many frames ended in which reason.
 
     Args:

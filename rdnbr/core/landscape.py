@@ -1,0 +1,69 @@
+"""The node's devices and addresses, and what their changes mean for the engine.
+
+Netlink tells of devices and addresses one at a time; the engine wants to hear of segments, ports and the node.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rdnbr.core.decision import Output
+from rdnbr.core.engine import Engine
+from rdnbr.core.node import node
+from rdnbr.core.topology import InterfaceAddress, Link, Port, Segment, ports, segments
+
+
+class Landscape:
+    """What is there now, kept current by whoever hears of changes."""
+
+    def __init__(self, globs: Sequence[str] = ()) -> None:
+        self._globs = tuple(globs)
+        self._links: dict[int, Link] = {}
+        self._addresses: dict[InterfaceAddress, None] = {}
+
+    def use(self, globs: Sequence[str]) -> None:
+        """Serve the bridges of these names or globs; none: those that own a gateway address."""
+        self._globs = tuple(globs)
+
+    def replace(self, links: Iterable[Link], addresses: Iterable[InterfaceAddress]) -> None:
+        """Everything was looked at anew."""
+        self._links = {link.index: link for link in links}
+        self._addresses = dict.fromkeys(addresses)
+
+    def link_changed(self, link: Link) -> None:
+        """A device is there, new or changed."""
+        self._links[link.index] = link
+
+    def link_gone(self, index: int) -> None:
+        """A device is gone, and its addresses with it."""
+        self._links.pop(index, None)
+        self._addresses = {entry: None for entry in self._addresses if entry.index != index}
+
+    def address_changed(self, address: InterfaceAddress) -> None:
+        """The node has an address, new or changed."""
+        self._addresses[address] = None
+
+    def address_gone(self, address: InterfaceAddress) -> None:
+        """The node lost an address."""
+        self._addresses.pop(address, None)
+
+    def segments(self) -> list[Segment]:
+        """Return the segments there are to serve."""
+        return segments(list(self._links.values()), list(self._addresses), self._globs)
+
+    def tell(self, now: float, engine: Engine) -> list[Output]:
+        """Tell the engine of all that differs from what it knows; what goes, goes first."""
+        served = self.segments()
+        leading: dict[int, Port] = {port.index: port for port in ports(list(self._links.values()), served)}
+        outputs: list[Output] = []
+        for index in [index for index in engine.ports if index not in leading]:
+            outputs += engine.port_gone(now, index)
+        kept = {segment.index for segment in served}
+        for index in [index for index in engine.segments if index not in kept]:
+            outputs += engine.segment_gone(now, index)
+        outputs += engine.node_changed(now, node(self._links.values(), self._addresses, served))
+        for segment in served:
+            if engine.segments.get(segment.index) != segment:
+                engine.segment_up(segment)
+        for port in leading.values():
+            if engine.ports.get(port.index) != port:
+                outputs += engine.port_up(now, port)
+        return outputs

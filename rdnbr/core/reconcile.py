@@ -1,0 +1,184 @@
+"""Keeps what the kernel holds equal to what it should hold.
+
+The unit is the address: everything of ours that concerns one address, in whatever table and on whatever device, is
+planned together, so that a neighbour is never taken from under another table's route. Only addresses that changed,
+on either side, are looked at.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from rdnbr.core.address import IP
+from rdnbr.core.kernel import Refusal
+from rdnbr.core.plan import (
+    DropNeighbour,
+    DropRoute,
+    Host,
+    Key,
+    Neighbour,
+    Operation,
+    PutNeighbour,
+    PutRoute,
+    Route,
+    plan,
+)
+from rdnbr.core.reason import Reason
+
+_FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
+"""Seconds until what the kernel refused is tried again; doubles each time."""
+
+_Entry = TypeVar("_Entry", Route, Neighbour)
+
+
+class Reconciliation:
+    """Desired and actual, side by side."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[IP, dict[Key, Host]] = {}
+        self._routes: dict[IP, set[Route]] = {}
+        self._neighbours: dict[IP, set[Neighbour]] = {}
+        self._dirty: dict[IP, None] = {}
+        self._retries: dict[IP, tuple[float, float]] = {}
+        """When to try an address again, and after how long a wait."""
+        self._refused: set[Key] = set()
+        self._attempted: dict[IP, None] = {}
+
+    def want(self, key: Key, host: Host | None) -> None:
+        """The kernel should hold `host` for `key`; None: nothing."""
+        hosts = self._wanted.setdefault(key.address, {})
+        if host is None:
+            hosts.pop(key, None)
+            self._refused.discard(key)
+        else:
+            hosts[key] = host
+        if not hosts:
+            del self._wanted[key.address]
+        self._retries.pop(key.address, None)
+        self._dirty[key.address] = None
+
+    def found(self, routes: Iterable[Route], neighbours: Iterable[Neighbour]) -> None:
+        """The kernel was looked at anew: this is all there is of ours."""
+        self._dirty |= dict.fromkeys([*self._wanted, *self._routes, *self._neighbours])
+        self._routes, self._neighbours = {}, {}
+        for route in routes:
+            self._routes.setdefault(route.address, set()).add(route)
+            self._dirty[route.address] = None
+        for neighbour in neighbours:
+            self._neighbours.setdefault(neighbour.address, set()).add(neighbour)
+            self._dirty[neighbour.address] = None
+
+    def route_seen(self, route: Route) -> None:
+        """A route of ours is there, in place of whatever had its table and metric."""
+        same = self._routes.get(route.address, set())
+        if route not in same:
+            self._lose_routes(route.address, table=route.table, metric=route.metric)
+            self._routes.setdefault(route.address, set()).add(route)
+            self._dirty[route.address] = None
+
+    def route_gone(self, address: IP, table: int, metric: int) -> None:
+        """No route of ours is in this place any more."""
+        if self._lose_routes(address, table=table, metric=metric):
+            self._dirty[address] = None
+
+    def neighbour_seen(self, neighbour: Neighbour) -> None:
+        """A neighbour of ours is there, in place of whatever its device had for the address."""
+        if neighbour not in self._neighbours.get(neighbour.address, set()):
+            self._lose_neighbours(neighbour.address, neighbour.device)
+            self._neighbours.setdefault(neighbour.address, set()).add(neighbour)
+            self._dirty[neighbour.address] = None
+
+    def neighbour_gone(self, device: int, address: IP) -> None:
+        """The device has no neighbour of ours for the address any more."""
+        if self._lose_neighbours(address, device):
+            self._dirty[address] = None
+
+    def operations(self, now: float) -> list[Operation]:
+        """Return what is to be done now; what came of it must be told to `applied`."""
+        due = {address: None for address, (at, _) in self._retries.items() if at <= now}
+        new = {address: None for address in self._dirty if address not in self._retries}
+        self._dirty.clear()
+        self._attempted = new | due
+        operations: list[Operation] = []
+        for address in self._attempted:
+            operations += plan(
+                self._wanted.get(address, {}).values(),
+                self._routes.get(address, ()),
+                self._neighbours.get(address, ()),
+            )
+        return operations
+
+    def applied(
+        self, now: float, operations: Sequence[Operation], refusals: Sequence[Refusal]
+    ) -> list[tuple[Key, Reason | None]]:
+        """Take note of what came of `operations`.
+
+        Returns the keys whose standing changed: with the reason when the kernel has begun to refuse them, with
+        None when it has taken them after all.
+        """
+        failed = {id(refusal.operation): refusal for refusal in refusals}
+        for operation in operations:
+            if id(operation) not in failed:
+                self._note(operation)
+        changed: list[tuple[Key, Reason | None]] = []
+        trouble = {_address(refusal.operation): refusal.reason for refusal in refusals}
+        for address in self._attempted:
+            if address in trouble:
+                wait = min(self._retries.get(address, (0.0, _FIRST_RETRY / 2))[1] * 2, _LAST_RETRY)
+                self._retries[address] = (now + wait, wait)
+            else:
+                self._retries.pop(address, None)
+            for key in self._wanted.get(address, {}):
+                if address in trouble:
+                    changed.append((key, trouble[address]))
+                    self._refused.add(key)
+                elif key in self._refused:
+                    changed.append((key, None))
+                    self._refused.discard(key)
+        self._attempted = {}
+        return changed
+
+    def try_again(self) -> None:
+        """Something about the devices changed: what the kernel refused, it may take now."""
+        self._dirty |= dict.fromkeys(self._retries)
+        self._retries.clear()
+
+    def deadline(self) -> float | None:
+        """Tell when `operations` has something to try again."""
+        return min((at for at, _ in self._retries.values()), default=None)
+
+    def _note(self, operation: Operation) -> None:
+        match operation:
+            case PutNeighbour(neighbour):
+                self._lose_neighbours(neighbour.address, neighbour.device)
+                self._neighbours.setdefault(neighbour.address, set()).add(neighbour)
+            case PutRoute(route):
+                self._lose_routes(route.address, table=route.table, metric=route.metric)
+                self._routes.setdefault(route.address, set()).add(route)
+            case DropRoute(route):
+                self._lose_routes(route.address, table=route.table, metric=route.metric)
+            case DropNeighbour(neighbour):
+                self._lose_neighbours(neighbour.address, neighbour.device)
+
+    def _lose_routes(self, address: IP, *, table: int, metric: int) -> bool:
+        return _lose(self._routes, address, lambda route: (route.table, route.metric) == (table, metric))
+
+    def _lose_neighbours(self, address: IP, device: int) -> bool:
+        return _lose(self._neighbours, address, lambda neighbour: neighbour.device == device)
+
+
+def _lose(index: dict[IP, set[_Entry]], address: IP, lost: Callable[[_Entry], bool]) -> bool:
+    kept = {entry for entry in index.get(address, ()) if not lost(entry)}
+    changed = len(kept) != len(index.get(address, ()))
+    if kept:
+        index[address] = kept
+    else:
+        index.pop(address, None)
+    return changed
+
+
+def _address(operation: Operation) -> IP:
+    match operation:
+        case PutNeighbour(neighbour) | DropNeighbour(neighbour):
+            return neighbour.address
+        case PutRoute(route) | DropRoute(route):
+            return route.address

@@ -1,0 +1,26 @@
+"""Tells systemd how the daemon fares: sd_notify(3)."""
+
+import os
+import socket
+
+
+def notify(**states: str | int) -> None:
+    """Send states such as ``READY=1``; where nobody asked to be told, or nobody listens, nothing happens."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path.startswith(("/", "@")):
+        return
+    address = "\0" + path[1:] if path.startswith("@") else path
+    message = "\n".join(f"{name}={value}" for name, value in states.items())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as channel:
+        try:
+            channel.sendto(message.encode(), address)
+        except OSError:
+            return  # systemd will notice by its watchdog; routing goes on
+
+
+def watchdog_interval() -> float | None:
+    """Return how often, in seconds, systemd wants to hear ``WATCHDOG=1``; None when it does not."""
+    text = os.environ.get("WATCHDOG_USEC", "")
+    if not text.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(text) / 1e6

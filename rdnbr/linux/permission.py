@@ -1,0 +1,14 @@
+"""What this process may do."""
+
+from pathlib import Path
+
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}  # linux/capability.h
+
+
+def missing() -> list[str]:
+    """Name the capabilities the daemon needs and does not have."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            effective = int(line.split()[1], 16)
+            return [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    return []

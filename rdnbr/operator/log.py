@@ -1,0 +1,53 @@
+"""Structured logs on stderr: for people on a terminal, JSON for programs."""
+
+import logging
+import os
+import sys
+from typing import TextIO, cast
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from rdnbr.config import Log
+from rdnbr.operator.stderr import Writer
+
+
+def set_up(settings: Log, fd: int = 2) -> Writer:
+    """Send all that is logged to `fd`, and never wait for it.
+
+    Returns:
+        What writes it: `drain` it before the end.
+    """
+    sys.stderr.flush()
+    terminal = os.isatty(fd)
+    people = settings.format == "console" or (settings.format == "auto" and terminal)
+    render: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False)
+        if people
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    writer = Writer(fd)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
+            structlog.processors.format_exc_info,
+            _in_order,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
+        cache_logger_on_first_use=False,
+    )
+    return writer
+
+
+def logger() -> FilteringBoundLogger:
+    """Return what to log with."""
+    return cast("FilteringBoundLogger", structlog.get_logger())
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put first what is in every line."""
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}

@@ -1,0 +1,60 @@
+"""The recent events, and those who are told."""
+
+from rdnbr.core.decision import Decision, Verb
+from rdnbr.core.reason import Reason
+from rdnbr.operator.events import EVENTS, REFUSALS, Events
+
+
+def decision(at, verb=Verb.INSTALLED):
+    return Decision(float(at), verb, Reason.EVIDENCE)
+
+
+def test_recent():
+    """Events are kept in their order; what happens with every frame is not."""
+    events = Events(print)
+    for at, verb in enumerate([Verb.INSTALLED, Verb.REFUSED, Verb.REFRESHED, Verb.IGNORED, Verb.WITHDRAWN]):
+        events.publish(decision(at, verb))
+    assert [made.at for made in events.recent()] == [0.0, 1.0, 4.0]
+
+
+def test_refusals_do_not_push_out_events():
+    """However much is refused, the events stay."""
+    events = Events(print)
+    events.publish(decision(0))
+    for at in range(1, 5000):
+        events.publish(decision(at, Verb.REFUSED))
+    kept = list(events.recent())
+    assert kept[0].at == 0.0
+    assert len(kept) == REFUSALS + 1
+
+
+def test_history_is_bounded():
+    """The oldest events go."""
+    events = Events(print)
+    for at in range(EVENTS + 10):
+        events.publish(decision(at))
+    assert next(iter(events.recent())).at == 10.0
+
+
+def test_observers():
+    """All who subscribed are told of every decision."""
+    events = Events(print)
+    one, other = [], []
+    events.subscribe("one", one.append)
+    events.subscribe("other", other.append)
+    events.publish(decision(1, Verb.REFRESHED))
+    assert one == other == [decision(1, Verb.REFRESHED)]
+
+
+def test_observer_that_fails():
+    """An observer that raises is reported and not told again; the others are."""
+    reports, seen = [], []
+    events = Events(reports.append)
+    events.subscribe("broken", lambda _: 1 / 0)
+    events.subscribe("good", seen.append)
+    events.publish(decision(1))
+    events.publish(decision(2))
+    assert reports == [
+        "broken failed and is no longer told of decisions: ZeroDivisionError('division by zero')"
+    ]
+    assert len(seen) == 2

@@ -1,0 +1,223 @@
+"""What is logged of decisions, how often, and that logging never waits."""
+
+import json
+import os
+
+import pytest
+import structlog
+
+from rdnbr.config import Log
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.decision import Decision, State, Verb
+from rdnbr.core.reason import Reason
+from rdnbr.operator.chronicle import LINES, QUIET, REFUSALS, WINDOW, Chronicle
+from rdnbr.operator.log import logger, set_up
+from rdnbr.operator.stderr import Writer
+
+MAC = parse_mac("52:02:45:76:d2:35")
+
+
+def refused(at, address="192.0.2.1", port="tap100i0", reason=Reason.NOT_PERMITTED):
+    return Decision(at, Verb.REFUSED, reason, parse_ip(address), MAC, port)
+
+
+@pytest.fixture
+def lines():
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+@pytest.fixture
+def chronicle(lines):
+    return Chronicle(structlog.get_logger(), verbose=False)
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    yield read, write
+    for fd in (read, write):
+        os.close(fd)
+    structlog.reset_defaults()
+
+
+def test_decision(chronicle, lines):
+    """A decision is a line with all its facts."""
+    chronicle(
+        Decision(
+            5.0, Verb.INSTALLED, Reason.ANSWERED, parse_ip("2001:db8::1"), MAC, "tap100i0", State.VALID, "a:3"
+        )
+    )
+    assert lines == [
+        {
+            "log_level": "info",
+            "event": "installed",
+            "address": "2001:db8::1",
+            "mac": "52:02:45:76:d2:35",
+            "port": "tap100i0",
+            "reason": "answered",
+            "state": "valid",
+            "rule": "a:3",
+        }
+    ]
+
+
+@pytest.mark.parametrize("verb", [Verb.REFRESHED, Verb.IGNORED])
+def test_bulk_is_for_debugging(chronicle, lines, verb):
+    """What happens with every frame is not logged, but when debugging."""
+    decision = Decision(1.0, verb, Reason.EVIDENCE)
+    chronicle(decision)
+    assert lines == []
+    Chronicle(structlog.get_logger(), verbose=True)(decision)
+    assert [line["log_level"] for line in lines] == ["debug"]
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_every_verb_is_logged(lines, verb):
+    """There is a level for each kind of decision."""
+    Chronicle(structlog.get_logger(), verbose=True)(Decision(1.0, verb, Reason.EVIDENCE))
+    assert [line["event"] for line in lines] == [verb.value]
+
+
+def test_repeated_refusal(chronicle, lines):
+    """The same refusal again is logged once, and after a quiet time once more, with how often it happened."""
+    for at in range(100):
+        chronicle(refused(1000.0 + at))
+    chronicle(refused(1000.0 + QUIET))
+    assert [line.get("repeated") for line in lines] == [None, 99]
+
+
+def test_different_refusals(chronicle, lines):
+    """Another port, address or reason is another refusal."""
+    chronicle(refused(1.0))
+    chronicle(refused(1.0, port="tap101i0"))
+    chronicle(refused(1.0, address="192.0.2.2"))
+    chronicle(refused(1.0, reason=Reason.DENIED))
+    assert len(lines) == 4
+
+
+def test_flood_of_refusals(chronicle, lines):
+    """A port that claims ever other addresses gets a few lines, and one with the number of the rest."""
+    for number in range(12_345 + REFUSALS):
+        chronicle(refused(100.0 + number / 1000, address=f"10.0.{number >> 8}.{number & 255}"))
+    chronicle(refused(101.0, port="tap101i0"))
+    assert len(lines) == REFUSALS + 1
+    chronicle.tick(100.0 + WINDOW)
+    assert lines[-1] == {
+        "log_level": "warning",
+        "event": "… 12,345 more refusals on tap100i0 in the last 60 s",
+        "port": "tap100i0",
+        "more": 12_345,
+    }
+
+
+def test_flood_of_other_decisions(chronicle, lines):
+    """Nor can a guest fill the log with decisions that are no refusals."""
+    for _ in range(LINES + 5):
+        chronicle(Decision(100.0, Verb.LEARNED, Reason.FIRST_CLAIM, port="tap0i0"))
+    chronicle.tick(100.0 + WINDOW)
+    assert len(lines) == LINES + 1
+    assert lines[-1]["event"] == "… 5 more decisions on tap0i0 in the last 60 s"
+
+
+def test_allowance_comes_back(chronicle, lines):
+    """When the window is over, a port may cause lines again."""
+    for number in range(REFUSALS + 1):
+        chronicle(refused(100.0, address=f"10.0.0.{number}"))
+    chronicle(refused(100.0 + WINDOW, address="10.0.1.1"))
+    assert lines[-1]["address"] == "10.0.1.1"
+    assert len(lines) == REFUSALS + 2
+
+
+def read_lines(read, writer):
+    writer.drain(5)
+    return [json.loads(line) for line in os.read(read, 65536).splitlines()]
+
+
+def test_json(pipe):
+    """Programs get one JSON object a line: time, level and event first."""
+    read, write = pipe
+    writer = set_up(Log(format="json"), write)
+    logger().info("installed", address="192.0.2.1")
+    [line] = read_lines(read, writer)
+    assert list(line) == ["timestamp", "level", "event", "address"]
+    assert line["level"] == "info"
+
+
+def test_json_where_there_is_no_terminal(pipe):
+    """Without a choice, what is no terminal gets JSON."""
+    read, write = pipe
+    writer = set_up(Log(), write)
+    logger().info("installed")
+    assert read_lines(read, writer)[0]["event"] == "installed"
+
+
+def test_console(pipe):
+    """People get lines without colours where there is no terminal."""
+    read, write = pipe
+    writer = set_up(Log(format="console"), write)
+    logger().warning("refused", port="tap100i0")
+    writer.drain(5)
+    text = os.read(read, 65536).decode()
+    assert "[warning  ] refused" in text
+    assert "port=tap100i0" in text
+    assert "\x1b" not in text
+
+
+def test_level(pipe):
+    """What is below the level is left out."""
+    read, write = pipe
+    writer = set_up(Log(level="warning", format="json"), write)
+    logger().info("left out")
+    logger().warning("kept")
+    assert [line["event"] for line in read_lines(read, writer)] == ["kept"]
+
+
+def test_exception(pipe):
+    """A traceback is one field of one line."""
+    read, write = pipe
+    writer = set_up(Log(format="json"), write)
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        logger().exception("broken")
+    [line] = read_lines(read, writer)
+    assert "ZeroDivisionError: division" in line["exception"]
+
+
+def test_nobody_reads(pipe):
+    """With a reader that is stuck, writing never waits, and the lines that were lost are counted."""
+    read, write = pipe
+    fill(write)
+    writer = Writer(write, lines=10)
+    for number in range(100):
+        writer.write(f"{number}\n")
+    received = b""
+    while b"\n9\n" not in received:  # the ten that fitted are through
+        received += os.read(read, 65_536)
+    writer.write("again\n")
+    writer.drain(5)
+    received += os.read(read, 65_536)
+    *kept, notice, last = received.decode().replace("." * 4095 + "\n", "").splitlines()
+    assert kept == [str(number) for number in range(len(kept))]
+    assert notice == f"… {100 - len(kept)} lines of the log were lost: nobody took them"
+    assert last == "again"
+
+
+def fill(write):
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"." * 4095 + b"\n")
+    except BlockingIOError:
+        os.set_blocking(write, True)
+
+
+def test_end_does_not_wait_for_ever(pipe):
+    """Draining gives up when nobody reads."""
+    _, write = pipe
+    writer = Writer(write, lines=2)
+    for _ in range(4):
+        writer.write("x" * 100_000)
+    writer.drain(0.05)
+    assert writer._thread.is_alive()

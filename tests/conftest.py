@@ -1,0 +1,45 @@
+"""What all tests share: who may run here, and that nothing is left behind."""
+
+import os
+import shutil
+
+import pytest
+
+from rdnbr.lab import frr
+from rdnbr.lab.namespace import existing, leftovers, own_prefix, remove
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quiet-seconds",
+        type=float,
+        default=40.0,
+        help="how long 200 quiet guests are watched (the acceptance asks for 300)",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here; in CI it fails instead, so that nothing is skipped unnoticed."""
+    reasons = []
+    if item.get_closest_marker("root") or item.get_closest_marker("frr"):
+        if os.geteuid() != 0:
+            reasons.append("needs root, to make network namespaces")
+        if shutil.which("ip") is None or shutil.which("nsenter") is None:
+            reasons.append("needs iproute2 and util-linux")
+    if item.get_closest_marker("frr") and not frr.installed():
+        reasons.append("needs FRR (Debian: apt-get install frr)")
+    if reasons and os.environ.get("CI"):
+        pytest.fail(", ".join(reasons), pytrace=False)
+    if reasons:
+        pytest.skip(", ".join(reasons))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left():
+    """Fail the session when a test leaves a network namespace of a lab behind, and remove it."""
+    yield
+    left = existing(own_prefix())
+    remove(left)
+    assert not left, f"tests left network namespaces behind: {', '.join(left)}"
+    if os.geteuid() == 0:
+        remove(leftovers())

@@ -6,7 +6,8 @@ from struct import pack
 def pcap_record(
     data: bytes, at: float, *, order: str = "<", ticks: int = 1_000_000, length: int = 0
 ) -> bytes:
-    seconds, fraction = divmod(round(at * ticks), ticks)
+    seconds = int(at)
+    fraction = round((at - seconds) * ticks)
     return pack(order + "4I", seconds, fraction, len(data), length or len(data)) + data
 
 

@@ -3,13 +3,13 @@
 The keys are the fields of `Config` and of `core.settings.Settings`, so a new timer needs no second list.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from rdnbr.core.allowlist import Allowlist, AllowlistError, parse
 from rdnbr.core.problem import Problem
-from rdnbr.core.settings import Settings
+from rdnbr.core.settings import PortPolicy, Settings
 from rdnbr.schema import Reader
 from rdnbr.textfile import UnreadableError, is_there, names_in, read_text
 from rdnbr.toml import Toml
@@ -149,6 +149,9 @@ def _counts(name: str) -> bool:
 def _with(given: CommandLine, found: dict[str, Any], settings: dict[str, Any]) -> Config:
     """Put together what the file and the command line say."""
     log = found.get("log", Log())
+    policy = settings.get("port", PortPolicy())
+    if "ports" in settings:
+        settings["ports"] = {glob: replace(policy, **own) for glob, own in settings["ports"].items()}
     return Config(
         bridges=given.bridges or found.get("bridges", ()),
         allowlist=given.allowlist or found.get("allowlist", ALLOWLIST),

@@ -102,7 +102,7 @@ class Daemon:
         self._events = Events(self._complain)
         self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
         self._events.subscribe("the log", self._chronicle)
-        self._ears = Ears(self._selector, config.settings.limits.frames_per_second)
+        self._ears = Ears(self._selector)
         now = time.monotonic()
         self._files = self._watched_files(now)
         self._next_resync = now + RESYNC
@@ -269,7 +269,7 @@ class Daemon:
             if port.index in self._ears:
                 continue
             try:
-                self._ears.open(port)
+                self._ears.open(port, self._config.settings.policy(port.name).frames_per_second)
             except OSError as error:
                 self._log.warning("cannot listen", port=port.name, why=str(error))
                 self._take(now, self._engine.port_gone(now, port.index))

@@ -1,7 +1,7 @@
 """What a configuration file may say: TOML values become dataclasses, and all that does not fit is noted."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -30,6 +30,8 @@ class Reader:
             here = (*path, name)
             if name not in known:
                 self._note(here, _unknown(name, known, path, is_table=isinstance(value, dict)))
+            elif get_origin(known[name]) is Mapping:
+                found[name] = self._named_tables(get_args(known[name])[1], value, here)
             elif is_dataclass(known[name]):
                 found[name] = self._dataclass(known[name], value, here)
             else:
@@ -38,6 +40,15 @@ class Reader:
                 except ValueError as error:
                     self._note(here, f"{name} {error}")
         return found
+
+    def _named_tables(self, kind: Any, value: Any, path: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+        """Return the right values of each table; what a table leaves out is for the caller to fill in."""
+        name = ".".join(path)
+        if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+            self._note(path, f'{name} takes tables: write [{name}."NAME or GLOB"], and under it its keys')
+            return {}
+        hints = get_type_hints(kind)
+        return {glob: self.table(hints, table, (*path, glob)) for glob, table in value.items()}
 
     def _dataclass(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
         if isinstance(value, dict):

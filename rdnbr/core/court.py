@@ -11,6 +11,7 @@ from rdnbr.core.claim import Claim, Proof, Source
 from rdnbr.core.decision import Decision, State, Verb
 from rdnbr.core.law import Law
 from rdnbr.core.lifecycle import Lifecycle
+from rdnbr.core.limits import PortLimits
 from rdnbr.core.machine import WITH_ROUTE, Stimulus
 from rdnbr.core.plan import Key
 from rdnbr.core.probe import is_answer
@@ -41,9 +42,12 @@ _MOVE_APART = 1.0
 class Court:
     """Decides what a valid frame means."""
 
-    def __init__(self, life: Lifecycle, law: Law, segments: Mapping[int, Segment]) -> None:
+    def __init__(
+        self, life: Lifecycle, law: Law, limits: PortLimits, segments: Mapping[int, Segment]
+    ) -> None:
         self._life = life
         self._law = law
+        self._limits = limits
         self._segments = segments
 
     def hear(self, now: float, port: Port, claim: Claim) -> Reason:
@@ -51,7 +55,11 @@ class Court:
         if claim.ether in self._law.node.macs or claim.mac in self._law.node.macs:  # F6
             return self.turn_down(now, port, Reason.OWN_MAC, claim)
         if claim.ether != claim.mac:  # A5, S4, V5
-            return self.turn_down(now, port, Reason.MAC_MISMATCH, claim)
+            check = self._limits.policy(port.index).mac_check
+            if check == "strict":
+                return self.turn_down(now, port, Reason.MAC_MISMATCH, claim)
+            if check == "log":
+                self._tell(now, Verb.NOTED, port, Reason.MAC_MISMATCH, claim)
         anchor = Anchor(port.index, claim.mac)
         if claim.address is None:
             return self._presence(now, port, anchor, claim)
@@ -83,10 +91,23 @@ class Court:
         rule: Rule | None = None,
     ) -> Reason:
         """Tell that a frame is refused, or ignored where that is no fault of its sender."""
+        verb = Verb.IGNORED if reason in IGNORED else Verb.REFUSED
+        self._tell(now, verb, port, reason, claim, rule)
+        return reason
+
+    def _tell(
+        self,
+        now: float,
+        verb: Verb,
+        port: Port | None,
+        reason: Reason,
+        claim: Claim | None,
+        rule: Rule | None = None,
+    ) -> None:
         self._life.outputs.append(
             Decision(
                 now,
-                Verb.IGNORED if reason in IGNORED else Verb.REFUSED,
+                verb,
                 reason,
                 claim.address if claim else None,
                 claim.mac if claim else None,
@@ -95,13 +116,15 @@ class Court:
                 rule.where if rule else None,
             )
         )
-        return reason
 
     def _unclaimed(
         self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
         if self._life.quarantine.holds(now, key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
+        excess = self._limits.claim(now, port.index, key.address)
+        if excess is not None:
+            return self.turn_down(now, port, excess, claim, rule)
         departed = self._life.bindings.get(key)
         if departed is None:
             binding = Binding(key, port.segment, anchor, claim.source, rule, now, now)
@@ -148,6 +171,9 @@ class Court:
             return self.turn_down(now, port, Reason.NO_OVERRIDE, claim, rule)
         if claim.nonce and claim.nonce == binding.nonce:  # S3
             return self.turn_down(now, port, Reason.LOOPED_BACK, claim, rule)
+        excess = self._limits.contention(now, port.index)
+        if excess is not None:
+            return self.turn_down(now, port, excess, claim, rule)
         if rule is not None and rule.vip and claim.source in _ANNOUNCEMENTS and claim.override:
             if binding.moves and now - binding.moves[-1] < _MOVE_APART:
                 return self.turn_down(now, port, Reason.MOVED_TOO_OFTEN, claim, rule)
@@ -173,6 +199,8 @@ class Court:
         if not verdict.permitted or self._life.quarantine.holds(now, binding.key, anchor):
             return False
         if binding.state is State.DEPARTED:
+            if self._limits.claim(now, port.index, binding.key.address) is not None:
+                return False
             self._life.relocate(now, binding, anchor, port.segment)
             binding.source, binding.rule = source, verdict.rule
         elif binding.anchor not in (anchor, Anchor(None, anchor.mac)):

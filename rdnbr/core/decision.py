@@ -22,6 +22,8 @@ class Verb(StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     ADOPTED = "adopted"
+    NOTED = "noted"
+    """Believed, though odd."""
     IGNORED = "ignored"
 
 

@@ -18,6 +18,7 @@ from rdnbr.core.decision import Output, State, Verb, Want
 from rdnbr.core.frame import decode
 from rdnbr.core.law import Law
 from rdnbr.core.lifecycle import Lifecycle
+from rdnbr.core.limits import PortLimits
 from rdnbr.core.machine import WITH_ROUTE, Stimulus
 from rdnbr.core.node import Node
 from rdnbr.core.plan import Key
@@ -57,7 +58,8 @@ class Engine:
         self._ports: dict[int, Port] = {}
         self._law = Law(allowlist, self._segments, self._ports)
         self._life = Lifecycle(settings, self._segments, self._ports)
-        self._court = Court(self._life, self._law, self._segments)
+        self._limits = PortLimits(settings, self._life.bindings)
+        self._court = Court(self._life, self._law, self._limits, self._segments)
         self._bindings = self._life.bindings
 
     @property
@@ -78,6 +80,7 @@ class Engine:
     def configure(self, settings: Settings) -> None:
         """Other settings count from the next question on."""
         self._life.configure(settings)
+        self._limits.configure(settings, self._ports.values())
 
     def segment_up(self, segment: Segment) -> list[Output]:
         """A segment appeared or changed."""
@@ -100,6 +103,7 @@ class Engine:
         if before is not None and before.segment != port.segment:
             self._lose_port(now, port.index, Reason.PORT_GONE)
         self._ports[port.index] = port
+        self._limits.open(port)
         if before is None or before.segment != port.segment:
             self._court.look_for(now, port)
         elif before.name != port.name:
@@ -220,6 +224,7 @@ class Engine:
         for binding in self._bindings.on_port(index):
             self._life.depart(now, binding, reason)
         del self._ports[index]
+        self._limits.close(index)
         self._life.lose_rivals(now, index)
         for name, why in [key for key in self.counters if key[0] == port.name]:
             self.counters[GONE, why] += self.counters.pop((name, why))

@@ -4,6 +4,7 @@
 the kernel should hold, which question goes to whom, when to look again.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from rdnbr.core import machine, probe, schedule
@@ -14,7 +15,7 @@ from rdnbr.core.deadlines import Deadlines
 from rdnbr.core.decision import Decision, Output, Probe, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
 from rdnbr.core.pace import Pace
-from rdnbr.core.plan import host
+from rdnbr.core.plan import Key, host
 from rdnbr.core.quarantine import Quarantine
 from rdnbr.core.reason import Reason
 from rdnbr.core.rule import Rule
@@ -27,8 +28,14 @@ LATE = 1.0
 BROADCAST_AFTER = 3
 """Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
 
+PORT_SHARE = 0.25
+"""Part of the pace of questions about new claims that one port may take up."""
+
 MOVES, MOVES_WINDOW = 5, 180.0
 """So many moves in so many seconds are too many (RFC 7432 §15.1)."""
+
+DEPARTED = 4096
+"""Departed bindings remembered; the one that departed first is forgotten first."""
 
 LONGEST_FREEZE = 3600.0
 """Seconds; doubling ends here."""
@@ -47,13 +54,16 @@ class Lifecycle:
         self._segments = segments
         self._ports = ports
         self._deadlines = Deadlines()
+        self._departed: OrderedDict[Key, None] = OrderedDict()
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
         """Use these settings from the next question on."""
         self._timers = settings.timers
-        rate = settings.limits.probes_per_second
-        self._pace = Pace(rate, max(1.0, rate / 4))
+        self._rate = rate = settings.limits.probes_per_second
+        burst = max(1.0, rate / 4)
+        self._pace_bound, self._pace_new = Pace(rate, burst), Pace(rate, burst)
+        self._paces: dict[int | None, Pace] = {}
 
     def turn(self, now: float, binding: Binding, stimulus: Stimulus, *, fresh: bool = False) -> Turn:
         """Apply one stimulus: change the state, tell of it, and do what the new state asks for.
@@ -65,7 +75,7 @@ class Lifecycle:
         if came.state is None:
             self.forget(now, binding, came.verb, came.reason)
             return came
-        binding.state = came.state
+        self._become(binding, came.state)
         if fresh:
             self.bindings.add(binding)
         self.tell(now, binding, came.verb, came.reason, binding.state)
@@ -154,7 +164,7 @@ class Lifecycle:
             return
         rival, rival_segment = binding.rival, binding.rival_segment
         self.outputs.append(Want(binding.key, None))
-        binding.state = State.DEPARTED
+        self._become(binding, State.DEPARTED)
         self.tell(now, binding, Verb.WITHDRAWN, reason, binding.state)
         self._enter(now, binding, Stimulus.SILENCE)
         if rival is not None and rival.port in self._ports:
@@ -166,6 +176,7 @@ class Lifecycle:
         """Remove a binding, and its route if it has one."""
         if binding.state in machine.WITH_ROUTE:
             self.outputs.append(Want(binding.key, None))
+        self._departed.pop(binding.key, None)
         self._deadlines.discard(binding.key)
         self.bindings.remove(binding.key)
         self.tell(now, binding, verb, reason, None)
@@ -192,6 +203,7 @@ class Lifecycle:
 
     def lose_rivals(self, now: float, port: int) -> None:
         """A port is gone: nobody on it contends for anything any more."""
+        self._paces.pop(port, None)
         for binding in self.bindings:
             if binding.rival is not None and binding.rival.port == port:
                 binding.rival = None
@@ -209,8 +221,9 @@ class Lifecycle:
     def _ask(self, now: float, binding: Binding) -> None:
         """Put the next question of the binding's state, or wait for the pace to allow one."""
         plan = schedule.waits(binding.state, self._timers)
-        if not self._pace.take(now):
-            self._deadlines.set(binding.key, now + self._pace.wait)
+        wait = self._wait_to_ask(now, binding)
+        if wait > 0:
+            self._deadlines.set(binding.key, now + wait)
             return
         broadcast = binding.state is not State.TENTATIVE and binding.asked >= BROADCAST_AFTER
         if binding.rival is None:
@@ -223,6 +236,20 @@ class Lifecycle:
             self._question(binding, binding.rival, binding.rival_segment, broadcast=False)
         binding.asked += 1
         self._deadlines.set(binding.key, now + plan[binding.asked])
+
+    def _wait_to_ask(self, now: float, binding: Binding) -> float:
+        """Return how long the next question has to wait, in seconds; 0: it may be put, and is counted.
+
+        Questions about new claims and conflicts have a pace of their own, and each port a small part of it, so that
+        nobody's claims delay what keeps the bound addresses alive, nor other people's claims.
+        """
+        if binding.state not in (State.TENTATIVE, State.CHALLENGED):
+            return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait
+        cause = binding.rival.port if binding.rival else binding.anchor.port
+        own = self._paces.setdefault(cause, Pace(self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE)))
+        if not own.take(now):
+            return own.wait
+        return 0.0 if self._pace_new.take(now) else self._pace_new.wait
 
     def ask_from(self, now: float, binding: Binding, wait: float) -> None:
         """Start the questions of its state anew, the first after `wait` seconds."""
@@ -290,6 +317,13 @@ class Lifecycle:
                 self.quarantine.put(now, binding.key, anchor, self._timers.unproven)
         self.turn(now, binding, Stimulus.SILENCE)
 
+    def _become(self, binding: Binding, state: State) -> None:
+        binding.state = state
+        if state is State.DEPARTED:
+            self._departed[binding.key] = None
+        else:
+            self._departed.pop(binding.key, None)
+
     def _enter(self, now: float, binding: Binding, stimulus: Stimulus) -> None:
         """Set going what a state does on its own."""
         binding.entered = now
@@ -314,6 +348,10 @@ class Lifecycle:
                 binding.rival = None
                 binding.refused = None
                 self._deadlines.set(binding.key, now + self._timers.departed)
+                if len(self._departed) > DEPARTED:
+                    oldest = self.bindings.get(next(iter(self._departed)))
+                    assert oldest is not None
+                    self.forget(now, oldest, Verb.EXPIRED, Reason.FORGOTTEN)
 
     def dad_wait(self, binding: Binding) -> float:
         """Return how long a DAD in progress is left alone, in seconds."""

@@ -18,7 +18,6 @@ class Reason(StrEnum):
     BAD_SOURCE_MAC = "bad-source-mac"  # F5
     OWN_MAC = "own-mac"  # F6
     TRUNCATED = "truncated"  # F7
-    RATE = "rate"  # F8
 
     # ARP
     ARP_SHORT = "arp-short"  # A1
@@ -90,4 +89,8 @@ class Reason(StrEnum):
     KERNEL_REFUSED = "kernel-refused"
     FOREIGN_ROUTE = "foreign-route"  # somebody else's route or neighbour holds the place
     UNKNOWN_PORT = "unknown-port"  # F2
+
+    # Limits
+    PORT_FULL = "port-full"
     TABLE_FULL = "table-full"
+    TOO_MANY_NEW = "too-many-new"  # F8: new claims come faster than the port may make them

@@ -1,6 +1,9 @@
 """What an operator can turn: times in seconds, rates per second, and counts. The configuration file has them all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,27 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be used at the most."""
+    """What the node's ports may use all together."""
 
     probes_per_second: int = 200
-    """Probes sent by the node, all ports together."""
+    """Questions to bound addresses; new claims and conflicts have as many of their own."""
+    addresses: int = 65_536
+    """Bindings, whatever their state; at this limit new claims are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortPolicy:
+    """What one port may do. At a limit new claims are refused; what is bound goes on being refreshed."""
+
+    addresses_ipv4: int = 16
+    addresses_ipv6: int = 32
+    new_addresses_per_second: int = 10
+    """Addresses claimed anew or contended for; after a rest, as many at once as the port may have."""
     frames_per_second: int = 2000
-    """ARP and NDP frames read from one port; what it sends beyond that may be lost."""
+    """ARP and NDP frames read; what is sent beyond that may be lost."""
+    mac_check: Literal["strict", "log", "off"] = "strict"
+    """What to make of an ARP sender or link-layer option that is not the frame's source: refuse the frame, believe it
+    and log that, or believe it (MS NLB and some bonds send such frames)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +70,11 @@ class Settings:
 
     timers: Timers = field(default_factory=Timers)
     limits: Limits = field(default_factory=Limits)
+    port: PortPolicy = field(default_factory=PortPolicy)
+    """For all ports that have none of their own."""
+    ports: Mapping[str, PortPolicy] = field(default_factory=dict)
+    """By name or glob of the port; the first that matches counts."""
+
+    def policy(self, port: str) -> PortPolicy:
+        """Return the policy of a port, by its name."""
+        return next((policy for glob, policy in self.ports.items() if fnmatchcase(port, glob)), self.port)

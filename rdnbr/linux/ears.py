@@ -24,21 +24,20 @@ class _Ear(NamedTuple):
 class Ears:
     """Opens, reads and closes the port sockets."""
 
-    def __init__(self, selector: selectors.BaseSelector, frames_per_second: int) -> None:
+    def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
-        self._rate = frames_per_second
         self._ears: dict[int, _Ear] = {}
         self._ready: dict[int, None] = {}
         self._muted: dict[int, float] = {}
         self._closer = Closer()
 
-    def open(self, port: Port) -> None:
-        """Listen on a port.
+    def open(self, port: Port, frames_per_second: int) -> None:
+        """Listen on a port; of what it sends beyond its rate, some is left to be lost.
 
         Raises:
             OSError: the port is gone again, or packet sockets are not permitted.
         """
-        ear = _Ear(PortSocket(port), Pace(self._rate, self._rate))
+        ear = _Ear(PortSocket(port), Pace(frames_per_second, frames_per_second))
         self._ears[port.index] = ear
         self._selector.register(ear.socket, selectors.EVENT_READ, self._waker(port.index))
 

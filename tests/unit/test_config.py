@@ -7,7 +7,7 @@ import pytest
 
 from rdnbr.config import CommandLine, Config, ConfigError, Log, examine, load, load_allowlist
 from rdnbr.core.allowlist import AllowlistError
-from rdnbr.core.settings import Limits, Settings, Timers
+from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.toml import Toml
 
 EXAMPLE = Path(__file__).parents[2] / "contrib" / "rdnbr.toml"
@@ -152,7 +152,7 @@ def test_every_mistake_is_named(mistakes):
         ("timers.reprobe = 1e9", "1: reprobe must be a number from 0.01 to 86400, not 1000000000.0"),
         (
             "colour = 1",
-            "1: unknown key 'colour'; known here: bridges, allowlist, socket, log, timers, limits",
+            "1: unknown key 'colour'; known here: bridges, allowlist, socket, log, timers, limits, port, ports",
         ),
         ("a = 1\na = 2", "2: Cannot overwrite a value (the key is set twice, remove one of them)"),
         (b"# fine\nsocket = '\xff'", "2: byte 0xff is not UTF-8; save the file as UTF-8"),
@@ -173,7 +173,7 @@ def test_unclosed_array(mistakes):
 def test_line_of_a_value_that_spans_lines(mistakes):
     """A mistake after a value of several lines is told with its own line."""
     assert mistakes('bridges = [\n  "a",\n  "b",\n]\n\n# x\nnone = [\n 1,\n]\n') == [
-        "7: unknown key 'none'; known here: bridges, allowlist, socket, log, timers, limits"
+        "7: unknown key 'none'; known here: bridges, allowlist, socket, log, timers, limits, port, ports"
     ]
 
 
@@ -252,3 +252,17 @@ def test_directory_is_a_file(tmp_path):
     """A directory that cannot be listed never passes for an empty one."""
     (tmp_path / "a.d").write_text("")
     assert broken(tmp_path) == ["/a.d:1: cannot be listed: Not a directory"]
+
+
+def test_policy_of_some_ports(config):
+    """A port's own policy fills in from [port] what it leaves out."""
+    read = config('[port]\naddresses_ipv6 = 8\n[ports."tap1*"]\naddresses_ipv4 = 2\n')
+    assert read.settings.policy("tap100i0") == PortPolicy(addresses_ipv4=2, addresses_ipv6=8)
+    assert read.settings.policy("veth200i0") == PortPolicy(addresses_ipv6=8)
+
+
+def test_mistake_in_the_policy_of_some_ports(mistakes):
+    """A mistake under [ports] is found like any other."""
+    assert mistakes('[ports."tap1*"]\nmac_check = "offf"\n') == [
+        '2: mac_check must be one of "strict", "log", "off", not "offf"; did you mean "off"?'
+    ]

@@ -1,0 +1,57 @@
+"""What a port may have, and how fast: the bounds that keep one guest's greed from being anybody else's trouble."""
+
+from collections.abc import Iterable
+
+from rdnbr.core.address import IP
+from rdnbr.core.bindings import Bindings
+from rdnbr.core.pace import Pace
+from rdnbr.core.reason import Reason
+from rdnbr.core.settings import PortPolicy, Settings
+from rdnbr.core.topology import Port
+
+
+class PortLimits:
+    """The limits of every port, and what of them is used up."""
+
+    def __init__(self, settings: Settings, bindings: Bindings) -> None:
+        self._bindings = bindings
+        self._settings = settings
+        self._policies: dict[int, PortPolicy] = {}
+        self._paces: dict[int, Pace] = {}
+
+    def configure(self, settings: Settings, ports: Iterable[Port]) -> None:
+        """Other limits count from now on; what is bound beyond them stays."""
+        self._settings = settings
+        for port in ports:
+            self.open(port)
+
+    def open(self, port: Port) -> None:
+        """A port appeared, or has another name now."""
+        policy = self._settings.policy(port.name)
+        if self._policies.get(port.index) == policy:
+            return
+        self._policies[port.index] = policy
+        burst = policy.addresses_ipv4 + policy.addresses_ipv6
+        self._paces[port.index] = Pace(policy.new_addresses_per_second, burst)
+
+    def close(self, port: int) -> None:
+        """A port is gone."""
+        self._policies.pop(port, None)
+        self._paces.pop(port, None)
+
+    def policy(self, port: int) -> PortPolicy:
+        """Return the policy of a port that is open."""
+        return self._policies[port]
+
+    def contention(self, now: float, port: int) -> Reason | None:
+        """Tell why a port may not contend for an address now, or None and count it."""
+        return None if self._paces[port].take(now) else Reason.TOO_MANY_NEW
+
+    def claim(self, now: float, port: int, address: IP) -> Reason | None:
+        """Tell why a port may not claim one more address now, or None and count it."""
+        if len(self._bindings) >= self._settings.limits.addresses:
+            return Reason.TABLE_FULL
+        policy = self._policies[port]
+        most = policy.addresses_ipv4 if len(address) == 4 else policy.addresses_ipv6
+        held = sum(len(binding.key.address) == len(address) for binding in self._bindings.on_port(port))
+        return Reason.PORT_FULL if held >= most else self.contention(now, port)

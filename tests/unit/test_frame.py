@@ -39,7 +39,7 @@ def test_stripped_tag_is_refused():
     assert decode(bytes(ETHER / REQUEST), vlan=100) is Reason.TAGGED
 
 
-@pytest.mark.parametrize("tag", [Dot1Q(vlan=100), Dot1AD(vlan=100), Dot1Q(vlan=0) / Dot1Q(vlan=7)])
+@pytest.mark.parametrize("tag", [Dot1Q(vlan=100), Dot1AD(vlan=256), Dot1Q(vlan=0) / Dot1Q(vlan=7)])
 def test_tag_in_the_frame_is_refused(tag):
     """F4: a VLAN whose tag is still in the frame is not ours."""
     assert decode(bytes(ETHER / tag / REQUEST)) is Reason.TAGGED
@@ -60,6 +60,11 @@ def test_stripped_priority_tag_is_as_none():
 def test_frame_that_ends_in_its_tag_is_short(length):
     """F3: a tag without the ethertype that belongs behind it makes a short frame."""
     assert decode(bytes(ETHER / Dot1Q(vlan=0) / REQUEST)[:length]) is Reason.SHORT_FRAME
+
+
+def test_priority_tag_ends_with_the_ethertype():
+    """F3: a tag with its ethertype and nothing more is whole; what is short is the packet."""
+    assert decode(bytes(ETHER / Dot1Q(vlan=0) / REQUEST)[:18]) is Reason.ARP_SHORT
 
 
 @pytest.mark.parametrize("source", ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"])

@@ -57,7 +57,7 @@ def test_other_operation_of_rarp_is_ignored(op):
     assert decode(frame(op, RARP)) is Reason.ARP_OPERATION
 
 
-@pytest.mark.parametrize("sha", ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"])
+@pytest.mark.parametrize("sha", ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"])
 @pytest.mark.parametrize(("op", "ethertype"), [(1, 0x0806), (2, 0x0806), (3, RARP)])
 def test_sender_that_no_interface_has_is_refused(sha, op, ethertype):
     """A4: the sender's hardware address is that of one interface."""

@@ -41,7 +41,7 @@ SLLAO = ICMPv6NDOptSrcLLAddr(lladdr=GUEST)
 TLLAO = ICMPv6NDOptDstLLAddr(lladdr=GUEST)
 DAD = ICMPv6ND_NS(tgt="2001:db8::80")
 NONCE = Raw(bytes.fromhex("0e01 a1a2a3a4a5a6"))
-MULTICAST_MACS = ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"]
+MULTICAST_MACS = ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"]
 
 
 def frame(body: Packet, src: str = "2001:db8::80", dst: str = "fe80::1", **fields: object) -> bytes:
@@ -306,7 +306,7 @@ def test_link_layer_option_other_than_the_ethernet_source_is_told():
 
 
 def test_solicitation_without_link_layer_option_proves_little():
-    """S5: an optimistic node leaves the option out, so the source is intended at the Ethernet source."""
+    """S5: without the option, nothing but the Ethernet source says where the source address is."""
     assert decode(frame(NS)) == Claim(Source.NS, Proof.INTENT, HOST, MAC, MAC, None, GATEWAY)
 
 

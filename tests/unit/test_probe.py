@@ -83,7 +83,7 @@ def test_asked_ipv6_host_advertises_to_the_gateway(broadcast):
     said = packet[ICMPv6ND_NA]
     assert (packet.dst, packet.src, packet[IPv6].hlim) == (GATEWAY, GUEST, 255)
     assert (packet[IPv6].src, packet[IPv6].dst) == ("2001:678:3a4:100::80", "fe80::1")
-    assert (said.tgt, said.R, said.S, said.O) == ("2001:678:3a4:100::80", 0, 1, 1)
+    assert (said.tgt, said.R, said.S, said.O, said.res) == ("2001:678:3a4:100::80", 0, 1, 1, 0)
     assert packet[ICMPv6NDOptDstLLAddr].lladdr == GUEST
     assert checksum_is_right(data)
 

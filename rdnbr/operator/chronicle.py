@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core.address import IP, show_ip, show_mac
 from rdnbr.core.decision import Decision, Verb
-from rdnbr.core.reason import Reason  # noqa: TC001 (the cache is annotated at run time)
+from rdnbr.core.reason import Reason
 
 QUIET = 600.0
 """Seconds"""

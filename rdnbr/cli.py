@@ -1,0 +1,94 @@
+"""The `rdnbr` command: parses, and calls what does the work. What is heavy is imported by the command that needs it."""
+# ruff: noqa: PLC0415
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from rdnbr.operator import asking
+from rdnbr.operator.client import CannotAsk
+from rdnbr.operator.parser import parser
+
+DONE, FINDINGS, USAGE, CANNOT_START = range(4)
+"""Exit codes; argparse itself uses that of wrong usage."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command, and return its exit code.
+
+    Raises:
+        SystemExit: for --help and --version, and with 2 when `argv` is wrong.
+    """
+    args = parser().parse_args(argv)
+    try:
+        return _COMMANDS[args.command](args)
+    except CannotAsk as error:
+        print(f"rdnbr: {error}", file=sys.stderr)
+        return FINDINGS
+
+
+def _run(args: Namespace) -> int:
+    from rdnbr.config import CommandLine, ConfigError, load, load_allowlist
+    from rdnbr.core.allowlist import AllowlistError
+    from rdnbr.daemon import CannotStart, run
+
+    given = CommandLine(args.config, args.allowlist, tuple(args.bridge), args.log_level, args.log_format)
+    try:
+        config = load(given)
+        allowlist = load_allowlist(
+            config.allowlist, config.allowlist_directory, required=config.allowlist_named
+        )
+    except (ConfigError, AllowlistError) as error:
+        print(error, file=sys.stderr)
+        return FINDINGS
+    try:
+        return run(config, allowlist, dry_run=args.dry_run)
+    except CannotStart as error:
+        print(f"rdnbr: {error}", file=sys.stderr)
+        return CANNOT_START
+
+
+def _check(args: Namespace) -> int:
+    from rdnbr.config import CommandLine
+    from rdnbr.operator.check import check
+
+    mistakes, summary = check(CommandLine(args.config, args.allowlist))
+    for mistake in mistakes:
+        print(mistake)
+    if summary is not None:
+        print(summary)
+    return FINDINGS if mistakes else DONE
+
+
+def _replay(args: Namespace) -> int:
+    from rdnbr import replay
+
+    return replay.main(
+        args.pcaps,
+        config=args.config,
+        allowlist=args.allowlist,
+        port=args.port,
+        bridge=args.bridge,
+        silent=args.silent,
+        tail=args.tail,
+        json=args.json,
+    )
+
+
+def _lab(args: Namespace) -> int:
+    from rdnbr import lab
+
+    return lab.main(guests=args.guests, keep=args.keep)
+
+
+_COMMANDS = {
+    "run": _run,
+    "replay": _replay,
+    "check": _check,
+    "lab": _lab,
+    "show": asking.show,
+    "watch": asking.watch,
+    "reload": asking.act,
+    "probe": asking.act,
+    "flush": asking.flush,
+}

@@ -1,0 +1,35 @@
+"""Removing everything of ours from the kernel where no daemon runs to do it."""
+
+from rdnbr.core.address import parse_ip
+from rdnbr.core.plan import DropRoute, plan
+from rdnbr.linux.fib import Fib
+from rdnbr.linux.permission import missing
+from rdnbr.operator.client import CannotAsk
+
+
+def flush_kernel(address: str | None) -> str:
+    """Remove our routes and neighbours, of one address or all, and return a sentence on it.
+
+    Raises:
+        CannotAsk: that is not permitted, or there is nothing of that address, or the kernel refuses.
+    """
+    if "CAP_NET_ADMIN" in missing():
+        raise CannotAsk("removing routes needs CAP_NET_ADMIN; run it as root")
+    wanted = None if address is None else parse_ip(address)
+    fib = Fib()
+    try:
+        routes, neighbours = fib.found()
+        operations = plan(
+            [],
+            [route for route in routes if wanted in (None, route.address)],
+            [entry for entry in neighbours if wanted in (None, entry.address)],
+        )
+        refusals = fib.apply(operations)
+    finally:
+        fib.close()
+    if refusals:
+        raise CannotAsk("; ".join(f"{refusal.operation}: {refusal.text}" for refusal in refusals))
+    if address is not None and not operations:
+        raise CannotAsk(f"nothing of rdnbr's is in the kernel for {address}")
+    removed = sum(isinstance(operation, DropRoute) for operation in operations)
+    return f"removed {removed} routes and {len(operations) - removed} neighbours"

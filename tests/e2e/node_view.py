@@ -1,0 +1,43 @@
+"""What the tests look at on a node."""
+
+import time
+
+from rdnbr.lab import TooLate
+
+PROTOCOL = "proto 171"
+
+
+def tables(node):
+    """All routes of all tables, rules, addresses, permanent neighbours and links, but for what carries our protocol."""
+    commands = (
+        "-4 route show table all",
+        "-6 route show table all",
+        "-4 rule",
+        "-6 rule",
+        "-o addr",
+        "-o link",
+        "neigh show nud permanent",
+    )
+    lines = (line for command in commands for line in node.run("ip", *command.split()).splitlines())
+    return [" ".join(line.split()) for line in lines if PROTOCOL not in line]
+
+
+def entries(node, address):
+    """The routes and neighbours of one address, as `ip` prints them."""
+    commands = ("-4 route show table all", "-6 route show table all", "-4 neigh", "-6 neigh")
+    lines = [line for command in commands for line in node.run("ip", *command.split()).splitlines()]
+    return [" ".join(line.split()) for line in lines if line.split()[0] == address]
+
+
+def stays(condition, during, what):
+    """Watch for so many seconds that `condition` holds all the time."""
+    end = time.monotonic() + during
+    while time.monotonic() < end:
+        if not condition():
+            raise TooLate(f"{what}: no longer so")
+        time.sleep(0.1)
+
+
+def binding(node, address):
+    """The daemon's binding of an address, or None."""
+    return next((one for one in node.show()["bindings"] if one["address"] == address), None)

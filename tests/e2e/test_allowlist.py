@@ -1,0 +1,126 @@
+"""The allowlist is the law."""
+
+import signal
+
+import pytest
+
+from rdnbr.lab import wait_for
+from tests.e2e.frames import arp_announcement
+from tests.e2e.node_view import stays
+
+pytestmark = pytest.mark.root
+
+ALLOWLIST = "/etc/rdnbr/allowlist"
+BOTH = "2.57.57.30\n2001:678:3a4:100::80\n"
+
+
+@pytest.fixture
+def lawful(lab):
+    """A daemon with an allowlist for the first guest, which is there and routed."""
+    lab.node.write(ALLOWLIST, BOTH)
+    daemon = lab.node.start_daemon()
+    guest = lab.guest(0)
+    guest.configure()
+    guest.wait_for_dad()
+    guest.greet()
+    wait_for(lambda: lab.node.hosts() == set(guest.addresses), 10, "the permitted guest's routes")
+    lab.daemon = daemon
+    return lab
+
+
+def reload_by_command(lab):
+    lab.node.rdnbr("reload")
+
+
+def reload_by_signal(lab):
+    lab.daemon.signal(signal.SIGHUP)
+
+
+def reload_by_watching(lab):
+    """Write the file and do nothing more."""
+
+
+def test_permitted_guest_is_installed_before_its_next_frame(lab):
+    """With an allowlist, a guest's first announcement installs it at once, before it is asked."""
+    lab.node.write(ALLOWLIST, "2.57.57.0/24\n")
+    lab.node.start_daemon()
+    guest = lab.guest(0)
+    guest.send(arp_announcement(guest.mac, "2.57.57.30"))
+    wait_for(lambda: lab.node.hosts() == {"2.57.57.30"}, 0.5, "the route")
+
+
+def test_address_outside_is_never_routed(lawful):
+    """An address outside the allowlist is routed for nobody; a counter and one log line for each port say why."""
+    for guest in lawful.guests:
+        for _ in range(50):
+            guest.send(arp_announcement(guest.mac, "8.8.8.8"))
+    for port in ("tap100i0", "tap101i0"):
+        wait_for(
+            lambda: lawful.node.show("counters")["counters"].get(port, {}).get("not-permitted") == 50,  # noqa: B023
+            5,
+            f"50 refusals on {port}",
+        )
+    assert lawful.node.hosts() == {"2.57.57.30", "2001:678:3a4:100::80"}
+    lines = [line for line in lawful.daemon.log.splitlines() if "8.8.8.8" in line]
+    assert len(lines) == 2
+    for port, line in zip(("tap100i0", "tap101i0"), lines, strict=True):
+        assert port in line
+        assert "not-permitted" in line
+
+
+def test_guest_cannot_take_another_guests_address(lawful):
+    """A permitted address that another guest announces stays where it is while its guest answers."""
+    lawful.node.write(ALLOWLIST, "2.57.57.0/24\n2001:678:3a4:100::/64\n")
+    thief = lawful.guest(1)
+    for _ in range(5):
+        thief.send(arp_announcement(thief.mac, "2.57.57.30"))
+    stays(
+        lambda: "52:02:45:76:d2:35" in lawful.node.run("ip", "neigh", "show", "2.57.57.30", "dev", "vmbr1"),
+        3,
+        "the neighbour of the guest that was first",
+    )
+
+
+@pytest.mark.parametrize("act", [reload_by_command, reload_by_signal, reload_by_watching])
+def test_reload_that_no_longer_permits_withdraws(lawful, act):
+    """Taking an address off the allowlist withdraws it in that reload, however the reload was asked for."""
+    lawful.node.write(ALLOWLIST, "2001:678:3a4:100::80\n")
+    act(lawful)
+    wait_for(lambda: lawful.node.hosts() == {"2001:678:3a4:100::80"}, 3, "the withdrawal of IPv4 alone")
+
+
+@pytest.mark.parametrize("act", [reload_by_command, reload_by_signal, reload_by_watching])
+def test_reload_with_a_mistake_changes_nothing_and_says_so(lawful, act):
+    """A broken allowlist is refused whole, the mistake is named in the log, and the old one stays the law."""
+    lawful.node.write(ALLOWLIST, "# nobody\n2.57.57.300\n")
+    act(lawful)
+    wait_for(lambda: "/etc/rdnbr/allowlist:2:" in lawful.daemon.log, 3, "the log to name the mistake")
+    guest = lawful.guest(1)
+    guest.send(arp_announcement(guest.mac, "2.57.57.31"))
+    stays(
+        lambda: lawful.node.hosts() == {"2.57.57.30", "2001:678:3a4:100::80"},
+        1,
+        "the permitted guest's routes",
+    )
+
+
+def test_reload_command_names_the_mistake(lawful):
+    """`rdnbr reload` prints what is wrong with the new allowlist and exits with 1."""
+    lawful.node.write(ALLOWLIST, "# nobody\n2.57.57.300\n")
+    done = lawful.node.rdnbr("reload")
+    assert done.returncode == 1
+    assert "/etc/rdnbr/allowlist:2:" in done.stdout + done.stderr
+
+
+def test_check_prints_a_line_per_mistake(lab):
+    """`rdnbr check` on a file with five different mistakes prints five lines and exits with 1."""
+    lab.node.write(
+        ALLOWLIST,
+        "2.57.57.300\n2.57.57.1/24\n0.0.0.0/0\n2.57.57.30 prot=tap100i0\n2.57.57.31 mac=52:02:45\n2.57.57.32\n",
+    )
+    done = lab.node.rdnbr("check")
+    assert done.returncode == 1
+    lines = (done.stdout + done.stderr).splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        f"/etc/rdnbr/allowlist:{number}:" for number in range(1, 6)
+    ]

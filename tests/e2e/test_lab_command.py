@@ -1,0 +1,22 @@
+"""`rdnbr lab`, as a person runs it."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.root
+def test_lab_shows_guests_learned_and_reached():
+    """`rdnbr lab` ends with 0 when the upstream has reached every guest in both families, and names each."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rdnbr", "lab", "--guests", "2"],
+        text=True,
+        capture_output=True,
+        timeout=90,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for address in ("2.57.57.30", "2.57.57.31", "2001:678:3a4:100::80", "2001:678:3a4:100::81"):
+        assert address in done.stdout

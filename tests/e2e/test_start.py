@@ -1,0 +1,79 @@
+"""Starting: where the daemon refuses to, and where it only looks."""
+
+import sys
+
+import pytest
+
+from rdnbr.lab import wait_for
+from tests.e2e.node_view import stays, tables
+
+pytestmark = pytest.mark.root
+
+RUN = (sys.executable, "-m", "rdnbr", "run")
+
+
+def assert_one_sentence(done, *words):
+    """The command ended with 3 and one line that has these words in it."""
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.strip().count("\n") == 0, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_dry_run_touches_nothing(lab):
+    """`run --dry-run` tells of the guests it would route, and changes neither kernel nor files."""
+    guest = lab.guest(0)
+    guest.wait_for_dad()
+    before = tables(lab.node)
+    daemon = lab.node.start_daemon("--dry-run", ready=False)
+    wait_for(lambda: daemon.log, 10, "its first words")
+    guest.configure()
+    guest.wait_for_dad()
+    guest.greet()
+    wait_for(
+        lambda: all(
+            any(address in line and "installed" in line for line in daemon.log.splitlines())
+            for address in guest.addresses
+        ),
+        10,
+        "both installations in the log",
+    )
+    stays(lambda: lab.node.hosts() == set(), 1, "no route")
+    assert tables(lab.node) == before
+    assert not lab.node.path("/run/rdnbr").exists()
+    assert daemon.stop() == 0
+
+
+def test_no_bridge_is_said_in_one_sentence(lab):
+    """On a machine without such a bridge the daemon ends with 3 and says what it looks for."""
+    assert_one_sentence(lab.upstream.attempt(*RUN), "bridge", "169.254.0.1/32", "fe80::1")
+
+
+def test_no_permission_is_said_in_one_sentence(lab):
+    """Without the capabilities it needs, the daemon ends with 3 and names them."""
+    powerless = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    assert_one_sentence(lab.node.attempt(*powerless, *RUN), "CAP_NET_ADMIN", "CAP_NET_RAW", "root")
+
+
+def test_taken_socket_is_said_in_one_sentence(lab):
+    """A second daemon on one node ends with 3, names the socket, and leaves the first one working."""
+    lab.node.start_daemon()
+    assert_one_sentence(lab.node.attempt(*RUN), "/run/rdnbr/rdnbr.sock")
+    assert lab.node.show()["bindings"] == []
+
+
+def test_socket_of_a_killed_daemon_is_replaced(lab):
+    """A daemon that was killed leaves its socket file; the next one starts all the same."""
+    daemon = lab.node.start_daemon()
+    daemon.stop(within=0)
+    assert lab.node.path("/run/rdnbr/rdnbr.sock").exists()
+    lab.node.start_daemon()
+    assert lab.node.show()["bindings"] == []
+
+
+def test_no_daemon_is_said_by_the_commands(lab):
+    """`rdnbr show` without a daemon ends with 1 and says that none answers, and where."""
+    done = lab.node.rdnbr("show")
+    assert done.returncode == 1
+    assert "/run/rdnbr/rdnbr.sock" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -14,7 +14,7 @@ from rdnbr.config import Config, ConfigError, load, load_allowlist
 from rdnbr.core import probe
 from rdnbr.core.address import IP, show_ip
 from rdnbr.core.allowlist import Allowlist, AllowlistError
-from rdnbr.core.decision import Decision, Output, Probe, Want
+from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel
 from rdnbr.core.landscape import Landscape
@@ -98,7 +98,7 @@ class Daemon:
         self._engine = Engine(config.settings, allowlist)
         self._landscape = Landscape(config.bridges)
         self._reconciliation = Reconciliation()
-        self._probes: list[Probe] = []
+        self._to_send: list[tuple[int, bytes]] = []
         self._events = Events(self._complain)
         self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
         self._events.subscribe("the log", self._chronicle)
@@ -283,13 +283,15 @@ class Daemon:
                     self._events.publish(output)
                 case Want(key, host):
                     self._reconciliation.want(key, host)
-                case Probe() if self._dry_run:
+                case Probe() | Announcement() if not self._dry_run:
+                    self._to_send.append((output.port, output.frame))
+                case Probe():
                     # Nothing is sent in a dry run; let us suppose that whoever spoke would also answer.
                     reply = probe.answer(output.frame, output.mac)
                     if reply is not None:
                         self._take(now, self._engine.frame(now, output.port, reply))
-                case Probe():
-                    self._probes.append(output)
+                case Announcement():
+                    pass  # nor is this sent
 
     def _reconcile(self, now: float) -> None:
         operations = self._reconciliation.operations(now)
@@ -310,9 +312,9 @@ class Daemon:
             self._control.ensure()
 
     def _send(self) -> None:
-        probes, self._probes = self._probes, []
-        for question in probes:
-            self._ears.send(question.port, question.frame)
+        frames, self._to_send = self._to_send, []
+        for port, frame in frames:
+            self._ears.send(port, frame)
 
     def _adopt(self, now: float) -> None:
         """Serve what an earlier run left in the kernel, until it has proved itself or not."""

@@ -21,7 +21,7 @@ from rdnbr.config import CommandLine, Config, ConfigError, load, load_allowlist
 from rdnbr.core.address import IP, MAC, parse_ip, parse_mac
 from rdnbr.core.allowlist import Allowlist, AllowlistError
 from rdnbr.core.claim import Claim, Source
-from rdnbr.core.decision import Decision, Output, Probe, Verb, Want
+from rdnbr.core.decision import Announcement, Decision, Output, Probe, Verb, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.frame import decode
 from rdnbr.core.node import Node
@@ -190,6 +190,8 @@ class Replay:
                     if reply is not None:
                         self._asked += 1
                         heappush(self._answers, (now + ANSWER_TIME, self._asked, port, reply))
+                case Announcement():
+                    pass  # nobody here listens
                 case _:
                     assert_never(output)
 

@@ -57,6 +57,11 @@ def reply(sender: MAC, sender_ip: IP, target: MAC, target_ip: IP) -> bytes:
     return _write(_REPLY, sender, sender_ip, target, target_ip, target)
 
 
+def announcement(sender: MAC, sender_ip: IP) -> bytes:
+    """Write "`sender_ip` is at `sender`" for everybody, as the request that RFC 5227 §2.3 makes of it."""
+    return request(sender, sender_ip, sender_ip)
+
+
 def _write(operation: int, sha: MAC, spa: IP, tha: MAC, tpa: IP, to: MAC) -> bytes:
     frame = _FRAME.pack(to, sha, ETHERTYPE, _ETHERNET_IPV4, operation, sha, spa, tha, tpa)
     return frame.ljust(_MINIMUM, b"\0")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.claim import Claim, Proof, Source
 from rdnbr.core.decision import Decision, State, Verb
+from rdnbr.core.gateway import Defence
 from rdnbr.core.law import Law
 from rdnbr.core.lifecycle import Lifecycle
 from rdnbr.core.limits import PortLimits
@@ -43,11 +44,17 @@ class Court:
     """Decides what a valid frame means."""
 
     def __init__(
-        self, life: Lifecycle, law: Law, limits: PortLimits, segments: Mapping[int, Segment]
+        self,
+        life: Lifecycle,
+        law: Law,
+        limits: PortLimits,
+        defence: Defence,
+        segments: Mapping[int, Segment],
     ) -> None:
         self._life = life
         self._law = law
         self._limits = limits
+        self._defence = defence
         self._segments = segments
 
     def hear(self, now: float, port: Port, claim: Claim) -> Reason:
@@ -65,6 +72,8 @@ class Court:
             return self._presence(now, port, anchor, claim)
         verdict = self._law.verdict(claim.address, anchor, port.segment)
         if verdict.reason is not None:
+            if verdict.reason is Reason.OWN_ADDRESS:
+                self._life.outputs += self._defence.correct(now, port.segment, claim.address)
             return self.turn_down(now, port, verdict.reason, claim, verdict.rule)
         segment = self._segments[port.segment]
         key = Key(segment.table, claim.address)

@@ -67,6 +67,14 @@ class Probe(NamedTuple):
     frame: bytes
 
 
+class Announcement(NamedTuple):
+    """Send this frame on a port; no answer is awaited."""
+
+    port: int
+    """ifindex"""
+    frame: bytes
+
+
 class Want(NamedTuple):
     """The kernel should hold `host` for `key` from now on; None: nothing."""
 
@@ -74,4 +82,4 @@ class Want(NamedTuple):
     host: Host | None
 
 
-Output = Decision | Probe | Want
+Output = Decision | Probe | Announcement | Want

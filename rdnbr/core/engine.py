@@ -16,6 +16,7 @@ from rdnbr.core.claim import Claim, Source
 from rdnbr.core.court import Court
 from rdnbr.core.decision import Output, State, Verb, Want
 from rdnbr.core.frame import decode
+from rdnbr.core.gateway import Defence
 from rdnbr.core.law import Law
 from rdnbr.core.lifecycle import Lifecycle
 from rdnbr.core.limits import PortLimits
@@ -59,7 +60,8 @@ class Engine:
         self._law = Law(allowlist, self._segments, self._ports)
         self._life = Lifecycle(settings, self._segments, self._ports)
         self._limits = PortLimits(settings, self._life.bindings)
-        self._court = Court(self._life, self._law, self._limits, self._segments)
+        self._defence = Defence(self._segments, self._ports)
+        self._court = Court(self._life, self._law, self._limits, self._defence, self._segments)
         self._bindings = self._life.bindings
 
     @property
@@ -95,6 +97,7 @@ class Engine:
             if binding.segment == index:
                 self._life.depart(now, binding, Reason.SEGMENT_GONE)
         self._segments.pop(index, None)
+        self._defence.forget(index)
         return self._take()
 
     def port_up(self, now: float, port: Port) -> list[Output]:

@@ -22,7 +22,7 @@ _HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
 _EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION)
 
 _ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT, _SOLICITATION, _ADVERTISEMENT, _REDIRECT = range(133, 138)
-_SOLICITED, _OVERRIDE = 0x40, 0x20
+_ROUTER, _SOLICITED, _OVERRIDE = 0x80, 0x40, 0x20
 
 _SOURCE_LINK_LAYER, _TARGET_LINK_LAYER, _NONCE = 1, 2, 14
 _UNIT = 8
@@ -30,6 +30,7 @@ _UNIT = 8
 
 _UNSPECIFIED = bytes(16)
 _SOLICITED_NODE = b"\xff\x02" + bytes(9) + b"\x01\xff"  # ff02::1:ff00:0/104, RFC 4291 §2.7.1
+_ALL_NODES = IP(b"\xff\x02" + bytes(13) + b"\x01")
 _HOP_LIMIT = 255
 
 
@@ -98,6 +99,14 @@ def advertisement(sender: MAC, target: IP, to: MAC, destination: IP) -> bytes:
     """Write the answer to a solicitation: "`target` is at `sender`", solicited, overriding."""
     flags = _SOLICITED | _OVERRIDE
     return _write(_ADVERTISEMENT, flags, target, _TARGET_LINK_LAYER, sender, target, to, destination)
+
+
+def router_announcement(sender: MAC, target: IP) -> bytes:
+    """Write "`target`, a router, is at `sender`" for all nodes, unsolicited, overriding (RFC 4861 §7.2.6)."""
+    to = multicast_mac(_ALL_NODES)
+    return _write(
+        _ADVERTISEMENT, _ROUTER | _OVERRIDE, target, _TARGET_LINK_LAYER, sender, target, to, _ALL_NODES
+    )
 
 
 def _solicitation(ether: MAC, source: IP, destination: IP, target: IP, options: bytes) -> Claim | Reason:

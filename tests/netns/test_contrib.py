@@ -1,0 +1,98 @@
+"""The files under contrib/, put to use on a node of the lab."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rdnbr.lab.frr import Frr
+from rdnbr.lab.network import Lab
+from rdnbr.lab.node import SOCKET, Node
+from rdnbr.lab.wait import wait_for
+
+CONTRIB = Path(__file__).parents[2] / "contrib"
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab(guests=1, frr=False) as lab:
+        yield lab
+
+
+@pytest.fixture
+def node(lab: Lab) -> Node:
+    return lab.node
+
+
+@pytest.mark.root
+def test_ip_knows_the_protocols_name(node: Node) -> None:
+    """With the file in rt_protos.d, `ip` shows our routes and neighbours by name."""
+    node.write("/etc/iproute2/rt_protos.d/rdnbr.conf", (CONTRIB / "iproute2" / "rdnbr.conf").read_text())
+    node.ip("route add 192.0.2.30 dev vmbr1 proto 171")
+    (line,) = node.routes(4, "192.0.2.30")
+    assert line == "192.0.2.30 dev vmbr1 proto rdnbr scope link"
+
+
+@pytest.mark.root
+def test_every_knob_is_known_and_set(node: Node) -> None:
+    """The kernel has each knob of the file, and takes the value; a hyphen hides no misspelling."""
+    node.sysctl(ipv4__ip_forward=0, ipv4__conf__vmbr1__rp_filter=1, ipv6__conf__vmbr1__forwarding=0)
+    text = (CONTRIB / "sysctl.d" / "rdnbr.conf").read_text()
+    node.write("/etc/sysctl.conf.rdnbr", text)
+    node.run("sysctl", "--quiet", "--load", "/etc/sysctl.conf.rdnbr")
+    wanted = dict(re.findall(r"^-?([\w.]+) = (\d+)$", text, re.MULTILINE))
+    assert len(wanted) == sum(1 for line in text.splitlines() if line and not line.startswith("#"))
+    assert {knob: node.run("sysctl", "-n", knob).strip() for knob in wanted} == wanted
+
+
+@pytest.mark.frr
+def test_bgp_gets_the_guests_and_nothing_else(node: Node) -> None:
+    """FRR takes over host routes towards the bridge and within the prefix lists, without their metrics."""
+    node.ip(
+        "route add 192.0.2.30 dev vmbr1 proto 171",
+        "route add 2001:db8:100::80 dev vmbr1 proto 171",
+        "route add 203.0.113.7 dev vmbr1 proto 171",  # not in the prefix list
+        "route add 2001:db8:ffff::7 dev vmbr1 proto 171",
+        "route add 192.0.2.128/25 dev vmbr1",  # no host route
+        "route add 192.0.2.40 dev uplink",  # not towards a guest
+        "route add 2001:db8:100::40 dev uplink",
+    )
+    frr = Frr(node, (CONTRIB / "frr" / "frr.conf").read_text())
+
+    def routes(family: str) -> dict[str, object]:
+        return frr.show(f"show bgp {family} unicast json")["routes"]
+
+    wait_for(lambda: routes("ipv4") and routes("ipv6"), 15.0, "bgpd to hear of the routes")
+    assert list(routes("ipv4")) == ["192.0.2.30/32"]
+    assert list(routes("ipv6")) == ["2001:db8:100::80/128"]
+    for family, prefix in (("ipv4", "192.0.2.30/32"), ("ipv6", "2001:db8:100::80/128")):
+        (path,) = frr.show(f"show bgp {family} unicast {prefix} json")["paths"]
+        assert (path["metric"], path["community"]["string"]) == (0, "65000:171")
+
+
+@pytest.mark.root
+def test_the_units_capabilities_are_enough(lab: Lab) -> None:
+    """With the capabilities of the unit and no other, and no writable code, the daemon routes a guest and reloads."""
+    line = re.search(r"^CapabilityBoundingSet=(.*)$", (CONTRIB / "rdnbr.service").read_text(), re.MULTILINE)
+    assert line
+    bounds = ",".join(["-all", *(name.lower().replace("cap_", "+") for name in line[1].split())])
+    forbid = (  # PR_SET_MDWE (linux/prctl.h), as MemoryDenyWriteExecute= does it
+        "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    daemon = lab.node.launch(
+        "rdnbr",
+        *("setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--no-new-privs"),
+        *(sys.executable, "-c", forbid, sys.executable, "-m", "rdnbr", "run"),
+    )
+    wait_for(lambda: daemon.ended is not None or lab.node.path(SOCKET).exists(), 20.0, "the daemon to start")
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    assert "CapEff:\t0000000000003000\n" in status, daemon.log
+    guest = lab.guest(0)
+    guest.configure()
+    guest.greet()
+    wait_for(lambda: lab.node.hosts() == set(guest.addresses), 10.0, "the guest's routes")
+    assert lab.node.rdnbr("reload").returncode == 0
+    assert not [line for line in daemon.log.splitlines() if json.loads(line)["level"] == "error"]

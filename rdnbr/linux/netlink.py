@@ -133,6 +133,7 @@ class NetlinkSocket:
             if error.errno != ENOBUFS or len(requests) == 1:
                 raise
         # Answers were lost. Every request may be repeated, so ask again in smaller bites.
+        self._drain()
         middle = len(requests) // 2
         return self._ask_batch(requests[:middle]) + self._ask_batch(requests[middle:])
 
@@ -150,6 +151,17 @@ class NetlinkSocket:
                     raise OSError(code, os.strerror(code))
                 break
         return messages
+
+    def _drain(self) -> None:
+        """Throw away what waits: until then the kernel delivers nothing more (NETLINK_S_CONGESTED)."""
+        self._socket.settimeout(0)
+        try:
+            while self._socket.recv(_DATAGRAM):
+                pass
+        except BlockingIOError:
+            pass  # empty
+        finally:
+            self._socket.settimeout(_PATIENCE)
 
     def _messages(self) -> Iterator[Message]:
         while True:

@@ -1,0 +1,207 @@
+"""What every kernel does with operations, pretended or real."""
+
+from rdnbr.core.address import IP, parse_ip, parse_mac
+from rdnbr.core.plan import (
+    DropNeighbour,
+    DropRoute,
+    Host,
+    Operation,
+    PutNeighbour,
+    PutRoute,
+    host,
+    plan,
+)
+from rdnbr.core.reason import Reason
+from tests.contract.world import World
+
+V4 = parse_ip("2.57.57.30")
+V6 = parse_ip("2001:678:3a4:100::80")
+GUEST = parse_mac("52:02:45:76:d2:35")
+OTHER = parse_mac("52:02:45:76:d2:36")
+
+
+def put(item: Host, *, replaces: bool = False) -> list[Operation]:
+    return [PutNeighbour(item.neighbour), PutRoute(item.route, replaces)]
+
+
+def drop(item: Host) -> list[Operation]:
+    return [DropRoute(item.route), DropNeighbour(item.neighbour)]
+
+
+def test_put_both_families(world: World) -> None:
+    """A host that was put is found, in both families."""
+    four, six = host(254, V4, world.vmbr1, GUEST), host(254, V6, world.vmbr1, GUEST)
+    assert world.kernel.apply(put(four) + put(six)) == []
+    assert world.kernel.found() == ({four.route, six.route}, {four.neighbour, six.neighbour})
+
+
+def test_put_again(world: World) -> None:
+    """Putting what is already there is success and changes nothing."""
+    items = [host(254, V4, world.vmbr1, GUEST), host(254, V6, world.vmbr1, GUEST)]
+    operations = [operation for item in items for operation in put(item)]
+    world.kernel.apply(operations)
+    before = world.kernel.found()
+    assert world.kernel.apply(operations) == []
+    assert world.kernel.found() == before
+
+
+def test_replace_mac(world: World) -> None:
+    """A neighbour put with another MAC takes the place of the first."""
+    world.kernel.apply(put(host(254, V4, world.vmbr1, GUEST)))
+    moved = host(254, V4, world.vmbr1, OTHER)
+    assert world.kernel.apply([PutNeighbour(moved.neighbour)]) == []
+    assert world.kernel.found() == ({moved.route}, {moved.neighbour})
+
+
+def test_move_device(world: World) -> None:
+    """A route that replaces one of ours over another device leaves no trace of it."""
+    for address in (V4, V6):
+        old, new = host(254, address, world.vmbr1, GUEST), host(254, address, world.vmbr2, GUEST)
+        world.kernel.apply(put(old))
+        assert world.kernel.apply([*put(new, replaces=True), DropNeighbour(old.neighbour)]) == []
+    routes, neighbours = world.kernel.found()
+    assert {route.device for route in routes} == {world.vmbr2}
+    assert {entry.device for entry in neighbours} == {world.vmbr2}
+    assert len(routes) == len(neighbours) == 2
+
+
+def test_move_without_knowing(world: World) -> None:
+    """A new route finds one of its own kind in its place and takes it over, though the caller did not know."""
+    for address in (V4, V6):
+        old, new = host(254, address, world.vmbr1, GUEST), host(254, address, world.vmbr2, GUEST)
+        world.kernel.apply(put(old))
+        assert world.kernel.apply([PutRoute(new.route, replaces=False)]) == []
+        assert new.route in world.kernel.found()[0]
+        assert old.route not in world.kernel.found()[0]
+
+
+def test_replace_nothing(world: World) -> None:
+    """A route said to replace one that has gone meanwhile is put all the same."""
+    for address in (V4, V6):
+        item = host(254, address, world.vmbr1, GUEST)
+        assert world.kernel.apply(put(item, replaces=True)) == []
+        assert item.route in world.kernel.found()[0]
+
+
+def test_drop(world: World) -> None:
+    """What was put and dropped is gone."""
+    for address in (V4, V6):
+        item = host(254, address, world.vmbr1, GUEST)
+        world.kernel.apply(put(item))
+        assert world.kernel.apply(drop(item)) == []
+    assert world.kernel.found() == (set(), set())
+
+
+def test_drop_again(world: World) -> None:
+    """Dropping what is not there is success, also when the device is not there either."""
+    for device in (world.vmbr1, world.missing):
+        for address in (V4, V6):
+            assert world.kernel.apply(drop(host(254, address, device, GUEST))) == []
+
+
+def test_put_and_drop_at_once(world: World) -> None:
+    """Operations of one batch act in their order."""
+    for address in (V4, V6):
+        item = host(254, address, world.vmbr1, GUEST)
+        assert world.kernel.apply(put(item) + drop(item)) == []
+        assert world.kernel.found() == (set(), set())
+        assert world.kernel.apply(put(item) + drop(item) + put(item)) == []
+        assert world.kernel.found() == ({item.route}, {item.neighbour})
+        world.kernel.apply(drop(item))
+
+
+def test_foreign_route(world: World) -> None:
+    """A route of another protocol in the same place is refused to us, named, and left alone; so is its removal."""
+    for address, metric in ((V4, 0), (V6, 1024)):
+        world.foreign_route(address, metric)
+        before = world.foreign_state()
+        item = host(254, address, world.vmbr1, GUEST)
+        for replaces in (False, True):
+            operation = PutRoute(item.route, replaces)
+            refusals = world.kernel.apply([operation])
+            assert [(one.operation, one.reason) for one in refusals] == [(operation, Reason.FOREIGN_ROUTE)]
+        assert world.kernel.apply([DropRoute(item.route)]) == []
+        assert world.foreign_state() == before
+    assert world.kernel.found()[0] == set()
+
+
+def test_foreign_route_elsewhere(world: World) -> None:
+    """A route of another protocol with another metric, as BGP's for the same host, is no obstacle."""
+    for address in (V4, V6):
+        world.foreign_route(address, 20)
+        before = world.foreign_state()
+        item = host(254, address, world.vmbr1, GUEST)
+        assert world.kernel.apply(put(item)) == []
+        assert world.kernel.found()[0] == {item.route}
+        assert world.kernel.apply(drop(item)) == []
+        assert world.foreign_state() == before
+
+
+def test_foreign_neighbour(world: World) -> None:
+    """A permanent neighbour that somebody else made is neither replaced nor removed."""
+    for address in (V4, V6):
+        world.foreign_neighbour(address)
+        before = world.foreign_state()
+        item = host(254, address, world.vmbr1, GUEST)
+        operation = PutNeighbour(item.neighbour)
+        refusals = world.kernel.apply([operation, DropNeighbour(item.neighbour)])
+        assert [(one.operation, one.reason) for one in refusals] == [(operation, Reason.FOREIGN_ROUTE)]
+        assert world.foreign_state() == before
+    assert world.kernel.found()[1] == set()
+
+
+def test_missing_device(world: World) -> None:
+    """Of operations on a device that is gone each is refused, and the rest of the batch is carried out."""
+    lost, item = host(254, V4, world.missing, GUEST), host(254, V6, world.vmbr1, GUEST)
+    refusals = world.kernel.apply(put(lost) + put(item))
+    assert [one.operation for one in refusals] == put(lost)
+    assert {one.reason for one in refusals} == {Reason.KERNEL_REFUSED}
+    assert all(one.text for one in refusals)
+    assert world.kernel.found() == ({item.route}, {item.neighbour})
+
+
+def test_other_tables(world: World) -> None:
+    """Tables are told apart, those above 255 too."""
+    for address in (V4, V6):
+        items = [host(table, address, world.vmbr1, GUEST) for table in (171, 254, 70000)]
+        assert world.kernel.apply([operation for item in items for operation in put(item)]) == []
+        assert {item.route for item in items} <= world.kernel.found()[0]
+        assert items[2].route in world.kernel.found({70000})[0]
+        assert world.kernel.apply([DropRoute(items[2].route)]) == []
+        assert items[2].route not in world.kernel.found()[0]
+        assert {items[0].route, items[1].route} <= world.kernel.found()[0]
+
+
+def test_two_metrics(world: World) -> None:
+    """A lower metric is put before the higher one goes, and both can be told apart."""
+    for address in (V4, V6):
+        old, new = (host(254, address, world.vmbr1, GUEST, metric) for metric in (1_000_000, 999_999))
+        world.kernel.apply(put(old))
+        assert world.kernel.apply([PutRoute(new.route, replaces=False)]) == []
+        assert {old.route, new.route} <= world.kernel.found()[0]
+        assert world.kernel.apply([DropRoute(old.route)]) == []
+        assert new.route in world.kernel.found()[0]
+        assert old.route not in world.kernel.found()[0]
+
+
+def test_metric_zero_means_any_in_a_delete(world: World) -> None:
+    """An IPv4 delete with metric 0 removes that route first, and only then one with another metric."""
+    zero, other = host(254, V4, world.vmbr1, GUEST), host(254, V4, world.vmbr1, GUEST, 50)
+    world.kernel.apply([PutRoute(other.route, replaces=False), PutRoute(zero.route, replaces=False)])
+    world.kernel.apply([DropRoute(zero.route)])
+    assert world.kernel.found()[0] == {other.route}
+    world.kernel.apply([DropRoute(zero.route)])
+    assert world.kernel.found()[0] == set()
+
+
+def test_thousand_hosts(world: World) -> None:
+    """A thousand hosts go in with one call, are found, and go out with one call."""
+    addresses = [IP(V4[:2] + number.to_bytes(2, "big")) for number in range(500)]
+    addresses += [IP(V6[:14] + number.to_bytes(2, "big")) for number in range(500)]
+    items = [host(254, address, world.vmbr1, GUEST) for address in addresses]
+    assert world.kernel.apply(plan(items, (), ())) == []
+    routes, neighbours = world.kernel.found()
+    assert (len(routes), len(neighbours)) == (1000, 1000)
+    assert plan(items, routes, neighbours) == []
+    assert world.kernel.apply(plan((), routes, neighbours)) == []
+    assert world.kernel.found() == (set(), set())

@@ -1,0 +1,124 @@
+"""What the real kernel holds after our operations, seen with the eyes of `ip`."""
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from rdnbr.core.address import IP, parse_ip, parse_mac, show_ip
+from rdnbr.core.plan import DropNeighbour, DropRoute, PutNeighbour, PutRoute, host, plan
+from rdnbr.core.pretend import PretendKernel
+from tests.contract.world import Real
+
+pytestmark = pytest.mark.root
+
+V4 = parse_ip("2.57.57.30")
+V6 = parse_ip("2001:678:3a4:100::80")
+GUEST = parse_mac("52:02:45:76:d2:35")
+
+
+def shown(real: Real) -> list[dict[str, Any]]:
+    """Routes and neighbours on vmbr1 without their protocol, as `ip` reads them."""
+    rows = []
+    for command in ("-4 route show", "-6 route show", "-4 neigh show", "-6 neigh show"):
+        for row in json.loads(real.run(f"ip -j -N {command} dev vmbr1 ") or "[]"):
+            if row["dst"] in ("2.57.57.30", "2001:678:3a4:100::80"):
+                row.pop("protocol", None)
+                row.pop("proto", None)
+                rows.append(row)
+    return rows
+
+
+def test_equals_what_ip_makes(real: Real) -> None:
+    """The kernel holds exactly what the four `ip` commands put there, and the protocol besides."""
+    by_hand = [
+        "ip -6 route add 2001:678:3a4:100::80/128 dev vmbr1",
+        "ip -6 neigh add 2001:678:3a4:100::80 lladdr 52:02:45:76:d2:35 dev vmbr1 nud permanent",
+        "ip -4 route add 2.57.57.30/32 dev vmbr1",
+        "ip -4 neigh add 2.57.57.30 lladdr 52:02:45:76:d2:35 dev vmbr1 nud permanent",
+    ]
+    for command in by_hand:
+        real.run(command)
+    expected = shown(real)
+    assert len(expected) == 4
+    for command in reversed(by_hand):
+        real.run(command.replace(" add ", " del ").replace(" nud permanent", ""))
+    assert shown(real) == []
+    items = [host(254, V4, real.vmbr1, GUEST), host(254, V6, real.vmbr1, GUEST)]
+    assert real.kernel.apply(plan(items, (), ())) == []
+    assert shown(real) == expected
+    assert real.run("ip -4 route show proto 171").split() == ["2.57.57.30", "dev", "vmbr1", "scope", "link"]
+    assert "proto 171" in real.run("ip -N neigh show 2.57.57.30 dev vmbr1")
+
+
+def test_pretended_lines_are_true(real: Real) -> None:
+    """The commands a pretended kernel prints make the real one hold the same."""
+    pretended = PretendKernel({real.vmbr1: "vmbr1", real.vmbr2: "vmbr2"})
+    items = [
+        host(table, address, device, GUEST, metric)
+        for table in (171, 254, 70000)
+        for metric in (None, 50)
+        for address, device in ((V4, real.vmbr1), (V6, real.vmbr2))
+    ]
+    pretended.apply(plan(items, (), ()))
+    for line in pretended.lines():
+        real.run(line)
+    assert real.kernel.found() == pretended.found()
+    assert len(pretended.lines()) == 14
+
+
+def test_dynamic_neighbour_is_replaced(real: Real) -> None:
+    """An entry the kernel has learnt itself makes room for ours."""
+    for address in (V4, V6):
+        real.run(f"ip neigh add {show_ip(address)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
+        item = host(254, address, real.vmbr1, GUEST)
+        assert real.kernel.apply([PutNeighbour(item.neighbour)]) == []
+        assert item.neighbour in real.kernel.found()[1]
+
+
+def test_dynamic_neighbour_is_not_dropped(real: Real) -> None:
+    """An entry the kernel has learnt itself is not ours to remove."""
+    real.run(f"ip neigh add {show_ip(V4)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
+    assert real.kernel.apply([DropNeighbour(host(254, V4, real.vmbr1, GUEST).neighbour)]) == []
+    assert "02:bb" in real.run("ip neigh show dev vmbr1")
+
+
+def test_device_down_is_a_refusal(real: Real) -> None:
+    """A route over a device that is down is refused in the kernel's words."""
+    real.run("ip link set vmbr1 down")
+    (refusal,) = real.kernel.apply([PutRoute(host(254, V4, real.vmbr1, GUEST).route, replaces=False)])
+    assert "down" in refusal.text
+
+
+def test_routes_of_another_shape_are_not_ours(real: Real) -> None:
+    """A prefix and a gateway route that carry our protocol are neither found nor replaced."""
+    real.run("ip addr add 192.0.2.1/24 dev vmbr1")
+    real.run("ip route add 198.51.100.0/24 dev vmbr1 proto 171")
+    real.run(f"ip route add {show_ip(V4)} via 192.0.2.9 dev vmbr1 proto 171")
+    assert real.kernel.found()[0] == set()
+    (refusal,) = real.kernel.apply([PutRoute(host(254, V4, real.vmbr1, GUEST).route, replaces=True)])
+    assert refusal.reason == "foreign-route"
+
+
+def test_lost_answers_are_asked_for_again(real: Real) -> None:
+    """When the receive buffer is too small for the kernel's answers, the result is the same, only later."""
+    real.kernel._netlink._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    items = [host(254, IP(V4[:3] + bytes((last,))), real.vmbr1, GUEST) for last in range(100)]
+    lost = [host(254, IP(V4[:3] + bytes((last,))), real.missing, GUEST) for last in range(100)]
+    operations = plan([one for pair in zip(items, lost, strict=True) for one in pair], (), ())
+    refusals = real.kernel.apply(operations)
+    assert {one.operation for one in refusals} == set(plan(lost, (), ()))
+    assert len(refusals) == 200
+    routes, neighbours = real.kernel.found()
+    assert routes == {item.route for item in items}
+    assert neighbours == {item.neighbour for item in items}
+
+
+def test_dropping_names_our_protocol(real: Real) -> None:
+    """A route that somebody put over the same device with the same metric survives our delete."""
+    for address, metric in ((V4, 0), (V6, 1024)):
+        real.run(f"ip route add {show_ip(address)} dev vmbr1 metric {metric} proto static")
+        assert real.kernel.apply([DropRoute(host(254, address, real.vmbr1, GUEST).route)]) == []
+    assert real.run("ip -4 route show proto static").startswith("2.57.57.30 dev vmbr1")
+    assert "2001:678:3a4:100::80 dev vmbr1" in real.run("ip -6 route show proto static")

@@ -1,0 +1,61 @@
+"""The kernels the contract is held against: one that pretends, and Linux in a namespace of its own."""
+
+from typing import Protocol
+
+from rdnbr.core.address import IP, show_ip
+from rdnbr.core.kernel import Kernel
+from rdnbr.core.pretend import PretendKernel
+from rdnbr.linux.fib import Fib
+from tests.netns.namespace import Namespace
+
+
+class World(Protocol):
+    """A kernel with the devices vmbr1 and vmbr2, and somebody else at work in it."""
+
+    kernel: Kernel
+    vmbr1: int
+    vmbr2: int
+    missing: int
+
+    def foreign_route(self, address: IP, metric: int, table: int = 254) -> None: ...
+    def foreign_neighbour(self, address: IP) -> None: ...
+    def foreign_state(self) -> object:
+        """What there is that is not ours, to compare before and after."""
+
+
+class Pretended:
+    def __init__(self) -> None:
+        self.vmbr1, self.vmbr2, self.missing = 3, 4, 99
+        self.kernel = PretendKernel({3: "vmbr1", 4: "vmbr2"})
+
+    def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
+        self.kernel.add_foreign_route(table, address, metric)
+
+    def foreign_neighbour(self, address: IP) -> None:
+        self.kernel.add_foreign_neighbour(self.vmbr1, address)
+
+    def foreign_state(self) -> object:
+        return set(self.kernel._foreign_routes), set(self.kernel._foreign_neighbours)
+
+
+class Real:
+    def __init__(self, namespace: Namespace) -> None:
+        self.run = namespace
+        for name in ("vmbr1", "vmbr2"):
+            namespace(f"ip link add {name} type bridge")
+            namespace(f"ip link set {name} up")
+        self.vmbr1, self.vmbr2, self.missing = namespace.index("vmbr1"), namespace.index("vmbr2"), 999
+        with namespace.entered():
+            self.kernel = Fib()
+
+    def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
+        self.run(f"ip route add {show_ip(address)} dev vmbr2 proto static metric {metric} table {table}")
+
+    def foreign_neighbour(self, address: IP) -> None:
+        self.run(f"ip neigh add {show_ip(address)} lladdr 02:aa:aa:aa:aa:aa dev vmbr1 nud permanent")
+
+    def foreign_state(self) -> object:
+        """Everything `ip` shows that does not carry our protocol (nor belongs to the device itself)."""
+        shown = self.run("ip route show table all") + self.run("ip -6 route show table all")
+        shown += self.run("ip -N neigh show nud permanent")
+        return sorted(line for line in shown.splitlines() if "proto static" in line or "lladdr 02:aa" in line)

@@ -124,7 +124,7 @@ def parser() -> ArgumentParser:
     front = _Front(prog="rdnbr", usage="rdnbr COMMAND …", allow_abbrev=False)
     front.add_argument("--version", action="version", version=f"rdnbr {__version__}")
     commands = front.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=ArgumentParser
+        prog="rdnbr", dest="command", metavar="COMMAND", required=True, parser_class=ArgumentParser
     )
     made = {
         name: _command(commands, name, about) for group in _GROUPS.values() for name, about in group.items()

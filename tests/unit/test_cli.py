@@ -1,0 +1,252 @@
+"""The command line as people and scripts meet it: a process, its output and its exit code."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from rdnbr.operator.parser import parser
+
+HEAVY = ("rich", "scapy", "pyroute2", "structlog", "cachetools")
+
+BINDING = {
+    "address": "2.57.57.30",
+    "family": 4,
+    "mac": "52:02:45:76:d2:35",
+    "port": "tap100i0",
+    "bridge": "vmbr1",
+    "vlan": None,
+    "vm": 100,
+    "state": "valid",
+    "installed": True,
+    "source": "arp-request",
+    "since": "2024-05-01T12:00:00.000+00:00",
+    "last_seen": "2024-05-01T12:00:00.000+00:00",
+    "rule": None,
+}
+
+
+def rdnbr(*args, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "rdnbr", *map(str, args)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+        **options,
+    )
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    """Stand in for a daemon: gives the replies it was told to give, and keeps what it was asked."""
+    path = tmp_path / "s"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    asked = []
+
+    def answer_with(*replies):
+        def serve():
+            peer, _ = listener.accept()
+            with peer, peer.makefile("rwb") as lines:
+                asked.append(json.loads(lines.readline()))
+                for reply in replies:
+                    lines.write(json.dumps(reply).encode() + b"\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        return path, asked
+
+    yield answer_with
+    listener.close()
+
+
+def test_version():
+    """The version is told."""
+    assert rdnbr("--version").stdout == "rdnbr 0.1.0\n"
+
+
+def test_help_names_every_command_and_exit_code():
+    """The first page of help has all commands, examples and exit codes."""
+    shown = rdnbr("--help").stdout
+    for command in ("run", "reload", "flush", "probe", "show", "watch", "check", "replay", "lab"):
+        assert f"\n  {command} " in shown
+    for title in ("examples:", "files:", "exit codes:"):
+        assert f"\n{title}\n" in shown
+    assert max(map(len, shown.splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "reload", "flush", "probe", "show", "watch", "check", "replay", "lab"]
+)
+def test_help_of_a_command(command):
+    """Each command explains itself."""
+    done = rdnbr(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: rdnbr {command} ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(), ("shwo",), ("show", "everything"), ("probe",), ("probe", "vm100"), ("flush", "1.2.3"), ("replay",),
+     ("replay", "x", "--tail", "-1"), ("run", "--log-level", "loud"), ("check", "--con", "x")],
+)  # fmt: skip
+def test_wrong_usage(args):
+    """A wrong command line is exit code 2, and says what is wrong."""
+    done = rdnbr(*args)
+    assert done.returncode == 2
+    assert "rdnbr" in done.stderr.splitlines()[-1]
+    assert "error: " in done.stderr.splitlines()[-1]
+
+
+def test_addresses_are_written_one_way():
+    """An address is sent in its usual form, however it was typed."""
+    assert parser().parse_args(["flush", "2001:DB8:0::1"]).address == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    "command", [("show",), ("show", "ports", "--json"), ("watch",), ("reload",), ("probe", "::2")]
+)
+def test_no_daemon(tmp_path, command):
+    """Without a daemon: exit code 1 and one sentence."""
+    done = rdnbr(*command, "--socket", tmp_path / "s")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"rdnbr: no daemon answers on {tmp_path}/s; is rdnbr running? (systemctl status rdnbr)\n"
+    )
+
+
+def test_show_json(daemon):
+    """What the daemon says is printed as one document."""
+    document = {"mode": "open", "bindings": [BINDING]}
+    path, asked = daemon({"ok": True, "result": document})
+    done = rdnbr("show", "--json", "--socket", path)
+    assert json.loads(done.stdout) == document
+    assert done.returncode == 0
+    assert asked == [{"command": "bindings"}]
+
+
+def test_show_table(daemon):
+    """People get a table."""
+    path, _ = daemon({"ok": True, "result": {"mode": "allowlist", "bindings": [BINDING]}})
+    done = rdnbr("show", "--socket", path)
+    assert done.stdout.splitlines()[0].split()[:3] == ["ADDRESS", "MAC", "PORT"]
+    assert "2.57.57.30" in done.stdout
+
+
+def test_refusal(daemon):
+    """What the daemon refuses is exit code 1 and the daemon's sentence."""
+    path, asked = daemon({"ok": False, "error": "192.0.2.1 is not bound"})
+    done = rdnbr("probe", "192.0.2.1", "--socket", path)
+    assert (done.returncode, done.stderr) == (1, "rdnbr: 192.0.2.1 is not bound\n")
+    assert asked == [{"command": "probe", "address": "192.0.2.1"}]
+
+
+def test_flush(daemon):
+    """What the daemon did is printed."""
+    path, asked = daemon({"ok": True, "result": {"message": "withdrew 2 bindings"}})
+    done = rdnbr("flush", "--socket", path)
+    assert (done.returncode, done.stdout) == (0, "withdrew 2 bindings\n")
+    assert asked == [{"command": "flush"}]
+
+
+def test_watch_json(daemon):
+    """Each decision is a line of JSON, until the daemon stops."""
+    decision = {"at": "2024-05-01T12:00:00+00:00", "decision": "learned"}
+    path, _ = daemon({"ok": True, "result": {"watching": True}}, decision, decision)
+    done = rdnbr("watch", "--json", "--socket", path)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [decision, decision]
+    assert done.returncode == 0
+
+
+def test_interrupted(tmp_path):
+    """Ctrl-C is no traceback."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rdnbr", "show", "--socket", path], stderr=subprocess.PIPE, text=True
+        )
+        peer, _ = listener.accept()  # it asks, and waits
+        with peer:
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (130, "")
+
+
+def test_broken_pipe():
+    """A reader that goes away is no traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "rdnbr", "check"],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", [("show", "--json"), ("--version",), ("check",)])
+def test_starts_light(tmp_path, command):
+    """Commands that need no library do not wait for one to be imported."""
+    socket_option = ["--socket", str(tmp_path / "s")] if command[0] == "show" else []
+    script = (
+        "import sys\nfrom rdnbr import cli\n"
+        f"try:\n    cli.main({[*command, *socket_option]!r})\nexcept SystemExit:\n    pass\n"
+        f"print('heavy:', *[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_check_names_five_mistakes(tmp_path):
+    """Five mistakes in an allowlist are five lines that name file and line."""
+    (tmp_path / "allowlist").write_text(
+        "2.57.57.300\n2.57.57.1/24\n# fine\n2.57.57.0/24 prot=tap100i0\n0.0.0.0/0\n2.57.57.9 mac=52:02\n"
+    )
+    done = rdnbr("check", "--allowlist", tmp_path / "allowlist")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/allowlist:{n}" for n in (1, 2, 4, 5, 6)]
+
+
+def test_check_names_mistakes_of_all_files(tmp_path):
+    """Mistakes in the configuration do not hide those in the allowlist."""
+    (tmp_path / "c.toml").write_text(f'allowlist = "{tmp_path}/a"\n[timers]\nreprob = 1\n')
+    (tmp_path / "a").write_text("nonsense\n")
+    lines = rdnbr("check", "--config", tmp_path / "c.toml").stdout.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/c.toml:3", f"{tmp_path}/a:1"]
+
+
+def test_check_finds_nothing(tmp_path):
+    """Without a mistake it says what was read."""
+    (tmp_path / "a").write_text("192.0.2.1\n192.0.2.2\n")
+    done = rdnbr("check", "--allowlist", tmp_path / "a")
+    assert (done.returncode, done.stdout) == (0, "no mistakes; 2 rules in the allowlist\n")
+
+
+@pytest.mark.parametrize("option", ["--config", "--allowlist"])
+def test_run_with_a_missing_file(tmp_path, option):
+    """A file named on the command line that is missing stops the start with exit code 1."""
+    done = rdnbr("run", option, tmp_path / "none")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path}/none:1: ")
+
+
+def test_run_with_a_broken_allowlist(tmp_path):
+    """An allowlist with a mistake stops the start with exit code 1."""
+    (tmp_path / "a").write_text("nonsense\n")
+    done = rdnbr("run", "--allowlist", tmp_path / "a")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path}/a:1: ")

@@ -1,0 +1,158 @@
+"""Tables for people, at the widths terminals have."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from rdnbr.operator import tables
+
+NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def binding(**changes):
+    return {
+        "address": "2001:678:3a4:100::80",
+        "mac": "52:02:45:76:d2:35",
+        "port": "tap100i0",
+        "bridge": "vmbr1",
+        "state": "valid",
+        "installed": True,
+        "source": "ns-dad",
+        "since": (NOW - timedelta(hours=5)).isoformat(),
+        "last_seen": (NOW - timedelta(seconds=12)).isoformat(),
+        "rule": "/etc/rdnbr/allowlist:3",
+        **changes,
+    }
+
+
+def event(**changes):
+    return {
+        "at": NOW.isoformat(),
+        "address": "2.57.57.30",
+        "mac": "52:02:45:76:d2:35",
+        "port": "tap100i0",
+        "decision": "refused",
+        "reason": "not-permitted",
+        "state": None,
+        "rule": None,
+        **changes,
+    }
+
+
+def shown(what, document, width):
+    out = Console(file=io.StringIO(), width=width, highlight=False)
+    tables.show(what, document, out, NOW)
+    return [line.rstrip() for line in out.file.getvalue().splitlines()]
+
+
+def test_bindings_at_80_columns():
+    """At 80 columns a row is one line with what matters most."""
+    other = binding(address="2.57.57.30", state="tentative", installed=False)
+    assert shown("bindings", {"mode": "allowlist", "bindings": [other, binding()]}, 80) == [
+        "ADDRESS               MAC                PORT      STATE      ROUTE  SEEN",
+        "2.57.57.30            52:02:45:76:d2:35  tap100i0  tentative  no      12s",
+        "2001:678:3a4:100::80  52:02:45:76:d2:35  tap100i0  valid      yes     12s",
+        "2 bindings, 1 routed",
+    ]
+
+
+def test_bindings_at_120_columns():
+    """At 120 columns everything is there."""
+    assert shown("bindings", {"mode": "allowlist", "bindings": [binding(rule="a:3")]}, 120) == [
+        "ADDRESS               MAC                PORT      BRIDGE  STATE  ROUTE  SEEN  SINCE  SOURCE  RULE",
+        "2001:678:3a4:100::80  52:02:45:76:d2:35  tap100i0  vmbr1   valid  yes     12s     5h  ns-dad  a:3",
+        "1 bindings, 1 routed",
+    ]
+
+
+def test_no_address_is_cut():
+    """What does not fit is folded, never cut."""
+    address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
+    lines = shown("bindings", {"mode": "allowlist", "bindings": [binding(address=address)]}, 80)
+    assert "".join(line.split("  ")[0] for line in lines[1:-1]) == address
+    assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize("what", ["bindings", "ports", "counters", "events"])
+def test_open_mode_is_said_first(what):
+    """Whatever is shown, the first line says that there is no allowlist."""
+    first = shown(what, {"mode": "open", what: {} if what == "counters" else []}, 80)[0]
+    assert first == "OPEN MODE: there is no allowlist, any guest may claim any address"
+
+
+def test_ports():
+    """Ports have their guest's number and their counts."""
+    port = {"port": "tap100i0", "vm": 100, "bridge": "vmbr1", "bindings": 2, "frames": 12345, "drops": 0}
+    assert shown("ports", {"mode": "allowlist", "ports": [port]}, 80) == [
+        "PORT       VM  BRIDGE  BINDINGS  FRAMES  DROPS",
+        "tap100i0  100  vmbr1          2  12,345      0",
+    ]
+
+
+def test_counters():
+    """Counters are rows, for each port the largest first."""
+    counters = {"tap100i0": {"code": 1, "evidence": 20}, "tap101i0": {"denied": 3}}
+    assert shown("counters", {"mode": "allowlist", "counters": counters}, 80) == [
+        "PORT      REASON    FRAMES",
+        "tap100i0  evidence      20",
+        "tap100i0  code           1",
+        "tap101i0  denied         3",
+    ]
+
+
+def test_events(monkeypatch):
+    """An event is a line."""
+    lines = shown("events", {"mode": "allowlist", "events": [event()]}, 80)
+    assert lines[0].split() == ["AT", "DECISION", "ADDRESS", "PORT", "REASON"]
+    assert lines[1].split()[1:] == ["refused", "2.57.57.30", "tap100i0", "not-permitted"]
+
+
+def test_watched_line():
+    """A watched decision is one line, its columns where those before it had them."""
+    line = tables.line(event(rule="a:3"))
+    assert line.split()[1:] == [
+        "refused",
+        "2.57.57.30",
+        "52:02:45:76:d2:35",
+        "tap100i0",
+        "not-permitted",
+        "(a:3)",
+    ]
+    assert tables.line(event(address=None, mac=None, port=None)).split()[2:] == [
+        "-",
+        "-",
+        "-",
+        "not-permitted",
+    ]
+
+
+def test_missed_lines():
+    """What a watcher missed is said."""
+    assert tables.line({"missed": 1200}) == (
+        "… 1,200 decisions were missed: they came faster than they were read"
+    )
+
+
+def test_names_are_no_markup():
+    """An interface cannot be called so that it colours the table."""
+    lines = shown("bindings", {"mode": "allowlist", "bindings": [binding(port="[red]x")]}, 120)
+    assert "[red]x" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0s"), (0.9, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")],
+)
+def test_age(seconds, text):
+    """Ages are in the largest unit that has at least two."""
+    assert tables.age((NOW - timedelta(seconds=seconds)).isoformat(), NOW) == text
+
+
+def test_no_colours_in_a_pipe(capsys):
+    """Where the output is no terminal there are no colours, and all columns."""
+    tables.show("bindings", {"mode": "open", "bindings": [binding()]}, tables.console(), NOW)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "/etc/rdnbr/allowlist:3" in out

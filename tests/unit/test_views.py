@@ -1,0 +1,119 @@
+"""The JSON promised to scripts: names, their order, and values."""
+
+import json
+
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.claim import Source
+from rdnbr.core.decision import Decision, State, Verb
+from rdnbr.core.engine import View
+from rdnbr.core.reason import Reason
+from rdnbr.operator import views
+from rdnbr.operator.wall import SinceBoot
+
+MAC = parse_mac("52:02:45:76:d2:35")
+
+
+def view(address="2001:678:3a4:100::80", port="tap100i0", **changes):
+    made = View(
+        address=parse_ip(address),
+        mac=MAC,
+        port=port,
+        segment="vmbr1",
+        vlan=None,
+        state=State.VALID,
+        installed=True,
+        source=Source.NS_DAD,
+        since=1.5,
+        last_seen=62.0,
+        rule="/etc/rdnbr/allowlist:3",
+    )
+    return made._replace(**changes)
+
+
+def test_binding():
+    """A binding has these keys in this order."""
+    assert json.dumps(views.binding(view(), views.epoch)) == (
+        '{"address": "2001:678:3a4:100::80", "family": 6, "mac": "52:02:45:76:d2:35", "port": "tap100i0", '
+        '"bridge": "vmbr1", "vlan": null, "vm": 100, "state": "valid", "installed": true, "source": "ns-dad", '
+        '"since": "1970-01-01T00:00:01.500+00:00", "last_seen": "1970-01-01T00:01:02.000+00:00", '
+        '"rule": "/etc/rdnbr/allowlist:3"}'
+    )
+
+
+def test_binding_without_a_port():
+    """What is not known is null."""
+    document = views.binding(view(port=None, rule=None), views.epoch)
+    assert (document["port"], document["vm"], document["rule"]) == (None, None, None)
+
+
+def test_decision():
+    """A decision has these keys in this order."""
+    decision = Decision(
+        1.0, Verb.REFUSED, Reason.DENIED, parse_ip("2.57.57.30"), MAC, "tap100i0", State.TENTATIVE, "a:1"
+    )
+    assert json.dumps(views.decision(decision, views.epoch)) == (
+        '{"at": "1970-01-01T00:00:01.000+00:00", "address": "2.57.57.30", "mac": "52:02:45:76:d2:35", '
+        '"port": "tap100i0", "decision": "refused", "reason": "denied", "state": "tentative", "rule": "a:1"}'
+    )
+
+
+def test_decision_about_nothing_known():
+    """A decision has all its keys also when there is nothing to put there."""
+    decision = Decision(1.0, Verb.REFUSED, Reason.CHECKSUM)
+    document = views.decision(decision, views.epoch)
+    assert [key for key, value in document.items() if value is None] == [
+        "address",
+        "mac",
+        "port",
+        "state",
+        "rule",
+    ]
+
+
+def test_bindings_in_order():
+    """IPv4 comes first, and each family in the order of its addresses, not of their text."""
+    document = views.bindings(
+        [view("2001:db8::1"), view("10.0.0.10"), view("10.0.0.9")], "allowlist", views.epoch
+    )
+    assert document["mode"] == "allowlist"
+    assert [row["address"] for row in document["bindings"]] == ["10.0.0.9", "10.0.0.10", "2001:db8::1"]
+
+
+def test_ports():
+    """A port has these keys in this order."""
+    made = views.PortView("fwpr102p0", 7, "vmbr1", 2, 99, 1)
+    assert json.dumps(views.ports([made], "open")) == (
+        '{"mode": "open", "ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
+        '"bindings": 2, "frames": 99, "drops": 1}]}'
+    )
+
+
+def test_counters():
+    """Counters are by port, then by reason."""
+    counts = {("tap101i0", Reason.DENIED): 3, ("tap100i0", Reason.EVIDENCE): 1, ("tap101i0", Reason.CODE): 2}
+    assert json.dumps(views.counters(counts, "allowlist")) == (
+        '{"mode": "allowlist", "counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}}'
+    )
+
+
+def test_events():
+    """Events stay in the order they come in."""
+    decisions = [Decision(at, Verb.LEARNED, Reason.FIRST_CLAIM) for at in (2.0, 1.0)]
+    document = views.events(decisions, "open", views.epoch)
+    assert [row["at"][17:19] for row in document["events"]] == ["02", "01"]
+
+
+def test_wall_shows_a_moment_alike_each_time():
+    """As long as nobody sets the clock, a moment has one time of day."""
+    wall = SinceBoot()
+    assert len({wall(5.0) for _ in range(1000)}) == 1
+
+
+def test_wall_follows_a_clock_that_is_set(monkeypatch):
+    """When the clock of the node is set, all times move with it."""
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: 10.0)
+    wall = SinceBoot()
+    assert wall(10.0).timestamp() == 1000.0
+    monkeypatch.setattr("time.time", lambda: 5000.0)
+    assert wall(10.0).timestamp() == 5000.0

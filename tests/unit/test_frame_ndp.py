@@ -116,10 +116,16 @@ def test_fragment_of_something_else_is_no_business_of_ours(offset):
     assert decode(frame(IPv6ExtHdrFragment(nh=17, offset=offset) / Raw(bytes(64)))) is Reason.NOT_NDP
 
 
-def test_middle_of_a_fragmented_packet_is_not_read_as_headers():
+@pytest.mark.parametrize("offset", [1, 256])
+def test_middle_of_a_fragmented_packet_is_not_read_as_headers(offset):
     """N2: bytes of a later fragment that look like ICMPv6 behind options are just bytes."""
-    middle = IPv6ExtHdrFragment(nh=60, offset=10) / Raw(bytes.fromhex("3a00 010400000000")) / NA
+    middle = IPv6ExtHdrFragment(nh=60, offset=offset) / Raw(bytes.fromhex("3a00 010400000000")) / NA
     assert decode(frame(middle)) is Reason.NOT_NDP
+
+
+def test_extension_header_with_nothing_to_follow_is_no_business_of_ours():
+    """N2: a packet may end with its extension header, when that says so (next header 59)."""
+    assert decode(frame(IPv6ExtHdrHopByHop(nh=59))) is Reason.NOT_NDP
 
 
 def test_listener_report_is_no_business_of_ours():
@@ -290,6 +296,14 @@ def test_detection_intends_its_target():
 def test_detection_tells_its_nonce():
     """S3: the nonce of RFC 7527 lets a looped-back solicitation be known again."""
     assert decode(dad(DAD / NONCE)).nonce == bytes.fromhex("a1a2a3a4a5a6")
+
+
+def test_nonce_is_the_first_of_its_kind():
+    """S3: neither an option of another kind nor a second nonce is taken for the nonce."""
+    unknown = Raw(bytes.fromhex("c801 b1b2b3b4b5b6"))
+    second = Raw(bytes.fromhex("0e01 c1c2c3c4c5c6"))
+    assert decode(dad(DAD / unknown)).nonce == b""
+    assert decode(dad(DAD / unknown / NONCE / second)).nonce == bytes.fromhex("a1a2a3a4a5a6")
 
 
 def test_solicitation_claims_its_source():

@@ -53,6 +53,7 @@ def test_ipv6_question_is_a_solicitation_from_the_gateway(broadcast, ether_dst, 
     assert (ip.version, ip.tc, ip.fl, ip.plen, ip.nh, ip.hlim) == (6, 0, 0, 32, 58, 255)
     assert (ip.src, ip.dst) == ("fe80::1", dst)
     assert (packet[ICMPv6ND_NS].code, packet[ICMPv6ND_NS].tgt) == (0, "2001:678:3a4:100::80")
+    assert packet[ICMPv6ND_NS].res == 0
     assert packet[ICMPv6NDOptSrcLLAddr].lladdr == GATEWAY
     assert checksum_is_right(data)
 

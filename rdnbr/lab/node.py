@@ -31,14 +31,19 @@ class Node(Host):
 
     def build(self) -> None:
         """Make the bridge, and tune the kernel for a router of guests."""
-        self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1, ipv4__conf__all__send_redirects=0)
+        self.sysctl(
+            ipv4__ip_forward=1,
+            ipv6__conf__all__forwarding=1,
+            ipv6__conf__default__accept_dad=0,  # so that nothing of the node's own changes once it is built
+            ipv4__conf__all__send_redirects=0,
+        )
         self.ip(
             "link set lo up",
             # No port and no STP, as `bridge-ports none`, `bridge-stp off` and `bridge-fd 0` have it
             f"link add {BRIDGE} address {BRIDGE_MAC} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
             f"link set {BRIDGE} up",
             f"addr add {GATEWAY4}/32 dev {BRIDGE}",
-            f"addr add {GATEWAY6}/64 dev {BRIDGE} nodad",
+            f"addr add {GATEWAY6}/64 dev {BRIDGE}",
         )
         self.sysctl(
             **{
@@ -73,7 +78,7 @@ class Node(Host):
         """Address the uplink, take the default route over it, and speak BGP over it."""
         self.ip(
             f"addr add {link.node4}/31 dev uplink",
-            f"addr add {link.node6}/127 dev uplink nodad",
+            f"addr add {link.node6}/127 dev uplink",
             "link set uplink up",
             f"route add default via {link.upstream4}",
             f"route add default via {link.upstream6}",
@@ -102,9 +107,7 @@ class Node(Host):
         daemon = self.launch("rdnbr", sys.executable, "-m", "rdnbr", "run", *flags)
         self.daemon = daemon
         if ready:
-            wait_for(
-                lambda: _serving(daemon) and self.path(SOCKET).exists(), 20.0, "rdnbr to open its socket"
-            )
+            wait_for(lambda: _running(daemon) and self._answers(), 20.0, "rdnbr to answer")
         return daemon
 
     def stop_daemon(self) -> int:
@@ -117,6 +120,9 @@ class Node(Host):
     def rdnbr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of rdnbr on the node."""
         return self.attempt(sys.executable, "-m", "rdnbr", *arguments)
+
+    def _answers(self) -> bool:
+        return self.path(SOCKET).exists() and self.rdnbr("show", "ports").returncode == 0
 
     def show(self, what: str = "bindings") -> Any:
         """Return what `rdnbr show WHAT --json` prints.
@@ -134,7 +140,7 @@ class Node(Host):
         return {line.split()[0] for family in (4, 6) for line in self.routes(family, "proto", "171")}
 
 
-def _serving(daemon: Program) -> bool:
+def _running(daemon: Program) -> bool:
     if daemon.ended is not None:
         raise LabError(f"rdnbr run ended with {daemon.ended}: {daemon.log.strip()[-1000:]}")
     return True

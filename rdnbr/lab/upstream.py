@@ -16,12 +16,12 @@ class Upstream(Host):
 
     def connect(self, links: list[Link], *, bgp: bool) -> None:
         """Address the links, and speak BGP over them; without it, send all guests' traffic to the first node."""
-        self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
+        self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1, ipv6__conf__default__accept_dad=0)
         self.ip("link set lo up")
         for link in links:
             self.ip(
                 f"addr add {link.upstream4}/31 dev {link.device}",
-                f"addr add {link.upstream6}/127 dev {link.device} nodad",
+                f"addr add {link.upstream6}/127 dev {link.device}",
                 f"link set {link.device} up",
             )
         if bgp:

@@ -13,10 +13,11 @@ from rdnbr.replay import main
 PCAPS = pcaps_make.DIRECTORY
 EXPECTATIONS = sorted(PCAPS.glob("*.expected"))
 
-WITHOUT_CAPTURE = {
-    # A capture has no way to show these: they are about the node, its load, its limits, and time.
-    Reason.CONNECTED_PREFIX,
-}
+OF_FRAMES = list(Reason)[: list(Reason).index(Reason.PINNED) + 1]
+"""What a frame alone, the node's own addresses, and the allowlist can be the reason of."""
+
+WITHOUT_CAPTURE = {Reason.CONNECTED_PREFIX}
+"""A capture does not tell of the node's other interfaces."""
 
 
 def commands() -> dict[str, list[str]]:
@@ -65,9 +66,7 @@ def test_made_captures_are_reproducible(name: str):
     assert (PCAPS / name).read_bytes() == pcaps_make.files()[name]
 
 
-@pytest.mark.parametrize(
-    "reason", [reason for reason in list(Reason)[: list(Reason).index(Reason.PINNED) + 1]], ids=str
-)
+@pytest.mark.parametrize("reason", OF_FRAMES, ids=str)
 def test_every_reason_to_refuse_a_frame_has_a_capture(reason: Reason):
     """There is a capture for each reason that a frame alone, or the allowlist, can give."""
     shown = any(re.search(rf"\d {reason}\b(?!-)", path.read_text()) for path in EXPECTATIONS)

@@ -46,11 +46,10 @@ def flush(args: Namespace) -> int:
     """Let the daemon forget what it installed; with no daemon, remove it here."""
     try:
         return act(args)
-    except NoDaemon as error:
+    except NoDaemon:
         from rdnbr.operator.flushing import flush_kernel  # noqa: PLC0415 (netlink, for this one case)
 
-        print(f"{error}\nlooking at the kernel itself")
-        print(flush_kernel(args.address))
+        print("no daemon answers, so the kernel itself is looked at:", flush_kernel(args.address))
         return 0
 
 

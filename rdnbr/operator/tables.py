@@ -59,7 +59,8 @@ def show(what: str, document: Mapping[str, Any], out: Console, now: datetime) ->
     out.print(_table([column for column in columns if out.width >= WIDE or not column.wide], rows))
     if what == "bindings":
         routed = sum(row["installed"] for row in rows)
-        out.print(Text(f"{len(rows)} bindings, {routed} routed", style="dim"))
+        bound = f"{len(rows):,} binding" + ("" if len(rows) == 1 else "s")
+        out.print(Text(f"{bound}, {routed:,} routed", style="dim"))
 
 
 def line(event: Mapping[str, Any]) -> str:

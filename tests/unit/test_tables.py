@@ -63,7 +63,7 @@ def test_bindings_at_120_columns():
     assert shown("bindings", {"mode": "allowlist", "bindings": [binding(rule="a:3")]}, 120) == [
         "ADDRESS               MAC                PORT      BRIDGE  STATE  ROUTE  SEEN  SINCE  SOURCE  RULE",
         "2001:678:3a4:100::80  52:02:45:76:d2:35  tap100i0  vmbr1   valid  yes     12s     5h  ns-dad  a:3",
-        "1 bindings, 1 routed",
+        "1 binding, 1 routed",
     ]
 
 

@@ -57,6 +57,7 @@ def test_bgp_gets_the_guests_and_nothing_else(node: Node) -> None:
         "route add 203.0.113.7 dev vmbr1 proto 171",  # not in the prefix list
         "route add 2001:db8:ffff::7 dev vmbr1 proto 171",
         "route add 192.0.2.128/25 dev vmbr1",  # no host route
+        "route add 2001:db8:100:1::/64 dev vmbr1",
         "route add 192.0.2.40 dev uplink",  # not towards a guest
         "route add 2001:db8:100::40 dev uplink",
     )

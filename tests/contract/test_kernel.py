@@ -99,6 +99,16 @@ def test_drop_again(world: World) -> None:
             assert world.kernel.apply(drop(host(254, address, device, GUEST))) == []
 
 
+def test_drop_over_another_device(world: World) -> None:
+    """A drop that names another device than the route has removes nothing."""
+    for address in (V4, V6):
+        item, other = (host(254, address, device, GUEST) for device in (world.vmbr1, world.vmbr2))
+        world.kernel.apply(put(item))
+        assert world.kernel.apply(drop(other)) == []
+        assert item.route in world.kernel.found()[0]
+        assert item.neighbour in world.kernel.found()[1]
+
+
 def test_put_and_drop_at_once(world: World) -> None:
     """Operations of one batch act in their order."""
     for address in (V4, V6):

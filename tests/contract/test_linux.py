@@ -84,11 +84,19 @@ def test_dynamic_neighbour_is_not_dropped(real: Real) -> None:
     assert "02:bb" in real.run("ip neigh show dev vmbr1")
 
 
+def test_put_over_a_dynamic_neighbour_and_drop_at_once(real: Real) -> None:
+    """An entry that became ours within a batch can be dropped in the same batch."""
+    real.run(f"ip neigh add {show_ip(V4)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
+    entry = host(254, V4, real.vmbr1, GUEST).neighbour
+    assert real.kernel.apply([PutNeighbour(entry), DropNeighbour(entry)]) == []
+    assert real.run("ip neigh show dev vmbr1") == ""
+
+
 def test_device_down_is_a_refusal(real: Real) -> None:
     """A route over a device that is down is refused in the kernel's words."""
     real.run("ip link set vmbr1 down")
     (refusal,) = real.kernel.apply([PutRoute(host(254, V4, real.vmbr1, GUEST).route, replaces=False)])
-    assert "down" in refusal.text
+    assert refusal.text == "Network is down: Device for nexthop is not up"
 
 
 def test_routes_of_another_shape_are_not_ours(real: Real) -> None:

@@ -1,6 +1,8 @@
 """What the monitor tells, and what the snapshot shows, of a real network namespace."""
 
+import select
 import socket
+import struct
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -44,7 +46,6 @@ class Node:
         namespace("ip link set vmbr1 address 02:00:00:00:00:01")
         namespace("ip link set vmbr1 up")
         namespace("ip addr add 169.254.0.1/32 dev vmbr1")
-        namespace("ip addr add fe80::1/64 dev vmbr1 nodad")
         self.vmbr1 = namespace.index("vmbr1")
         with namespace.entered():
             self.monitor = Monitor()
@@ -71,6 +72,7 @@ def node() -> Iterator[Node]:
 
 def test_snapshot(node: Node) -> None:
     """The snapshot has links with kind, master, MAC and state, and the addresses of the node."""
+    node.run("ip addr add fe80::1/64 dev vmbr1 nodad")
     node.run("ip link add tap100i0 master vmbr1 type veth peer name g0")
     node.run("ip link set tap100i0 address 02:00:00:00:01:00 up")
     with node.run.entered():
@@ -125,6 +127,32 @@ def test_addresses(node: Node) -> None:
         node.events(lambda event, entry=entry: event == AddressGone(entry))
 
 
+def test_address_with_a_peer(node: Node) -> None:
+    """Of a point-to-point address the node's own end is told."""
+    node.run("ip addr add 192.0.2.1 peer 192.0.2.9/32 dev vmbr1")
+    entry = InterfaceAddress(node.vmbr1, parse_ip("192.0.2.1"), 32)
+    node.events(lambda event: event == AddressChanged(entry))
+
+
+def test_only_the_kernel_is_heard(node: Node) -> None:
+    """A message that another program sends to our netlink socket is nothing to us."""
+    body = struct.pack("=BBBBI", 2, 32, 0, 0, node.vmbr1) + struct.pack("=HH4s", 8, 1, V4)
+    with node.run.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as other:
+        forged = struct.pack("=IHHII", 16 + len(body), 20, 0, 0, 0) + body  # RTM_NEWADDR
+        other.sendto(forged, (node.monitor._socket.getsockname()[0], 0))
+    assert select.select([node.monitor], [], [], 5)[0] == [node.monitor]
+    assert node.monitor.receive() == []
+
+
+def test_putting_again_tells_nobody(node: Node) -> None:
+    """Putting what is already there makes no event, so that no routing daemon has work from it."""
+    items = [host(254, address, node.vmbr1, GUEST) for address in (V4, V6)]
+    node.fib.apply(plan(items, (), ()))
+    node.events(lambda event: isinstance(event, RouteSeen) and event.route == items[1].route)
+    node.fib.apply(plan(items, (), ()))
+    assert node.monitor.receive() == []
+
+
 @pytest.mark.parametrize("address", [V4, V6])
 def test_own_host(node: Node, address: bytes) -> None:
     """Routes and neighbours of our protocol are told as they come and go."""
@@ -142,10 +170,11 @@ def test_foreign_entries_are_not_told(node: Node) -> None:
     lines = [f"route add 198.51.100.{last}/32 dev vmbr1 proto bgp" for last in range(200)]
     lines += [f"neigh add 198.51.100.{last} lladdr 02:00:00:00:00:09 dev vmbr1" for last in range(200)]
     lines += [
-        "route add 2001:db8:1::/64 dev vmbr1",
+        "route add 2001:db8:1::/64 dev vmbr1 proto bgp",
         "neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev vmbr1",
     ]
     node.run("ip -batch -", stdin="\n".join(lines))
+    assert select.select([node.monitor], [], [], 0)[0] == []  # they stay in the kernel
     item = host(254, V4, node.vmbr1, GUEST)
     node.fib.apply([PutNeighbour(item.neighbour)])
     assert node.events(lambda event: isinstance(event, NeighbourSeen)) == [NeighbourSeen(item.neighbour)]
@@ -159,7 +188,7 @@ def test_route_taken_by_somebody_else(node: Node, address: bytes) -> None:
     node.events(lambda event: isinstance(event, RouteSeen))
     text = "2.57.57.30" if address == V4 else "2001:678:3a4:100::80"
     metric = item.metric
-    node.run(f"ip route replace {text} dev vmbr1 metric {metric} proto static")
+    node.run(f"ip route replace {text} dev vmbr1 metric {metric} proto bgp")
     assert node.events(lambda event: isinstance(event, RouteTaken)) == [RouteTaken(place(item.route))]
     assert node.fib.found()[0] == set()
 

@@ -1,6 +1,7 @@
 """Port sockets on real bridge ports."""
 
 import contextlib
+import select
 import socket
 from collections.abc import Iterator
 
@@ -167,6 +168,14 @@ def test_port_down_and_up(net: Net) -> None:
         return bool(net.ports[0].receive(100))
 
     until(heard_again)
+
+
+def test_frames_from_before_the_port_went_down(net: Net) -> None:
+    """What a guest said before its port went down is still heard."""
+    net.guests[0].send(GARP)
+    until(lambda: select.select([net.ports[0]], [], [], 0)[0])
+    net.run("ip link set t0 down")
+    assert net.ports[0].receive(1) == [Frame(GARP, None, 42)]
 
 
 def test_port_deleted(net: Net) -> None:

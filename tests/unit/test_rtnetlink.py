@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
@@ -145,6 +145,8 @@ def test_neighbours_as_pyroute2_packs_them(neighbour: Neighbour) -> None:
 
 
 @given(routes)
+@example(Route(255, V4, 7, 0))
+@example(Route(256, V4, 7, 0))
 def test_routes_are_read_back(route: Route) -> None:
     """What is packed is read as the same route, and its place too."""
     body = new_route(route, replace=False).body

@@ -33,11 +33,13 @@ from rdnbr.linux.monitor import (
     Monitor,
     NeighbourGone,
     NeighbourSeen,
+    NextHopsChanged,
     Overrun,
     RouteGone,
     RouteSeen,
     RouteTaken,
 )
+from rdnbr.linux.next_hops import next_hops
 from rdnbr.linux.notify import notify, watchdog_interval
 from rdnbr.linux.permission import missing
 from rdnbr.linux.signals import Signals
@@ -53,6 +55,9 @@ from rdnbr.operator.wall import SinceBoot
 
 _LAST_WORDS = 1.0
 """Seconds the log may take to be written at the end."""
+
+NEXT_HOPS_APART = 1.0
+"""Seconds between two looks at the next hops, however many routes change."""
 
 RESYNC = 60.0
 """Seconds between two looks at everything, whether anything was heard or not."""
@@ -114,6 +119,9 @@ class Daemon:
         self._heard: list[Event] = []
         self._selector.register(self._monitor, selectors.EVENT_READ, self._hear_netlink)
         self._landscape.replace(*snapshot())
+        self._landscape.lead_to(next_hops())
+        self._next_hops_wanted = False
+        self._next_hops_at = now
         served = self._landscape.segments()
         if not served:
             raise CannotStart(_no_bridge(config))
@@ -193,6 +201,11 @@ class Daemon:
             self._reload_or_complain(now)
         if self._ears.drained:
             self._take(now, self._engine.tick(now))
+        if self._next_hops_wanted and now >= self._next_hops_at:
+            self._next_hops_wanted = False
+            self._next_hops_at = now + NEXT_HOPS_APART
+            self._landscape.lead_to(next_hops())
+            self._survey(now)
         if self._resync_wanted or now >= self._next_resync:
             self._resync(now)
         self._reconcile(now)
@@ -212,6 +225,7 @@ class Daemon:
             self._ears.deadline(),
             self._files.deadline,
             self._next_resync,
+            self._next_hops_at if self._next_hops_wanted else None,
             None if self._watchdog is None else self._next_watchdog,
         )
         return max(0.0, min(at for at in deadlines if at is not None) - time.monotonic())
@@ -248,6 +262,8 @@ class Daemon:
                     self._reconciliation.neighbour_seen(neighbour)
                 case NeighbourGone(device, address):
                     self._reconciliation.neighbour_gone(device, address)
+                case NextHopsChanged():
+                    self._next_hops_wanted = True
                 case Overrun():
                     self._log.warning("netlink events were lost; looking at everything again")
                     self._landscape.replace(*snapshot())
@@ -307,6 +323,7 @@ class Daemon:
     def _resync(self, now: float) -> None:
         self._resync_wanted = False
         self._next_resync = now + RESYNC
+        self._next_hops_wanted = True
         self._reconciliation.found(*self._kernel.found())
         if self._control is not None:
             self._control.ensure()

@@ -5,6 +5,7 @@ Netlink tells of devices and addresses one at a time; the engine wants to hear o
 
 from collections.abc import Iterable, Sequence
 
+from rdnbr.core.address import IP
 from rdnbr.core.decision import Output
 from rdnbr.core.engine import Engine
 from rdnbr.core.node import node
@@ -18,6 +19,7 @@ class Landscape:
         self._globs = tuple(globs)
         self._links: dict[int, Link] = {}
         self._addresses: dict[InterfaceAddress, None] = {}
+        self._next_hops: frozenset[IP] = frozenset()
 
     def use(self, globs: Sequence[str]) -> None:
         """Serve the bridges of these names or globs; none: those that own a gateway address."""
@@ -45,6 +47,10 @@ class Landscape:
         """The node lost an address."""
         self._addresses.pop(address, None)
 
+    def lead_to(self, next_hops: frozenset[IP]) -> None:
+        """These are the routers that the node's routes lead to."""
+        self._next_hops = next_hops
+
     def segments(self) -> list[Segment]:
         """Return the segments there are to serve."""
         return segments(list(self._links.values()), list(self._addresses), self._globs)
@@ -59,7 +65,9 @@ class Landscape:
         kept = {segment.index for segment in served}
         for index in [index for index in engine.segments if index not in kept]:
             outputs += engine.segment_gone(now, index)
-        outputs += engine.node_changed(now, node(self._links.values(), self._addresses, served))
+        outputs += engine.node_changed(
+            now, node(self._links.values(), self._addresses, served, self._next_hops)
+        )
         for segment in served:
             if engine.segments.get(segment.index) != segment:
                 engine.segment_up(segment)

@@ -17,19 +17,28 @@ class Node:
     macs: frozenset[MAC] = frozenset()
     connected: tuple[IPv4Network | IPv6Network, ...] = ()
     """Prefixes of interfaces that are not segments."""
+    next_hops: frozenset[IP] = frozenset()
+    """Routers that the node's routes lead to."""
     _masks: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
 
     def refuses(self, address: IP) -> Reason | None:
         """Tell why a guest may not have `address`, or None."""
         if address in self.addresses:
             return Reason.OWN_ADDRESS
+        if address in self.next_hops:
+            return Reason.NEXT_HOP
         size, value = len(address), int.from_bytes(address)
         if any(size == length and value & mask == network for length, mask, network in self._masks):
             return Reason.CONNECTED_PREFIX
         return None
 
 
-def node(links: Iterable[Link], addresses: Iterable[InterfaceAddress], segments: Iterable[Segment]) -> Node:
+def node(
+    links: Iterable[Link],
+    addresses: Iterable[InterfaceAddress],
+    segments: Iterable[Segment],
+    next_hops: frozenset[IP] = frozenset(),
+) -> Node:
     """Tell what the node owns.
 
     Prefixes on a segment itself belong to its guests. Loopback, link-local and host prefixes enclose no neighbour
@@ -52,6 +61,7 @@ def node(links: Iterable[Link], addresses: Iterable[InterfaceAddress], segments:
         frozenset(entry.address for entry in addresses),
         frozenset(link.mac for link in links if any(link.mac)),
         connected,
+        next_hops,
         tuple(
             (network.max_prefixlen // 8, int(network.netmask), int(network.network_address))
             for network in connected

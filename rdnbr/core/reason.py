@@ -53,6 +53,7 @@ class Reason(StrEnum):
     # Addresses nobody may claim
     SPECIAL_ADDRESS = "special-address"  # A7, N11
     OWN_ADDRESS = "own-address"  # A8, N11
+    NEXT_HOP = "next-hop"  # a router that the node's routes lead to
     CONNECTED_PREFIX = "connected-prefix"  # inside a prefix of another interface of the node
 
     # Allowlist

@@ -23,6 +23,7 @@ from rdnbr.linux.bpf import (
     index_from_a,
     take,
 )
+from rdnbr.linux.next_hops import ORIGINS
 
 SNAP = 256
 """Bytes delivered of a frame. ARP takes 42; an advertisement with the options anybody uses, less than 100."""
@@ -94,7 +95,9 @@ EVENTS = assemble(
     equal(128, "accept"),
     "route",
     byte(21),  # rtmsg.rtm_protocol
-    equal(PROTOCOL, "accept", "reject"),
+    equal(PROTOCOL, "accept"),
+    *(equal(origin, "accept") for origin in ORIGINS),
+    equal(0, "reject", "reject"),
     "neighbour",
     index(_NDA_PROTOCOL),
     constant(28),  # behind nlmsghdr and ndmsg
@@ -108,4 +111,5 @@ EVENTS = assemble(
     "accept",
     take(0xFFFFFFFF),
 )
-"""For the netlink monitor: links, addresses, and of routes and neighbours those of our protocol."""
+"""For the netlink monitor: links, addresses, routes of our protocol and those that people and DHCP make, and
+neighbours of our protocol. A routing daemon's million routes stay in the kernel."""

@@ -13,6 +13,7 @@ from rdnbr.linux.bpf import attach
 from rdnbr.linux.filter import EVENTS
 from rdnbr.linux.links import read_address, read_link
 from rdnbr.linux.netlink import Message, read_messages
+from rdnbr.linux.next_hops import ORIGINS
 from rdnbr.linux.rtnetlink import (
     NLM_F_REPLACE,
     RTM_DELNEIGH,
@@ -21,6 +22,7 @@ from rdnbr.linux.rtnetlink import (
     RTM_NEWROUTE,
     Place,
     read_neighbour,
+    read_origin,
     read_place,
     read_route,
 )
@@ -99,6 +101,11 @@ class NeighbourGone:
 
 
 @dataclass(frozen=True, slots=True)
+class NextHopsChanged:
+    """Routes that are not ours came or went; `next_hops` tells what there are now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overrun:
     """Events were lost: look at everything again."""
 
@@ -113,6 +120,7 @@ Event = (
     | RouteTaken
     | NeighbourSeen
     | NeighbourGone
+    | NextHopsChanged
     | Overrun
 )
 
@@ -186,6 +194,8 @@ def _route_events(message: Message) -> Iterator[Event]:
         taken = read_place(message.body)
         if taken is not None:
             yield RouteTaken(taken)
+    if route is None and read_origin(message.body) in ORIGINS:
+        yield NextHopsChanged()
 
 
 def _neighbour_events(message: Message) -> Iterator[Event]:

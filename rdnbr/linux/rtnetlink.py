@@ -159,6 +159,11 @@ def read_place(body: bytes) -> Place | None:
     return Place(_table(table, attributes), IP(attributes[_RTA_DST]), _metric(attributes))
 
 
+def read_origin(body: bytes) -> int:
+    """Read who made a route (rtm_protocol)."""
+    return int(_RTMSG.unpack_from(body)[5])
+
+
 def read_neighbour(body: bytes) -> Entry | None:
     """Read a neighbour message; None when it is of another family (the bridge's), or a proxy entry."""
     family, _, _, device, state, flags, _ = _NDMSG.unpack_from(body)

@@ -16,8 +16,8 @@ EXPECTATIONS = sorted(PCAPS.glob("*.expected"))
 OF_FRAMES = list(Reason)[: list(Reason).index(Reason.PINNED) + 1]
 """What a frame alone, the node's own addresses, and the allowlist can be the reason of."""
 
-WITHOUT_CAPTURE = {Reason.CONNECTED_PREFIX}
-"""A capture does not tell of the node's other interfaces."""
+WITHOUT_CAPTURE = {Reason.CONNECTED_PREFIX, Reason.NEXT_HOP}
+"""A capture does not tell of the node's other interfaces and routes."""
 
 
 def commands() -> dict[str, list[str]]:

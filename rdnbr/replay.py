@@ -136,7 +136,7 @@ class Replay:
 
     def hear(self, now: float, port: str, frame: Frame) -> Iterator[Decision]:
         """Take one captured frame, after all that was due before it."""
-        yield from self._let_pass(now)
+        yield from self.let_pass(now)
         self.frames += 1
         decisions = list(self._hear(now, port, frame))
         for made in decisions:
@@ -146,10 +146,18 @@ class Replay:
                 self.ignored[made.reason] += 1
         yield from decisions
 
-    def run_on(self, until: float) -> Iterator[Decision]:
-        """Let the clock run on, with nothing captured any more."""
-        yield from self._let_pass(until)
-        yield from self._carry_out(until, self.engine.tick(until))
+    def let_pass(self, until: float) -> Iterator[Decision]:
+        """Handle what is due before `until`; at the same moment answers first, then deadlines, as live."""
+        while True:
+            answered = self._answers[0][0] if self._answers else until
+            deadline = self.engine.deadline()
+            if deadline is not None and deadline < min(answered, until):
+                yield from self._carry_out(deadline, self.engine.tick(deadline))
+            elif answered < until:
+                at, _, port, frame = heappop(self._answers)
+                yield from self._carry_out(at, self.engine.frame(at, port, frame))
+            else:
+                return
 
     def _hear(self, now: float, port: str, frame: Frame) -> Iterator[Decision]:
         ether = MAC(frame.data[6:12])
@@ -164,19 +172,6 @@ class Replay:
         outputs = self.engine.frame(now, index, frame.data, length=frame.length)
         self.claims += self.engine.claims - before
         yield from self._carry_out(now, outputs)
-
-    def _let_pass(self, until: float) -> Iterator[Decision]:
-        """Handle what is due before `until`: at the same moment answers first, then deadlines, as live."""
-        while True:
-            answered = self._answers[0][0] if self._answers else until
-            deadline = self.engine.deadline()
-            if deadline is not None and deadline < min(answered, until):
-                yield from self._carry_out(deadline, self.engine.tick(deadline))
-            elif answered < until:
-                at, _, port, frame = heappop(self._answers)
-                yield from self._carry_out(at, self.engine.frame(at, port, frame))
-            else:
-                return
 
     def _carry_out(self, now: float, outputs: Iterable[Output]) -> Iterator[Decision]:
         for output in outputs:
@@ -244,7 +239,7 @@ def main(
     for at, name, frame in tape:
         now = at - start
         _write(writer.tell(replay.hear(now, name, frame)))
-    _write(writer.tell(replay.run_on(now + tail)))
+    _write(writer.tell(replay.let_pass(now + tail)))
     _write(writer.end(_outcome(replay)))
     sys.stdout.flush()
     for complaint in tape.errors:

@@ -240,7 +240,11 @@ FRAME = {
         *(na(tllao(), target=address) for address in ("::1", "::", "::ffff:2.57.57.30")),
     ),
     "own-address": captured(
-        NODE_ANSWERS, NODE_SPEAKS, announcement(GATEWAY4), na(tllao(), target=GATEWAY6), arp(2, spa=GATEWAY4)
+        NODE_ANSWERS,
+        NODE_SPEAKS,
+        announcement(GATEWAY4),
+        na(tllao(), target=GATEWAY6),
+        arp(2, spa=GATEWAY4, tpa=OTHER4),
     ),
 }
 

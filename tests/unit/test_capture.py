@@ -84,6 +84,12 @@ def test_length_on_the_wire_survives_the_snap_length(file: Path):
     assert list(read(file)) == [Frame(1.0, ONE[:20], 60)]
 
 
+def test_link_type_with_flags(file: Path):
+    """The upper half of the link type, which tells of frame check sequences, does not make it another."""
+    file.write_bytes(pcap(ONE, link_type=0x2400_0001))
+    assert [frame.data for frame in read(file)] == [ONE]
+
+
 def test_a_pcap_without_frames_is_no_mistake(file: Path):
     """A header alone is a capture of nothing."""
     file.write_bytes(pcap())

@@ -142,7 +142,8 @@ def test_a_tail_without_length(write, replay):
 def test_deadlines_before_a_frame_are_judged_before_it(write, replay):
     """A guest that fell silent is withdrawn at its deadline, long before the next frame in the capture."""
     capture = write("tap100i0.pcap", (0, arp()), (0.2, arp(2)), (600, announcement(OTHER4, OTHER)))
-    decisions, _ = replay(capture, silent=True, tail=0)
+    decisions, summary = replay(capture, silent=True, tail=0)
+    assert summary["kernel"] == []
     withdrawn = next(made for made in decisions if made["decision"] == "withdrawn")
     # Asked after 30 s ± 25 %, then given 1 + 1.5 + 2.25 + 3.375 + 5.0625 s.
     assert "2023-11-14T22:13:55" < withdrawn["at"] < "2023-11-14T22:14:12"
@@ -200,7 +201,7 @@ def test_what_the_node_sends_is_no_claim(write, replay, speaks):
 
 def test_a_second_mac_with_the_gateway_address_is_a_thief(write, replay):
     """Once the node has shown itself, whoever else answers for the gateway is refused."""
-    theft = arp(2, spa=GATEWAY4, sha=GUEST, src=GUEST)
+    theft = arp(2, spa=GATEWAY4, tpa=OTHER4)
     decisions, summary = replay(write("tap100i0.pcap", (0, NODE_ANSWERS), (1, theft)))
     assert told(decisions)[-1] == ("refused", "own-address", GATEWAY4)
     assert summary["refused"] == {"own-address": 1}
@@ -208,8 +209,11 @@ def test_a_second_mac_with_the_gateway_address_is_a_thief(write, replay):
 
 def test_an_announcement_of_the_gateway_does_not_make_a_node(write, replay):
     """A guest that announces the gateway address before the node is heard is refused all the same."""
-    _, summary = replay(write("tap100i0.pcap", (0, announcement(GATEWAY4)), (1, NODE_ANSWERS)))
-    assert (summary["refused"], summary["ignored"]) == ({"own-address": 1}, {"outgoing": 1})
+    decisions, _ = replay(write("tap100i0.pcap", (0, announcement(GATEWAY4)), (1, NODE_ANSWERS)))
+    assert [(made["reason"], made["mac"]) for made in decisions] == [
+        ("own-address", GUEST),
+        ("outgoing", NODE),
+    ]
 
 
 def test_direction_in_the_file_outweighs_the_mac(tmp_path, replay):
@@ -223,6 +227,39 @@ def test_direction_in_the_file_outweighs_the_mac(tmp_path, replay):
     )
     _, summary = replay(path)
     assert (summary["refused"], summary["ignored"]) == ({"own-mac": 1}, {"outgoing": 1})
+
+
+def test_an_inbound_frame_makes_nobody_the_node(tmp_path, replay):
+    """Who speaks as the gateway in a frame flagged inbound is a thief, even before the node is heard."""
+    theft = arp(2, spa=GATEWAY4, tpa=OTHER4)
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(
+        section()
+        + interface(option(2, b"tap100i0"))
+        + packet(theft, T * 1_000_000, option(2, b"\1\0\0\0"))
+        + packet(NODE_ANSWERS, T * 1_000_000 + 1)
+    )
+    decisions, _ = replay(path)
+    assert [(made["reason"], made["mac"]) for made in decisions] == [
+        ("own-address", GUEST),
+        ("outgoing", NODE),
+    ]
+
+
+def test_port_by_option_outweighs_the_file(tmp_path, replay):
+    """`--port` names the port also of a pcapng that names its interface."""
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(section() + interface(option(2, b"eth0")) + packet(arp(), T * 1_000_000))
+    _, summary = replay(path, port="tap100i0")
+    assert summary["bindings"][0]["port"] == "tap100i0"
+
+
+def test_a_frame_comes_before_a_deadline_of_the_same_moment(write, replay, tmp_path):
+    """What arrives at the very moment of a deadline is handled first, as live: here DAD starts anew."""
+    config = tmp_path / "rdnbr.toml"
+    config.write_text("[timers]\ndad_ipv6 = 1.0\n")
+    decisions, _ = replay(write("tap100i0.pcap", (0, dad()), (1, dad())), config=config)
+    assert (decisions[-1]["decision"], decisions[-1]["at"]) == ("installed", "2023-11-14T22:13:22.001+00:00")
 
 
 def test_each_frame_is_accounted_for(write, replay):
@@ -285,6 +322,14 @@ def test_text_tells_of_equal_refusals_once(write, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert sum("refused" in line and "mac-mismatch" in line for line in lines) == 2
     assert "refused: 500 mac-mismatch" in lines
+
+
+def test_text_lists_bindings_by_address(write, capsys):
+    """IPv4 comes before IPv6, whichever was learned first, and each in the order of its addresses."""
+    frames = (0, ns(sllao())), (1, announcement(OTHER4, OTHER)), (2, arp())
+    assert main([write("tap100i0.pcap", *frames)]) == 0
+    table = capsys.readouterr().out.split("\nbindings\n")[1].split("\n\n")[0]
+    assert [line.split()[2] for line in table.splitlines()] == ["address", GUEST4, OTHER4, GUEST6]
 
 
 def test_nothing_to_replay(write, replay):

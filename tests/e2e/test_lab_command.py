@@ -18,5 +18,6 @@ def test_lab_shows_guests_learned_and_reached():
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 of 4 addresses answer from the upstream" in done.stdout
     for address in ("2.57.57.30", "2.57.57.31", "2001:678:3a4:100::80", "2001:678:3a4:100::81"):
         assert address in done.stdout

@@ -110,6 +110,7 @@ def test_unanswered_probes_withdraw_a_guest_and_nothing_else_does(lab):
 @pytest.mark.root
 def test_routes_stay_when_the_daemon_stops_and_are_adopted(lab):
     """A stop leaves all routes in place; the next start takes them for its own and goes on."""
+    lab.node.write("/etc/rdnbr/rdnbr.toml", "[timers]\nadopt_grace = 5.0\n")
     lab.node.start_daemon()
     settle(lab, lab.guest(0))
     assert lab.node.stop_daemon() == 0

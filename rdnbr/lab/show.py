@@ -1,0 +1,102 @@
+"""What a person sees of a lab, live."""
+
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rdnbr.lab.host import Host
+from rdnbr.lab.network import Lab
+from rdnbr.lab.progress import Progress, Reached
+
+_ROWS = 20
+"""Guests' addresses shown; the others are counted."""
+
+
+def table(progress: Progress) -> RenderableType:
+    """Draw how far each address has come."""
+    drawn = Table(title="guests, as the node and the upstream see them", title_justify="left")
+    for column in ("port", "address", "binding", "route on the node", "route upstream", "ping from upstream"):
+        drawn.add_column(column, no_wrap=column in {"port", "address"})
+    for row in progress.rows[:_ROWS]:
+        drawn.add_row(*_cells(row, bgp=progress.lab.bgp))
+    done = sum(row.answered for row in progress.rows)
+    summary = f"{done} of {len(progress.rows)} addresses answer from the upstream"
+    if len(progress.rows) > _ROWS:
+        summary += f" ({len(progress.rows) - _ROWS} more are not drawn)"
+    return Group(drawn, summary)
+
+
+def routes(lab: Lab) -> RenderableType:
+    """Quote the kernels' tables, as `ip route` prints them."""
+    text = Text()
+    tables: list[tuple[str, Host, str]] = [("node", lab.node, "171")]
+    if lab.bgp:
+        tables.append(("upstream", lab.upstream, "bgp"))
+    for title, host, protocol in tables:
+        lines = [line for family in (4, 6) for line in host.routes(family, "proto", protocol)]
+        text.append(f"\nroutes of protocol {protocol} on the {title}:\n", style="bold")
+        text.append("".join(f"  {line}\n" for line in lines[:_ROWS]))
+        if len(lines) > _ROWS:
+            text.append(f"  … and {len(lines) - _ROWS} more\n")
+    return text
+
+
+def where_to_look(lab: Lab) -> RenderableType:
+    """Print the commands that lead into the lab."""
+    node = f"nsenter --target {lab.node.pid} --mount --net"
+    upstream = f"nsenter --target {lab.upstream.pid} --mount --net"
+    lines = [("a shell on the node", f"{node} bash"), ("who is where", f"{node} rdnbr show")]
+    if lab.bgp:
+        lines += [
+            ("what FRR advertises", f"{node} vtysh -c 'show bgp ipv4 unicast'"),
+            ("what the upstream hears", f"{upstream} vtysh -c 'show bgp ipv6 unicast'"),
+        ]
+    lines.append(("routes of the upstream", f"{upstream} ip route"))
+    lines += [
+        (f"a shell in the guest on {guest.port}", f"ip netns exec {guest.name} bash")
+        for guest in lab.guests[:2]
+    ]
+    if lab.guests:
+        lines.append(("unplug a guest", f"{node} ip link del {lab.guests[0].port}"))
+    text = Text("\nThe lab stays up. To look around, as root:\n", style="bold")
+    for what, how in lines:
+        text.append(f"  # {what}\n", style="dim")
+        text.append(f"  {how}\n", style="default")
+    return text
+
+
+class Screen:
+    """The live table; where there is no terminal, only its last state is printed."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._live = Live(table(progress), console=console, auto_refresh=False)
+        self._progress = progress
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def refresh(self) -> None:
+        """Draw what is so now."""
+        self._live.update(table(self._progress), refresh=True)
+
+
+def _cells(row: Reached, *, bgp: bool) -> tuple[RenderableType, ...]:
+    return (
+        row.guest.port,
+        Text(row.address),
+        Text(row.state or "not learned yet", style="green" if row.state == "valid" else "yellow"),
+        _mark(so=row.routed),
+        _mark(so=row.upstream) if bgp else Text("no FRR", style="dim"),
+        _mark(so=row.answered),
+    )
+
+
+def _mark(*, so: bool) -> Text:
+    return Text("yes", style="green") if so else Text("no", style="dim")

@@ -1,0 +1,99 @@
+"""What an operator does while the daemon runs, and after."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from rdnbr.lab import wait_for
+
+pytestmark = pytest.mark.root
+
+
+def learned(lab):
+    """Let all guests be learned."""
+    for guest in lab.guests:
+        guest.configure()
+        guest.greet()
+    wait_for(lambda: len(lab.node.hosts()) == 2 * len(lab.guests), 10, "all guests to be routed")
+
+
+def test_flush_without_a_daemon(lab):
+    """With no daemon, `flush` removes one address or all of ours, and nothing of others."""
+    lab.node.start_daemon()
+    learned(lab)
+    lab.node.stop_daemon()
+    lab.node.ip("route add 203.0.113.1/32 dev vmbr1")
+    first = lab.guest(0).address(4)
+
+    done = lab.node.rdnbr("flush", first)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "no daemon answers, so the kernel itself is looked at: removed 1 routes and 1 neighbours\n"
+    )
+    assert len(lab.node.hosts()) == 3
+    assert lab.node.rdnbr("flush", first).returncode == 1
+
+    assert lab.node.rdnbr("flush").stdout.endswith("removed 3 routes and 3 neighbours\n")
+    assert lab.node.hosts() == set()
+    assert lab.node.run("ip", "neigh", "show", "nud", "permanent") == ""
+    assert lab.node.run("ip", "route", "show", "203.0.113.1") != ""
+
+
+def test_flush(lab):
+    """The daemon withdraws what it is told to, and learns it again when the guest speaks."""
+    lab.node.start_daemon()
+    learned(lab)
+    guest = lab.guest(0)
+    assert lab.node.rdnbr("flush", guest.address(4)).returncode == 0
+    assert guest.address(4) not in lab.node.hosts()
+    guest.greet()
+    wait_for(lambda: guest.address(4) in lab.node.hosts(), 10, "the guest to be learned again")
+
+
+def test_watch(lab):
+    """`watch` shows decisions while they happen."""
+    lab.node.start_daemon()
+    watcher = lab.node.launch("watch", sys.executable, "-m", "rdnbr", "watch", "--json")
+    guest = lab.guest(0)
+    guest.configure()
+
+    def seen():
+        guest.greet()
+        lines = [json.loads(line) for line in watcher.log.splitlines()]
+        return {line["address"] for line in lines if line["decision"] == "installed"}
+
+    wait_for(lambda: seen() >= set(guest.addresses), 10, "the watcher to see the guest installed")
+    lab.node.stop_daemon()
+    assert watcher.wait() == 0
+
+
+def test_allowlist_that_changes_is_read(lab):
+    """A changed allowlist takes effect without being asked for."""
+    lab.node.start_daemon()
+    learned(lab)
+    guest = lab.guest(0)
+    lab.node.write("/etc/rdnbr/allowlist", f"{guest.address(4)}\n")
+    wait_for(lambda: lab.node.hosts() == {guest.address(4)}, 10, "the others to be withdrawn")
+
+
+def test_log_that_nobody_reads(lab, tmp_path):
+    """A stuck reader of the log stops neither the daemon's work nor its end."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(reader, bytes(4096))
+    except BlockingIOError:
+        pass  # full: the daemon's first line has no room
+    script = f"exec {sys.executable} -m rdnbr run --log-level debug 2>{fifo}"
+    daemon = lab.node.launch("rdnbr", "sh", "-c", script)
+    try:
+        wait_for(lambda: lab.node.rdnbr("show").returncode == 0, 10, "the daemon to answer")
+        learned(lab)
+        assert daemon.stop() == 0
+    finally:
+        daemon.stop()
+        os.close(reader)

@@ -2,8 +2,8 @@
 
 The kernel itself guards routes: a new one is asked for with NLM_F_EXCL, and a delete names our protocol. It
 does not guard neighbours, whose messages replace and remove whatever stands at (device, address); so before
-each of those the entry that stands there is asked for. That costs few µs of the kernel's time, and needs no
-second opinion of ours to be kept current.
+each of those the entry that stands there is asked for. That costs 4 µs a neighbour, and needs no record of
+ours that would have to be kept true.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -32,9 +32,6 @@ from rdnbr.linux.rtnetlink import (
     read_route,
 )
 
-_BATCH = 100
-"""Operations between two looks at what stands in their way."""
-
 _ALREADY_GONE = frozenset({ESRCH, ENOENT, ENODEV})
 """What the kernel says to a delete when there is nothing to delete: no route, neighbour or device."""
 
@@ -59,22 +56,6 @@ class Fib:
         Raises:
             OSError: the kernel did not answer at all.
         """
-        refusals: list[Refusal] = []
-        for start in range(0, len(operations), _BATCH):
-            refusals += self._apply_batch(operations[start : start + _BATCH])
-        return refusals
-
-    def found(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
-        """Return what there is of our protocol: routes of `tables` (None: of all), and all neighbours.
-
-        Raises:
-            OSError: the kernel did not answer.
-        """
-        routes = {route for route in self._routes() if tables is None or route.table in tables}
-        entries = (read_neighbour(message.body) for message in self._netlink.dump(dump_neighbours()))
-        return routes, {entry.neighbour for entry in entries if entry is not None and entry.ours}
-
-    def _apply_batch(self, operations: Sequence[Operation]) -> list[Refusal]:
         standing = self._standing(operations)
         held = self._held() if any(isinstance(one, PutRoute) and one.replaces for one in operations) else {}
         refusals: list[Refusal] = []
@@ -105,6 +86,16 @@ class Fib:
             if answer.code and not _already_so(operation, answer)
         ]
         return refusals + self._settle(failed)
+
+    def found(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
+        """Return what there is of our protocol: routes of `tables` (None: of all), and all neighbours.
+
+        Raises:
+            OSError: the kernel did not answer.
+        """
+        routes = {route for route in self._routes() if tables is None or route.table in tables}
+        entries = (read_neighbour(message.body) for message in self._netlink.dump(dump_neighbours()))
+        return routes, {entry.neighbour for entry in entries if entry is not None and entry.ours}
 
     def _settle(self, failed: Sequence[tuple[Operation, Answer]]) -> list[Refusal]:
         """Turn failures into refusals, except where an unknown route of ours held the place: replace that."""

@@ -33,7 +33,7 @@ _NOT_OUR_SHAPE = frozenset({5, 9, 18})  # RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA
 _NDA_DST, _NDA_LLADDR, _NDA_PROTOCOL = 1, 2, 12
 
 _RTN_UNICAST = 1
-_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_ANY = 0, 253, 255
 _RTM_F_CLONED = 0x200
 
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
@@ -90,17 +90,18 @@ def place(route: Route) -> Place:
 def new_route(route: Route, *, replace: bool) -> Request:
     """Ask for a route: into an empty place, or in the place of the one that stands there."""
     flags = _NLM_F_CREATE | (NLM_F_REPLACE if replace else _NLM_F_EXCL)
-    return Request(RTM_NEWROUTE, flags, _route(route))
+    scope = _SCOPE_LINK if len(route.address) == 4 else _SCOPE_UNIVERSE
+    return Request(RTM_NEWROUTE, flags, _route(route, scope))
 
 
 def drop_route(route: Route) -> Request:
-    """Ask for a route to go, named by everything that tells it from others.
+    """Ask for a route to go, named by everything that tells it from others (the scope does not).
 
     One thing cannot be said: an IPv4 metric of 0 means "any" here (net/ipv4/fib_trie.c, fib_table_delete).
     The kernel tries the lowest metric first, so a route of ours with another metric goes only if the one with
     metric 0 is no longer there.
     """
-    return Request(RTM_DELROUTE, 0, _route(route))
+    return Request(RTM_DELROUTE, 0, _route(route, _SCOPE_ANY))
 
 
 def dump_routes(family: int) -> Request:
@@ -187,9 +188,8 @@ def _family(address: IP) -> int:
     return AF_INET if len(address) == 4 else AF_INET6
 
 
-def _route(route: Route) -> bytes:
-    four = len(route.address) == 4
-    table, scope = route.table, _SCOPE_LINK if four else _SCOPE_UNIVERSE
+def _route(route: Route, scope: int) -> bytes:
+    table = route.table
     small = table if table < 256 else 0
     body = _RTMSG.pack(
         _family(route.address), 8 * len(route.address), 0, 0, small, PROTOCOL, scope, _RTN_UNICAST, 0

@@ -123,6 +123,14 @@ def test_lost_answers_are_asked_for_again(real: Real) -> None:
     assert neighbours == {item.neighbour for item in items}
 
 
+def test_a_route_of_another_scope_can_be_dropped(real: Real) -> None:
+    """A host route that is found as ours, but was made with another scope, can be dropped."""
+    real.run(f"ip route add {show_ip(V4)} dev vmbr1 proto 171 scope global")
+    (route,) = real.kernel.found()[0]
+    assert real.kernel.apply([DropRoute(route)]) == []
+    assert real.kernel.found()[0] == set()
+
+
 def test_dropping_names_our_protocol(real: Real) -> None:
     """A route that somebody put over the same device with the same metric survives our delete."""
     for address, metric in ((V4, 0), (V6, 1024)):

@@ -1,0 +1,41 @@
+"""Link messages that this machine's kernel may not be able to send, packed by pyroute2."""
+
+from typing import Any
+
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from rdnbr.core.address import parse_mac
+from rdnbr.core.topology import Link
+from rdnbr.linux.links import read_link
+from rdnbr.linux.netlink import Message, read_messages
+
+
+def message(attributes: list[Any], family: int = 0, flags: int = 0x10001) -> Message:
+    link = ifinfmsg()
+    link["header"] = {"type": 16, "flags": 0, "sequence_number": 1, "pid": 0}
+    link["family"], link["index"], link["flags"] = family, 7, flags
+    link["attrs"] = attributes
+    link.encode()
+    (packed,) = read_messages(bytes(link.data))
+    return packed
+
+
+def test_vrf_has_its_table() -> None:
+    """A VRF device is read with its routing table."""
+    kind = {"attrs": [("IFLA_INFO_KIND", "vrf"), ("IFLA_INFO_DATA", {"attrs": [("IFLA_VRF_TABLE", 1001)]})]}
+    packed = message(
+        [("IFLA_IFNAME", "vrf1"), ("IFLA_ADDRESS", "02:00:00:00:00:07"), ("IFLA_LINKINFO", kind)]
+    )
+    mac = parse_mac("02:00:00:00:00:07")
+    assert read_link(packed) == Link(7, "vrf1", "vrf", mac, None, True, True, 1001)
+
+
+def test_device_without_mac() -> None:
+    """A device without an Ethernet address is read with the zero MAC; without a kind, as one that has none."""
+    packed = message([("IFLA_IFNAME", "tun0"), ("IFLA_MASTER", 3)], flags=0)
+    assert read_link(packed) == Link(7, "tun0", None, parse_mac("00:00:00:00:00:00"), 3, False, False)
+
+
+def test_bridge_messages_are_not_of_devices() -> None:
+    """With family AF_BRIDGE a link message tells of a port, and is not taken for a device."""
+    assert read_link(message([("IFLA_IFNAME", "tap100i0")], family=7)) is None

@@ -37,7 +37,7 @@ examples:
   rdnbr run --dry-run                  say what it would do, and touch nothing
   rdnbr show                           who is where
   rdnbr show --json | jq '.bindings[] | select(.vm == 100)'
-  tcpdump -w - -i tap100i0 arp or icmp6 > x.pcap; rdnbr replay x.pcap
+  tcpdump -Q in -i tap100i0 -w x.pcap arp or icmp6; rdnbr replay x.pcap
 
 files:
   /etc/rdnbr/rdnbr.toml                configuration, all of it optional
@@ -92,8 +92,10 @@ examples:
     "replay": """\
 The very same engine as in the daemon is fed with the capture, on the capture's clock, and a pretended kernel.
 Several captures are several ports of one bridge. Reads pcap and pcapng, also compressed with gzip.
+Capture with -Q in, which leaves out what the node and, through the bridge, other guests send to the port.
 
 examples:
+  tcpdump -Q in -i tap100i0 -w tap100i0.pcap arp or icmp6 or ether proto 0x8035
   rdnbr replay tap100i0.pcap
   rdnbr replay boot.pcapng.gz --port tap100i0 --allowlist /etc/rdnbr/allowlist
   rdnbr replay x.pcap --json | jq -c 'select(.decision == "refused")'""",
@@ -196,7 +198,14 @@ def _run(command: ArgumentParser) -> None:
 
 def _replay(command: ArgumentParser) -> None:
     command.add_argument("pcaps", type=Path, nargs="+", metavar="PCAP", help="a capture")
-    _files(command)
+    # Not the files of this machine: the same command gives the same output everywhere.
+    command.add_argument("--config", type=Path, metavar="F", help="configuration (all defaults)")
+    command.add_argument(
+        "--allowlist",
+        type=Path,
+        metavar="F",
+        help="allowlist, and F.d/*.conf (none: every address is permitted)",
+    )
     command.add_argument(
         "--port", metavar="NAME", help="port of all frames (the interface, or the file's name)"
     )

@@ -74,8 +74,8 @@ examples:
   rdnbr watch --json | jq -r 'select(.decision == "moved") | .address'""",
     "reload": "A file with a mistake in it changes nothing; every mistake is printed, and the exit code is 1.",
     "flush": """\
-A guest that speaks afterwards is learned again. With no daemon, routes and neighbours of protocol 171 are
-removed, and nothing else.
+A guest is learned again from its next ARP or neighbour discovery, which may take it a while. With no daemon,
+routes and neighbours of protocol 171 are removed, and nothing else.
 
 examples:
   rdnbr flush 2.57.57.30

@@ -3,6 +3,9 @@
 _SHORTEST = 0.001
 """Seconds. A rounding error short of a token would else be waited for without end: `now + 1e-18 == now`."""
 
+_NEARLY = 0.001
+"""Tokens. Who comes in time for a token is not sent away again for a rounding error."""
+
 
 class Pace:
     """Lets `rate` things a second pass, and `burst` at once after a rest."""
@@ -12,18 +15,26 @@ class Pace:
         self._burst = burst
         self._tokens = burst
         self._at: float | None = None
+        self._last_turn = 0.0
+        """When the last of those who wait has its turn."""
 
     def take(self, now: float, count: int = 1) -> bool:
         """Take `count` if so many are there, else none."""
         if self._at is not None and now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now if self._at is None else max(now, self._at)
-        if self._tokens < count:
+        if self._tokens >= self._burst:
+            self._last_turn = now  # it had a rest: nobody waits any more
+        if self._tokens < count - _NEARLY:
             return False
         self._tokens -= count
         return True
 
-    @property
-    def wait(self) -> float:
-        """Seconds until the next one is there; enough of them that a clock moves on in spite of rounding."""
-        return max(_SHORTEST, (1 - self._tokens) / self._rate)
+    def wait(self, now: float) -> float:
+        """Tell in how many seconds to come back for one, enough of them that a clock moves on in spite of rounding.
+
+        Each who asks has a turn of its own: thousands who all came back for the next one would keep the node busy.
+        """
+        soonest = now + (1 - self._tokens) / self._rate
+        self._last_turn = max(soonest, self._last_turn + 1 / self._rate)
+        return max(_SHORTEST, self._last_turn - now)

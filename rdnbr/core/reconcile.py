@@ -120,16 +120,18 @@ class Reconciliation:
             if id(operation) not in failed:
                 self._note(operation)
         changed: list[tuple[Key, Reason | None]] = []
-        trouble = {_address(refusal.operation): refusal.reason for refusal in refusals}
+        trouble = {_entry(refusal.operation): refusal.reason for refusal in refusals}
+        troubled = {entry.address for entry in trouble}
         for address in self._attempted:
-            if address in trouble:
+            if address in troubled:
                 wait = min(self._retries.get(address, (0.0, _FIRST_RETRY / 2))[1] * 2, _LAST_RETRY)
                 self._retries[address] = (now + wait, wait)
             else:
                 self._retries.pop(address, None)
-            for key in self._wanted.get(address, {}):
-                if address in trouble:
-                    changed.append((key, trouble[address]))
+            for key, host in self._wanted.get(address, {}).items():
+                reason = trouble.get(host.route) or trouble.get(host.neighbour)
+                if reason is not None:
+                    changed.append((key, reason))
                     self._refused.add(key)
                 elif key in self._refused:
                     changed.append((key, None))
@@ -176,9 +178,9 @@ def _lose(index: dict[IP, set[_Entry]], address: IP, lost: Callable[[_Entry], bo
     return changed
 
 
-def _address(operation: Operation) -> IP:
+def _entry(operation: Operation) -> Route | Neighbour:
     match operation:
-        case PutNeighbour(neighbour) | DropNeighbour(neighbour):
-            return neighbour.address
-        case PutRoute(route) | DropRoute(route):
-            return route.address
+        case PutNeighbour(entry) | DropNeighbour(entry):
+            return entry
+        case PutRoute(entry) | DropRoute(entry):
+            return entry

@@ -62,9 +62,11 @@ class Landscape:
         outputs: list[Output] = []
         for index in [index for index in engine.ports if index not in leading]:
             outputs += engine.port_gone(now, index)
-        kept = {segment.index for segment in served}
-        for index in [index for index in engine.segments if index not in kept]:
-            outputs += engine.segment_gone(now, index)
+        # In another table, or under a name that other rules are about, it is another segment.
+        kept = {(segment.index, segment.name, segment.table) for segment in served}
+        for known in list(engine.segments.values()):
+            if (known.index, known.name, known.table) not in kept:
+                outputs += engine.segment_gone(now, known.index)
         outputs += engine.node_changed(
             now, node(self._links.values(), self._addresses, served, self._next_hops)
         )

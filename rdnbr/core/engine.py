@@ -206,11 +206,13 @@ class Engine:
     def tick(self, now: float) -> list[Output]:
         """Judge the deadlines that are due; call it when all that has arrived was handled."""
         self._life.judge(now)
+        self._life.outputs += self._defence.judge(now)
         return self._take()
 
     def deadline(self) -> float | None:
         """Tell when `tick` is wanted next."""
-        return self._life.deadline()
+        deadlines = (self._life.deadline(), self._defence.deadline())
+        return min((at for at in deadlines if at is not None), default=None)
 
     def bindings(self) -> list[View]:
         """Show all bindings, in the order they were first learned."""

@@ -12,29 +12,51 @@ DEFEND_INTERVAL = 10.0
 
 
 class Defence:
-    """Corrects what was said of a segment's gateway addresses."""
+    """Corrects what was said of a segment's gateway addresses, and once more when it went on being said."""
 
     def __init__(self, segments: Mapping[int, Segment], ports: Mapping[int, Port]) -> None:
         self._segments = segments
         self._ports = ports
         self._corrected: dict[tuple[int, IP], float] = {}
+        """When each gateway was last announced."""
+        self._claimed_since: dict[tuple[int, IP], float] = {}
+        """Gateways claimed again after that, and when to announce them."""
 
     def correct(self, now: float, index: int, address: IP) -> list[Announcement]:
-        """Announce `address` on every port of a segment, if it is one of its gateways and the last time is past."""
+        """Announce `address` on every port of a segment, if it is one of its gateways: now, or as soon as may be."""
+        segment = self._segments[index]
+        if address not in (segment.gateway4, segment.gateway6):
+            return []
+        last = self._corrected.get((index, address))
+        if last is not None and now < last + DEFEND_INTERVAL:
+            # The guests that heard this one after our correction would believe it for good.
+            self._claimed_since[index, address] = last + DEFEND_INTERVAL
+            return []
+        return self._announce(now, index, address)
+
+    def judge(self, now: float) -> list[Announcement]:
+        """Make the corrections that are due."""
+        due = [key for key, at in self._claimed_since.items() if at <= now]
+        return [announcement for key in due for announcement in self._announce(now, *key)]
+
+    def deadline(self) -> float | None:
+        """Tell when `judge` is wanted next."""
+        return min(self._claimed_since.values(), default=None)
+
+    def forget(self, index: int) -> None:
+        """A segment is gone."""
+        self._corrected = {key: at for key, at in self._corrected.items() if key[0] != index}
+        self._claimed_since = {key: at for key, at in self._claimed_since.items() if key[0] != index}
+
+    def _announce(self, now: float, index: int, address: IP) -> list[Announcement]:
+        self._corrected[index, address] = now
+        self._claimed_since.pop((index, address), None)
         segment = self._segments[index]
         if address == segment.gateway4:
             frame = arp.announcement(segment.mac, address)
         elif address == segment.gateway6:
             frame = ndp.router_announcement(segment.mac, address)
         else:
-            return []
-        last = self._corrected.get((index, address))
-        if last is not None and now < last + DEFEND_INTERVAL:
-            return []
-        self._corrected[index, address] = now
+            return []  # it was the gateway then
         # The frame goes out of each port by itself: the bridge would not flood what it did not forward.
         return [Announcement(port.index, frame) for port in self._ports.values() if port.segment == index]
-
-    def forget(self, index: int) -> None:
-        """A segment is gone."""
-        self._corrected = {key: at for key, at in self._corrected.items() if key[0] != index}

@@ -158,7 +158,7 @@ def malformed4(address: str) -> dict[str, tuple[str, Build]]:
         "ARP cut short": ("arp-short", lambda mac: Ether(bytes(arp(mac, address))[:34])),
         "ARP for token ring": ("arp-format", lambda mac: arp(mac, address, hwtype=4)),
         "ARP for another protocol": ("arp-format", lambda mac: arp(mac, address, ptype=0x86DD)),
-        "InARP, and RARP in an ARP frame": ("arp-operation", lambda mac: arp(mac, address, op=8)),
+        "InARP": ("arp-operation", lambda mac: arp(mac, address, op=8)),
     }
 
 

@@ -1,0 +1,37 @@
+"""What README promises is what the tests try."""
+
+from rdnbr.core.reason import Reason
+from tests.e2e.attacks import ATTACKS
+from tests.readme_attacks import shown, table
+
+
+def test_readme_has_the_table_of_attacks_that_is_tried():
+    """The attacks in README are those of the end-to-end test; `python -m tests.readme_attacks` brings it up to date."""
+    assert shown() == table()
+
+
+def test_table_names_only_reasons_that_exist():
+    """Every reason in the table is one that `show counters` can have."""
+    named = {reason for attack in ATTACKS for reason in attack.reasons}
+    assert named <= {reason.value for reason in Reason}
+
+
+def test_every_reason_to_refuse_a_frame_is_tried():
+    """Whatever a frame by itself can be refused for, some attack is refused for it."""
+    named = {reason for attack in ATTACKS for reason in attack.reasons}
+    alone = [
+        *(
+            "tagged",
+            "bad-source-mac",
+            "own-mac",
+            "arp-short",
+            "arp-format",
+            "arp-operation",
+            "arp-sender-mac",
+        ),
+        *("mac-mismatch", "arp-reply-from-zero", "ip6-short", "ip6-version", "fragment", "extension-header"),
+        *("hop-limit", "checksum", "code", "ndp-short", "option", "link-layer-option", "option-conflict"),
+        *("multicast-target", "multicast-source", "dad-destination", "dad-with-link-layer", "link-local"),
+        *("solicited-multicast", "no-target-link-layer", "rogue-ra", "rogue-redirect", "special-address"),
+    ]
+    assert [reason for reason in alone if reason not in named] == []

@@ -12,7 +12,10 @@ BEGIN, END = "<!-- attacks -->\n", "<!-- /attacks -->\n"
 def table() -> str:
     """Write the table as Markdown."""
     rows = [
-        " | ".join((attack.title, _kinds(attack), attack.outcome, _reasons(attack))) for attack in ATTACKS
+        " | ".join(("; ".join(attack.title for attack in alike), *cells))
+        for cells, alike in groupby(
+            ATTACKS, lambda attack: (_kinds(attack), attack.outcome, _reasons(attack))
+        )
     ]
     return "\n".join(("A guest sends | as | rdnbr | counted as", "--- | --- | --- | ---", *rows, ""))
 

@@ -229,6 +229,13 @@ def test_check_names_mistakes_of_all_files(tmp_path):
     assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/c.toml:3", f"{tmp_path}/a:1"]
 
 
+def test_check_of_a_missing_allowlist(tmp_path):
+    """An allowlist that is named and missing is a mistake."""
+    done = rdnbr("check", "--allowlist", tmp_path / "none")
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{tmp_path}/none:1: no such file")
+
+
 def test_check_finds_nothing(tmp_path):
     """Without a mistake it says what was read."""
     (tmp_path / "a").write_text("192.0.2.1\n192.0.2.2\n")

@@ -166,8 +166,11 @@ def test_client_that_never_reads(daemon, path):
         deaf.sendall(b'{"command": "events"}\n' * 100)
         for _ in range(200):
             daemon.turn()
+        deaf.recv(200_000)  # room for a little more, not for another reply
+        for _ in range(200):
+            daemon.turn()
         [client] = daemon.control._clients
-        assert len(client._out) < 4_000_000
+        assert len(client._out) < 3_100_000  # one reply
         assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
 
 
@@ -186,6 +189,21 @@ def test_watch(daemon, path):
         lines.close()
     daemon.settle()
     assert not daemon.control.watched
+
+
+def test_watcher_asks_no_more(daemon, path):
+    """What a watcher sends is not read as a request, however much it is."""
+    with connect(path) as watcher:
+        lines = watcher.makefile("rb")
+        watcher.sendall(b'{"command": "watch"}\n')
+        daemon.settle()
+        for _ in range(5):
+            watcher.sendall(b'{"command": "ports"}\n' * 200)
+            daemon.settle()
+        daemon.control.tell({"decision": "learned"})
+        lines.readline()
+        assert json.loads(lines.readline()) == {"decision": "learned"}
+        lines.close()
 
 
 def test_slow_watcher_is_told_what_it_missed(daemon, path):
@@ -301,6 +319,17 @@ def test_no_daemon(path):
     with pytest.raises(NoDaemon) as caught:
         Client(path)
     assert str(caught.value) == f"no daemon answers on {path}; is rdnbr running? (systemctl status rdnbr)"
+
+
+def test_not_permitted(path, monkeypatch):
+    """Who may not use the socket is told who may."""
+
+    def connect(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with pytest.raises(CannotAsk, match=rf"^not permitted to use {path}; be root, or in the group rdnbr$"):
+        Client(path)
 
 
 def test_daemon_that_does_not_answer(daemon, path):

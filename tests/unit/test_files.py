@@ -1,5 +1,7 @@
 """Noticing changed files; time is given, so nobody waits."""
 
+import os
+
 import pytest
 
 from rdnbr.operator.files import Files
@@ -60,6 +62,15 @@ def test_kinds_of_change(files, main, tmp_path, change):
             (tmp_path / "new").rename(main)
         case "removed":
             main.unlink()
+    assert changes(files, 1.0, 2.0, 3.0) == [2.0]
+
+
+def test_replaced_by_one_as_old_and_long(files, main, tmp_path):
+    """A file put in place of another is a change, also with the same size and time."""
+    old = main.stat()
+    (tmp_path / "new").write_text("192.0.2.2\n")
+    os.utime(tmp_path / "new", ns=(old.st_atime_ns, old.st_mtime_ns))
+    (tmp_path / "new").rename(main)
     assert changes(files, 1.0, 2.0, 3.0) == [2.0]
 
 

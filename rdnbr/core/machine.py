@@ -111,7 +111,6 @@ _ROWS: dict[State | None, dict[Stimulus, Turn]] = {
         _S.CLAIM: _EVIDENCE,
         _S.DAD: Turn(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
         _S.ARRIVAL: Turn(_P, Verb.REFRESHED, Reason.ARRIVED),
-        _S.ANSWER: _ANSWERED,
         _S.RIVAL: Turn(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
         _S.ANNOUNCEMENT: Turn(_V, Verb.MOVED, Reason.ANNOUNCED),
         _S.DUE: Turn(_P, None, Reason.AWAITING_ANSWER),

@@ -1,0 +1,85 @@
+"""The frames guests send, built by scapy, which shares no code with what reads them."""
+
+from functools import cache
+from ipaddress import ip_address
+
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    ICMPv6NDOptUnknown,
+    IPv6,
+)
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils6 import in6_getnsma, in6_getnsmac, in6_ptop
+
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+ALL_NODES = "33:33:00:00:00:01"
+NODE = "02:00:00:00:00:01"
+
+
+def request(mac: str, address: str, target: str) -> bytes:
+    """Who has `target`? Tell `address`."""
+    if ":" not in address:
+        return _arp(mac, EVERYBODY, op=1, psrc=address, pdst=target)
+    group, to = _group(target)
+    return _ip6(mac, to, address, group, ICMPv6ND_NS(tgt=target) / ICMPv6NDOptSrcLLAddr(lladdr=mac))
+
+
+def unconfirmed(mac: str, address: str, target: str) -> bytes:
+    """Ask for `target` from an address that is still optimistic: without a link-layer option (RFC 4429)."""
+    group, to = _group(target)
+    return _ip6(mac, to, address, group, ICMPv6ND_NS(tgt=target))
+
+
+def reply(mac: str, address: str, asker: str, *, override: bool = True) -> bytes:
+    """Answer a question of `asker`, who is the node."""
+    if ":" not in address:
+        return _arp(mac, NODE, op=2, psrc=address, pdst=asker, hwdst=NODE)
+    answer = ICMPv6ND_NA(R=0, S=1, O=int(override), tgt=address)
+    return _ip6(mac, NODE, address, asker, answer / ICMPv6NDOptDstLLAddr(lladdr=mac))
+
+
+def announcement(mac: str, address: str, *, override: bool = True) -> bytes:
+    """Tell everybody that `address` is here."""
+    if ":" not in address:
+        return _arp(mac, EVERYBODY, op=1, psrc=address, pdst=address)
+    news = ICMPv6ND_NA(R=0, S=0, O=int(override), tgt=address) / ICMPv6NDOptDstLLAddr(lladdr=mac)
+    return _ip6(mac, ALL_NODES, address, "ff02::1", news)
+
+
+def intent(mac: str, address: str, nonce: bytes = b"") -> bytes:
+    """Ask whether anybody has `address`, in order to take it: an ARP probe, or a DAD solicitation."""
+    if ":" not in address:
+        return _arp(mac, EVERYBODY, op=1, psrc="0.0.0.0", pdst=address)
+    group, to = _group(address)
+    question = ICMPv6ND_NS(tgt=address)
+    if nonce:
+        question /= ICMPv6NDOptUnknown(type=14, len=(len(nonce) + 2) // 8, data=nonce)
+    return _ip6(mac, to, "::", group, question)
+
+
+def rarp(mac: str) -> bytes:
+    """Tell that a MAC is here, as QEMU does for a migrated guest."""
+    return _arp(mac, EVERYBODY, 0x8035, op=3, hwdst=mac, psrc="0.0.0.0", pdst="0.0.0.0")
+
+
+@cache
+def _arp(mac: str, to: str, ethertype: int = 0x0806, **fields: object) -> bytes:
+    return bytes(Ether(src=mac, dst=to, type=ethertype) / ARP(hwsrc=mac, **fields)).ljust(60, b"\0")
+
+
+_built: dict[tuple[object, ...], bytes] = {}
+
+
+def _ip6(mac: str, to: str, source: str, destination: str, message: object) -> bytes:
+    key = (mac, to, source, destination, message.command())
+    if key not in _built:
+        _built[key] = bytes(Ether(src=mac, dst=to) / IPv6(src=source, dst=destination, hlim=255) / message)
+    return _built[key]
+
+
+def _group(target: str) -> tuple[str, str]:
+    group = in6_getnsma(ip_address(target).packed)
+    return in6_ptop(str(ip_address(group))), in6_getnsmac(group)

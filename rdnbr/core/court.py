@@ -145,7 +145,7 @@ class Court:
         came = self._life.turn(now, binding, self._stimulus(claim), fresh=departed is None)
         for other in self._life.bindings.of_mac(claim.mac):
             # Both families of a guest move together, but only one of them may have spoken.
-            if other.state is State.DEPARTED:
+            if other.state is State.DEPARTED and other.key.table == key.table:
                 self._arrival(now, other, anchor, port, claim.source)
         return came.reason
 
@@ -163,16 +163,21 @@ class Court:
             self._life.evidence(now, binding, answered=answered)
         came = self._life.turn(now, binding, stimulus)
         if binding.state is State.TENTATIVE:
-            if stimulus is Stimulus.DAD:
+            if stimulus is not Stimulus.DAD:
+                if binding.asked == 0:
+                    self._life.ask_from(now, binding, 0.0)
+            elif binding.rival is None:
+                # With a rival there are questions under way, and whoever merely means to use it puts none of them off.
                 self._life.ask_from(now, binding, self._life.dad_wait(binding))
-            elif binding.asked == 0:
-                self._life.ask_from(now, binding, 0.0)
         return came.reason
 
     def _rival(
         self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
         if self._life.awaits_rival(binding, anchor) and is_answer(claim, self._segments[port.segment]):
+            full = self._limits.full(port.index, binding.key.address)
+            if full is not None:
+                return self.turn_down(now, port, full, claim, rule)
             return self._life.prefer_rival(now, binding, claim.source, rule)
         if self._life.quarantine.holds(now, binding.key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
@@ -180,7 +185,7 @@ class Court:
             return self.turn_down(now, port, Reason.NO_OVERRIDE, claim, rule)
         if claim.nonce and claim.nonce == binding.nonce:  # S3
             return self.turn_down(now, port, Reason.LOOPED_BACK, claim, rule)
-        excess = self._limits.contention(now, port.index)
+        excess = self._limits.contention(now, port.index, binding.key.address)
         if excess is not None:
             return self.turn_down(now, port, excess, claim, rule)
         if rule is not None and rule.vip and claim.source in _ANNOUNCEMENTS and claim.override:
@@ -204,15 +209,24 @@ class Court:
 
     def _arrival(self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source) -> bool:
         """Take note that the MAC of a binding is on a port; tell whether that meant anything."""
+        departed = binding.state is State.DEPARTED
+        at_home = binding.anchor in (anchor, Anchor(None, anchor.mac))
+        # Each arrival makes us ask: who speaks of many MACs, or often of one, must not use up the pace of questions.
+        if departed:
+            excess = self._limits.claim(now, port.index, binding.key.address)
+        elif at_home:
+            excess = self._limits.arrival(now, port.index)
+        else:
+            excess = self._limits.contention(now, port.index, binding.key.address)
+        if excess is not None:
+            return False
         verdict = self._law.verdict(binding.key.address, anchor, port.segment)
         if not verdict.permitted or self._life.quarantine.holds(now, binding.key, anchor):
             return False
-        if binding.state is State.DEPARTED:
-            if self._limits.claim(now, port.index, binding.key.address) is not None:
-                return False
+        if departed:
             self._life.relocate(now, binding, anchor, port.segment)
             binding.source, binding.rule = source, verdict.rule
-        elif binding.anchor not in (anchor, Anchor(None, anchor.mac)):
+        elif not at_home:
             return self._life.contend(now, binding, anchor, port.segment).verb is not Verb.REFUSED
         self._life.turn(now, binding, Stimulus.ARRIVAL)
         return True

@@ -110,6 +110,7 @@ class Engine:
         if before is None or before.segment != port.segment:
             self._court.look_for(now, port)
         elif before.name != port.name:
+            self._close_counters(before)
             self._judge_again(now, self._bindings.on_port(port.index))
         return self._take()
 
@@ -231,12 +232,17 @@ class Engine:
         del self._ports[index]
         self._limits.close(index)
         self._life.lose_rivals(now, index)
+        self._close_counters(port)
+
+    def _close_counters(self, port: Port) -> None:
         for name, why in [key for key in self.counters if key[0] == port.name]:
             self.counters[GONE, why] += self.counters.pop((name, why))
 
     def _judge_again(self, now: float, bindings: Iterable[Binding]) -> None:
-        """Withdraw what the law permits no more."""
+        """Withdraw what the law permits no more. The departed are judged when somebody arrives with them."""
         for binding in bindings:
+            if binding.state is State.DEPARTED:
+                continue
             verdict = self._law.verdict(binding.key.address, binding.anchor, binding.segment)
             if verdict.permitted:
                 binding.rule = verdict.rule

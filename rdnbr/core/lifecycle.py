@@ -78,7 +78,8 @@ class Lifecycle:
         self._become(binding, came.state)
         if fresh:
             self.bindings.add(binding)
-        self.tell(now, binding, came.verb, came.reason, binding.state)
+        if came.verb is not Verb.REFUSED:  # of the rival that is refused, the court tells
+            self.tell(now, binding, came.verb, came.reason, binding.state)
         self._want(now, binding, before, came)
         if came.state is not before:
             self._enter(now, binding, stimulus)
@@ -146,6 +147,8 @@ class Lifecycle:
         if routed:
             self._install(binding)
             self._count_move(now, binding)
+        if binding.state is State.VALID and not binding.answered:
+            self.turn(now, binding, Stimulus.DUE)
         return came
 
     def _count_move(self, now: float, binding: Binding) -> None:
@@ -167,7 +170,7 @@ class Lifecycle:
         self._become(binding, State.DEPARTED)
         self.tell(now, binding, Verb.WITHDRAWN, reason, binding.state)
         self._enter(now, binding, Stimulus.SILENCE)
-        if rival is not None and rival.port in self._ports:
+        if rival is not None and rival.port != binding.anchor.port and rival.port in self._ports:
             # It claimed the address while the incumbent was there; now nobody stands in its way.
             self.relocate(now, binding, rival, rival_segment)
             self.turn(now, binding, Stimulus.ARRIVAL)
@@ -244,12 +247,12 @@ class Lifecycle:
         nobody's claims delay what keeps the bound addresses alive, nor other people's claims.
         """
         if binding.state not in (State.TENTATIVE, State.CHALLENGED):
-            return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait
+            return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait(now)
         cause = binding.rival.port if binding.rival else binding.anchor.port
         own = self._paces.setdefault(cause, Pace(self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE)))
         if not own.take(now):
-            return own.wait
-        return 0.0 if self._pace_new.take(now) else self._pace_new.wait
+            return own.wait(now)
+        return 0.0 if self._pace_new.take(now) else self._pace_new.wait(now)
 
     def ask_from(self, now: float, binding: Binding, wait: float) -> None:
         """Start the questions of its state anew, the first after `wait` seconds."""

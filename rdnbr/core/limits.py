@@ -43,15 +43,23 @@ class PortLimits:
         """Return the policy of a port that is open."""
         return self._policies[port]
 
-    def contention(self, now: float, port: int) -> Reason | None:
-        """Tell why a port may not contend for an address now, or None and count it."""
+    def arrival(self, now: float, port: int) -> Reason | None:
+        """Tell why a port may not have one more address asked about now, or None and count it."""
         return None if self._paces[port].take(now) else Reason.TOO_MANY_NEW
+
+    def full(self, port: int, address: IP) -> Reason | None:
+        """Tell that a port has as many addresses of this family as it may, or None."""
+        policy = self._policies[port]
+        most = policy.addresses_ipv4 if len(address) == 4 else policy.addresses_ipv6
+        held = sum(len(binding.key.address) == len(address) for binding in self._bindings.on_port(port))
+        return Reason.PORT_FULL if held >= most else None
+
+    def contention(self, now: float, port: int, address: IP) -> Reason | None:
+        """Tell why a port may not contend for an address now, or None and count it."""
+        return self.full(port, address) or self.arrival(now, port)
 
     def claim(self, now: float, port: int, address: IP) -> Reason | None:
         """Tell why a port may not claim one more address now, or None and count it."""
         if len(self._bindings) >= self._settings.limits.addresses:
             return Reason.TABLE_FULL
-        policy = self._policies[port]
-        most = policy.addresses_ipv4 if len(address) == 4 else policy.addresses_ipv6
-        held = sum(len(binding.key.address) == len(address) for binding in self._bindings.on_port(port))
-        return Reason.PORT_FULL if held >= most else self.contention(now, port)
+        return self.contention(now, port, address)

@@ -1,0 +1,177 @@
+"""What a guest might try with frames in a crafted order, and what it gets."""
+
+from dataclasses import replace
+
+import guest_frames
+from dialogue import BRIDGE, MAIN, World
+
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.plan import Key
+from rdnbr.core.settings import Limits, PortPolicy, Settings
+from rdnbr.core.topology import Port
+
+V4, V6 = "2.57.57.30", "2001:678::80"
+
+
+def test_dad_over_and_over_does_not_reserve_an_address():
+    """Whoever does nothing but DAD cannot put off the questions of a rival that uses the address."""
+    world = World("2001:678::/32")
+    alice, mallory = world.guest("alice", "tap1i0", V6), world.guest("mallory", "tap2i0", V6, awake=False)
+    mallory.does_dad()
+    alice.asks_gateway()
+    for _ in range(5):
+        mallory.does_dad()
+        world.runs(0.9)
+    assert world.state(V6) == "valid alice@tap1i0"
+
+
+def test_rival_on_the_port_that_goes_gets_nothing():
+    """A rival behind the very port that goes is gone with it: the address departs."""
+    world = World("2.57.57.0/24")
+    alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    bob.announces()
+    assert world.unplugs("tap1i0") == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0 departed: port-gone"]
+    assert world.state(V4) == "departed alice@?"
+
+
+def test_other_peoples_macs_by_rarp_are_contended_for_at_the_port_s_pace():
+    """A guest that names the MAC of everybody else makes us doubt as many of them as it may contend for."""
+    world = World("2.57.0.0/16", Settings(port=PortPolicy(addresses_ipv4=4, addresses_ipv6=4)))
+    others = [world.guest(f"g{n}", f"tap{n}i0", f"2.57.1.{n}") for n in range(40)]
+    mallory = world.guest("mallory", "tap999i0", "2.57.2.1")
+    for guest in others:
+        guest.asks_gateway()
+    world.runs(1)
+    said = [line for guest in others for line in mallory.says(guest_frames.rarp(guest.mac))]
+    assert sum(line.startswith("challenged") for line in said) == 8
+    world.runs(10)
+    assert len(world.routes()) == 40
+
+
+def test_rarp_over_and_over_does_not_use_up_the_questions():
+    """A guest that is announced all the time is asked at its port's pace, not at its own."""
+    world = World("2.57.0.0/16")
+    mallory = world.guest("mallory", "tap1i0", *(f"2.57.1.{n}" for n in range(16)))
+    for address in mallory.addresses:
+        mallory.asks_gateway(address)
+    world.runs(5)
+    asked = 0
+    for _ in range(400):
+        asked += sum(line.startswith("ask") for line in mallory.shows_up())
+        world.runs(0.005)
+    assert 48 <= asked <= 48 + 2 * 10 + 1
+
+
+def test_port_that_has_its_fill_cannot_take_over_more():
+    """The limit of a port counts for addresses of silent neighbours too."""
+    world = World("2.57.57.0/24", Settings(port=PortPolicy(addresses_ipv4=1)))
+    bob = world.guest("bob", "tap2i0", "2.57.57.1", V4)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    bob.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    assert bob.asks_gateway(V4) == [f"refused {V4} bob@tap2i0: port-full"]
+
+
+def test_port_fills_up_while_its_challenge_lasts():
+    """What a port claimed in the meantime counts when its rival would win."""
+    world = World("2.57.57.0/24", Settings(port=PortPolicy(addresses_ipv4=1)))
+    alice = world.guest("alice", "tap1i0", V4)
+    bob = world.guest("bob", "tap2i0", V4, "2.57.57.1")
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    bob.asks_gateway()
+    bob.asks_gateway("2.57.57.1")
+    assert f"2.50 refused {V4} bob@tap2i0: port-full" in world.runs(4)
+    assert world.routes() == [f"{V4} alice", "2.57.57.1 bob"]
+
+
+def test_memory_of_another_table_is_not_disturbed():
+    """A guest with the MAC of one that departed from another routing table is not taken for it."""
+    world = World("2.57.57.0/24")
+    world.engine.segment_up(replace(BRIDGE, index=2, name="vmbr2", table=100))
+    world.plugs("tap1i0", segment=2)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    world.unplugs("tap1i0")
+    mallory = world.guest("mallory", "tap2i0", "2.57.57.99", mac=alice.mac)
+    assert not [line for line in mallory.asks_gateway() + mallory.shows_up() if V4 in line]
+
+
+def test_other_guests_claims_are_asked_while_one_port_uses_up_its_share():
+    """In open mode another port's claim waits for one question's turn, however many one port has claimed."""
+    world = World(None, Settings(limits=Limits(probes_per_second=20)))
+    mallory = world.guest("mallory", "tap1i0", *(f"2.57.1.{n}" for n in range(16)), awake=False)
+    alice = world.guest("alice", "tap2i0", V4)
+    for address in mallory.addresses:
+        mallory.asks_gateway(address)
+    alice.asks_gateway()
+    assert f"0.05 ask alice@tap2i0 for {V4}" in world.runs(0.1)
+
+
+def test_new_claims_do_not_keep_the_bound_from_being_asked():
+    """Questions to bound addresses have a pace that no claim of anybody uses up."""
+    world = World(None, Settings(limits=Limits(probes_per_second=4)))
+    alice = world.guest("alice", "tap2i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    for n in range(8):
+        world.guest(f"m{n}", f"tap{n + 10}i0", f"2.57.1.{n}", awake=False).asks_gateway()
+    assert world.asks(V4) == [f"ask alice@tap2i0 for {V4}"]
+
+
+def test_quarantine_is_not_lifted_by_another_claim():
+    """An anchor that lost a challenge is not heard for 10 s, then 20 s, then 40 s."""
+    world = World("2.57.57.0/24")
+    alice, mallory = world.guest("alice", "tap1i0", V4), world.guest("mallory", "tap2i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    heard = []
+    for second in range(1, 80):
+        if f"refused {V4} mallory@tap2i0: quarantined" not in mallory.announces():
+            heard.append(second)
+        world.runs(1)
+    assert heard == [1, 12, 33, 74]
+    assert world.state(V4) == "valid alice@tap1i0"
+
+
+def test_frames_from_a_port_that_is_gone_change_nothing():
+    """What was read just before the port went is counted, and that is all."""
+    world = World("2.57.57.0/24")
+    alice = world.guest("alice", "tap1i0", V4)
+    world.unplugs("tap1i0")
+    assert world.hears("tap1i0", guest_frames.announcement(alice.mac, V4)) == [
+        "ignored on None: unknown-port"
+    ]
+    assert world.engine.bindings() == []
+
+
+def test_ports_that_come_and_go_leave_no_counters():
+    """However many names ports had, gone ones are counted under one."""
+    world = World("2.57.57.0/24")
+    for number in range(50):
+        guest = world.guest(f"g{number}", f"tap{number}i0", V4)
+        guest.does_dad()
+        world.engine.port_up(world.now, Port(world.indexes[guest.port], f"veth{number}i0", 1))
+        guest.does_dad()
+        world.unplugs(guest.port)
+    assert {port for port, _ in world.engine.counters} == {"-"}
+    assert sum(world.engine.counters.values()) == 100
+
+
+def test_departed_are_remembered_up_to_a_number():
+    """Of 5,000 that departed, the latest 4,096 are remembered."""
+    world = World("10.0.0.0/8", Settings(port=PortPolicy(addresses_ipv4=5000)))
+    world.plugs("tap1i0")
+    for number in range(5000):
+        key = Key(MAIN, parse_ip(f"10.0.{number >> 8}.{number & 255}"))
+        world.carries_out(world.engine.adopt(world.now, key, parse_mac("02:00:00:00:00:09"), BRIDGE.index))
+    world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
+    assert len(world.engine.bindings()) == 4096
+    assert not world.wanted

@@ -1,0 +1,96 @@
+"""What scapy reads in a frame, in our words: the second opinion on the decoder."""
+
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    ICMPv6NDOptUnknown,
+    IPv6,
+    _ICMPv6NDGuessPayload,
+    in6_chksum,
+)
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Raw
+from scapy.utils6 import in6_ismaddr
+
+from rdnbr.core.address import MAC, parse_ip, parse_mac
+from rdnbr.core.claim import Claim, Proof, Source
+
+
+class LostError(Exception):
+    """scapy cannot say: of some options it knows but one length, whatever the option says, and loses its place."""
+
+
+def scapy_reads(data: bytes) -> Claim:
+    """Read the claim of a frame with scapy, and see that there is nothing about it to refuse.
+
+    Raises:
+        LostError: scapy has no opinion.
+        AssertionError: there is something to refuse.
+    """
+    below = packet = Ether(data)
+    while isinstance(below.payload, Dot1Q):
+        below = below.payload
+        assert below.vlan == 0
+    ether = parse_mac(packet.src)
+    if below.type != 0x86DD:  # scapy knows the format of RARP, but not its ethertype
+        return _arp_claim(ARP(bytes(below.payload)), ether, reverse=below.type == 0x8035)
+    ip = packet[IPv6]
+    assert (ip.version, ip.nh, ip.hlim, ip.payload.code) == (6, 58, 255, 0)
+    assert not in6_ismaddr(ip.payload.tgt)
+    assert in6_chksum(58, ip, ip.original[40 : 40 + ip.plen]) == 0
+    for option in list(ip.payload.iterpayloads())[1:]:
+        if isinstance(option, Raw):
+            raise LostError
+        if isinstance(option, _ICMPv6NDGuessPayload) and len(option) - len(option.payload) != option.len * 8:
+            raise LostError
+    return _ndp_claim(ip, ether)
+
+
+def _arp_claim(arp: ARP, ether: MAC, *, reverse: bool) -> Claim:
+    assert (arp.hwtype, arp.ptype, arp.hwlen, arp.plen) == (1, 0x0800, 6, 4)
+    mac, spa, tpa = parse_mac(arp.hwsrc), parse_ip(arp.psrc), parse_ip(arp.pdst)
+    match reverse, arp.op, arp.psrc:
+        case True, 3, _:
+            return Claim(Source.RARP, Proof.PRESENCE, None, mac, ether, None)
+        case False, 1, "0.0.0.0":
+            return Claim(Source.ARP_PROBE, Proof.INTENT, tpa, mac, ether, None, tpa)
+        case False, 1 | 2, arp.pdst:
+            return Claim(Source.ARP_ANNOUNCEMENT, Proof.USE, spa, mac, ether, None, tpa)
+        case False, 1, _:
+            return Claim(Source.ARP_REQUEST, Proof.USE, spa, mac, ether, None, tpa)
+        case False, 2, _:
+            return Claim(Source.ARP_REPLY, Proof.USE, spa, mac, ether, None, tpa)
+    raise AssertionError(f"no claim in {arp!r}")
+
+
+def _ndp_claim(ip: IPv6, ether: MAC) -> Claim:
+    source, target = parse_ip(ip.src), parse_ip(ip.payload.tgt)
+    if ICMPv6ND_NA in ip:
+        said = ip[ICMPv6ND_NA]
+        mac = parse_mac(ip[ICMPv6NDOptDstLLAddr].lladdr) if ICMPv6NDOptDstLLAddr in ip else ether
+        if said.S:
+            return Claim(Source.NA, Proof.USE, target, mac, ether, None, parse_ip(ip.dst), bool(said.O))
+        return Claim(Source.NA_UNSOLICITED, Proof.USE, target, mac, ether, None, None, bool(said.O))
+    if ip.src == "::":
+        unknown = [layer for layer in ip.iterpayloads() if isinstance(layer, ICMPv6NDOptUnknown)]
+        nonce = next((option.data for option in unknown if option.type == 14), b"")
+        return Claim(Source.NS_DAD, Proof.INTENT, target, ether, ether, None, target, nonce=nonce)
+    if ICMPv6NDOptSrcLLAddr in ip:
+        mac = parse_mac(ip[ICMPv6NDOptSrcLLAddr].lladdr)
+        return Claim(Source.NS, Proof.USE, source, mac, ether, None, target)
+    return Claim(Source.NS, Proof.INTENT, source, ether, ether, None, target)
+
+
+def with_checksum(data: bytearray) -> bytes:
+    """Mend the ICMPv6 checksum of an untagged frame, word by word as RFC 1071 has it."""
+    size = int.from_bytes(data[18:20], "big")
+    if data[12:14] != b"\x86\xdd" or size < 4 or len(data) < 54 + size:
+        return bytes(data)
+    data[56:58] = bytes(2)
+    summed = bytes(data[22 : 54 + size]) + bytes(size % 2) + size.to_bytes(4, "big") + bytes([0, 0, 0, 58])
+    total = sum(int.from_bytes(summed[at : at + 2], "big") for at in range(0, len(summed), 2))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    data[56:58] = (total ^ 0xFFFF).to_bytes(2, "big")
+    return bytes(data)

@@ -17,6 +17,9 @@ _CURES = {
     "Unclosed array": "close it with ]",
 }
 
+_UNREADABLE = (ValueError, RecursionError)
+"""What tomllib raises: the first when a text is no TOML, and both when Python has had enough of it."""
+
 _ENOUGH = 20
 """After this many mistakes the rest of a text is not worth reading."""
 
@@ -27,13 +30,14 @@ class Toml:
     def __init__(self, text: str) -> None:
         self.mistakes: list[tuple[int, str]] = []
         """Line, counted from 1, and what is wrong there."""
-        self._lines = text.splitlines()
+        # Not splitlines(), which counts form feeds and U+2028 too, and TOML does not.
+        self._lines = text.replace("\r\n", "\n").split("\n")
         self.values: dict[str, Any] = {}
         while len(self.mistakes) < _ENOUGH:
             try:
                 self.values = self._parse(len(self._lines))
-            except tomllib.TOMLDecodeError as error:
-                self._set_aside(str(error))
+            except _UNREADABLE as error:
+                self._set_aside(_complaint(error))
             else:
                 return
 
@@ -43,7 +47,7 @@ class Toml:
         for end in range(1, len(self._lines) + 1):
             try:
                 values = self._parse(end)
-            except tomllib.TOMLDecodeError:
+            except _UNREADABLE:
                 continue  # ends within a value of several lines
             if _holds(values, path):
                 return begin + 1
@@ -69,9 +73,17 @@ class Toml:
     def _parses(self, lines: int) -> bool:
         try:
             self._parse(lines)
-        except tomllib.TOMLDecodeError:
+        except _UNREADABLE:
             return False
         return True
+
+
+def _complaint(error: ValueError | RecursionError) -> str:
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "Too many brackets within brackets (close each with ] or })"
+    return "A number has too many digits (put text into quotes)"
 
 
 def _holds(values: Any, path: tuple[str, ...]) -> bool:

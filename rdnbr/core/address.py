@@ -18,6 +18,8 @@ Family = Literal[4, 6]
 ZERO_MAC = MAC(bytes(6))
 BROADCAST_MAC = MAC(b"\xff" * 6)
 
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+
 
 def parse_ip(text: str) -> IP:
     """Pack an address written in the usual way.
@@ -40,14 +42,10 @@ def parse_mac(text: str) -> MAC:
         ValueError: `text` is not one.
     """
     parts = text.replace("-", ":").split(":")
-    if len(parts) != 6 or not all(len(part) in (1, 2) for part in parts):
+    # int() would also take a sign, and the digits of other scripts.
+    if len(parts) != 6 or not all(len(part) in (1, 2) and _HEXADECIMAL.issuperset(part) for part in parts):
         raise ValueError(f"{text!r} is not a MAC address (six hexadecimal bytes such as 52:02:45:76:d2:35)")
-    try:
-        return MAC(bytes(int(part, 16) for part in parts))
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is not a MAC address (six hexadecimal bytes such as 52:02:45:76:d2:35)"
-        ) from None
+    return MAC(bytes(int(part, 16) for part in parts))
 
 
 def show_mac(mac: MAC) -> str:

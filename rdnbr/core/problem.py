@@ -13,4 +13,8 @@ class Problem(NamedTuple):
     """What is wrong, and the cure."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
+        """Write it in one line, whatever the file, or its name, has in it for a terminal to obey."""
+        text = f"{self.file}:{self.line}: {self.message}"
+        return "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        )

@@ -250,6 +250,11 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
             "'52:02' is not a MAC address (six hexadecimal bytes such as 52:02:45:76:d2:35)",
         ),
         (
+            "2.57.57.30 mac=+2:02:45:76:d2:35",
+            "'+2:02:45:76:d2:35' is not a MAC address (six hexadecimal bytes such as 52:02:45:76:d2:35)",
+        ),
+        ("2.57.57.30 vlan=\x1b[2J", "vlan=\\x1b[2J is not possible; write a number from 1 to 4094"),
+        (
             "2.57.57.30 mac=01:00:5e:00:00:01",
             "01:00:5e:00:00:01 is no guest's MAC: it is zero or a group address; write the guest's own",
         ),

@@ -156,11 +156,35 @@ def test_every_mistake_is_named(mistakes):
         ),
         ("a = 1\na = 2", "2: Cannot overwrite a value (the key is set twice, remove one of them)"),
         (b"# fine\nsocket = '\xff'", "2: byte 0xff is not UTF-8; save the file as UTF-8"),
+        ("# A form feed: \x0c\n", "1: Found invalid character '\\x0c'"),
+        (
+            "# fine\r\ncolor = 1\r\n",
+            "2: unknown key 'color'; known here: bridges, allowlist, socket, log, timers, limits, port, ports",
+        ),
+        ("\nbridges = " + "[" * 2000, "2: Too many brackets within brackets (close each with ] or })"),
+        ("\nreprobe = " + "9" * 5000, "2: A number has too many digits (put text into quotes)"),
     ],
 )
 def test_one_mistake(mistakes, text, mistake):
     """A mistake is named with its line and cure."""
     assert mistake in mistakes(text)
+
+
+def test_line_separators_that_only_unicode_knows(config):
+    """A character that Unicode calls a line separator ends no line, in a text or in a comment."""
+    assert config('# one\u2028line\nbridges = ["vm\x85br1"]').bridges == ("vm\x85br1",)
+
+
+def test_mistake_cannot_command_a_terminal(tmp_path):
+    """Whatever a file has in it, a mistake is told in one line of printable characters."""
+    path = tmp_path / "rdnbr.toml"
+    path.write_text('"\\u001b[2J" = 1\n["a\\n\\u009b"]\n')
+    _, problems = examine(CommandLine(config=path))
+    known = "known here: bridges, allowlist, socket, log, timers, limits, port, ports"
+    assert [str(problem) for problem in problems] == [
+        f"{path}:1: unknown key '\\x1b[2J'; {known}",
+        f"{path}:2: unknown table [a\\n\\x9b]; {known}",
+    ]
 
 
 def test_unclosed_array(mistakes):

@@ -52,12 +52,18 @@ def _check(args: Namespace) -> int:
     from rdnbr.config import CommandLine
     from rdnbr.operator.check import check
 
-    mistakes, summary = check(CommandLine(args.config, args.allowlist))
-    for mistake in mistakes:
-        print(mistake)
-    if summary is not None:
-        print(summary)
-    return FINDINGS if mistakes else DONE
+    checked = check(CommandLine(args.config, args.allowlist))
+    for line in (*checked.mistakes, *checked.remarks):
+        print(line)
+    if checked.summary is not None:
+        print(checked.summary)
+    return FINDINGS if checked.mistakes else DONE
+
+
+def _doctor(args: Namespace) -> int:
+    from rdnbr.operator.doctor import doctor
+
+    return doctor(args)
 
 
 def _replay(args: Namespace) -> int:
@@ -85,6 +91,7 @@ _COMMANDS = {
     "run": _run,
     "replay": _replay,
     "check": _check,
+    "doctor": _doctor,
     "lab": _lab,
     "show": asking.show,
     "watch": asking.watch,

@@ -1,15 +1,24 @@
 """Telling every mistake in the configuration and the allowlist, without a daemon."""
 
+from typing import NamedTuple
+
 from rdnbr.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.allowlist import Allowlist, AllowlistError
 
 
-def check(given: CommandLine) -> tuple[list[str], str | None]:
-    """Read all files.
+class Checked(NamedTuple):
+    """What there is to say of the files, in lines."""
 
-    Returns:
-        Every mistake as `file:line: message`, and, when there is none, a sentence on what was read.
-    """
+    mistakes: list[str]
+    """Each as `file:line: message`."""
+    remarks: list[str]
+    """Rules that permit what stays refused on this node, as `file:line: warning: message` or `… note: …`."""
+    summary: str | None
+    """A sentence on what was read, when there is no mistake."""
+
+
+def check(given: CommandLine) -> Checked:
+    """Read all files."""
     config, problems = examine(given)
     allowlist = None
     try:
@@ -18,9 +27,26 @@ def check(given: CommandLine) -> tuple[list[str], str | None]:
         )
     except AllowlistError as error:
         problems += error.problems
+    remarks = _remarks(allowlist, config) if allowlist is not None else []
     if problems:
-        return [str(problem) for problem in problems], None
-    return [], _summary(config, allowlist)
+        return Checked([str(problem) for problem in problems], remarks, None)
+    return Checked([], remarks, _summary(config, allowlist))
+
+
+def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
+    # Netlink's codec takes a moment to be imported; files without mistakes are what it is for.
+    from rdnbr.core.diagnosis import overlaps  # noqa: PLC0415
+    from rdnbr.core.node import Node  # noqa: PLC0415
+    from rdnbr.operator.facts import this_node  # noqa: PLC0415
+
+    try:
+        node = this_node(config.bridges)
+    except OSError:
+        node = Node()  # what is refused everywhere can still be pointed out
+    return [
+        f"{finding.about}: {finding.severity}: {finding.message}; {finding.cure}"
+        for finding in overlaps(allowlist, node)
+    ]
 
 
 def _summary(config: Config, allowlist: Allowlist | None) -> str:

@@ -26,6 +26,7 @@ _GROUPS = {
     },
     "before you trust it": {
         "check": "name every mistake in configuration and allowlist",
+        "doctor": "say what will not work on this node, and how to mend it",
         "replay": "tell what the daemon would make of a capture",
         "lab": "build a disposable network and see it work",
     },
@@ -85,10 +86,20 @@ examples:
   rdnbr probe 2001:678:3a4:100::80 && rdnbr show""",
     "check": """\
 Prints each mistake as file:line: message. Exit code 1 if there is any.
+Then rules that permit what stays refused, such as this node's own addresses, as file:line: warning: message,
+or note: where that is a small part of the rule. These leave the exit code at 0.
 
 examples:
   rdnbr check
   rdnbr check --allowlist ./allowlist.new && cp allowlist.new /etc/rdnbr/allowlist""",
+    "doctor": """\
+Looks at bridges, ports, kernel settings, allowlist, FRR and the daemon, and changes nothing. Needs no root, but
+sees more with it, and says what it could not see. Give it the files and bridges that `rdnbr run` is given.
+Exit code 1 if there is a problem or a warning; notes leave it at 0.
+
+examples:
+  rdnbr doctor
+  rdnbr doctor --json | jq -r '.findings[] | select(.severity == "problem") | .cure'""",
     "replay": """\
 The very same engine as in the daemon is fed with the capture, on the capture's clock, and a pretended kernel.
 Several captures are several ports of one bridge. Reads pcap and pcapng, also compressed with gzip.
@@ -134,6 +145,9 @@ def parser() -> ArgumentParser:
     _run(made["run"])
     _replay(made["replay"])
     _files(made["check"])
+    _files(made["doctor"])
+    _bridges(made["doctor"])
+    made["doctor"].add_argument("--json", action="store_true", help="one JSON document")
     made["show"].add_argument(
         "what",
         nargs="?",
@@ -180,8 +194,7 @@ def _files(command: ArgumentParser) -> None:
     )
 
 
-def _run(command: ArgumentParser) -> None:
-    _files(command)
+def _bridges(command: ArgumentParser) -> None:
     command.add_argument(
         "--bridge",
         action="append",
@@ -189,6 +202,11 @@ def _run(command: ArgumentParser) -> None:
         metavar="GLOB",
         help="serve bridges of this name; may be given again (all that own a gateway address)",
     )
+
+
+def _run(command: ArgumentParser) -> None:
+    _files(command)
+    _bridges(command)
     command.add_argument("--dry-run", action="store_true", help="say what would be done, and touch nothing")
     command.add_argument(
         "--log-format", choices=get_args(Format), help="(auto: console on a terminal, else json)"

@@ -75,7 +75,7 @@ def test_version():
 def test_help_names_every_command_and_exit_code():
     """The first page of help has all commands, examples and exit codes."""
     shown = rdnbr("--help").stdout
-    for command in ("run", "reload", "flush", "probe", "show", "watch", "check", "replay", "lab"):
+    for command in ("run", "reload", "flush", "probe", "show", "watch", "check", "doctor", "replay", "lab"):
         assert f"\n  {command} " in shown
     for title in ("examples:", "files:", "exit codes:"):
         assert f"\n{title}\n" in shown
@@ -83,7 +83,7 @@ def test_help_names_every_command_and_exit_code():
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "reload", "flush", "probe", "show", "watch", "check", "replay", "lab"]
+    "command", ["run", "reload", "flush", "probe", "show", "watch", "check", "doctor", "replay", "lab"]
 )
 def test_help_of_a_command(command):
     """Each command explains itself."""
@@ -238,7 +238,7 @@ def test_check_of_a_missing_allowlist(tmp_path):
 
 def test_check_finds_nothing(tmp_path):
     """Without a mistake it says what was read."""
-    (tmp_path / "a").write_text("192.0.2.1\n192.0.2.2\n")
+    (tmp_path / "a").write_text("2.57.57.30\n2.57.57.31\n")
     done = rdnbr("check", "--allowlist", tmp_path / "a")
     assert (done.returncode, done.stdout) == (0, "no mistakes; 2 rules in the allowlist\n")
 

@@ -1,0 +1,118 @@
+"""Whether FRR advertises what rdnbr installs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rdnbr.core.address import IP, show_ip
+from rdnbr.core.diagnosis.bridge import Bridge
+from rdnbr.core.diagnosis.finding import Finding, Unseen, note, problem, warning
+
+CARRIER_SINCE = (10, 3)
+"""From this release on, zebra drops kernel routes over devices without carrier (pull request 17544)."""
+
+_MOST_NAMED = 3
+
+
+class Redistribution(NamedTuple):
+    """`redistribute kernel` in one address family of a BGP instance."""
+
+    vrf: str | None
+    family: int
+    route_map: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frr:
+    """What vtysh tells."""
+
+    version: tuple[int, int] | None
+    """Major and minor number; None when it says something else."""
+    daemons: frozenset[str]
+    """Those that answer."""
+    redistributions: tuple[Redistribution, ...] = ()
+    missed: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
+    """By bridge: addresses whose host route is in the kernel, and not selected in zebra."""
+
+
+Seen = Frr | Unseen | None
+"""None: FRR is not installed."""
+
+
+def carrier_matters(frr: Seen) -> bool:
+    """Tell whether a bridge without carrier loses its routes in BGP; if in doubt, it does."""
+    match frr:
+        case Frr():
+            return frr.version is None or frr.version >= CARRIER_SINCE
+        case Unseen():
+            return True
+        case None:
+            return False
+
+
+def findings(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
+    """Yield why guests may not be advertised."""
+    match frr:
+        case None:
+            yield note(
+                "frr-missing",
+                "frr",
+                "FRR is not installed, so whether anybody advertises the guests was not looked at",
+                "apt-get install frr (contrib/frr/frr.conf), or let your routing daemon redistribute kernel routes",
+            )
+        case Unseen():
+            yield frr.finding("frr")
+        case Frr():
+            yield from _running(frr, list(bridges))
+
+
+def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
+    if not frr.daemons:
+        yield warning(
+            "frr-not-running",
+            "frr",
+            "FRR is installed and does not run, so it advertises no guest",
+            "systemctl start frr",
+        )
+        return
+    if "bgpd" not in frr.daemons:
+        yield problem(
+            "bgpd-not-running",
+            "frr",
+            "FRR runs without bgpd, so BGP advertises no guest",
+            "bgpd=yes in /etc/frr/daemons, and systemctl restart frr",
+        )
+        return
+    for vrf, family in sorted(
+        {(bridge.vrf, family) for bridge in bridges for family in bridge.families},
+        key=lambda instance: (instance[0] or "", instance[1]),
+    ):
+        yield from _redistributed(frr, vrf, family)
+    for bridge, addresses in frr.missed.items():
+        named = ", ".join(show_ip(address) for address in addresses[:_MOST_NAMED])
+        more = f" and {len(addresses) - _MOST_NAMED} more" if len(addresses) > _MOST_NAMED else ""
+        yield warning(
+            "zebra-missed-routes",
+            bridge,
+            f"host routes in the kernel that zebra has not selected: {named}{more}",
+            f"rdnbr flush {show_ip(addresses[0])} lets it hear of that one anew; systemctl restart frr, of all",
+        )
+
+
+def _redistributed(frr: Frr, vrf: str | None, family: int) -> Iterator[Finding]:
+    where = f"address-family ipv{family} unicast" + (f" of vrf {vrf}" if vrf else "")
+    found = next((one for one in frr.redistributions if (one.vrf, one.family) == (vrf, family)), None)
+    if found is None:
+        yield problem(
+            "no-redistribute-kernel",
+            "frr",
+            f"bgpd has no `redistribute kernel` in {where}, so guests are not advertised there",
+            f"vtysh: router bgp …, {where}, redistribute kernel route-map RDNBR{family} (contrib/frr/frr.conf)",
+        )
+    elif found.route_map is None:
+        yield warning(
+            "redistribute-without-route-map",
+            "frr",
+            f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
+            f"redistribute kernel route-map RDNBR{family} (contrib/frr/frr.conf)",
+        )

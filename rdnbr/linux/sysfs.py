@@ -1,0 +1,36 @@
+"""What sysfs tells of a bridge and netlink does not, or less plainly (Documentation/ABI/testing/sysfs-class-net)."""
+
+from pathlib import Path
+
+from rdnbr.core.diagnosis.bridge import Details
+from rdnbr.core.diagnosis.finding import Unseen
+
+_NET = Path("/sys/class/net")
+_NET_ADDR_SET = 3  # linux/netdevice.h
+
+
+def details(name: str, index: int) -> Details | Unseen:
+    """Read the details of a bridge.
+
+    sysfs shows the network namespace that it was mounted in, which need not be ours: ifindexes tell.
+    """
+    bridge = _NET / name
+    if _number(bridge / "ifindex") != index:
+        return Unseen(
+            f"/sys does not show {name}, so whether its MAC is fixed and multicast snooped was not looked at",
+            "mount sysfs in this network namespace (ip netns exec does)",
+        )
+    return Details(
+        mac_fixed=_number(bridge / "addr_assign_type") == _NET_ADDR_SET,
+        snooping=_number(bridge / "bridge" / "multicast_snooping") == 1,
+        querier=_number(bridge / "bridge" / "multicast_querier") == 1,
+        vlan_filtering=_number(bridge / "bridge" / "vlan_filtering") == 1,
+    )
+
+
+def _number(path: Path) -> int | None:
+    """Read a number; None where the kernel was built without what it is about."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,103 @@
+"""What FRR tells of itself, asked by vtysh. Only `show` is ever said."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from rdnbr.core.address import IP, parse_ip
+from rdnbr.core.diagnosis.finding import Unseen
+from rdnbr.core.diagnosis.frr import Frr, Redistribution, Seen
+
+_PATIENCE = 10.0
+"""Seconds; a full table takes vtysh a while."""
+
+_VERSION = re.compile(r"FRRouting (\d+)\.(\d+)")
+_INSTANCE = re.compile(r"router bgp \d+(?:\.\d+)?(?: (?:vrf (?P<vrf>\S+)|view \S+))?")
+_FAMILY = re.compile(r" address-family ipv([46]) unicast")
+_KERNEL = re.compile(r" {1,2}redistribute kernel\b(?:.* route-map (\S+))?")
+
+
+class Silent(Exception):
+    """vtysh has no answer."""
+
+
+def look() -> Seen:
+    """Ask which FRR this is, what of it runs, and what it redistributes."""
+    if shutil.which("vtysh") is None:
+        return None
+    try:
+        version = _VERSION.search(_ask("show version"))
+        daemons = frozenset(_ask("show daemons").split())
+        redistributions = read_redistributions(_ask("show running-config bgpd")) if "bgpd" in daemons else ()
+    except Silent as silent:
+        if os.geteuid() == 0 and "failed to connect to any daemons" in str(silent):
+            return Frr(None, frozenset())
+        return Unseen(f"FRR was not looked at, for vtysh says: {silent}", "be root, or in the group frrvty")
+    return Frr((int(version[1]), int(version[2])) if version else None, daemons, tuple(redistributions))
+
+
+def selected(vrf: str | None) -> frozenset[IP]:
+    """Return the addresses that zebra has selected a kernel host route of, in a VRF or in none.
+
+    Raises:
+        Silent: zebra cannot be asked.
+    """
+    where = f"vrf {vrf} " if vrf else ""
+    texts = (_ask(f"show {family} route {where}kernel json") for family in ("ip", "ipv6"))
+    return frozenset(address for text in texts for address in read_selected(text))
+
+
+def read_redistributions(configuration: str) -> list[Redistribution]:
+    """Find each `redistribute kernel` in bgpd's running configuration, in its VRF and address family."""
+    found = []
+    vrf, family, inside = None, 4, False
+    for line in configuration.splitlines():
+        if not line.startswith((" ", "!")):
+            instance = _INSTANCE.fullmatch(line)
+            inside, vrf, family = instance is not None, instance["vrf"] if instance else None, 4
+        elif opened := _FAMILY.fullmatch(line):
+            family = int(opened[1])
+        elif line.startswith(" address-family "):
+            family = 0  # multicast, VPN, EVPN: not where hosts are
+        elif inside and family and (kernel := _KERNEL.fullmatch(line)):
+            found.append(Redistribution(vrf, family, kernel[1]))
+    return found
+
+
+def read_selected(text: str) -> Iterator[IP]:
+    """Read `show ip route kernel json`: a list of routes by prefix.
+
+    Raises:
+        Silent: it is something else.
+    """
+    try:
+        for prefix, routes in json.loads(text or "{}").items():
+            address, _, length = prefix.partition("/")
+            packed = parse_ip(address)
+            if int(length) == len(packed) * 8 and any(route.get("selected") for route in routes):
+                yield packed
+    except (ValueError, AttributeError, TypeError) as error:
+        raise Silent(f"no list of routes ({error})") from None
+
+
+def _ask(command: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["vtysh", "-c", command],  # noqa: S607 (where it is differs)
+            check=False,
+            text=True,
+            capture_output=True,
+            timeout=_PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise Silent(f"{error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise Silent(f"nothing within {_PATIENCE:g} s") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Silent(said[0] if said else f"exit {done.returncode}")
+    return done.stdout

@@ -1,0 +1,119 @@
+"""The facts of this node, looked up for `rdnbr.core.diagnosis`. Nothing is changed."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+from rdnbr.config import CommandLine, Config, examine, load_allowlist
+from rdnbr.core.allowlist import AllowlistError
+from rdnbr.core.diagnosis import Facts, knobs
+from rdnbr.core.diagnosis.bridge import Bridge
+from rdnbr.core.diagnosis.finding import Unseen
+from rdnbr.core.diagnosis.frr import Frr, Seen
+from rdnbr.core.kernel import PROTOCOL
+from rdnbr.core.node import Node, node
+from rdnbr.core.plan import Route
+from rdnbr.core.topology import segments
+from rdnbr.linux import networkd, protocols, sysctl, sysfs, vtysh
+from rdnbr.linux.fib import Fib
+from rdnbr.linux.links import Snapshot, snapshot
+from rdnbr.linux.next_hops import next_hops
+from rdnbr.operator.client import CannotAsk, Client, NoDaemon
+
+
+def look(given: CommandLine) -> Facts:
+    """Look at everything there is to look at.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    config, mistakes = examine(given)
+    allowlist = None
+    try:
+        allowlist = load_allowlist(
+            config.allowlist, config.allowlist_directory, required=config.allowlist_named
+        )
+    except AllowlistError as error:
+        mistakes += error.problems
+    there = snapshot()
+    bridges = _bridges(there, config.bridges)
+    served = [bridge.segment for bridge in bridges]
+    return Facts(
+        bridges,
+        sysctl.read({path for segment in served for path in knobs.paths(segment.name)}),
+        node(there.links, there.addresses, served, next_hops()),
+        allowlist,
+        tuple(mistakes),
+        _daemon(config),
+        _frr(bridges),
+        networkd.cleans(),
+        protocols.name_of(PROTOCOL),
+    )
+
+
+def this_node(globs: tuple[str, ...]) -> Node:
+    """Tell what this node owns, when bridges of these names or globs are served.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    there = snapshot()
+    served = segments(there.links, there.addresses, globs)
+    return node(there.links, there.addresses, served, next_hops())
+
+
+def _bridges(there: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
+    links = {link.index: link for link in there.links}
+    bridges = []
+    for segment in segments(there.links, there.addresses, globs):
+        link = links[segment.index]
+        above = links.get(link.master or 0)
+        members = tuple(member for member in there.links if member.master == segment.index)
+        bridges.append(
+            Bridge(
+                segment,
+                link.carrier,
+                members,
+                sysfs.details(segment.name, segment.index),
+                above.name if above is not None and above.kind == "vrf" else None,
+            )
+        )
+    return tuple(bridges)
+
+
+def _daemon(config: Config) -> Literal["open", "allowlist"] | Unseen | None:
+    try:
+        with Client(config.socket) as client:
+            return "open" if client.ask("ports")["mode"] == "open" else "allowlist"
+    except NoDaemon:
+        return None
+    except CannotAsk as error:
+        said = str(error).partition("; ")
+        return Unseen(f"the daemon was not looked at: {said[0]}", said[2] or "see its log")
+
+
+def _frr(bridges: Iterable[Bridge]) -> Seen:
+    frr = vtysh.look()
+    if not isinstance(frr, Frr) or "zebra" not in frr.daemons:
+        return frr
+    before = _routes()
+    missed = {}
+    for bridge in bridges:
+        try:
+            known = vtysh.selected(bridge.vrf)
+        except vtysh.Silent as silent:
+            return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
+        # Those that are there before and after: zebra has had the time to hear of them.
+        stand = {route.address for route in before & _routes() if route.device == bridge.segment.index}
+        if stand - known:
+            missed[bridge.segment.name] = tuple(sorted(stand - known))
+    return replace(frr, missed=missed)
+
+
+def _routes() -> frozenset[Route]:
+    fib = Fib()
+    try:
+        routes, _ = fib.found()
+    finally:
+        fib.close()
+    return frozenset(routes)

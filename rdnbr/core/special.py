@@ -1,29 +1,10 @@
 """Addresses that no guest may have a route for, whoever permits it (rules A7 and N11)."""
 
-from ipaddress import ip_network
-
 from rdnbr.core.address import IP
 from rdnbr.core.reason import Reason
 
 _MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96, RFC 4291 §2.5.5.2
 _NOWHERE_OR_LOOPBACK = (bytes(16), bytes(15) + b"\x01")
-
-PREFIXES = tuple(
-    (ip_network(prefix), reason)
-    for prefix, reason in {
-        "0.0.0.0/8": Reason.SPECIAL_ADDRESS,  # RFC 6890, as the next three
-        "127.0.0.0/8": Reason.SPECIAL_ADDRESS,
-        "224.0.0.0/4": Reason.SPECIAL_ADDRESS,
-        "240.0.0.0/4": Reason.SPECIAL_ADDRESS,  # with the limited broadcast
-        "169.254.0.0/16": Reason.SPECIAL_ADDRESS,  # RFC 3927 §2.7
-        "fe80::/10": Reason.LINK_LOCAL,
-        "ff00::/8": Reason.SPECIAL_ADDRESS,
-        "::/128": Reason.SPECIAL_ADDRESS,
-        "::1/128": Reason.SPECIAL_ADDRESS,
-        "::ffff:0:0/96": Reason.SPECIAL_ADDRESS,
-    }.items()
-)
-"""What `special` refuses, for those who have prefixes to compare and not an address."""
 
 
 def special(address: IP) -> Reason | None:

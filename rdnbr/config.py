@@ -50,6 +50,8 @@ class Config:
     """Names or globs of the bridges to serve; empty: all that own a gateway address."""
     allowlist: Path = ALLOWLIST
     socket: Path = SOCKET
+    enforce: bool = False
+    """Whether guests can send only from addresses that are bound to them, to each other as well."""
     log: Log = field(default_factory=Log)
     settings: Settings = field(default_factory=Settings)
     given: CommandLine = field(default_factory=CommandLine)
@@ -99,7 +101,7 @@ def examine(given: CommandLine) -> tuple[Config, list[Problem]]:
     toml = Toml(text)
     problems = [Problem(str(path), line, message) for line, message in toml.mistakes]
     reader = Reader(str(path), toml, problems)
-    own = {"bridges": tuple[str, ...], "allowlist": Path, "socket": Path, "log": Log}
+    own = {"bridges": tuple[str, ...], "allowlist": Path, "socket": Path, "enforce": bool, "log": Log}
     found = reader.table(own | get_type_hints(Settings), toml.values, ())
     settings = {name: found.pop(name) for name in get_type_hints(Settings) if name in found}
     return _with(given, found, settings), sorted(problems)
@@ -156,6 +158,7 @@ def _with(given: CommandLine, found: dict[str, Any], settings: dict[str, Any]) -
         bridges=given.bridges or found.get("bridges", ()),
         allowlist=given.allowlist or found.get("allowlist", ALLOWLIST),
         socket=found.get("socket", SOCKET),
+        enforce=found.get("enforce", False),
         log=Log(given.log_level or log.level, given.log_format or log.format),
         settings=Settings(**settings),
         given=given,

@@ -21,7 +21,9 @@ from rdnbr.core.landscape import Landscape
 from rdnbr.core.plan import Key
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reconcile import Reconciliation
+from rdnbr.linux import nft, nft_table
 from rdnbr.linux.ears import Ears
+from rdnbr.linux.enforcement import CannotEnforceError, Enforcement
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.links import snapshot
 from rdnbr.linux.monitor import (
@@ -126,7 +128,10 @@ class Daemon:
         if not served:
             raise CannotStart(_no_bridge(config))
         self._kernel: Kernel = PretendKernel({one.index: one.name for one in served}) if dry_run else Fib()
+        self._enforcement = self._start_enforcing() if config.enforce and not dry_run else None
         self._control = None if dry_run else self._open_control()
+        if self._enforcement is None and not dry_run:
+            self._end_enforcing()
         if self._control is not None:
             self._events.subscribe("the watchers", to_watchers(self._control, self._wall))
         self._survey(now)
@@ -152,10 +157,12 @@ class Daemon:
         self._log.info("stopping", routes="left in place; rdnbr flush removes them")
 
     def close(self) -> None:
-        """Let go of everything but the routes."""
+        """Let go of everything but what is in the kernel."""
         self._signals.close()
         if self._control is not None:
             self._control.close()
+        if self._enforcement is not None:
+            self._enforcement.close()
         self._ears.close_all()
         self._monitor.close()
         self._selector.close()
@@ -183,6 +190,8 @@ class Daemon:
                 before = len(self._engine.bindings())
                 self._take(now, self._engine.flush(now, address))
                 gone = before - len(self._engine.bindings())
+                if address is None and self._enforcement is not None:
+                    self._enforcement.dismiss()
                 if address is not None and not gone:
                     raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
                 return {"message": f"withdrew and forgot {gone} bindings"}
@@ -209,6 +218,8 @@ class Daemon:
         if self._resync_wanted or now >= self._next_resync:
             self._resync(now)
         self._reconcile(now)
+        if self._enforcement is not None:
+            self._enforcement.turn(now, self._engine)
         self._send()
         self._chronicle.tick(now)
         if self._watchdog is not None and now >= self._next_watchdog:
@@ -226,6 +237,7 @@ class Daemon:
             self._files.deadline,
             self._next_resync,
             self._next_hops_at if self._next_hops_wanted else None,
+            None if self._enforcement is None else self._enforcement.deadline(),
             None if self._watchdog is None else self._next_watchdog,
         )
         return max(0.0, min(at for at in deadlines if at is not None) - time.monotonic())
@@ -275,6 +287,8 @@ class Daemon:
         """Tell the engine what the landscape is now, and listen where it says."""
         before = dict(self._engine.segments)
         self._take(now, self._landscape.tell(now, self._engine))
+        if self._enforcement is not None:
+            self._enforcement.serve(self._landscape.guest_ports(), self._landscape.own_addresses())
         if before and before != self._engine.segments:
             # Linux takes IPv4 routes away without a word when a bridge goes down, and refuses them while it is.
             self._resync_wanted = True
@@ -297,6 +311,8 @@ class Daemon:
             match output:
                 case Decision():
                     self._events.publish(output)
+                    if self._enforcement is not None and output.address is not None:
+                        self._enforcement.touch(output.address)
                 case Want(key, host):
                     self._reconciliation.want(key, host)
                 case Probe() | Announcement() if not self._dry_run:
@@ -325,6 +341,8 @@ class Daemon:
         self._next_resync = now + RESYNC
         self._next_hops_wanted = True
         self._reconciliation.found(*self._kernel.found())
+        if self._enforcement is not None and self._config.enforce:
+            self._enforcement.look_again()
         if self._control is not None:
             self._control.ensure()
 
@@ -365,13 +383,17 @@ class Daemon:
             config = load(self._config.given)
             required = config.allowlist_named or not self._engine.open_mode
             allowlist = load_allowlist(config.allowlist, config.allowlist_directory, required=required)
-        except (ConfigError, AllowlistError) as error:
+            if config.enforce and self._enforcement is None and not self._dry_run:
+                self._enforcement = self._start_enforcing()
+        except (ConfigError, AllowlistError, CannotStart) as error:
             raise Refused(f"nothing was changed:\n{error}") from error
         finally:
             notify(READY=1)
         restart = replace(config, socket=self._config.socket, log=self._config.log) != config
         before = len(self._engine.bindings())
         self._config = config
+        if self._enforcement is not None:
+            (self._enforcement.look_again if config.enforce else self._enforcement.dismiss)()
         self._engine.configure(config.settings)
         self._landscape.use(config.bridges)
         self._survey(now)
@@ -424,6 +446,8 @@ class Daemon:
     def _announce(self) -> None:
         bridges = sorted(segment.name for segment in self._engine.segments.values())
         self._log.info("serving", bridges=bridges, ports=len(self._engine.ports), dry_run=self._dry_run)
+        if self._enforcement is not None:
+            self._log.info("enforcing: guests send from bound addresses only", table=nft_table.TABLE)
         if self._engine.open_mode:
             self._log.warning(
                 "open mode: there is no allowlist, so any guest may claim any address that is not the node's",
@@ -432,6 +456,19 @@ class Daemon:
 
     def _complain(self, sentence: str) -> None:
         self._log.error(sentence)
+
+    def _start_enforcing(self) -> Enforcement:
+        try:
+            return Enforcement(self._selector, self._complain)
+        except CannotEnforceError as error:
+            raise CannotStart(str(error)) from error
+
+    def _end_enforcing(self) -> None:
+        """Remove the table of an earlier run that enforced."""
+        try:
+            nft.removed()
+        except nft.NftError as error:
+            self._log.warning("cannot tell whether a table of enforce is left", why=str(error))
 
     def _open_control(self) -> Control:
         try:

@@ -219,6 +219,11 @@ class Engine:
         """Show all bindings, in the order they were first learned."""
         return [self._view(binding) for binding in self._bindings]
 
+    def find(self, address: IP) -> list[View]:
+        """Show the bindings of one address, in whatever table."""
+        keys = {Key(segment.table, address) for segment in self._segments.values()}
+        return [self._view(found) for key in sorted(keys) if (found := self._bindings.get(key)) is not None]
+
     def _take(self) -> list[Output]:
         outputs, self._life.outputs = self._life.outputs, []
         return outputs

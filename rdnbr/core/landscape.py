@@ -9,7 +9,7 @@ from rdnbr.core.address import IP
 from rdnbr.core.decision import Output
 from rdnbr.core.engine import Engine
 from rdnbr.core.node import node
-from rdnbr.core.topology import InterfaceAddress, Link, Port, Segment, ports, segments
+from rdnbr.core.topology import InterfaceAddress, Link, Port, Segment, guest_ports, ports, segments
 
 
 class Landscape:
@@ -54,6 +54,14 @@ class Landscape:
     def segments(self) -> list[Segment]:
         """Return the segments there are to serve."""
         return segments(list(self._links.values()), list(self._addresses), self._globs)
+
+    def guest_ports(self) -> list[str]:
+        """Return the names of all ports meant for guests, those without carrier too: it is the guest that sets it."""
+        return [port.name for port in guest_ports(list(self._links.values()), self.segments())]
+
+    def own_addresses(self) -> list[IP]:
+        """Return all addresses of the node."""
+        return [entry.address for entry in self._addresses]
 
     def tell(self, now: float, engine: Engine) -> list[Output]:
         """Tell the engine of all that differs from what it knows; what goes, goes first."""

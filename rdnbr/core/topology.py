@@ -100,16 +100,18 @@ def segments(
 
 
 def ports(links: Sequence[Link], served: Sequence[Segment]) -> list[Port]:
-    """Tell which devices lead to guests: members of a served bridge, of a guest kind, that are up and running."""
+    """Tell which devices lead to guests: those meant for guests that are up and running."""
+    running = {link.index for link in links if link.up and link.carrier}
+    return [port for port in guest_ports(links, served) if port.index in running]
+
+
+def guest_ports(links: Sequence[Link], served: Sequence[Segment]) -> list[Port]:
+    """Tell which devices are meant for guests, running or not: members of a served bridge, of a guest kind."""
     indexes = {segment.index for segment in served}
     return [
         Port(link.index, link.name, link.master)
         for link in links
-        if link.master in indexes
-        and link.master is not None
-        and link.kind in GUEST_KINDS
-        and link.up
-        and link.carrier
+        if link.master in indexes and link.master is not None and link.kind in GUEST_KINDS
     ]
 
 

@@ -2,13 +2,14 @@
 
 from rdnbr.core.address import parse_ip
 from rdnbr.core.plan import DropRoute, plan
+from rdnbr.linux import nft, nft_table
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.permission import missing
 from rdnbr.operator.client import CannotAsk
 
 
 def flush_kernel(address: str | None) -> str:
-    """Remove our routes and neighbours, of one address or all, and return a sentence on it.
+    """Remove our routes and neighbours, of one address or all, with all our table too, and return a sentence on it.
 
     Raises:
         CannotAsk: that is not permitted, or there is nothing of that address, or the kernel refuses.
@@ -32,4 +33,14 @@ def flush_kernel(address: str | None) -> str:
     if address is not None and not operations:
         raise CannotAsk(f"nothing of rdnbr's is in the kernel for {address}")
     removed = sum(isinstance(operation, DropRoute) for operation in operations)
-    return f"removed {removed} routes and {len(operations) - removed} neighbours"
+    sentence = f"removed {removed} routes and {len(operations) - removed} neighbours"
+    if address is None and _filter_removed():
+        sentence += f", and the nftables table {nft_table.TABLE}"
+    return sentence
+
+
+def _filter_removed() -> bool:
+    try:
+        return nft.removed()
+    except nft.NftError as error:
+        raise CannotAsk(f"cannot remove the nftables table {nft_table.TABLE}: {error}") from error

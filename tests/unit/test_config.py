@@ -152,14 +152,14 @@ def test_every_mistake_is_named(mistakes):
         ("timers.reprobe = 1e9", "1: reprobe must be a number from 0.01 to 86400, not 1000000000.0"),
         (
             "colour = 1",
-            "1: unknown key 'colour'; known here: bridges, allowlist, socket, log, timers, limits, port, ports",
+            "1: unknown key 'colour'; known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports",
         ),
         ("a = 1\na = 2", "2: Cannot overwrite a value (the key is set twice, remove one of them)"),
         (b"# fine\nsocket = '\xff'", "2: byte 0xff is not UTF-8; save the file as UTF-8"),
         ("# A form feed: \x0c\n", "1: Found invalid character '\\x0c'"),
         (
             "# fine\r\ncolor = 1\r\n",
-            "2: unknown key 'color'; known here: bridges, allowlist, socket, log, timers, limits, port, ports",
+            "2: unknown key 'color'; known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports",
         ),
         ("\nbridges = " + "[" * 2000, "2: Too many brackets within brackets (close each with ] or })"),
         ("\nreprobe = " + "9" * 5000, "2: A number has too many digits (put text into quotes)"),
@@ -180,7 +180,7 @@ def test_mistake_cannot_command_a_terminal(tmp_path):
     path = tmp_path / "rdnbr.toml"
     path.write_text('"\\u001b[2J" = 1\n["a\\n\\u009b"]\n')
     _, problems = examine(CommandLine(config=path))
-    known = "known here: bridges, allowlist, socket, log, timers, limits, port, ports"
+    known = "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports"
     assert [str(problem) for problem in problems] == [
         f"{path}:1: unknown key '\\x1b[2J'; {known}",
         f"{path}:2: unknown table [a\\n\\x9b]; {known}",
@@ -197,7 +197,7 @@ def test_unclosed_array(mistakes):
 def test_line_of_a_value_that_spans_lines(mistakes):
     """A mistake after a value of several lines is told with its own line."""
     assert mistakes('bridges = [\n  "a",\n  "b",\n]\n\n# x\nnone = [\n 1,\n]\n') == [
-        "7: unknown key 'none'; known here: bridges, allowlist, socket, log, timers, limits, port, ports"
+        "7: unknown key 'none'; known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports"
     ]
 
 

@@ -165,7 +165,7 @@ def parser() -> ArgumentParser:
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
         )
-    made["lab"].add_argument("--guests", type=int, default=2, metavar="N", help="how many guests (2)")
+    made["lab"].add_argument("--guests", type=int, default=3, metavar="N", help="how many guests (3)")
     made["lab"].add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, to look around")
     return front
 

@@ -1,0 +1,261 @@
+"""Each finding from the facts that call for it, and none from those of a right node."""
+
+from dataclasses import replace
+
+import pytest
+
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.allowlist import parse
+from rdnbr.core.diagnosis import Facts, diagnose
+from rdnbr.core.diagnosis.bridge import Bridge, Details
+from rdnbr.core.diagnosis.finding import Unseen
+from rdnbr.core.diagnosis.frr import Frr, Redistribution
+from rdnbr.core.problem import Problem
+from rdnbr.core.topology import Link, Segment
+
+SEGMENT = Segment(
+    index=7,
+    name="vmbr1",
+    mac=parse_mac("02:00:5e:00:00:01"),
+    table=254,
+    gateway4=parse_ip("169.254.0.1"),
+    gateway6=parse_ip("fe80::1"),
+)
+DETAILS = Details(mac_fixed=True, snooping=False, querier=False, vlan_filtering=False)
+KEEP = Link(8, "vmbr1keep", "dummy", parse_mac("02:00:00:00:00:08"), 7, up=True, carrier=True)
+TAP = Link(9, "tap100i0", "tun", parse_mac("02:00:00:00:00:09"), 7, up=True, carrier=True)
+BRIDGE = Bridge(SEGMENT, carrier=True, members=(KEEP, TAP), details=DETAILS)
+SETTINGS = {
+    "ipv4/conf/all/forwarding": 1,
+    "ipv4/conf/vmbr1/forwarding": 1,
+    "ipv6/conf/all/forwarding": 1,
+    "ipv6/conf/vmbr1/forwarding": 1,
+    "ipv4/conf/all/rp_filter": 0,
+    "ipv4/conf/vmbr1/rp_filter": 2,
+    "ipv4/conf/all/proxy_arp": 0,
+    "ipv4/conf/vmbr1/proxy_arp": 0,
+    "ipv4/conf/all/arp_ignore": 0,
+    "ipv4/conf/vmbr1/arp_ignore": 1,
+    "ipv4/conf/all/send_redirects": 0,
+    "ipv4/conf/vmbr1/send_redirects": 0,
+    "ipv4/conf/all/arp_accept": 0,
+    "ipv4/conf/vmbr1/arp_accept": 0,
+    "ipv6/conf/vmbr1/accept_untracked_na": 0,
+    "ipv6/conf/all/accept_ra": 1,
+    "ipv6/conf/vmbr1/accept_ra": 1,
+}
+FRR = Frr(
+    (10, 3), frozenset({"zebra", "bgpd"}), (Redistribution(None, 4, "R4"), Redistribution(None, 6, "R6"))
+)
+RIGHT = Facts(
+    bridges=(BRIDGE,),
+    settings=SETTINGS,
+    allowlist=parse([("allowlist", "2.57.57.0/24")]),
+    daemon="allowlist",
+    frr=FRR,
+    protocol="rdnbr",
+)
+
+
+def found(facts):
+    return [(finding.severity.value, finding.about, finding.name) for finding in diagnose(facts)]
+
+
+def with_bridge(**changes):
+    return replace(RIGHT, bridges=(replace(BRIDGE, **changes),))
+
+
+def with_segment(**changes):
+    return with_bridge(segment=replace(SEGMENT, **changes))
+
+
+def with_details(**changes):
+    return with_bridge(details=replace(DETAILS, **changes))
+
+
+def with_settings(**values):
+    return replace(
+        RIGHT, settings=SETTINGS | {path.replace("__", "/"): value for path, value in values.items()}
+    )
+
+
+def with_frr(**changes):
+    return replace(RIGHT, frr=replace(FRR, **changes))
+
+
+def test_a_right_node_has_no_finding():
+    """There is nothing to say of a node that is as it should be."""
+    assert diagnose(RIGHT) == []
+
+
+HIDDEN = Unseen("it was not looked at", "be root")
+OLD_FRR = {"version": (10, 2)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "severity", "about", "name"),
+    [
+        (replace(RIGHT, bridges=()), "problem", "node", "no-segment"),
+        (with_segment(up=False), "problem", "vmbr1", "bridge-down"),
+        (with_segment(gateway4=None), "warning", "vmbr1", "no-ipv4-gateway"),
+        (with_segment(gateway6=None), "warning", "vmbr1", "no-ipv6-gateway"),
+        (with_segment(gateway6=parse_ip("fe80::2")), "warning", "vmbr1", "no-ipv6-gateway"),
+        # Case 20
+        (with_details(mac_fixed=False), "problem", "vmbr1", "bridge-mac-not-fixed"),
+        # Case 21
+        (with_segment(mac=parse_mac("00:16:3e:00:00:01")), "note", "vmbr1", "bridge-mac-universal"),
+        # Case 22
+        (with_bridge(carrier=False, members=()), "problem", "vmbr1", "bridge-without-carrier"),
+        (with_bridge(members=(TAP,)), "warning", "vmbr1", "carrier-hangs-on-guests"),
+        (with_bridge(members=(replace(KEEP, up=False), TAP)), "warning", "vmbr1", "carrier-hangs-on-guests"),
+        (
+            replace(with_bridge(carrier=False, members=()), frr=replace(FRR, **OLD_FRR)),
+            "warning", "vmbr1", "bridge-without-carrier",
+        ),
+        (replace(with_bridge(members=(TAP,)), frr=replace(FRR, **OLD_FRR)), "note", "vmbr1", "carrier-hangs-on-guests"),
+        (with_details(snooping=True), "warning", "vmbr1", "snooping-without-querier"),
+        (with_details(vlan_filtering=True), "note", "vmbr1", "vlan-aware"),
+        (with_bridge(details=HIDDEN), "note", "vmbr1", "not-seen"),
+        (with_bridge(members=(KEEP, replace(TAP, carrier=False))), "note", "vmbr1", "port-not-running"),
+        (with_bridge(members=(KEEP, replace(TAP, up=False))), "note", "vmbr1", "port-not-running"),
+        (with_bridge(members=(KEEP, replace(TAP, kind="vxlan"))), "note", "vmbr1", "port-leads-elsewhere"),
+        (with_settings(ipv4__conf__vmbr1__forwarding=0), "problem", "vmbr1", "ipv4-forwarding-off"),
+        (with_settings(ipv6__conf__vmbr1__forwarding=0), "problem", "vmbr1", "ipv6-forwarding-off"),
+        (with_settings(ipv6__conf__all__forwarding=0), "problem", "vmbr1", "ipv6-forwarding-off"),
+        # Case 17
+        (with_settings(ipv4__conf__vmbr1__rp_filter=1), "warning", "vmbr1", "rp-filter-strict"),
+        (
+            with_settings(ipv4__conf__vmbr1__rp_filter=0, ipv4__conf__all__rp_filter=1),
+            "warning", "vmbr1", "rp-filter-strict",
+        ),
+        # Case 19
+        (with_settings(ipv4__conf__vmbr1__proxy_arp=1), "warning", "vmbr1", "proxy-arp-on"),
+        (with_settings(ipv4__conf__all__proxy_arp=1), "warning", "vmbr1", "proxy-arp-on"),
+        (with_settings(ipv4__conf__vmbr1__arp_ignore=0), "note", "vmbr1", "arp-ignore-off"),
+        (with_settings(ipv4__conf__all__arp_ignore=2), "problem", "vmbr1", "arp-ignore-too-strict"),
+        (with_settings(ipv4__conf__vmbr1__arp_ignore=8), "problem", "vmbr1", "arp-ignore-too-strict"),
+        (with_settings(ipv4__conf__all__send_redirects=1), "warning", "vmbr1", "send-redirects-on"),
+        (with_settings(ipv4__conf__vmbr1__arp_accept=1), "warning", "vmbr1", "arp-accept-on"),
+        (with_settings(ipv6__conf__vmbr1__accept_untracked_na=2), "warning", "vmbr1", "untracked-na-accepted"),
+        (with_settings(ipv6__conf__vmbr1__accept_ra=2), "problem", "vmbr1", "router-advertisements-accepted"),
+        (replace(RIGHT, networkd=frozenset({7})), "warning", "vmbr1", "networkd-removes-routes"),
+        (replace(RIGHT, daemon=None), "warning", "daemon", "daemon-not-running"),
+        (replace(RIGHT, daemon=HIDDEN), "note", "daemon", "not-seen"),
+        (replace(RIGHT, daemon="open"), "warning", "daemon", "open-mode"),
+        (
+            replace(RIGHT, allowlist=None, mistakes=(Problem("/etc/rdnbr/allowlist", 3, "no address"),)),
+            "problem", "/etc/rdnbr/allowlist:3", "mistake-in-file",
+        ),
+        (replace(RIGHT, frr=None), "note", "frr", "frr-missing"),
+        (replace(RIGHT, frr=HIDDEN), "note", "frr", "not-seen"),
+        (with_frr(daemons=frozenset()), "warning", "frr", "frr-not-running"),
+        (with_frr(daemons=frozenset({"zebra"})), "problem", "frr", "bgpd-not-running"),
+        (with_frr(redistributions=FRR.redistributions[:1]), "problem", "frr", "no-redistribute-kernel"),
+        (with_bridge(vrf="red", segment=replace(SEGMENT, gateway6=None)), "problem", "frr", "no-redistribute-kernel"),
+        (
+            with_frr(redistributions=(Redistribution(None, 4, "R4"), Redistribution(None, 6, None))),
+            "warning", "frr", "redistribute-without-route-map",
+        ),
+        (with_frr(missed={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-missed-routes"),
+        (replace(RIGHT, protocol=None), "note", "node", "protocol-without-name"),
+        (replace(RIGHT, protocol="l3"), "warning", "node", "protocol-is-anothers"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_found(facts, severity, about, name):
+    """Each thing that is wrong is found under its name."""
+    assert (severity, about, name) in found(facts)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        with_details(snooping=True, querier=True),
+        with_settings(ipv4__conf__all__rp_filter=2, ipv4__conf__vmbr1__rp_filter=1),  # the greater counts
+        with_settings(ipv4__conf__all__rp_filter=1),  # vmbr1's 2 is greater
+        with_settings(ipv4__conf__vmbr1__arp_ignore=3),
+        replace(RIGHT, settings={}),  # a kernel without these knobs
+        replace(
+            RIGHT, daemon="allowlist", allowlist=None
+        ),  # one that the daemon was given by its command line
+        with_bridge(segment=replace(SEGMENT, up=True), vrf=None),
+        replace(RIGHT, networkd=frozenset({8})),
+        with_frr(version=None),
+        with_frr(daemons=frozenset({"zebra", "bgpd", "staticd", "watchfrr"})),
+    ],
+)
+def test_what_is_right_is_not_found(facts):
+    """What only looks like it is no finding."""
+    assert diagnose(facts) == []
+
+
+def test_one_wrong_thing_is_one_finding():
+    """A wrong setting brings one finding and no more."""
+    assert found(with_settings(ipv4__conf__vmbr1__proxy_arp=1)) == [("warning", "vmbr1", "proxy-arp-on")]
+
+
+def test_open_mode_is_told_once_without_a_daemon():
+    """With neither daemon nor allowlist, it is said that rdnbr would run open; a broken one is another matter."""
+    nothing = replace(RIGHT, daemon=None, allowlist=None)
+    broken = replace(nothing, mistakes=(Problem("a", 1, "no address"),))
+    assert found(nothing) == [("warning", "daemon", "daemon-not-running"), ("warning", "daemon", "open-mode")]
+    assert found(broken) == [
+        ("problem", "a:1", "mistake-in-file"),
+        ("warning", "daemon", "daemon-not-running"),
+    ]
+
+
+def test_a_bridge_that_is_down_is_not_blamed_for_its_carrier():
+    """Of a bridge that is down, that is said and nothing of its carrier."""
+    down = with_bridge(segment=replace(SEGMENT, up=False), carrier=False, members=())
+    assert found(down) == [("problem", "vmbr1", "bridge-down")]
+
+
+def test_the_worst_comes_first():
+    """Problems come before warnings, and warnings before notes."""
+    facts = replace(with_details(mac_fixed=False), daemon=None, protocol=None)
+    assert [finding.severity.value for finding in diagnose(facts)] == ["problem", "warning", "note"]
+
+
+def test_bridge_in_a_vrf():
+    """A bridge in a VRF wants `redistribute kernel` in that VRF's instance, and no other."""
+    red = Frr((10, 3), FRR.daemons, (Redistribution("red", 4, "R"), Redistribution("red", 6, "R")))
+    assert diagnose(replace(with_bridge(vrf="red"), frr=red)) == []
+    assert found(replace(RIGHT, frr=red)) == [("problem", "frr", "no-redistribute-kernel")] * 2
+
+
+@pytest.mark.parametrize(
+    ("facts", "command"),
+    [
+        (with_settings(ipv4__conf__vmbr1__proxy_arp=1), "net.ipv4.conf.vmbr1.proxy_arp=0"),
+        (with_settings(ipv4__conf__all__proxy_arp=1), "net.ipv4.conf.all.proxy_arp=0"),
+        (
+            with_settings(ipv4__conf__all__proxy_arp=1, ipv4__conf__vmbr1__proxy_arp=1),
+            "net.ipv4.conf.all.proxy_arp=0 net.ipv4.conf.vmbr1.proxy_arp=0",
+        ),
+        (
+            with_settings(ipv4__conf__all__rp_filter=1, ipv4__conf__vmbr1__rp_filter=0),
+            "net.ipv4.conf.vmbr1.rp_filter=2",
+        ),
+        (with_settings(ipv6__conf__all__forwarding=0), "net.ipv6.conf.all.forwarding=1"),
+        (with_settings(ipv6__conf__vmbr1__forwarding=0), "net.ipv6.conf.vmbr1.forwarding=1"),
+    ],
+)
+def test_the_cure_changes_no_more_than_it_has_to(facts, command):
+    """The cure sets the device's value where that is enough, and `all` only where it is not."""
+    (finding,) = diagnose(facts)
+    assert finding.cure.split(", ")[0] == f"sysctl -w {command}"
+
+
+def test_a_dot_in_a_device_is_a_slash_in_a_setting():
+    """The cure names a device with a dot as sysctl wants it."""
+    bridge = replace(BRIDGE, segment=replace(SEGMENT, name="br.5"))
+    facts = replace(RIGHT, bridges=(bridge,), settings={"ipv4/conf/br.5/forwarding": 0})
+    (finding,) = diagnose(facts)
+    assert "net.ipv4.conf.br/5.forwarding=1" in finding.cure
+
+
+def test_many_ports_are_not_all_named():
+    """Of five hundred idle ports five are named, and the rest counted."""
+    taps = tuple(replace(TAP, index=100 + n, name=f"tap{100 + n}i0", carrier=False) for n in range(500))
+    (finding,) = diagnose(with_bridge(members=(KEEP, TAP, *taps)))
+    assert finding.message.endswith(": tap100i0, tap101i0, tap102i0, tap103i0, tap104i0 and 495 more")

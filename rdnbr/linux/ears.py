@@ -1,12 +1,19 @@
-"""All ports that are listened on, read in turns, so that no port costs the others anything."""
+"""All ports that are listened on, read in turns, so that no port costs the others anything.
+
+A port that exceeds its rate gets a second ear, for answers alone, and keeps it: else its guest's answers to our
+questions would drown in its own flood, and honest addresses behind the port be withdrawn. The other ports do without,
+for each socket costs a port a few percent of the packets it can forward.
+"""
 
 import selectors
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from contextlib import suppress
+from dataclasses import dataclass
 
 from rdnbr.core.pace import Pace
 from rdnbr.core.topology import Port
 from rdnbr.linux.closer import Closer
+from rdnbr.linux.filter import ANSWERS, CLAIMS
 from rdnbr.linux.packet import Frame, PortSocket
 
 BUDGET = 64
@@ -16,9 +23,16 @@ MUTE = 0.05
 """Seconds a port that exceeds its rate is left unread; what its buffer cannot hold the kernel drops for free."""
 
 
-class _Ear(NamedTuple):
+@dataclass(eq=False, slots=True)
+class _Ear:
     socket: PortSocket
     pace: Pace
+    rate: int
+    """Frames per second."""
+
+    @property
+    def index(self) -> int:
+        return self.socket.port.index
 
 
 class Ears:
@@ -27,8 +41,9 @@ class Ears:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._ears: dict[int, _Ear] = {}
-        self._ready: dict[int, None] = {}
-        self._muted: dict[int, float] = {}
+        self._for_answers: dict[int, _Ear] = {}
+        self._ready: dict[_Ear, None] = {}
+        self._muted: dict[_Ear, float] = {}
         self._closer = Closer()
 
     def open(self, port: Port, frames_per_second: int) -> None:
@@ -37,19 +52,18 @@ class Ears:
         Raises:
             OSError: the port is gone again, or packet sockets are not permitted.
         """
-        ear = _Ear(PortSocket(port), Pace(frames_per_second, frames_per_second))
-        self._ears[port.index] = ear
-        self._selector.register(ear.socket, selectors.EVENT_READ, self._waker(port.index))
+        self._ears[port.index] = self._listen(PortSocket(port), frames_per_second)
 
     def close(self, index: int) -> None:
         """Stop listening; unknown ports are fine."""
-        ear = self._ears.pop(index, None)
-        if ear is None:
-            return
-        self._ready.pop(index, None)
-        if self._muted.pop(index, None) is None:
-            self._selector.unregister(ear.socket)
-        self._closer.close(ear.socket)
+        for ears in (self._ears, self._for_answers):
+            ear = ears.pop(index, None)
+            if ear is None:
+                continue
+            self._ready.pop(ear, None)
+            if self._muted.pop(ear, None) is None:
+                self._selector.unregister(ear.socket)
+            self._closer.close(ear.socket)
 
     def close_all(self) -> None:
         """Stop listening everywhere, and wait until it is so."""
@@ -70,23 +84,20 @@ class Ears:
 
     def receive(self, now: float) -> Iterator[tuple[int, Frame]]:
         """Yield what waits on the ports that are ready, each within its budget."""
-        for index in [index for index, until in self._muted.items() if until <= now]:
-            del self._muted[index]
-            self._selector.register(self._ears[index].socket, selectors.EVENT_READ, self._waker(index))
-            self._ready[index] = None
-        for index in list(self._ready):
-            ear = self._ears.get(index)
-            if ear is None:  # closed because of a frame of this very turn
+        for ear in [ear for ear, until in self._muted.items() if until <= now]:
+            del self._muted[ear]
+            self._selector.register(ear.socket, selectors.EVENT_READ, self._waker(ear))
+            self._ready[ear] = None
+        for ear in list(self._ready):
+            if ear not in self._ready:  # closed because of a frame of this very turn
                 continue
             frames = ear.socket.receive(BUDGET)
             if frames and not ear.pace.take(now, len(frames)):
-                self._ready.pop(index)
-                self._muted[index] = now + MUTE
-                self._selector.unregister(ear.socket)
+                self._mute(ear, now + MUTE)
             elif len(frames) < BUDGET:
-                self._ready.pop(index)
+                self._ready.pop(ear)
             for frame in frames:
-                yield index, frame
+                yield ear.index, frame
 
     def send(self, index: int, frame: bytes) -> bool:
         """Send a frame on a port; False when it is gone, down or congested."""
@@ -95,14 +106,32 @@ class Ears:
 
     def drops(self) -> Mapping[int, int]:
         """Return how many frames the kernel dropped, by port."""
-        return {index: ear.socket.drops() for index, ear in self._ears.items()}
+        drops = {index: ear.socket.drops() for index, ear in self._ears.items()}
+        for index, ear in self._for_answers.items():
+            drops[index] += ear.socket.drops()
+        return drops
 
     def deadline(self) -> float | None:
         """Tell when a muted port wants to be read again."""
         return min(self._muted.values(), default=None)
 
-    def _waker(self, index: int) -> Callable[[int], None]:
+    def _listen(self, socket: PortSocket, rate: int) -> _Ear:
+        ear = _Ear(socket, Pace(rate, rate), rate)
+        self._selector.register(socket, selectors.EVENT_READ, self._waker(ear))
+        return ear
+
+    def _mute(self, ear: _Ear, until: float) -> None:
+        self._ready.pop(ear)
+        self._muted[ear] = until
+        self._selector.unregister(ear.socket)
+        if ear.index not in self._for_answers:
+            with suppress(OSError):  # the port is gone, or descriptors have run out: then one ear must do
+                answers = PortSocket(ear.socket.port, ANSWERS)
+                self._for_answers[ear.index] = self._listen(answers, ear.rate)
+                ear.socket.hear(CLAIMS)
+
+    def _waker(self, ear: _Ear) -> Callable[[int], None]:
         def wake(_mask: int) -> None:
-            self._ready[index] = None
+            self._ready[ear] = None
 
         return wake

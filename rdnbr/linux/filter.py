@@ -1,4 +1,4 @@
-"""Which frames and which kernel events reach us at all: two classic BPF programs.
+"""Which frames and which kernel events reach us at all: classic BPF programs.
 
 Guests move gigabits and the kernel's routing table may hold the Internet; what is not ours must cost nothing
 here.
@@ -8,6 +8,7 @@ import sys
 
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.linux.bpf import (
+    Step,
     above,
     any_bit,
     assemble,
@@ -31,7 +32,7 @@ SNAP = 256
 _ETHERNET = 14
 _IPV6 = 40
 
-FRAMES = assemble(
+_FRAMES = (
     # The outer VLAN tag is not in the data: it travels in PACKET_AUXDATA, so a tagged ARP frame looks like
     # any other here, and it is `receive` that tells. A tag that does show is the inner one of two.
     index(0),
@@ -69,7 +70,36 @@ FRAMES = assemble(
     "accept",
     take(SNAP),
 )
+
+
+def _is_answer(yes: str, no: str) -> tuple[Step | str, ...]:
+    """Go to `yes` with what is said to one MAC alone, in answer: ARP replies and solicited advertisements."""
+    return (
+        byte(0),
+        any_bit(1, no),
+        half(12),
+        equal(0x0806, "arp"),
+        equal(0x86DD, None, no),
+        byte(_ETHERNET + 6),  # next header
+        equal(58, None, no),
+        byte(_ETHERNET + _IPV6),  # type
+        equal(136, None, no),
+        byte(_ETHERNET + _IPV6 + 4),  # flags
+        any_bit(0x40, yes, no),
+        "arp",
+        half(_ETHERNET + 6),  # operation
+        equal(2, yes, no),
+    )
+
+
+FRAMES = assemble(*_FRAMES)
 """For a port: ARP, RARP and neighbour discovery, tagged or not."""
+
+ANSWERS = assemble(*_is_answer("accept", "reject"), "reject", take(0), "accept", take(SNAP))
+"""Of these, the answers."""
+
+CLAIMS = assemble(*_is_answer("reject", "others"), "others", *_FRAMES)
+"""Of these, all but the answers."""
 
 
 def _host16(value: int) -> int:

@@ -50,19 +50,19 @@ class PortSocket:
     """Listens on one port, and sends on it.
 
     It hears only what comes in (a broadcast that the bridge floods out of the port is not the guest's), and
-    only what `filter.FRAMES` takes.
+    only what `program`, one of those in `filter`, takes.
 
     Raises:
         OSError: the port is gone (ENODEV), or packet sockets are not permitted (EPERM).
     """
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, program: bytes = FRAMES) -> None:
         self.port = port
         self._drops = 0
         # Protocol 0 hears nothing until bind() names one, so no frame slips in before the filter is there.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
-            attach(self._socket, FRAMES)
+            attach(self._socket, program)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
@@ -74,6 +74,10 @@ class PortSocket:
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
         return self._socket.fileno()
+
+    def hear(self, program: bytes) -> None:
+        """Hear what another program of `filter` takes, from the next frame on."""
+        attach(self._socket, program)
 
     def receive(self, budget: int) -> list[Frame]:
         """Return up to `budget` frames that wait; fewer than that: none is left."""

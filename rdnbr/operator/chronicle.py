@@ -3,8 +3,9 @@
 1. `refreshed` and `ignored` are for debugging.
 2. A refusal is logged when it is new; the same again (port, reason, address) at most every `QUIET` seconds, with the
    number of times it was not logged.
-3. Each port may cause `REFUSALS` lines of refusals and `LINES` of anything else in `WINDOW` seconds. The rest is one
-   line at the end of that time, with their number.
+3. Each port may cause `UNPROVEN` lines of what costs a guest but a frame (refusals, and claims that wait for an answer
+   or did not get one), and `LINES` of anything else, in `WINDOW` seconds. The rest is one line at the end of that time,
+   with their number.
 
 What is not logged is still counted: `rdnbr show counters` has every frame.
 """
@@ -16,14 +17,14 @@ from cachetools import LRUCache
 from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core.address import IP, show_ip, show_mac
-from rdnbr.core.decision import Decision, Verb
+from rdnbr.core.decision import Decision, State, Verb
 from rdnbr.core.reason import Reason
 
 QUIET = 600.0
 """Seconds"""
 WINDOW = 60.0
 """Seconds"""
-REFUSALS = 20
+UNPROVEN = 20
 LINES = 300
 
 _REMEMBERED = 4096
@@ -58,7 +59,7 @@ class Chronicle:
         self._refusals: LRUCache[tuple[str | None, Reason, IP | None], _Refusal] = LRUCache(_REMEMBERED)
         self._begin = 0.0
         self._lines: Counter[tuple[str | None, bool]] = Counter()
-        """Lines wanted in this window, by port and whether they are refusals."""
+        """Lines wanted in this window, by port and whether they are of what is unproven."""
 
     def __call__(self, decision: Decision) -> None:
         """Log a decision, or count it."""
@@ -76,8 +77,9 @@ class Chronicle:
                 known.since += 1
                 return
             repeated = known.since if known is not None else 0
-        self._lines[decision.port, refused] += 1
-        if self._lines[decision.port, refused] > (REFUSALS if refused else LINES):
+        unproven = refused or decision.state is State.TENTATIVE or decision.verb is Verb.EXPIRED
+        self._lines[decision.port, unproven] += 1
+        if self._lines[decision.port, unproven] > (UNPROVEN if unproven else LINES):
             return
         if refused:
             self._refusals[decision.port, decision.reason, decision.address] = _Refusal(decision.at)
@@ -87,10 +89,10 @@ class Chronicle:
         """Say what was left out, when the time for it has come; call it now and then also when nothing happens."""
         if now - self._begin < WINDOW:
             return
-        for (port, refused), lines in sorted(self._lines.items(), key=str):
-            more = lines - (REFUSALS if refused else LINES)
+        for (port, unproven), lines in sorted(self._lines.items(), key=str):
+            more = lines - (UNPROVEN if unproven else LINES)
             if more > 0:
-                what = "refusals" if refused else "decisions"
+                what = "refusals and unproven claims" if unproven else "decisions"
                 sentence = f"… {more:,} more {what} on {port} in the last {now - self._begin:.0f} s"
                 self._logger.warning(sentence, port=port, more=more)
         self._lines.clear()

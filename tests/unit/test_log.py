@@ -11,7 +11,7 @@ from rdnbr.config import Log
 from rdnbr.core.address import parse_ip, parse_mac
 from rdnbr.core.decision import Decision, State, Verb
 from rdnbr.core.reason import Reason
-from rdnbr.operator.chronicle import LINES, QUIET, REFUSALS, WINDOW, Chronicle
+from rdnbr.operator.chronicle import LINES, QUIET, UNPROVEN, WINDOW, Chronicle
 from rdnbr.operator.log import logger, set_up
 from rdnbr.operator.stderr import Writer
 
@@ -99,14 +99,14 @@ def test_different_refusals(chronicle, lines):
 
 def test_flood_of_refusals(chronicle, lines):
     """A port that claims ever other addresses gets a few lines, and one with the number of the rest."""
-    for number in range(12_345 + REFUSALS):
+    for number in range(12_345 + UNPROVEN):
         chronicle(refused(100.0 + number / 1000, address=f"10.0.{number >> 8}.{number & 255}"))
     chronicle(refused(101.0, port="tap101i0"))
-    assert len(lines) == REFUSALS + 1
+    assert len(lines) == UNPROVEN + 1
     chronicle.tick(100.0 + WINDOW)
     assert lines[-1] == {
         "log_level": "warning",
-        "event": "… 12,345 more refusals on tap100i0 in the last 60 s",
+        "event": "… 12,345 more refusals and unproven claims on tap100i0 in the last 60 s",
         "port": "tap100i0",
         "more": 12_345,
     }
@@ -123,11 +123,11 @@ def test_flood_of_other_decisions(chronicle, lines):
 
 def test_allowance_comes_back(chronicle, lines):
     """When the window is over, a port may cause lines again."""
-    for number in range(REFUSALS + 1):
+    for number in range(UNPROVEN + 1):
         chronicle(refused(100.0, address=f"10.0.0.{number}"))
     chronicle(refused(100.0 + WINDOW, address="10.0.1.1"))
     assert lines[-1]["address"] == "10.0.1.1"
-    assert len(lines) == REFUSALS + 2
+    assert len(lines) == UNPROVEN + 2
 
 
 def read_lines(read, writer):

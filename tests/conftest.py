@@ -16,6 +16,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=40.0,
         help="how long 200 quiet guests are watched (the acceptance asks for 300)",
     )
+    parser.addoption(
+        "--flood-seconds",
+        type=float,
+        default=3.0,
+        help="how long one guest floods (the acceptance asks for 10)",
+    )
+    parser.addoption(
+        "--walk",
+        type=int,
+        default=100_000,
+        help="how many addresses one guest claims (the acceptance asks for 1,000,000)",
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,0 +1,183 @@
+"""One guest sends as much as it can: nobody else notices."""
+
+import socket
+import statistics
+import sys
+import time
+from collections import Counter
+from contextlib import closing, contextmanager
+from ipaddress import ip_address
+from itertools import pairwise
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from rdnbr.lab.frr import installed
+from rdnbr.lab.node import SOCKET
+from rdnbr.operator.client import Client
+from tests.e2e import flood
+from tests.e2e.frames import arp_announcement, solicitations
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+ALLOWLIST = "2.57.56.0/21\n2001:678:3a4:100::/64\n"
+CONFIG = """\
+[timers]
+reprobe = 2.0
+"""
+SOONEST = 1.4
+"""Seconds between two questions for one address, if the first was answered: 2 s less a quarter, and a little. Else
+the second comes after 1 s."""
+
+QUIET, FLOODER, NEWCOMER = 0, 1, 2
+RATE = 200_000
+"""Frames per second offered."""
+TRIES = 50
+LATEST = 0.1
+"""Seconds from a guest's frame to its route."""
+MOST_MEMORY = 20 << 20
+MOST_LINES = 50
+LIMIT = 32
+"""IPv6 addresses that a port may have, by default."""
+
+_RTMGRP_IPV4_ROUTE = 0x40
+_ROUTE_ADDED, _ROUTE_GONE = 24, 25  # RTM_NEWROUTE, RTM_DELROUTE
+
+
+class Place:
+    """A node with three guests that are all routed."""
+
+    def __init__(self, lab: Lab, allowlist: str | None) -> None:
+        self.lab, self.node = lab, lab.node
+        self.node.write("/etc/rdnbr/rdnbr.toml", CONFIG)
+        if allowlist is not None:
+            self.node.write("/etc/rdnbr/allowlist", allowlist)
+        self.daemon = self.node.start_daemon()
+        for guest in lab.guests:
+            guest.configure()
+        for guest in lab.guests:
+            guest.wait_for_dad()
+            guest.greet()
+        self.bound = {address for guest in lab.guests for address in guest.addresses}
+        wait_for(lambda: self.node.hosts() == self.bound, 10, "the guests' routes")
+        self.client = Client(self.node.path(SOCKET))
+        with self.node.inside():
+            self._routes = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._routes.bind((0, _RTMGRP_IPV4_ROUTE))
+        self._routes.settimeout(2)
+
+    def close(self) -> None:
+        self.client.__exit__()
+        self._routes.close()
+
+    @contextmanager
+    def flood(self, kind: str, count: int, rate: int):
+        """Let the flooder send; afterwards see that it did, and yield a list that then has frames and seconds."""
+        log = self.node.path("/run/flood.log")
+        guest = self.lab.guest(FLOODER)
+        done: list[float] = []
+        sender = guest.start(sys.executable, flood.__file__, kind, guest.mac, str(count), str(rate), log=log)
+        try:
+            wait_for(lambda: log.read_text().startswith("go"), 20, "the flood to begin")
+            yield done
+            sender.wait(60)
+            done += [float(word) for word in log.read_text().split()[1:]]
+        finally:
+            sender.kill()
+            sender.wait()
+
+    def learn_anew(self) -> float:
+        """Let the newcomer be forgotten and announce itself; return the seconds until the kernel has its route."""
+        guest = self.lab.guest(NEWCOMER)
+        self.client.ask("flush", guest.address4)
+        frame = arp_announcement(guest.mac, guest.address4)
+        packed = ip_address(guest.address4).packed
+        self._wait_for_route(_ROUTE_GONE, packed)
+        start = time.monotonic()
+        guest.send(frame)
+        self._wait_for_route(_ROUTE_ADDED, packed)
+        return time.monotonic() - start
+
+    def _wait_for_route(self, kind: int, address: bytes) -> None:
+        while True:
+            news = self._routes.recv(1 << 16)
+            if int.from_bytes(news[4:6], sys.byteorder) == kind and address in news:
+                return
+
+    def port(self) -> dict[str, int]:
+        """What `show ports` has of the flooder's."""
+        name = self.lab.guest(FLOODER).port
+        return next(one for one in self.client.ask("ports")["ports"] if one["port"] == name)
+
+
+def questions(capture, address):
+    """When a guest was asked for its address."""
+    return [one.at for one in solicitations(capture.seen(), address) if one.outgoing]
+
+
+@pytest.mark.parametrize("allowlist", [ALLOWLIST, None], ids=["allowlist", "open"])
+def test_flood_costs_the_others_nothing(request, record_property, allowlist):
+    """Under 200,000 ARP frames a second, others are learned as fast, all probes answered, and nothing is withdrawn."""
+    seconds = request.config.getoption("--flood-seconds")
+    with Lab(guests=3, frr=False) as lab, closing(Place(lab, allowlist)) as place:
+        quiet = lab.guest(QUIET)
+        lines, memory = len(place.daemon.log.splitlines()), place.daemon.resident_bytes()
+        used = place.daemon.cpu_seconds()
+        with lab.node.capture(quiet.port) as capture, place.flood("arp", int(seconds * RATE), RATE) as done:
+            start = time.monotonic()
+            times = []
+            for number in range(TRIES):
+                times.append(place.learn_anew())
+                time.sleep(max(0.0, start + seconds * (number + 1) / TRIES - time.monotonic()))
+            asked = {address: questions(capture, address) for address in quiet.addresses}
+        wait_for(lambda: lab.node.hosts() == place.bound, 1, "everybody to be routed")
+        worst = statistics.quantiles(times, n=100)[98]
+        record_property("frames a second", round(done[0] / done[1]))
+        record_property("ms until learned, median and p99", (statistics.median(times) * 1e3, worst * 1e3))
+        record_property("share of a core", round((place.daemon.cpu_seconds() - used) / done[1], 3))
+        record_property("KiB grown", (place.daemon.resident_bytes() - memory) >> 10)
+        written = place.daemon.log.splitlines()[lines:]
+        others = [line for line in written if lab.guest(NEWCOMER).port not in line]
+        record_property("lines", len(others))
+        assert place.port()["drops"] > 0
+        assert worst < LATEST
+        assert [line for line in written if '"withdrawn"' in line and "flushed" not in line] == []
+        for moments in asked.values():
+            assert moments
+            assert [
+                later - earlier for earlier, later in pairwise(moments) if later - earlier < SOONEST
+            ] == []
+        assert place.daemon.resident_bytes() - memory < MOST_MEMORY
+        assert len(others) < MOST_LINES
+
+
+def test_walk_through_a_prefix_binds_the_limit_and_no_more(request, record_property):
+    """Of the addresses of a /64 that one guest walks through, 32 are bound, and all others refused and counted."""
+    count = request.config.getoption("--walk")
+    with Lab(guests=3, frr=installed()) as lab, closing(Place(lab, ALLOWLIST)) as place:
+        before, memory = place.port(), place.daemon.resident_bytes()
+        port = lab.guest(FLOODER).port
+        most = 0
+        with place.flood("walk", count, RATE) as done:
+            while (
+                place.port()["frames"] + place.port()["drops"] - before["frames"] - before["drops"]
+                < count // 2
+            ):
+                most = max(most, len(lab.upstream.hosts()))
+        bindings = [one for one in place.client.ask("bindings")["bindings"] if one["port"] == port]
+        assert len([one for one in bindings if one["family"] == 6]) == LIMIT
+        assert len(lab.node.hosts()) == len(place.bound) + LIMIT - 1
+        wait_for(
+            lambda: (
+                place.port()["frames"] + place.port()["drops"] - before["frames"] - before["drops"] >= done[0]
+            ),
+            5,
+            "every frame to be counted",
+        )
+        counts = Counter(place.client.ask("counters")["counters"][port])
+        assert counts["port-full"] + counts["too-many-new"] > 1000
+        record_property("frames a second", round(done[0] / done[1]))
+        record_property("KiB grown", (place.daemon.resident_bytes() - memory) >> 10)
+        if lab.bgp:
+            most = max(most, len(lab.upstream.hosts()))
+            assert most <= len(place.bound) + LIMIT - 1

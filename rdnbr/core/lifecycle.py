@@ -290,7 +290,8 @@ class Lifecycle:
         if late and binding.asked:
             # Its answer may have been lost while nobody listened.
             binding.asked = 0
-        if binding.asked == len(schedule.waits(binding.state, self._timers)) - 1:
+        # More have been put than there are to put, when a reload has made them fewer.
+        if binding.asked >= len(schedule.waits(binding.state, self._timers)) - 1:
             self._silence(now, binding)
             return
         self._ask(now, binding)

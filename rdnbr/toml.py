@@ -5,6 +5,7 @@ tomllib tells neither. Both are had by parsing parts of a text again: configurat
 
 import re
 import tomllib
+from functools import cached_property
 from typing import Any
 
 _WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
@@ -43,16 +44,20 @@ class Toml:
 
     def line(self, *path: str) -> int:
         """Return the line, counted from 1, in which the key or table at `path` begins; it must be there."""
-        begin = 0
+        return next(line for line, values in self._statements if _holds(values, path))
+
+    @cached_property
+    def _statements(self) -> list[tuple[int, dict[str, Any]]]:
+        """The line, counted from 1, in which each statement begins, and the values of the text as far as its end."""
+        found = []
+        begin = 1
         for end in range(1, len(self._lines) + 1):
             try:
-                values = self._parse(end)
+                found.append((begin, self._parse(end)))
             except _UNREADABLE:
                 continue  # ends within a value of several lines
-            if _holds(values, path):
-                return begin + 1
-            begin = end
-        raise KeyError(path)
+            begin = end + 1
+        return found
 
     def _parse(self, lines: int) -> dict[str, Any]:
         return tomllib.loads("\n".join(self._lines[:lines]))

@@ -15,6 +15,8 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         """Write it in one line, whatever the file, or its name, has in it for a terminal to obey."""
         text = f"{self.file}:{self.line}: {self.message}"
+        if text.isprintable():
+            return text
         return "".join(
             char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
         )

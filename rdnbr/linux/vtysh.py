@@ -39,15 +39,15 @@ def look() -> Seen:
     return Frr((int(version[1]), int(version[2])) if version else None, daemons, tuple(redistributions))
 
 
-def selected(vrf: str | None) -> frozenset[IP]:
-    """Return the addresses that zebra has selected a kernel host route of, in a VRF or in none.
+def selected(vrf: str | None) -> frozenset[tuple[IP, str]]:
+    """Return address and device of the kernel's host routes that zebra has selected, in a VRF or in none.
 
     Raises:
         Silent: zebra cannot be asked.
     """
     where = f"vrf {vrf} " if vrf else ""
     texts = (_ask(f"show {family} route {where}kernel json") for family in ("ip", "ipv6"))
-    return frozenset(address for text in texts for address in read_selected(text))
+    return frozenset(route for text in texts for route in read_selected(text))
 
 
 def read_redistributions(configuration: str) -> list[Redistribution]:
@@ -67,7 +67,7 @@ def read_redistributions(configuration: str) -> list[Redistribution]:
     return found
 
 
-def read_selected(text: str) -> Iterator[IP]:
+def read_selected(text: str) -> Iterator[tuple[IP, str]]:
     """Read `show ip route kernel json`: a list of routes by prefix.
 
     Raises:
@@ -77,8 +77,11 @@ def read_selected(text: str) -> Iterator[IP]:
         for prefix, routes in json.loads(text or "{}").items():
             address, _, length = prefix.partition("/")
             packed = parse_ip(address)
-            if int(length) == len(packed) * 8 and any(route.get("selected") for route in routes):
-                yield packed
+            if int(length) < len(packed) * 8:
+                continue
+            for route in routes:
+                if route.get("selected"):
+                    yield from ((packed, hop.get("interfaceName")) for hop in route.get("nexthops", ()))
     except (ValueError, AttributeError, TypeError) as error:
         raise Silent(f"no list of routes ({error})") from None
 
@@ -98,6 +101,6 @@ def _ask(command: str) -> str:
     except subprocess.TimeoutExpired:
         raise Silent(f"nothing within {_PATIENCE:g} s") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Silent(said[0] if said else f"exit {done.returncode}")
+        said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
+        raise Silent(said or f"exit {done.returncode}")
     return done.stdout

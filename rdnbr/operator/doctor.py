@@ -61,9 +61,9 @@ def lines(findings: Iterable[Finding], seen: str) -> list[str]:
 
 def looked_at(facts: Facts) -> str:
     """Name what was looked at, so that nobody takes silence for health."""
-    seen = [f"{bridge.segment.name} ({len(bridge.members)} ports)" for bridge in facts.bridges]
+    seen = [f"{bridge.segment.name} (ports: {len(bridge.members)})" for bridge in facts.bridges]
     if facts.allowlist is not None:
-        seen.append(f"{len(facts.allowlist.rules)} allowlist rules")
+        seen.append(f"the allowlist (rules: {len(facts.allowlist.rules)})")
     if facts.daemon is not None and not isinstance(facts.daemon, Unseen):
         seen.append("the daemon")
     if isinstance(facts.frr, Frr) and facts.frr.daemons:

@@ -105,8 +105,9 @@ def _frr(bridges: Iterable[Bridge]) -> Seen:
             return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
         # Those that are there before and after: zebra has had the time to hear of them.
         stand = {route.address for route in before & _routes() if route.device == bridge.segment.index}
-        if stand - known:
-            missed[bridge.segment.name] = tuple(sorted(stand - known))
+        unknown = tuple(sorted(address for address in stand if (address, bridge.segment.name) not in known))
+        if unknown:
+            missed[bridge.segment.name] = unknown
     return replace(frr, missed=missed)
 
 

@@ -65,14 +65,21 @@ def test_no_redistribution():
 
 
 def test_selected():
-    """Host routes of either family that zebra has selected are read, and no others."""
-    text = """{
-        "0.0.0.0/0": [{"protocol": "kernel", "selected": true}],
-        "2.57.57.30/32": [{"protocol": "kernel", "selected": true}],
-        "2.57.57.31/32": [{"protocol": "kernel"}],
-        "2001:db8::80/128": [{"protocol": "kernel"}, {"protocol": "kernel", "selected": true}]
-    }"""
-    assert [show_ip(address) for address in read_selected(text)] == ["2.57.57.30", "2001:db8::80"]
+    """Host routes of either family that zebra has selected are read with their device, and no others."""
+    via = '"nexthops": [{"interfaceName": "vmbr1"}]'
+    text = f"""{{
+        "0.0.0.0/0": [{{"protocol": "kernel", "selected": true, {via}}}],
+        "2.57.57.30/32": [{{"protocol": "kernel", "selected": true, {via}}}],
+        "2.57.57.31/32": [{{"protocol": "kernel", {via}}}],
+        "2001:db8::80/128": [
+            {{"protocol": "kernel", {via}}},
+            {{"protocol": "kernel", "selected": true, "nexthops": [{{"interfaceName": "uplink"}}]}}
+        ]
+    }}"""
+    assert [(show_ip(address), device) for address, device in read_selected(text)] == [
+        ("2.57.57.30", "vmbr1"),
+        ("2001:db8::80", "uplink"),
+    ]
 
 
 def test_nothing_selected():

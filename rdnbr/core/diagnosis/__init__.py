@@ -60,7 +60,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
             yield warning(
                 "networkd-removes-routes",
                 served.segment.name,
-                "systemd-networkd manages it, and removes routes of others from it when it is restarted",
+                "systemd-networkd manages the bridge, and removes others' routes from it when it is restarted",
                 "ManageForeignRoutes=no under [Network] in /etc/systemd/networkd.conf, "
                 "and systemctl restart systemd-networkd",
             )

@@ -64,7 +64,7 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
     name = bridge.segment.name
     if not bridge.segment.up:
         yield problem(
-            "bridge-down", name, f"{name} is down, and its guests are cut off", f"ip link set {name} up"
+            "bridge-down", name, "the bridge is down, and its guests are cut off", f"ip link set {name} up"
         )
         return
     # Case 22
@@ -78,7 +78,7 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
             "bridge-without-carrier",
             severity,
             name,
-            f"{name} has no running port and so no carrier; FRR from 10.3 on withdraws all routes over it",
+            "the bridge has no running port and so no carrier; FRR from 10.3 on withdraws all routes over it",
             placeholder,
         )
     elif all(member.kind in GUEST_KINDS for member in running):
@@ -86,7 +86,7 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
             "carrier-hangs-on-guests",
             Severity.WARNING if severity is Severity.PROBLEM else Severity.NOTE,
             name,
-            f"{name} loses its carrier when its last guest stops; FRR from 10.3 on then withdraws all routes over it",
+            "the bridge loses its carrier when its last guest stops, and FRR from 10.3 on then all routes over it",
             placeholder,
         )
 
@@ -98,14 +98,14 @@ def _gateways(segment: Segment) -> Iterator[Finding]:
         yield warning(
             "no-ipv4-gateway",
             name,
-            f"{name} has no IPv4 address, so its guests are served by IPv6 only",
+            "the bridge has no IPv4 address, so its guests are served by IPv6 only",
             f"ip address add 169.254.0.1/32 dev {name}",
         )
     if segment.gateway6 != _FE80_1:
         yield warning(
             "no-ipv6-gateway",
             name,
-            f"{name} does not own fe80::1, the guests' default gateway",
+            "the bridge does not own fe80::1, the guests' default gateway",
             f"ip address add fe80::1/64 dev {name}, or give the guests the bridge's own link-local address",
         )
 
@@ -117,7 +117,7 @@ def _details(segment: Segment, details: Details) -> Iterator[Finding]:
         yield problem(
             "bridge-mac-not-fixed",
             name,
-            f"the MAC of {name} follows its ports': a change cuts off all guests, and drops all permanent neighbours",
+            "the bridge's MAC follows its ports': a change cuts off all guests, and drops all permanent neighbours",
             f"ip link set {name} address 02:00:5e:00:00:01, and `hwaddress` in /etc/network/interfaces; "
             "the same on all nodes",
         )
@@ -126,21 +126,21 @@ def _details(segment: Segment, details: Details) -> Iterator[Finding]:
         yield note(
             "bridge-mac-universal",
             name,
-            f"the MAC of {name}, {mac}, looks like one device's own, and guests that migrate keep the old node's",
+            f"the bridge's MAC, {mac}, looks like one device's own, and guests that migrate keep the old node's",
             "use the same locally administered MAC on all nodes, such as 02:00:5e:00:00:01",
         )
     if details.snooping and not details.querier:
         yield warning(
             "snooping-without-querier",
             name,
-            f"{name} snoops multicast and asks nobody: a guest that does ask can make others' NDP get lost",
+            "the bridge snoops multicast and asks nobody: a guest that does ask can make others' NDP get lost",
             f"ip link set {name} type bridge mcast_snooping 0",
         )
     if details.vlan_filtering:
         yield note(
             "vlan-aware",
             name,
-            f"{name} is VLAN-aware; frames that guests tag are ignored",
+            "the bridge is VLAN-aware; frames that guests tag are ignored",
             f"ip link set {name} type bridge vlan_filtering 0, if no guest needs its tags",
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rdnbr.core.address import IP, show_ip
+from rdnbr.core.address import IP, family, show_ip
 from rdnbr.core.diagnosis.bridge import Bridge
 from rdnbr.core.diagnosis.finding import Finding, Unseen, note, problem, warning
 
@@ -12,6 +12,7 @@ CARRIER_SINCE = (10, 3)
 """From this release on, zebra drops kernel routes over devices without carrier (pull request 17544)."""
 
 _MOST_NAMED = 3
+_ROUTE = {4: "ip route", 6: "ipv6 route"}
 
 
 class Redistribution(NamedTuple):
@@ -32,7 +33,7 @@ class Frr:
     """Those that answer."""
     redistributions: tuple[Redistribution, ...] = ()
     missed: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
-    """By bridge: addresses whose host route is in the kernel, and not selected in zebra."""
+    """By bridge: addresses whose host route is in the kernel, and not what zebra has selected."""
 
 
 Seen = Frr | Unseen | None
@@ -83,36 +84,35 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
             "bgpd=yes in /etc/frr/daemons, and systemctl restart frr",
         )
         return
-    for vrf, family in sorted(
-        {(bridge.vrf, family) for bridge in bridges for family in bridge.families},
-        key=lambda instance: (instance[0] or "", instance[1]),
-    ):
-        yield from _redistributed(frr, vrf, family)
+    instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
+    for vrf, version in sorted(instances):
+        yield from _redistributed(frr, vrf or None, version)
     for bridge, addresses in frr.missed.items():
         named = ", ".join(show_ip(address) for address in addresses[:_MOST_NAMED])
         more = f" and {len(addresses) - _MOST_NAMED} more" if len(addresses) > _MOST_NAMED else ""
         yield warning(
             "zebra-missed-routes",
             bridge,
-            f"host routes in the kernel that zebra has not selected: {named}{more}",
-            f"rdnbr flush {show_ip(addresses[0])} lets it hear of that one anew; systemctl restart frr, of all",
+            f"host routes that are in the kernel, but zebra has not heard of or prefers others to: {named}{more}",
+            f"vtysh -c 'show {_ROUTE[family(addresses[0])]} {show_ip(addresses[0])}' shows others; if there is none, "
+            "systemctl restart frr lets zebra read the kernel's routes anew",
         )
 
 
-def _redistributed(frr: Frr, vrf: str | None, family: int) -> Iterator[Finding]:
-    where = f"address-family ipv{family} unicast" + (f" of vrf {vrf}" if vrf else "")
-    found = next((one for one in frr.redistributions if (one.vrf, one.family) == (vrf, family)), None)
+def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+    where = f"address-family ipv{version} unicast" + (f" of vrf {vrf}" if vrf else "")
+    found = next((one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None)
     if found is None:
         yield problem(
             "no-redistribute-kernel",
             "frr",
             f"bgpd has no `redistribute kernel` in {where}, so guests are not advertised there",
-            f"vtysh: router bgp …, {where}, redistribute kernel route-map RDNBR{family} (contrib/frr/frr.conf)",
+            f"vtysh: router bgp …, {where}, redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
         )
     elif found.route_map is None:
         yield warning(
             "redistribute-without-route-map",
             "frr",
             f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
-            f"redistribute kernel route-map RDNBR{family} (contrib/frr/frr.conf)",
+            f"redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
         )

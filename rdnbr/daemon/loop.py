@@ -1,0 +1,175 @@
+"""One loop, without threads.
+
+A turn goes one way: what netlink says, what the ports say, who asks; then, only when everything that had arrived was
+handled, deadlines; then the kernel is made to agree, and questions leave.
+"""
+
+import selectors
+import signal
+import time
+
+from rdnbr.config import Config
+from rdnbr.core.allowlist import Allowlist
+from rdnbr.core.engine import Engine
+from rdnbr.core.kernel import Kernel
+from rdnbr.core.pretend import PretendKernel
+from rdnbr.daemon.desk import Desk
+from rdnbr.daemon.start import CannotStart, no_bridge, no_permission
+from rdnbr.daemon.surroundings import Surroundings
+from rdnbr.daemon.works import Works
+from rdnbr.linux import nft_table
+from rdnbr.linux.ears import Ears
+from rdnbr.linux.fib import Fib
+from rdnbr.linux.notify import notify, watchdog_interval
+from rdnbr.linux.permission import missing
+from rdnbr.linux.signals import Signals
+from rdnbr.operator.chronicle import Chronicle
+from rdnbr.operator.control import Control
+from rdnbr.operator.events import Events, to_watchers
+from rdnbr.operator.listener import CannotListen
+from rdnbr.operator.log import logger, set_up
+from rdnbr.operator.wall import SinceBoot
+
+_LAST_WORDS = 1.0
+"""Seconds the log may take to be written at the end."""
+
+
+def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
+    """Run until told to stop, and return the exit code.
+
+    Raises:
+        CannotStart: with what to do about it.
+    """
+    lacking = missing()
+    if lacking:
+        raise no_permission(lacking)
+    writer = set_up(config.log)
+    try:
+        daemon = Daemon(config, allowlist, dry_run=dry_run)
+        try:
+            daemon.serve()
+        finally:
+            daemon.close()
+    finally:
+        writer.drain(_LAST_WORDS)
+    return 0
+
+
+class Daemon:
+    """One running rdnbr."""
+
+    def __init__(self, config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> None:
+        now = time.monotonic()
+        self._log = logger()
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+        interval = watchdog_interval()
+        self._watchdog = None if interval is None else interval / 3
+        self._next_watchdog = now
+        wall = SinceBoot()
+        events = Events(self._log.error)
+        self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
+        events.subscribe("the log", self._chronicle)
+        self._ears = Ears(self._selector)
+        self._works = Works(Engine(config.settings, allowlist), self._ears, events, self._log)
+        self._surroundings = Surroundings(now, self._selector, self._works, config)
+        served = self._surroundings.segments()
+        if not served:
+            raise no_bridge(config)
+        kernel: Kernel = PretendKernel({one.index: one.name for one in served}) if dry_run else Fib()
+        self._works.use(kernel, dry_run=dry_run)
+        self._desk = Desk(now, self._selector, self._works, self._surroundings, config, wall)
+        self._control: Control | None = None
+        if not dry_run:
+            try:
+                self._control = Control(config.socket, self._selector, self._desk, self._log.error)
+            except CannotListen as error:
+                raise CannotStart(str(error)) from error
+            events.subscribe("the watchers", to_watchers(self._control, wall))
+            try:
+                # Not before the socket is ours: another daemon's table is not ours to remove.
+                self._desk.start_enforcing(self._log.error)
+            except CannotStart:
+                self._control.close()
+                raise
+        self._surroundings.survey(now)
+        self._works.adopt(now)
+        self._signals = Signals(
+            self._selector,
+            {
+                signal.SIGTERM: self._stop,
+                signal.SIGINT: self._stop,
+                signal.SIGHUP: lambda: self._desk.reload(time.monotonic()),
+            },
+        )
+        self._announce(config, dry_run=dry_run)
+
+    def serve(self) -> None:
+        """Run until told to stop."""
+        notify(READY=1, STATUS=self._works.status())
+        while not self._stopping:
+            for key, mask in self._selector.select(self._patience()):
+                key.data(mask)
+            self._turn(time.monotonic())
+        notify(STOPPING=1)
+        self._log.info("stopping", routes="left in place; rdnbr flush removes them")
+
+    def close(self) -> None:
+        """Let go of everything but what is in the kernel."""
+        self._signals.close()
+        if self._control is not None:
+            self._control.close()
+        if self._works.enforcement is not None:
+            self._works.enforcement.close()
+        self._ears.close_all()
+        self._surroundings.close()
+        self._selector.close()
+
+    def _turn(self, now: float) -> None:
+        works = self._works
+        self._surroundings.turn(now)
+        for index, frame in self._ears.receive(now):
+            works.take(now, works.engine.frame(now, index, *frame))
+        self._desk.turn(now)
+        if self._ears.drained:
+            works.take(now, works.engine.tick(now))
+        if self._surroundings.look(now):
+            self._desk.resync()
+            if self._control is not None:
+                self._control.ensure()
+        works.finish(now)
+        self._chronicle.tick(now)
+        if self._watchdog is not None and now >= self._next_watchdog:
+            self._next_watchdog = now + self._watchdog
+            notify(WATCHDOG=1, STATUS=works.status())
+
+    def _patience(self) -> float:
+        """Return how long there is nothing to do, in seconds."""
+        if not self._ears.drained:
+            return 0.0
+        works = self._works
+        deadlines = (
+            works.engine.deadline(),
+            works.reconciliation.deadline(),
+            None if works.enforcement is None else works.enforcement.deadline(),
+            self._ears.deadline(),
+            self._surroundings.deadline(),
+            self._desk.deadline(),
+            None if self._watchdog is None else self._next_watchdog,
+        )
+        return max(0.0, min(at for at in deadlines if at is not None) - time.monotonic())
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _announce(self, config: Config, *, dry_run: bool) -> None:
+        engine = self._works.engine
+        bridges = sorted(segment.name for segment in engine.segments.values())
+        self._log.info("serving", bridges=bridges, ports=len(engine.ports), dry_run=dry_run)
+        if self._works.enforcement is not None:
+            self._log.info("enforcing: guests send from bound addresses only", table=nft_table.TABLE)
+        if engine.open_mode:
+            self._log.warning(
+                "open mode: there is no allowlist, so any guest may claim any address that is not the node's",
+                cure=f"write {config.allowlist}",
+            )

@@ -86,7 +86,7 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
             "carrier-hangs-on-guests",
             Severity.WARNING if severity is Severity.PROBLEM else Severity.NOTE,
             name,
-            "the bridge loses its carrier when its last guest stops, and FRR from 10.3 on then all routes over it",
+            "the bridge loses its carrier with its last guest; FRR from 10.3 on then withdraws all routes over it",
             placeholder,
         )
 

@@ -39,8 +39,8 @@ _KNOBS = (
     # Case 17
     Knob(
         "rp-filter-strict", _WARNING, "ipv4/conf/{}/rp_filter", max, frozenset({1}), 2,
-        "strict reverse path filtering (rp_filter): the gateway does not answer a guest's ARP before its route is "
-        "here, so a guest's first packets wait for its second request, 1 s later; in open mode, for rdnbr's question",
+        "with strict rp_filter the gateway answers a guest's ARP only once its route is here: its first packets wait "
+        "for its second request, a second later",
     ),
     # Case 19
     Knob(

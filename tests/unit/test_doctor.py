@@ -1,0 +1,120 @@
+"""What `rdnbr doctor` prints, for people and for programs."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from rdnbr.core.diagnosis.finding import note, problem, warning
+from rdnbr.operator.doctor import document, lines
+
+FINDINGS = [
+    problem("bridge-down", "vmbr1", "the bridge is down", "ip link set vmbr1 up"),
+    warning("open-mode", "daemon", "there is no allowlist", "write one"),
+    warning("allowlist-overlap", "a:2", "192.0.2.1 is an address of this node", "remove the rule"),
+    note("frr-missing", "frr", "FRR is not installed", "install it"),
+]
+
+
+def doctor(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "rdnbr", "doctor", *map(str, args)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_document():
+    """The document's keys and their order are promised."""
+    assert json.dumps(document(FINDINGS[:1])) == (
+        '{"findings": [{"name": "bridge-down", "severity": "problem", "about": "vmbr1", '
+        '"message": "the bridge is down", "cure": "ip link set vmbr1 up"}], '
+        '"problems": 1, "warnings": 0, "notes": 0}'
+    )
+
+
+def test_lines():
+    """People read what is wrong, its name, and the cure below; the last line counts."""
+    assert lines(FINDINGS, "vmbr1") == [
+        "problem: vmbr1: the bridge is down [bridge-down]",
+        "    cure: ip link set vmbr1 up",
+        "warning: daemon: there is no allowlist [open-mode]",
+        "    cure: write one",
+        "warning: a:2: 192.0.2.1 is an address of this node [allowlist-overlap]",
+        "    cure: remove the rule",
+        "note: frr: FRR is not installed [frr-missing]",
+        "    cure: install it",
+        "1 problem, 2 warnings, 1 note; looked at vmbr1",
+    ]
+
+
+def test_nothing_to_mend():
+    """Of a right node it is said what was looked at."""
+    assert lines([], "vmbr1, the daemon") == ["nothing to mend; looked at vmbr1, the daemon"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Name the files of `doctor` in a directory of the test's own."""
+    (tmp_path / "c.toml").write_text(f'socket = "{tmp_path}/s"\nallowlist = "{tmp_path}/a"\n')
+    (tmp_path / "a").write_text("2.57.57.0/24\n")
+    return tmp_path
+
+
+def names(files):
+    done = doctor("--json", "--config", files / "c.toml", "--bridge", "no such bridge")
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    return {(one["about"], one["name"]): one["message"] for one in document["findings"]}
+
+
+def test_mistakes_in_files_are_problems(files):
+    """Mistakes in both files are found, each at its line."""
+    (files / "a").write_text("2.57.57.0/24\nnonsense\n")
+    (files / "c.toml").write_text((files / "c.toml").read_text() + "[timers]\nreprob = 1\n")
+    found = names(files)
+    assert (f"{files}/a:2", "mistake-in-file") in found
+    assert (f"{files}/c.toml:4", "mistake-in-file") in found
+
+
+def test_no_daemon(files):
+    """That no daemon runs is found; with an allowlist, open mode is not."""
+    found = names(files)
+    assert ("daemon", "daemon-not-running") in found
+    assert ("daemon", "open-mode") not in found
+
+
+@pytest.mark.parametrize("mode", ["open", "allowlist"])
+def test_a_daemon(files, mode):
+    """The daemon that runs says itself by what it judges."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(files / "s"))
+        listener.listen()
+
+        def serve():
+            peer, _ = listener.accept()
+            with peer, peer.makefile("rwb") as stream:
+                stream.readline()
+                stream.write(json.dumps({"ok": True, "result": {"mode": mode, "ports": []}}).encode() + b"\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        found = names(files)
+    assert ("daemon", "daemon-not-running") not in found
+    assert (("daemon", "open-mode") in found) == (mode == "open")
+
+
+def test_a_daemon_that_does_not_answer(files):
+    """A daemon that hangs up is said to be unseen, and neither running nor stopped."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(files / "s"))
+        listener.listen()
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        found = names(files)
+    said = f"the daemon was not looked at: the daemon on {files}/s hung up without an answer"
+    assert found["daemon", "not-seen"] == said
+    assert ("daemon", "daemon-not-running") not in found

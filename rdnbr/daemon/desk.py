@@ -1,0 +1,185 @@
+"""Answers whoever asks at the control socket, and puts new files into force."""
+
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from rdnbr.config import Config, ConfigError, load, load_allowlist
+from rdnbr.core.address import IP, show_ip
+from rdnbr.core.allowlist import AllowlistError
+from rdnbr.daemon.start import CannotStart
+from rdnbr.daemon.surroundings import Surroundings
+from rdnbr.daemon.works import Works
+from rdnbr.linux import nft
+from rdnbr.linux.enforcement import CannotEnforceError, Enforcement
+from rdnbr.linux.notify import notify
+from rdnbr.operator import views
+from rdnbr.operator.answers import Command, Document, Refused
+from rdnbr.operator.files import Files
+from rdnbr.operator.views import Wall
+
+
+class Desk:
+    """The front office of one daemon."""
+
+    def __init__(
+        self,
+        now: float,
+        selector: selectors.BaseSelector,
+        works: Works,
+        surroundings: Surroundings,
+        config: Config,
+        wall: Wall,
+    ) -> None:
+        self._selector = selector
+        self._works = works
+        self._surroundings = surroundings
+        self._config = config
+        self._wall = wall
+        self._files = _watched(config, now)
+
+    def answer(self, command: Command, address: IP | None) -> Document:
+        """Answer at the control socket.
+
+        Raises:
+            Refused: it cannot be done.
+        """
+        now = time.monotonic()
+        engine = self._works.engine
+        mode: views.Mode = "open" if engine.open_mode else "allowlist"
+        match command:
+            case "bindings":
+                return views.bindings(engine.bindings(), mode, self._wall)
+            case "ports":
+                return views.ports(self._port_views(), mode)
+            case "counters":
+                return views.counters(engine.counters, mode)
+            case "events":
+                return views.events(self._works.events.recent(), mode, self._wall)
+            case "reload":
+                return {"message": self._reload(now)}
+            case "flush":
+                return {"message": self._flush(now, address)}
+            case "probe":
+                return {"message": self._ask(now, address)}
+
+    def turn(self, now: float) -> None:
+        """Read the files again if they changed."""
+        if self._files.changed(now):
+            self.reload(now)
+
+    def deadline(self) -> float:
+        """Tell when `turn` wants to look at the files."""
+        return self._files.deadline
+
+    def reload(self, now: float) -> None:
+        """Read the files again, and log what came of it."""
+        try:
+            self._reload(now)
+        except Refused as error:
+            self._works.log.error("reload failed", why=str(error))
+
+    def start_enforcing(self, report: Callable[[str], None]) -> None:
+        """Keep guests from speaking in each other's name, if the configuration says so; else clear up after it.
+
+        Raises:
+            CannotStart: this node cannot.
+        """
+        if self._config.enforce:
+            self._works.enforcement = self._enforcement(report)
+            return
+        try:
+            nft.removed()
+        except nft.NftError as error:
+            self._works.log.warning("cannot tell whether a table of enforce is left", why=str(error))
+
+    def resync(self) -> None:
+        """Make sure that what filters guests is still there."""
+        if self._works.enforcement is not None and self._config.enforce:
+            self._works.enforcement.look_again()
+
+    def _enforcement(self, report: Callable[[str], None]) -> Enforcement:
+        try:
+            return Enforcement(self._selector, report)
+        except CannotEnforceError as error:
+            raise CannotStart(str(error)) from error
+
+    def _flush(self, now: float, address: IP | None) -> str:
+        works = self._works
+        before = len(works.engine.bindings())
+        works.take(now, works.engine.flush(now, address))
+        gone = before - len(works.engine.bindings())
+        if address is None and works.enforcement is not None:
+            works.enforcement.dismiss()
+        if address is not None and not gone:
+            raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
+        return f"withdrew and forgot {gone} bindings"
+
+    def _ask(self, now: float, address: IP | None) -> str:
+        if address is None:
+            raise Refused("name the address to ask")
+        if not self._works.engine.find(address):
+            raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
+        self._works.take(now, self._works.engine.probe(now, address))
+        return f"asked for {show_ip(address)}; rdnbr show tells when it was last seen"
+
+    def _reload(self, now: float) -> str:
+        """Read the files again; with a mistake in them everything stays as it is.
+
+        Raises:
+            Refused: with every mistake.
+        """
+        works, engine = self._works, self._works.engine
+        notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+        try:
+            config = load(self._config.given)
+            required = config.allowlist_named or not engine.open_mode
+            allowlist = load_allowlist(config.allowlist, config.allowlist_directory, required=required)
+            if config.enforce and works.enforcement is None:
+                works.enforcement = self._enforcement(works.log.error)
+        except (ConfigError, AllowlistError, CannotStart) as error:
+            raise Refused(f"nothing was changed:\n{error}") from error
+        finally:
+            notify(READY=1)
+        later = replace(config, socket=self._config.socket, log=self._config.log) != config
+        before = len(engine.bindings())
+        self._config = config
+        self._files = _watched(config, now)
+        if works.enforcement is not None:
+            (works.enforcement.look_again if config.enforce else works.enforcement.dismiss)()
+        engine.configure(config.settings)
+        self._surroundings.use(now, config)
+        works.take(now, engine.allow(now, allowlist))
+        gone = before - len(engine.bindings())
+        rules = "open mode" if allowlist is None else f"{len(allowlist.rules)} rules"
+        message = f"reloaded: {rules}, {gone} bindings no longer permitted"
+        if later:
+            message += "; the socket and the log change at the next start"
+        works.log.info(message)
+        return message
+
+    def _port_views(self) -> list[views.PortView]:
+        engine = self._works.engine
+        bound: dict[str | None, int] = {}
+        for view in engine.bindings():
+            bound[view.port] = bound.get(view.port, 0) + (view.state != "departed")
+        frames: dict[str, int] = {}
+        for (name, _), count in engine.counters.items():
+            frames[name] = frames.get(name, 0) + count
+        drops = self._works.ears.drops()
+        return [
+            views.PortView(
+                port.name,
+                port.index,
+                engine.segments[port.segment].name,
+                bound.get(port.name, 0),
+                frames.get(port.name, 0),
+                drops.get(port.index, 0),
+            )
+            for port in engine.ports.values()
+        ]
+
+
+def _watched(config: Config, now: float) -> Files:
+    return Files((config.file, config.allowlist), (config.allowlist_directory,), now)

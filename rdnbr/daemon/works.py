@@ -1,0 +1,96 @@
+"""What the engine decides is carried out: told, put into the kernel, sent."""
+
+from collections.abc import Iterable
+
+from structlog.typing import FilteringBoundLogger
+
+from rdnbr.core import probe
+from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
+from rdnbr.core.engine import Engine
+from rdnbr.core.kernel import Kernel
+from rdnbr.core.plan import Key
+from rdnbr.core.reconcile import Reconciliation
+from rdnbr.linux.ears import Ears
+from rdnbr.linux.enforcement import Enforcement
+from rdnbr.operator.events import Events
+
+
+class Works:
+    """The engine, and everything that acts on its outputs."""
+
+    def __init__(self, engine: Engine, ears: Ears, events: Events, log: FilteringBoundLogger) -> None:
+        self.engine = engine
+        self.ears = ears
+        self.events = events
+        self.log = log
+        self.reconciliation = Reconciliation()
+        self.enforcement: Enforcement | None = None
+        self._kernel: Kernel | None = None
+        self._dry_run = False
+        self._to_send: list[tuple[int, bytes]] = []
+
+    def use(self, kernel: Kernel, *, dry_run: bool) -> None:
+        """Put routes into this kernel from now on; in a dry run nothing is sent either."""
+        self._kernel = kernel
+        self._dry_run = dry_run
+
+    def take(self, now: float, outputs: Iterable[Output]) -> None:
+        """Take what came of an event; the kernel and the wire have their turn at the end of the loop's."""
+        for output in outputs:
+            match output:
+                case Decision():
+                    self.events.publish(output)
+                    if self.enforcement is not None and output.address is not None:
+                        self.enforcement.touch(output.address)
+                case Want(key, host):
+                    self.reconciliation.want(key, host)
+                case Probe() | Announcement() if not self._dry_run:
+                    self._to_send.append((output.port, output.frame))
+                case Probe():
+                    # Nothing is sent in a dry run; let us suppose that whoever spoke would also answer.
+                    reply = probe.answer(output.frame, output.mac)
+                    if reply is not None:
+                        self.take(now, self.engine.frame(now, output.port, reply))
+                case Announcement():
+                    pass  # nor is this sent
+
+    def adopt(self, now: float) -> None:
+        """Serve what an earlier run left in the kernel, until it has proved itself or not."""
+        assert self._kernel is not None
+        routes, neighbours = self._kernel.found()
+        self.reconciliation.found(routes, neighbours)
+        macs = {(entry.device, entry.address): entry.mac for entry in neighbours}
+        for route in sorted(routes):
+            mac = macs.get((route.device, route.address))
+            if mac is not None:
+                key = Key(route.table, route.address)
+                self.take(now, self.engine.adopt(now, key, mac, route.device))
+
+    def look_again(self) -> None:
+        """Compare all that should be in the kernel with all that is."""
+        assert self._kernel is not None
+        self.reconciliation.found(*self._kernel.found())
+
+    def finish(self, now: float) -> None:
+        """Make the kernel agree, then send: a guest's answer must find its route."""
+        self._reconcile(now)
+        if self.enforcement is not None:
+            self.enforcement.turn(now, self.engine)
+        frames, self._to_send = self._to_send, []
+        for port, frame in frames:
+            self.ears.send(port, frame)
+
+    def status(self) -> str:
+        """Say in a few words what is served."""
+        return f"{len(self.engine.bindings())} bindings on {len(self.engine.ports)} ports"
+
+    def _reconcile(self, now: float) -> None:
+        operations = self.reconciliation.operations(now)
+        refusals = self._kernel.apply(operations) if operations and self._kernel is not None else []
+        for refusal in refusals:
+            self.log.warning("the kernel refuses", what=str(refusal.operation), why=refusal.text)
+        for key, reason in self.reconciliation.applied(now, operations, refusals):
+            if reason is None:
+                self.take(now, self.engine.kernel_accepted(now, key))
+            else:
+                self.take(now, self.engine.kernel_refused(now, key, reason))

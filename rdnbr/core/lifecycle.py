@@ -96,7 +96,12 @@ class Lifecycle:
             binding.answered = True
             self.quarantine.release(binding.key, binding.anchor)
         if binding.state is State.CHALLENGED and binding.rival is not None:
-            self.quarantine.put(now, binding.key, binding.rival, self._timers.quarantine)
+            self._dismiss(now, binding, binding.rival, self._timers.quarantine)
+
+    def _dismiss(self, now: float, binding: Binding, rival: Anchor, first: float) -> None:
+        """Do not hear a rival that lost, nor others on its port; the incumbent's own port must stay heard."""
+        source = rival if rival.port == binding.anchor.port else rival.port
+        self.quarantine.put(now, binding.key, source, first)
 
     def relocate(self, now: float, binding: Binding, anchor: Anchor, segment: int) -> None:
         """Give a binding to another anchor, of which it knows nothing yet."""
@@ -311,14 +316,14 @@ class Lifecycle:
         rival = binding.rival
         if binding.state is State.CHALLENGED:
             assert rival is not None
-            self.quarantine.put(now, binding.key, rival, self._timers.unproven)
+            self._dismiss(now, binding, rival, self._timers.unproven)
             patience = self._timers.reprobe * 1.25 + sum(schedule.probing(self._timers))
             abandoned = now - binding.last_seen > patience
             self.turn(now, binding, Stimulus.ABANDONED if abandoned else Stimulus.SILENCE)
             return
         if not binding.answered:
-            for anchor in filter(None, (binding.anchor, rival)):
-                self.quarantine.put(now, binding.key, anchor, self._timers.unproven)
+            for port in {anchor.port: None for anchor in (binding.anchor, rival) if anchor}:
+                self.quarantine.put(now, binding.key, port, self._timers.unproven)
         self.turn(now, binding, Stimulus.SILENCE)
 
     def _become(self, binding: Binding, state: State) -> None:

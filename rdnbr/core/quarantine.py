@@ -1,4 +1,8 @@
-"""Anchors whose claims to an address did not prove themselves, and are not heard for a while."""
+"""Ports, and anchors, whose claims to an address did not prove themselves, and are not heard for a while.
+
+The whole port, wherever it can be: with another MAC for each frame a guest would never be quarantined, and could keep
+its neighbour's address contested, or unbound, for as long as it likes.
+"""
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -13,34 +17,39 @@ SIZE = 16384
 """Entries; the oldest goes first. Losing one costs no more than another round of questions."""
 
 
+Source = Anchor | int | None
+"""An anchor, or all that is on a port, given by its ifindex."""
+
+
 class _Term(NamedTuple):
     until: float
     length: float
 
 
 class Quarantine:
-    """Remembers (address, anchor) pairs, each time for twice as long."""
+    """Remembers (address, source) pairs, each time for twice as long."""
 
     def __init__(self) -> None:
-        self._terms: OrderedDict[tuple[Key, Anchor], _Term] = OrderedDict()
+        self._terms: OrderedDict[tuple[Key, Source], _Term] = OrderedDict()
 
-    def put(self, now: float, key: Key, anchor: Anchor, first: float) -> None:
-        """Do not hear `anchor` on `key` for `first` seconds, or twice its last term if that was not long ago."""
-        last = self._terms.pop((key, anchor), None)
+    def put(self, now: float, key: Key, source: Source, first: float) -> None:
+        """Do not hear `source` on `key` for `first` seconds, or twice its last term if that was not long ago."""
+        last = self._terms.pop((key, source), None)
         recent = last is not None and now < last.until + LONGEST
         length = min(last.length * 2, LONGEST) if last is not None and recent else first
-        self._terms[key, anchor] = _Term(now + length, length)
+        self._terms[key, source] = _Term(now + length, length)
         if len(self._terms) > SIZE:
             self._terms.popitem(last=False)
 
     def holds(self, now: float, key: Key, anchor: Anchor) -> bool:
         """Tell whether a claim of `anchor` to `key` is not to be heard at `now`."""
-        term = self._terms.get((key, anchor))
-        return term is not None and now < term.until
+        terms = (self._terms.get((key, anchor)), self._terms.get((key, anchor.port)))
+        return any(term is not None and now < term.until for term in terms)
 
     def release(self, key: Key, anchor: Anchor) -> None:
         """It has proved itself: forget what was."""
         self._terms.pop((key, anchor), None)
+        self._terms.pop((key, anchor.port), None)
 
     def __len__(self) -> int:
         return len(self._terms)

@@ -30,7 +30,7 @@ class Timers:
     unproven: float = 3.0
     """How long a claim that stayed unanswered is not heard again; doubles each time, up to five minutes."""
     quarantine: float = 10.0
-    """How long an anchor that lost a challenge is not heard again; doubles each time, up to five minutes."""
+    """How long a port that lost a challenge is not heard on that address; doubles each time, up to five minutes."""
     freeze: float = 60.0
     """How long a binding that moved too often is kept where it is; doubles each time, up to an hour."""
     departed: float = 300.0

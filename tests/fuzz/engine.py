@@ -1,0 +1,259 @@
+"""The whole engine: three bytes of the input are an event, and what is left over is nothing.
+
+The first byte chooses the kind of event, the others whom and what it is about: few of each, so that they meet.
+"""
+
+from collections.abc import Iterator
+
+from rdnbr.core import arp, ndp
+from rdnbr.core.address import IP, MAC, parse_ip, parse_mac
+from rdnbr.core.allowlist import parse
+from rdnbr.core.decision import Announcement, Decision, Output, Probe, State, Want
+from rdnbr.core.engine import Engine
+from rdnbr.core.machine import WITH_ROUTE
+from rdnbr.core.node import Node
+from rdnbr.core.plan import Key
+from rdnbr.core.probe import answer
+from rdnbr.core.reason import Reason
+from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.topology import Port, Segment
+from tests.scapy_reads import with_checksum
+
+GATEWAY4, GATEWAY6 = parse_ip("169.254.0.1"), parse_ip("fe80::1")
+NODE_MAC = parse_mac("02:00:00:00:00:01")
+TABLE = 254
+SEGMENTS = (
+    Segment(1, "vmbr1", NODE_MAC, TABLE, GATEWAY4, GATEWAY6),
+    Segment(2, "vmbr2", NODE_MAC, TABLE, GATEWAY4, None),
+)
+NODES = (
+    Node(frozenset({GATEWAY4, GATEWAY6}), frozenset({NODE_MAC})),
+    Node(frozenset({GATEWAY4, GATEWAY6, parse_ip("2.57.57.31")}), frozenset({NODE_MAC})),
+)
+MACS = tuple(MAC(b"\x52\x02\x45\x00\x00" + bytes([last])) for last in range(3))
+ADDRESSES = tuple(
+    parse_ip(text)
+    for text in (
+        "2.57.57.30",
+        "2.57.57.31",
+        "2.57.57.32",
+        "169.254.0.1",
+        "2001:678:3a4:100::80",
+        "2001:678:3a4:100::81",
+        "2001:678:3a4:100::82",
+        "fe80::1",
+    )
+)
+ALLOWLISTS = (
+    None,
+    parse([("open", "2.57.57.0/24\n2001:678:3a4:100::/64\n")]),
+    parse([("strict", "2.57.57.0/24 port=tap1*\n2.57.57.32 vip\n2001:678:3a4:100::/64 vm=2\n")]),
+)
+SETTINGS = (
+    Settings(),
+    Settings(
+        Timers(reprobe=2.0, probe_count=2, departed=5.0, freeze=3.0),
+        Limits(probes_per_second=2, addresses=3),
+        PortPolicy(addresses_ipv4=1, addresses_ipv6=2, new_addresses_per_second=1, mac_check="log"),
+    ),
+)
+TIMES = (0.0, 0.001, 0.5, 1.1, 2.1, 10.0, 61.0, 400.0)
+
+
+def seeds() -> Iterator[bytes]:
+    """Return some lives: of a guest, of a conflict, of an address that moves, of a node that restarts."""
+    answered, time = bytes([7, 0, 0]), bytes([11, 8, 0])
+    for what in (0, 4):
+        learned, rival = bytes([0, 0, what]), bytes([2, 5, what])
+        yield bytes([3, 0, what]) + time + answered + time
+        yield bytes([18, 1, 0]) + learned + answered + time + bytes([14, 0, 0]) + time
+        yield bytes([18, 1, 0]) + learned + answered + rival + time + answered + time
+        yield bytes([21, 0, what]) + time + bytes([25, 0, what]) + answered + time
+    yield bytes([18, 2, 0]) + b"".join(bytes([2, who, 2, 10, 3, 0]) for who in (0, 5, 0, 5, 0, 5, 0))
+    yield bytes([20, 1, 0]) + b"".join(bytes([0, who, who]) for who in range(9)) + bytes([20, 0, 0])
+
+
+class World:
+    """An engine, and what must be true of it after every event."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.engine = Engine(SETTINGS[0], ALLOWLISTS[0])
+        self.frames = 0
+        self.wanted: dict[Key, MAC] = {}
+        self.probes: list[Probe] = []
+        self.ports: set[int] = set()
+        for segment in SEGMENTS:
+            self.engine.segment_up(segment)
+        self.take(self.engine.node_changed(self.now, NODES[0]))
+        for index in range(3):
+            self.plug(index, 0)
+
+    def take(self, outputs: list[Output]) -> None:
+        """Take what came of an event, and look at everything."""
+        # One that goes in this very event may have been asked before it went.
+        ports = self.ports | set(self.engine.ports)
+        for output in outputs:
+            match output:
+                case Decision(at=at):
+                    assert at == self.now
+                case Probe(port=port):
+                    assert port in ports
+                    self.probes.append(output)
+                case Announcement(port=port):
+                    assert port in ports
+                case Want(key, None):
+                    self.wanted.pop(key, None)
+                case Want(key, host):
+                    assert host is not None
+                    self.wanted[key] = host.mac
+        self.ports = set(self.engine.ports)
+        self.look()
+
+    def look(self) -> None:
+        """See that bindings, wishes, ports, deadlines and counters fit together."""
+        views = self.engine.bindings()
+        names = {port.name for port in self.engine.ports.values()}
+        assert len({view.address for view in views}) == len(views)
+        assert {
+            Key(TABLE, view.address): view.mac for view in views if view.state in WITH_ROUTE
+        } == self.wanted
+        assert all(view.port in names for view in views if view.port is not None)
+        assert not views or self.engine.deadline() is not None
+        assert sum(self.engine.counters.values()) == self.frames
+
+    def hear(self, port: int, frame: bytes) -> None:
+        """Let a frame arrive."""
+        self.frames += 1
+        self.take(self.engine.frame(self.now, port, frame))
+
+    def plug(self, port: int, segment: int) -> None:
+        """Let a port appear, or appear elsewhere."""
+        if SEGMENTS[segment].index in self.engine.segments:
+            up = Port(10 + port, f"tap{port + 1}i{segment}", SEGMENTS[segment].index)
+            self.take(self.engine.port_up(self.now, up))
+
+    def tick(self) -> None:
+        """Let the next deadline come."""
+        deadline = self.engine.deadline()
+        if deadline is not None:
+            self.now = max(self.now, deadline)
+            self.take(self.engine.tick(self.now))
+            after = self.engine.deadline()
+            assert after is None or after > self.now
+
+
+def try_one(content: bytes) -> None:
+    """Let it all happen, and then everybody leave: in the end nothing may be left."""
+    world = World()
+    for at in range(0, len(content) - 2, 3):
+        kind, who, what = content[at : at + 3]
+        happen(world, kind, who, what)
+    for segment in SEGMENTS:
+        world.take(world.engine.segment_gone(world.now, segment.index))
+    while world.engine.bindings():
+        assert {view.state for view in world.engine.bindings()} == {State.DEPARTED}
+        world.tick()
+    assert not world.wanted
+
+
+def ask(mac: MAC, address: IP) -> bytes:
+    if len(address) == 4:
+        return arp.request(mac, address, GATEWAY4)
+    return ndp.solicitation(mac, address, GATEWAY6)
+
+
+def ask_unconfirmed(mac: MAC, address: IP) -> bytes:
+    """Ask as an optimistic node does (RFC 4429)."""
+    return without_option(ask(mac, address)) if len(address) == 16 else ask(mac, address)
+
+
+def announce(mac: MAC, address: IP) -> bytes:
+    if len(address) == 4:
+        return arp.announcement(mac, address)
+    return ndp.router_announcement(mac, address)
+
+
+def intend(mac: MAC, address: IP) -> bytes:
+    if len(address) == 4:
+        return arp.request(mac, IP(bytes(4)), address)
+    return without_option(ndp.solicitation(mac, IP(bytes(16)), address))
+
+
+def reply(mac: MAC, address: IP) -> bytes:
+    if len(address) == 4:
+        return arp.reply(mac, address, NODE_MAC, GATEWAY4)
+    return ndp.advertisement(mac, address, NODE_MAC, GATEWAY6)
+
+
+def show_up(mac: MAC, _: IP) -> bytes:
+    """Tell that a MAC is here, as QEMU does for a migrated guest."""
+    frame = bytearray(arp.request(mac, IP(bytes(4)), IP(bytes(4))))
+    frame[12:14] = arp.ETHERTYPE_RARP
+    frame[21] = 3
+    return bytes(frame)
+
+
+def lie(mac: MAC, address: IP) -> bytes:
+    """Claim an address for another MAC than the frame comes from."""
+    frame = bytearray(ask(mac, address))
+    frame[11] ^= 0x10
+    return bytes(frame)
+
+
+def without_option(frame: bytes) -> bytes:
+    shorter = bytearray(frame[:-8])
+    shorter[18:20] = b"\0\x18"  # payload length
+    return with_checksum(shorter)
+
+
+FRAMES = (ask, ask_unconfirmed, announce, intend, reply, show_up, lie)
+
+
+def happen(world: World, kind: int, who: int, what: int) -> None:
+    """Let one event happen; the lowest two bits of `who` are a guest, the next two the port it speaks on."""
+    port, segment = who % 3, SEGMENTS[what % 2]
+    mac, address = MACS[who % 4 % 3], ADDRESSES[what % len(ADDRESSES)]
+    engine, now = world.engine, world.now
+    match kind % 32:
+        case kind if kind < len(FRAMES):
+            world.hear(10 + (who >> 2 & 3), FRAMES[kind](mac, address))
+        case 7 | 8 | 9 if world.probes:
+            asked = world.probes[-1 - what % len(world.probes)]
+            answered = answer(asked.frame, asked.mac)
+            assert answered is not None
+            world.hear(asked.port, answered)
+        case 10:
+            world.now += TIMES[who % len(TIMES)]
+        case 11 | 12 | 13:
+            for _ in range(who % 16):
+                world.tick()
+        case 14:
+            world.take(engine.port_gone(now, 10 + port))
+        case 15:
+            world.plug(port, what % 2)
+        case 16:
+            world.take(engine.segment_gone(now, segment.index))
+        case 17:
+            world.take(engine.segment_up(segment))
+        case 18:
+            world.take(engine.allow(now, ALLOWLISTS[who % len(ALLOWLISTS)]))
+        case 19:
+            world.take(engine.node_changed(now, NODES[who % len(NODES)]))
+        case 20:
+            engine.configure(SETTINGS[who % len(SETTINGS)])
+        case 21:
+            # Only what the kernel holds can be found there, and only while nothing is known of it.
+            key = Key(TABLE, address)
+            if key not in world.wanted:
+                world.take(engine.adopt(now, key, mac, segment.index))
+        case 22:
+            world.take(engine.kernel_refused(now, Key(TABLE, address), Reason.KERNEL_REFUSED))
+        case 23:
+            world.take(engine.kernel_accepted(now, Key(TABLE, address)))
+        case 24:
+            world.take(engine.flush(now, address if who else None))
+        case 25:
+            world.take(engine.probe(now, address))
+        case _:
+            world.tick()

@@ -1,0 +1,85 @@
+"""The frame decoder, and the answers to what it decodes.
+
+The first byte of an input says what the kernel told beside the frame: two bits choose the VLAN of a tag taken off,
+two the length on the wire. A fifth has the ICMPv6 checksum mended, which no mutation would ever hit. The frame
+follows.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from rdnbr.capture import CaptureError, read
+from rdnbr.core.address import MAC, ZERO_MAC
+from rdnbr.core.claim import Claim, Source
+from rdnbr.core.frame import decode
+from rdnbr.core.probe import answer
+from rdnbr.core.reason import Reason
+from tests.fuzz import ROOT
+from tests.scapy_reads import LostError, scapy_reads, with_checksum
+
+VLANS = (None, 0, 1, 4094)
+LONGER = (None, 0, 1, 1500)
+"""Bytes that the wire had more of."""
+MEND = 0x10
+
+GUEST = MAC(b"\x52\x02\x45\x76\xd2\x35")
+
+
+def seeds() -> Iterator[bytes]:
+    """Return the frames of all captures."""
+    for path in sorted((ROOT / "pcaps").glob("*.pcap*")):
+        try:
+            for frame in read(path):
+                yield b"\0" + frame.data
+        except CaptureError:
+            continue  # broken on purpose
+
+
+def try_one(content: bytes) -> None:
+    """Decode a frame, let scapy read what is believed, and answer what asks."""
+    how, data = content[:1] or b"\0", content[1:]
+    if how[0] & MEND:
+        data = with_checksum(bytearray(data))
+    vlan = VLANS[how[0] & 3]
+    more = LONGER[how[0] >> 2 & 3]
+    told = decode(data, vlan, None if more is None else len(data) + more)
+    alone = decode(data)
+    assert isinstance(told, Claim | Reason)
+    if vlan and len(data) >= 14:
+        assert told is Reason.TAGGED
+    elif more:
+        assert isinstance(told, Reason)
+    else:
+        assert told == alone
+    if isinstance(alone, Claim):
+        believe(data, alone)
+
+
+def believe(data: bytes, claim: Claim) -> None:
+    """See that a claim is sound, that scapy reads the same, and that padding changes nothing."""
+    for mac in (claim.mac, claim.ether):
+        assert len(mac) == 6
+        assert not mac[0] & 1
+        assert mac != ZERO_MAC
+    assert (claim.address is None) == (claim.source is Source.RARP)
+    assert claim.address is None or len(claim.address) in (4, 16)
+    assert decode(data + b"\0\xff\0") == claim
+    with suppress(LostError):
+        assert scapy_reads(data) == claim
+    said = answer(data, GUEST)
+    assert (said is not None) == (claim.source in (Source.ARP_REQUEST, Source.NS))
+    if said is not None:
+        believe_answer(claim, said)
+
+
+def believe_answer(asked: Claim, said: bytes) -> None:
+    """See that an answer says what was asked for, to whoever asked."""
+    assert asked.target is not None
+    assert said[:6] == asked.mac
+    told = decode(said)
+    if asked.target == bytes(4):
+        assert told is Reason.ARP_REPLY_FROM_ZERO
+        return
+    assert isinstance(told, Claim)
+    assert (told.address, told.mac, told.target) == (asked.target, GUEST, asked.address)
+    assert scapy_reads(said) == told

@@ -1,0 +1,29 @@
+"""What clients of the control socket send: one line of it."""
+
+from collections.abc import Iterator
+
+from rdnbr.core.address import show_ip
+from rdnbr.operator.answers import COMMANDS, Refused
+from rdnbr.operator.control import _line, _read
+
+
+def seeds() -> Iterator[bytes]:
+    """Return each command, and mistakes."""
+    for command in (*COMMANDS, "watch"):
+        yield b'{"command": "%s"}' % command.encode()
+    yield b'{"command": "flush", "address": "2.57.57.30"}'
+    yield b'{"command": "probe", "address": "fe80::1%eth0"}'
+    yield b'{"command": ["show"], "address": 1e9}'
+    yield '[null, NaN, "\\ud800", {}]'.encode("utf-16")
+
+
+def try_one(content: bytes) -> None:
+    """Take a request, or refuse it in words that can be sent."""
+    try:
+        command, address = _read(content)
+    except Refused as error:
+        said = str(error)
+    else:
+        said = f"{command} {show_ip(address)}" if address else command
+    assert said.isprintable()
+    assert _line({"ok": False, "error": said}).endswith(b"\n")

@@ -5,6 +5,8 @@ said before an address is bound. All else is dropped, and counted by kind: `nft 
 
 Packet sockets see frames before this hook: what is dropped here is still learned from.
 
+`meta protocol` stands where nft would look at the Ethernet type by itself, and see the tag of a priority-tagged frame.
+
 Addresses in NDP have no name in nft 1.0.6 (Debian 12), hence the raw offsets: @th,64,128 is the target, @th,192,16
 the first option's type and length, @th,208,48 its MAC; @ll,48,48 is the Ethernet source, @nh,64,128 the IPv6 source.
 A set that is looked up with those has elements that are plain numbers.
@@ -55,9 +57,10 @@ table {TABLE} {{
 	}}
 
 	chain from_arp {{
-		iifname . ether saddr . arp saddr ip @bound4 iifname . arp saddr ether . arp saddr ip @bound4 accept
+		meta protocol arp iifname . ether saddr . arp saddr ip @bound4 \\
+			iifname . arp saddr ether . arp saddr ip @bound4 accept
 		jump mac_of_another
-		arp operation request arp saddr ip 0.0.0.0 accept
+		meta protocol arp arp operation request arp saddr ip 0.0.0.0 accept
 		counter name bad_arp drop
 	}}
 	chain from_rarp {{
@@ -72,7 +75,8 @@ table {TABLE} {{
 	}}
 
 	chain from_ip6 {{
-		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, nd-redirect }} goto from_ndp
+		meta protocol ip6 icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, nd-redirect }} \\
+			goto from_ndp
 		iifname . @ll,48,48 . @nh,64,128 @bound6 accept
 		jump mac_of_another
 		ip6 saddr fe80::/10 @nh,64,128 != @own accept

@@ -1,0 +1,97 @@
+"""What the tests of enforcement do to a lab, and look at in it."""
+
+import json
+import re
+import signal
+
+from rdnbr.core.address import show_ip, show_mac
+from rdnbr.lab import wait_for
+from rdnbr.linux import nft_table
+from tests.netns.spoofs import HONEST, Who
+
+ENFORCE = "enforce = true\n"
+SENTINEL = "2.57.57.250"
+
+
+def link_local(mac):
+    """The address a guest makes of its MAC (RFC 4291, appendix A)."""
+    one, *rest = bytes.fromhex(mac.replace(":", ""))
+    one ^= 2
+    return f"fe80::{one:02x}{rest[0]:02x}:{rest[1]:02x}ff:fe{rest[2]:02x}:{rest[3]:02x}{rest[4]:02x}"
+
+
+def who(guest):
+    return Who(guest.mac, guest.address4, guest.address6, link_local(guest.mac))
+
+
+def settle(lab):
+    """Let all guests use their addresses, and wait until all of them are routed."""
+    for guest in lab.guests:
+        guest.configure()
+    for guest in lab.guests:
+        guest.wait_for_dad()
+        guest.greet()
+    expected = {address for guest in lab.guests for address in guest.addresses}
+    wait_for(lambda: lab.node.hosts() == expected, 15, "all guests' routes")
+
+
+def senders(node):
+    """What may be sent on a node as its kernel has it: port, MAC and address; None without a table."""
+    listed = node.attempt("nft", "--json", "list", "table", "bridge", "rdnbr")
+    if listed.returncode:
+        return None
+    found = nft_table.senders(json.loads(listed.stdout))
+    return {(one.port, show_mac(one.mac), show_ip(one.address)) for one in found}
+
+
+def wait_for_table(lab, within=10.0):
+    """Wait until all guests may send from their addresses, and nobody from any other."""
+    expected = {(guest.port, guest.mac, address) for guest in lab.guests for address in guest.addresses}
+    wait_for(lambda: senders(lab.node) == expected, within, "the table")
+
+
+def enforce(node, *, on):
+    node.write("/etc/rdnbr/rdnbr.toml", ENFORCE if on else "")
+
+
+def reaches(lab, frame):
+    """Tell whether a frame from guest 1 comes out of the port of guest 0."""
+    after = HONEST["arp probe"](who(lab.guest(1)), who(lab.guest(0)), who(lab.guest(2)))
+    after.payload.pdst = SENTINEL
+    with lab.node.capture(lab.guest(0).port) as capture:
+        lab.guest(1).send(bytes(frame))
+        lab.guest(1).send(bytes(after))
+        wait_for(
+            lambda: any(one.outgoing and one.frame == bytes(after) for one in capture.seen()), 5, "the probe"
+        )
+        # The kernel takes the outer tag off before anybody looks.
+        bare = bytes(frame)[:12] + bytes(frame)[16:] if frame.type in (0x8100, 0x88A8) else bytes(frame)
+        return any(one.outgoing and one.frame in (bytes(frame), bare) for one in capture.seen())
+
+
+def cast(lab):
+    return who(lab.guest(1)), who(lab.guest(0)), who(lab.guest(2))
+
+
+class Pings:
+    """Echo requests from the upstream, and back, in both families, 20 a second each."""
+
+    def __init__(self, lab, guest):
+        self._logs = {family: lab.upstream.path(f"/run/ping{family}.log") for family in (4, 6)}
+        self._running = [
+            lab.upstream.start("ping", "-n", "-i", "0.05", guest.address(family), log=log)
+            for family, log in self._logs.items()
+        ]
+        wait_for(
+            lambda: all(log.read_text().count("icmp_seq") > 3 for log in self._logs.values()), 5, "echoes"
+        )
+
+    def lost(self):
+        """Stop, and return how many echoes never came, by family."""
+        for process in self._running:
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+        summary = re.compile(r"(\d+) packets transmitted, (\d+) received")
+        counts = {family: summary.search(log.read_text()) for family, log in self._logs.items()}
+        # The last one may be on its way when the ping is stopped.
+        return {family: max(0, int(found[1]) - int(found[2]) - 1) for family, found in counts.items()}

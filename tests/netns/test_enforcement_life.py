@@ -1,0 +1,186 @@
+"""Enforcement: honest traffic does not notice it, and the table comes and goes when it should."""
+
+import shutil
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from tests.netns.filtered import ENFORCE, Pings, cast, enforce, reaches, senders, settle, wait_for_table, who
+from tests.netns.spoofs import HONEST, SPOOFS
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    with Lab(guests=3, frr=False) as lab:
+        enforce(lab.node, on=True)
+        lab.node.start_daemon()
+        settle(lab)
+        wait_for_table(lab)
+        yield lab
+
+
+@pytest.fixture
+def lab():
+    with Lab(guests=3, frr=False) as lab:
+        yield lab
+
+
+def test_nothing_is_filtered_by_default(lab):
+    """Without `enforce` the daemon makes no table."""
+    lab.node.start_daemon()
+    settle(lab)
+    assert lab.node.run("nft", "list", "tables") == ""
+
+
+def test_honest_traffic_goes_on_while_bindings_change(guarded):
+    """A ping loses nothing while other guests take addresses, give them up, and go."""
+    pings = Pings(guarded, guarded.guest(0))
+    other = guarded.guest(1)
+    extra = [f"2.57.57.{last}" for last in range(150, 160)]
+    for address in extra:
+        other.ip(f"addr add {address}/32 dev eth0")
+        other.send(bytes(HONEST["arp announcement"](who(other)._replace(four=address), *cast(guarded)[1:])))
+    wait_for(
+        lambda: set(extra) <= {one[2] for one in senders(guarded.node)}, 10, "the other guest's addresses"
+    )
+    for address in extra:
+        other.ip(f"addr del {address}/32 dev eth0")
+        guarded.node.rdnbr("flush", address)
+    wait_for(lambda: not set(extra) & {one[2] for one in senders(guarded.node)}, 10, "their end")
+    assert pings.lost() == {4: 0, 6: 0}
+
+
+def test_restart_is_not_noticed(lab):
+    """Over a stop and a start a ping loses nothing, spoofs stay in, and the table is as it was."""
+    enforce(lab.node, on=True)
+    lab.node.start_daemon()
+    settle(lab)
+    wait_for_table(lab)
+    before = senders(lab.node)
+    pings = Pings(lab, lab.guest(0))
+    lab.node.stop_daemon()
+    assert senders(lab.node) == before
+    assert not reaches(lab, SPOOFS["arp announcement"](*cast(lab)))
+    lab.node.start_daemon()
+    assert senders(lab.node) == before
+    assert not reaches(lab, SPOOFS["arp announcement"](*cast(lab)))
+    assert pings.lost() == {4: 0, 6: 0}
+
+
+def test_first_enforcement_cuts_nobody_off(lab):
+    """Where routes are adopted and there is no table yet, the table comes when all their ports are known."""
+    lab.node.start_daemon()
+    settle(lab)
+    lab.node.stop_daemon()
+    enforce(lab.node, on=True)
+    lab.node.write("/etc/rdnbr/rdnbr.toml", ENFORCE + "[timers]\nadopt_grace = 15.0\n")
+    pings = Pings(lab, lab.guest(0))
+    lab.node.start_daemon()
+    assert senders(lab.node) is None
+    wait_for_table(lab, within=20)
+    assert pings.lost() == {4: 0, 6: 0}
+
+
+def test_port_that_loses_carrier_stays_filtered(guarded):
+    """A guest that takes its link down and up again is filtered from its first frame on."""
+    other = guarded.guest(1)
+    other.ip("link set eth0 down", "link set eth0 up")
+    assert not reaches(guarded, SPOOFS["arp announcement"](*cast(guarded)))
+    other.ip("addr flush dev eth0 scope global")
+    other.configure()
+    other.wait_for_dad()
+    other.greet()
+    wait_for_table(guarded)
+
+
+def test_challenged_address_stays_with_its_incumbent(guarded):
+    """While somebody claims an address of a guest, that guest goes on sending from it."""
+    pings = Pings(guarded, guarded.guest(0))
+    b, a, _ = cast(guarded)
+    guarded.guest(1).send(bytes(HONEST["arp announcement"](b._replace(four=a.four), a, a)))
+    guarded.guest(1).send(bytes(HONEST["na"](b._replace(six=a.six), a, a)))
+    assert pings.lost() == {4: 0, 6: 0}
+    wait_for_table(guarded)
+
+
+def test_reload_turns_it_off_and_on(lab):
+    """A reload without `enforce` removes the table, and one with it writes it again."""
+    enforce(lab.node, on=True)
+    lab.node.start_daemon()
+    settle(lab)
+    wait_for_table(lab)
+    enforce(lab.node, on=False)
+    lab.node.rdnbr("reload")
+    wait_for(lambda: senders(lab.node) is None, 5, "the table's end")
+    enforce(lab.node, on=True)
+    lab.node.rdnbr("reload")
+    wait_for_table(lab)
+    lab.node.stop_daemon()
+    enforce(lab.node, on=False)
+    lab.node.start_daemon()
+    assert senders(lab.node) is None
+
+
+def test_flush_removes_the_table(lab):
+    """`rdnbr flush` removes the table, with the daemon and without; for one address it stays."""
+    enforce(lab.node, on=True)
+    lab.node.start_daemon()
+    settle(lab)
+    wait_for_table(lab)
+    lab.node.rdnbr("flush", lab.guest(0).address4)
+    wait_for(lambda: lab.guest(0).address4 not in {one[2] for one in senders(lab.node)}, 5, "its end")
+    lab.node.rdnbr("flush")
+    wait_for(lambda: senders(lab.node) is None, 5, "the table's end")
+    lab.node.stop_daemon()
+    lab.node.start_daemon()
+    wait_for(lambda: senders(lab.node) is not None, 5, "a new table")
+    lab.node.stop_daemon()
+    assert "bridge rdnbr" in lab.node.rdnbr("flush").stdout
+    assert senders(lab.node) is None
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("", ("nftables", "enforce = false")),
+        ("#!/bin/sh\necho Error: Not supported >&2\nexit 1\n", ("Not supported", "CONFIG_NF_TABLES_BRIDGE")),
+    ],
+    ids=["no nft", "no kernel support"],
+)
+def test_start_without_nftables_is_refused(lab, program, words):
+    """Without the program, or with a kernel that cannot, the start ends with 3 and one sentence that helps."""
+    enforce(lab.node, on=True)
+    lab.node.write("/run/nft", program)
+    lab.node.run("chmod", "755" if program else "644", "/run/nft")
+    lab.node.run("mount", "--bind", "/run/nft", shutil.which("nft"))
+    done = lab.node.rdnbr("run")
+    assert done.returncode == 3
+    assert done.stderr.strip().count("\n") == 0
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_lost_table_is_written_again(lab):
+    """A table that somebody removes is written whole with the next change, after the failure was told."""
+    enforce(lab.node, on=True)
+    daemon = lab.node.start_daemon()
+    settle(lab)
+    wait_for_table(lab)
+    lab.node.run("nft", "delete", "table", "bridge", "rdnbr")
+    lab.node.rdnbr("flush", lab.guest(2).address4)
+    wait_for(lambda: senders(lab.node), 5, "the table")
+    assert (lab.guest(0).port, lab.guest(0).mac, lab.guest(0).address4) in senders(lab.node)
+    assert "asked again in 1 s" in daemon.log
+
+
+def test_missing_table_is_noticed(lab):
+    """A table that somebody removes is put back whenever everything is looked at, though nothing changed."""
+    enforce(lab.node, on=True)
+    daemon = lab.node.start_daemon()
+    settle(lab)
+    wait_for_table(lab)
+    lab.node.run("nft", "delete", "table", "bridge", "rdnbr")
+    lab.node.rdnbr("reload")
+    wait_for_table(lab)
+    assert "table bridge rdnbr was gone" in daemon.log

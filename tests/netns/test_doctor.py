@@ -54,6 +54,14 @@ def test_the_labs_node_has_no_problem(shared: Node) -> None:
     assert found(shared) <= WITHOUT_DAEMON
 
 
+@pytest.mark.root
+def test_a_warning_is_worth_an_exit_code(shared: Node) -> None:
+    """Warnings without a problem end the command with 1."""
+    done = shared.rdnbr("doctor")
+    assert "problem" not in done.stdout
+    assert done.returncode == 1
+
+
 def knob(path: str, wrong: int, right: int) -> tuple[str, str]:
     return f"sysctl -qw net/{path}={wrong}", f"sysctl -qw net/{path}={right}"
 
@@ -181,6 +189,16 @@ def test_a_right_node_with_everything(fabric: Lab) -> None:
         r"nothing to mend; looked at vmbr1 \(ports: 2\), the allowlist \(rules: 2\), the daemon, FRR \d+\.\d+\n",
         done.stdout,
     )
+
+
+@pytest.mark.frr
+def test_a_note_is_worth_no_exit_code(fabric: Lab) -> None:
+    """A note alone leaves the exit code at 0."""
+    fabric.node.sysctl(ipv4__conf__vmbr1__arp_ignore=0)
+    done = fabric.node.rdnbr("doctor")
+    assert done.returncode == 0
+    assert done.stdout.startswith("note: vmbr1: ")
+    assert "\n1 note; looked at " in done.stdout
 
 
 @pytest.mark.frr

@@ -106,6 +106,14 @@ OLD_FRR = {"version": (10, 2)}
         (with_segment(mac=parse_mac("00:16:3e:00:00:01")), "note", "vmbr1", "bridge-mac-universal"),
         # Case 22
         (with_bridge(carrier=False, members=()), "problem", "vmbr1", "bridge-without-carrier"),
+        (
+            replace(with_bridge(carrier=False, members=()), frr=replace(FRR, version=None)),
+            "problem", "vmbr1", "bridge-without-carrier",
+        ),
+        (
+            replace(with_bridge(carrier=False, members=()), frr=None),
+            "warning", "vmbr1", "bridge-without-carrier",
+        ),
         (with_bridge(members=(TAP,)), "warning", "vmbr1", "carrier-hangs-on-guests"),
         (with_bridge(members=(replace(KEEP, up=False), TAP)), "warning", "vmbr1", "carrier-hangs-on-guests"),
         (

@@ -113,7 +113,11 @@ def test_a_daemon_that_does_not_answer(files):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(files / "s"))
         listener.listen()
-        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+
+        def hang_up():
+            listener.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
         found = names(files)
     said = f"the daemon was not looked at: the daemon on {files}/s hung up without an answer"
     assert found["daemon", "not-seen"] == said

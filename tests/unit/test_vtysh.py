@@ -15,10 +15,6 @@ frr version 10.3
 frr defaults traditional
 hostname node1
 !
-router ospf
- redistribute kernel
-exit
-!
 router bgp 65001
  bgp router-id 198.51.100.1
  neighbor 198.51.100.0 remote-as 65000
@@ -43,6 +39,10 @@ router bgp 65001 vrf red
   redistribute connected
   redistribute kernel route-map RED
  exit-address-family
+exit
+!
+router ospf
+ redistribute kernel
 exit
 !
 end

@@ -1,10 +1,10 @@
 """Allowlist rules that permit what is refused before the allowlist is asked (`rdnbr.core.law`)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 
-from rdnbr.core.address import IP
+from rdnbr.core.address import IP, show_ip
 from rdnbr.core.allowlist import Allowlist
 from rdnbr.core.diagnosis.finding import Finding, note, warning
 from rdnbr.core.node import Node
@@ -23,56 +23,73 @@ _WHAT = {
 }
 
 
+class Span(NamedTuple):
+    """The addresses of a prefix, as numbers: thousands of rules are compared with dozens of refusals."""
+
+    version: int
+    first: int
+    last: int
+
+    def holds(self, other: "Span") -> bool:
+        """Tell whether all of `other` is in it."""
+        return self.version == other.version and self.first <= other.first and other.last <= self.last
+
+
 class Refusal(NamedTuple):
     """A prefix that no guest gets an address of."""
 
-    network: IPv4Network | IPv6Network
+    span: Span
+    prefix: str
     reason: Reason
 
     def __str__(self) -> str:
         """Name it as the daemon's counters do."""
-        single = self.network.prefixlen == self.network.max_prefixlen
-        return f"{self.network.network_address if single else self.network} ({self.reason})"
+        return f"{self.prefix} ({self.reason})"
 
 
 def overlaps(allowlist: Allowlist, node: Node) -> list[Finding]:
     """Point out each rule that permits an address which stays refused, in the order of the files."""
-    refusals = list(_of_node(node))
+    refusals = tuple(_of_node(node))
     found = (_overlap(rule, refusals) for rule in allowlist.rules if not rule.deny)
     return [finding for finding in found if finding is not None]
 
 
 def _of_node(node: Node) -> Iterator[Refusal]:
-    """Yield what this node refuses, in the order in which `Node.refuses` looks; what no node permits is left out."""
+    """Yield what this node refuses, in the order in which `Node.refuses` looks."""
     for addresses, reason in ((node.addresses, Reason.OWN_ADDRESS), (node.next_hops, Reason.NEXT_HOP)):
-        own = sorted(address for address in addresses if special(address) is None)
-        yield from (Refusal(ip_network(address), reason) for address in own)
-    yield from (Refusal(network, Reason.CONNECTED_PREFIX) for network in node.connected)
+        for address in sorted(addresses):
+            yield Refusal(_span(ip_network(address)), show_ip(address), reason)
+    for network in node.connected:
+        yield Refusal(_span(network), str(network), Reason.CONNECTED_PREFIX)
 
 
 def _of_every_node() -> Iterator[Refusal]:
     for network in UNCLAIMABLE:
         reason = special(IP(network.network_address.packed))
         if reason is not None:
-            yield Refusal(network, reason)
+            yield Refusal(_span(network), str(network), reason)
+
+
+def _span(network: IPv4Network | IPv6Network) -> Span:
+    return Span(network.version, int(network.network_address), int(network.broadcast_address))
 
 
 _EVERYWHERE = tuple(_of_every_node())
 
 
-def _overlap(rule: Rule, refusals: Iterable[Refusal]) -> Finding | None:
-    network = ip_network((rule.prefix.address, rule.prefix.length))
+def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
+    span = _span(ip_network((rule.prefix.address, rule.prefix.length)))
     # A rule within what every node refuses is a mistake already (`rdnbr.core.rule_line`).
-    around = next((refusal for refusal in refusals if _within(network, refusal.network)), None)
+    around = next((refusal for refusal in refusals if refusal.span.holds(span)), None)
     if around is not None:
-        so = "is" if around.network == network else f"lies within {around.network},"
+        so = "is" if around.span == span else f"lies within {around.prefix},"
         return warning(
             "allowlist-overlap",
             rule.where,
             f"{rule.prefix} {so} {_WHAT[around.reason]}, and stays refused ({around.reason})",
             "remove the rule, or correct its address",
         )
-    inside = _widest([refusal for refusal in (*refusals, *_EVERYWHERE) if _within(refusal.network, network)])
+    inside = _widest([refusal for refusal in refusals + _EVERYWHERE if span.holds(refusal.span)])
     if not inside:
         return None
     named = ", ".join(map(str, inside[:_MOST_NAMED]))
@@ -90,14 +107,5 @@ def _widest(refusals: list[Refusal]) -> list[Refusal]:
     return [
         one
         for one in refusals
-        if not any(one.network != other.network and _within(one.network, other.network) for other in refusals)
+        if not any(one.span != other.span and other.span.holds(one.span) for other in refusals)
     ]
-
-
-def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
-    shift = outer.max_prefixlen - outer.prefixlen
-    return (
-        inner.version == outer.version
-        and inner.prefixlen >= outer.prefixlen
-        and int(inner.network_address) >> shift == int(outer.network_address) >> shift
-    )

@@ -112,6 +112,17 @@ def test_flood_of_refusals(chronicle, lines):
     }
 
 
+def test_flood_of_claims_that_nobody_answers_for(chronicle, lines):
+    """Claims that are asked about, and expire, share the few lines of the refusals."""
+    for number in range(UNPROVEN):
+        address = parse_ip(f"10.0.0.{number}")
+        chronicle(Decision(100.0, Verb.LEARNED, Reason.AWAITING_ANSWER, address, MAC, "t", State.TENTATIVE))
+        chronicle(Decision(103.0, Verb.EXPIRED, Reason.SILENT, address, MAC, "t"))
+    chronicle.tick(100.0 + WINDOW)
+    assert len(lines) == UNPROVEN + 1
+    assert lines[-1]["event"] == f"… {UNPROVEN} more refusals and unproven claims on t in the last 60 s"
+
+
 def test_flood_of_other_decisions(chronicle, lines):
     """Nor can a guest fill the log with decisions that are no refusals."""
     for _ in range(LINES + 5):

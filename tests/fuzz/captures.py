@@ -1,7 +1,6 @@
 """Capture files: pcap, pcapng, and gzip of both."""
 
 from collections.abc import Iterator
-from math import isfinite
 
 from rdnbr.capture import CaptureError, Frame, read
 from tests.fuzz import ROOT
@@ -9,6 +8,7 @@ from tests.fuzz.memory_file import MemoryFile
 
 FILE = MemoryFile()
 GZIP = b"\x1f\x8b"
+YEAR_10000 = 253_402_300_800
 
 
 def seeds() -> Iterator[bytes]:
@@ -23,8 +23,7 @@ def try_one(content: bytes) -> None:
     frames, complaint = everything(content)
     assert complaint is None or (complaint.startswith(str(FILE.path)) and complaint.isprintable())
     for frame in frames:
-        assert isfinite(frame.at)
-        assert frame.at >= 0
+        assert 0 <= frame.at < YEAR_10000
         assert len(frame.data) <= 262_144
         assert frame.length >= 0
         assert frame.interface is None or frame.interface.isprintable()

@@ -131,10 +131,12 @@ class Court:
     ) -> Reason:
         if self._life.quarantine.holds(now, key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
-        excess = self._limits.claim(now, port.index, key.address)
+        departed = self._life.bindings.get(key)
+        # What is remembered has its place in the table already.
+        bound = self._limits.claim if departed is None else self._limits.contention
+        excess = bound(now, port.index, key.address)
         if excess is not None:
             return self.turn_down(now, port, excess, claim, rule)
-        departed = self._life.bindings.get(key)
         if departed is None:
             binding = Binding(key, port.segment, anchor, claim.source, rule, now, now)
         else:
@@ -212,9 +214,7 @@ class Court:
         departed = binding.state is State.DEPARTED
         at_home = binding.anchor in (anchor, Anchor(None, anchor.mac))
         # Each arrival makes us ask: who speaks of many MACs, or often of one, must not use up the pace of questions.
-        if departed:
-            excess = self._limits.claim(now, port.index, binding.key.address)
-        elif at_home:
+        if at_home and not departed:
             excess = self._limits.arrival(now, port.index)
         else:
             excess = self._limits.contention(now, port.index, binding.key.address)

@@ -1,0 +1,378 @@
+"""The engine against a second model, and against the invariants, over whatever may happen in whatever order.
+
+After every step: what was decided, asked and wished for is what `second_model` says, word by word; no refused
+anchor has a route; one binding a key, and the kernel's neighbour at its MAC; nothing routed on a port that is gone;
+nothing routed without evidence for longer than all its questions take; every frame counted once; indexes, heap and
+quarantine no larger than what they are about; and at the end the kernel, once it stops failing, holds what is
+wished for, and the same events make a new engine say the same, byte for byte.
+
+`tests/mutations.py` breaks the code in these ways, one at a time, and sees this very file fail:
+
+    a rival wins without the incumbent having been asked
+    a rival's answer counts while the incumbent is still being asked
+    an answer counts from whatever port it comes
+    quarantine is not looked at
+    quarantine does not double
+    a port that goes leaves its routes
+    a reload withdraws nothing
+    a change of the node's addresses withdraws nothing
+    DAD puts off the verdict on a binding that is being asked
+    the neighbour stays where it was when an address moves
+    the limit of a port is not looked at
+    what is judged late counts as silence
+    a frame is not counted
+    a rival on the port that goes inherits
+    what moves too often is not frozen
+    an address in DAD is asked at once
+    an advertisement without the override flag displaces
+    what the kernel refused is never tried again
+"""
+
+import os
+
+import pytest
+from dialogue import BRIDGE, GATEWAY4, GATEWAY6, MAIN, rules
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from second_model_notes import ROUTED
+from side_by_side import (
+    A4,
+    ADDRESSES,
+    FOREIGN,
+    LATER,
+    LAWS,
+    MACS,
+    MOST,
+    NAMES,
+    OTHER_BRIDGE,
+    OWN4,
+    PORTS,
+    SETTINGS,
+    VIP4,
+    VIP6,
+    VRF_BRIDGE,
+    Side,
+    utterance,
+)
+
+from rdnbr.core.address import parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.engine import Engine
+from rdnbr.core.node import Node
+from rdnbr.core.plan import Key
+from rdnbr.core.topology import Port, Segment
+
+LONGEST_SILENCE = 75.0
+"""Seconds without evidence that no route outlives: the latest reprobe, a challenge, and all questions twice."""
+
+kinds = st.sampled_from(["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "answer", "use"])
+nonces = st.sampled_from([b"", b"", b"sixsix", b"number"])
+addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, LATER])
+macs = st.sampled_from(MACS)
+guests = st.integers(0, len(MACS) - 1)
+ports = st.sampled_from(PORTS)
+
+
+class EngineAndModel(RuleBasedStateMachine):
+    """Anything may happen, at any time."""
+
+    @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]))
+    def starts(self, law: str) -> None:
+        self.node = Side()
+        self.later: bool | None = None
+        self.up(BRIDGE)
+        self.node_has(later=False)
+        self.law(law)
+        self.port_up(11, "tap1i0", BRIDGE)
+        self.port_up(12, "tap2i0", BRIDGE)
+
+    def up(self, segment: Segment) -> None:
+        self.node.model.tables[segment.index] = segment.table
+        self.node.does("segment_up", segment)
+
+    def law(self, name: str) -> None:
+        text, law = LAWS[name]
+        model = self.node.model
+        model.open = text is None
+        model.law = law
+        model.judge_again()
+        self.node.does("allow", self.node.now, rules(text))
+
+    def node_has(self, *, later: bool) -> None:
+        own = frozenset(parse_ip(text) for text in [GATEWAY4, GATEWAY6, *([LATER, A4] if later else [])])
+        texts = {show_ip(address) for address in own}
+        self.node.model.own = lambda address: "own-address" if address in texts else None
+        if later is not self.later:
+            self.node.model.judge_again()
+        self.later = later
+        self.node.does("node_changed", self.node.now, Node(own, frozenset({BRIDGE.mac})))
+
+    def port_up(self, port: int, name: str, segment: Segment) -> None:
+        if segment.index not in self.node.model.tables:
+            self.up(segment)
+        self.node.model.port_up(self.node.now, port, name, segment.index)
+        self.node.does("port_up", self.node.now, Port(port, name, segment.index))
+
+    @rule(port=ports, kind=kinds, mac=macs, address=addresses, override=st.booleans(), nonce=nonces)
+    def anybody_says(
+        self, port: int, kind: str, mac: str, address: str, override: bool, nonce: bytes
+    ) -> None:
+        """Also on a port that is gone."""
+        self.passes()
+        self.node.hears(port, utterance(kind, mac, address, override=override, nonce=nonce))
+
+    @rule(
+        heard=st.lists(
+            st.tuples(guests, kinds, st.sampled_from(ADDRESSES), st.booleans(), nonces), max_size=6
+        )
+    )
+    def guests_say(self, heard: list[tuple[int, str, str, bool, bytes]]) -> None:
+        """Guests that stay at their ports, so that they meet again."""
+        for guest, kind, address, override, nonce in heard:
+            self.passes()
+            self.node.hears(
+                self.home(guest), utterance(kind, MACS[guest], address, override=override, nonce=nonce)
+            )
+
+    @rule(
+        address=st.sampled_from(ADDRESSES),
+        first=guests,
+        then=st.lists(st.tuples(guests, kinds), max_size=3),
+        seconds=st.sampled_from([0.1, 1.0, 2.0, 4.0]),
+        awake=st.sets(guests),
+    )
+    def comes_up(
+        self, address: str, first: int, then: list[tuple[int, str]], seconds: float, awake: set[int]
+    ) -> None:
+        """A guest does DAD; it, or another, speaks meanwhile."""
+        self.passes()
+        self.node.hears(self.home(first), utterance("intent", MACS[first], address, nonce=b"number"))
+        for guest, kind in then:
+            self.passes()
+            self.node.hears(self.home(guest), utterance(kind, MACS[guest], address, nonce=b"number"))
+        self.node.runs(seconds, {(self.home(guest), MACS[guest]) for guest in awake})
+
+    @rule(address=st.sampled_from(ADDRESSES), port=ports, mac=macs)
+    def settles(self, address: str, port: int, mac: str) -> None:
+        """A guest uses an address, and is awake when asked."""
+        self.plugged(port)
+        self.passes()
+        self.node.hears(port, utterance("use", mac, address))
+        self.node.runs(0.5, {(port, mac)})
+
+    @rule(chosen=st.integers(0, 99), port=st.sampled_from([None, *PORTS]), mac=st.sampled_from([None, *MACS]))
+    @precondition(lambda self: self.node.asked)
+    def is_answered(self, chosen: int, port: int | None, mac: str | None) -> None:
+        """A question is answered, perhaps late, perhaps from another port, perhaps by another guest."""
+        self.passes()
+        probe = self.node.asked[chosen % len(self.node.asked)]
+        heard = utterance("answer", mac or show_mac(probe.mac), show_ip(probe.address))
+        self.node.hears(port or probe.port, heard)
+
+    @rule(
+        seconds=st.sampled_from([0.01, 0.3, 0.6, 1.1, 1.6, 2.2, 3.2, 7.0, 15.0, 40.0, 70.0, 320.0]),
+        sleepers=st.sets(st.tuples(ports, macs), max_size=12),
+        all_awake=st.booleans(),
+    )
+    def time_passes(self, seconds: float, sleepers: set[tuple[int, str]], all_awake: bool) -> None:
+        everyone = {(port, mac) for port in PORTS for mac in MACS}
+        self.node.runs(seconds, everyone if all_awake else everyone - sleepers if seconds < 5 else sleepers)
+
+    @rule(seconds=st.sampled_from([0.2, 0.9, 1.5, 6.0, 100.0]))
+    def stalls(self, seconds: float) -> None:
+        """Nothing is judged for a while, then all at once."""
+        self.node.now += seconds
+        self.node.disturbed = self.node.now
+        self.node.asked.clear()
+        self.node.ticks()
+
+    @rule(
+        address=st.sampled_from([VIP4, VIP6]),
+        apart=st.sampled_from([0.5, 1.2, 50.0]),
+        turns=st.integers(1, 7),
+    )
+    def fails_over(self, address: str, apart: float, turns: int) -> None:
+        """Two members of a cluster pull an address to and fro."""
+        for turn in range(turns):
+            self.node.runs(apart, {(self.home(0), MACS[0]), (self.home(1), MACS[1])})
+            self.node.hears(self.home(turn % 2), utterance("announcement", MACS[turn % 2], address))
+
+    @rule(address=st.sampled_from(ADDRESSES), turns=st.integers(1, 6))
+    def take_turns(self, address: str, turns: int) -> None:
+        """Two guests of one address, of which only one is awake at a time."""
+        for turn in range(turns):
+            port, mac = self.home(turn % 2), MACS[turn % 2]
+            self.node.hears(port, utterance("use", mac, address))
+            self.node.runs(4.0, {(port, mac)})
+
+    @rule(
+        port=ports,
+        name=st.sampled_from(NAMES),
+        segment=st.sampled_from([BRIDGE] * 3 + [OTHER_BRIDGE, VRF_BRIDGE]),
+    )
+    def plugs(self, port: int, name: str, segment: Segment) -> None:
+        self.passes()
+        taken = {known: index for index, (known, _) in self.node.model.ports.items()}
+        if taken.get(name, port) == port:
+            self.port_up(port, name, segment)
+
+    @rule(port=ports)
+    def unplugs(self, port: int) -> None:
+        self.passes()
+        self.node.model.port_gone(self.node.now, port)
+        self.node.does("port_gone", self.node.now, port)
+
+    @rule(segment=st.sampled_from([BRIDGE, OTHER_BRIDGE, VRF_BRIDGE]))
+    def bridge_goes(self, segment: Segment) -> None:
+        self.passes()
+        self.node.model.segment_gone(self.node.now, segment.index)
+        self.node.does("segment_gone", self.node.now, segment.index)
+
+    @rule(name=st.sampled_from(list(LAWS)))
+    def reloads(self, name: str) -> None:
+        self.passes()
+        self.law(name)
+
+    @rule(later=st.booleans())
+    def node_changes(self, later: bool) -> None:
+        self.passes()
+        self.node_has(later=later)
+
+    @rule(address=st.none() | st.sampled_from(ADDRESSES))
+    def flushes(self, address: str | None) -> None:
+        self.passes()
+        self.node.model.flush(address)
+        self.node.does("flush", self.node.now, parse_ip(address) if address else None)
+
+    @rule(address=st.sampled_from(ADDRESSES))
+    def is_probed_by_hand(self, address: str) -> None:
+        self.passes()
+        self.node.model.probe(self.node.now, address)
+        self.node.does("probe", self.node.now, parse_ip(address))
+
+    @rule(
+        address=st.sampled_from([*ADDRESSES, FOREIGN]),
+        mac=macs,
+        segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
+    )
+    def is_adopted(self, address: str, mac: str, segment: Segment) -> None:
+        self.passes()
+        key = Key(segment.table, parse_ip(address))
+        if len(self.node.model.entries) >= MOST:
+            return
+        self.node.model.adopt(self.node.now, address, mac, segment.index)
+        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index)
+
+    @rule(failing=st.booleans())
+    def kernel_has_moods(self, failing: bool) -> None:
+        self.node.kernel.failing = failing
+
+    @rule(address=st.sampled_from(ADDRESSES), what=st.sampled_from(["route", "neighbour", "nothing"]))
+    def somebody_else_is_there(self, address: str, what: str) -> None:
+        self.node.kernel.forget_foreign()
+        packed = parse_ip(address)
+        if what == "route":
+            self.node.kernel.add_foreign_route(MAIN, packed, 1024 if ":" in address else 0)
+        elif what == "neighbour":
+            self.node.kernel.add_foreign_neighbour(1, packed)
+
+    @rule(address=st.sampled_from(ADDRESSES))
+    def somebody_deletes_a_route(self, address: str) -> None:
+        for route in sorted(self.node.kernel.found()[0]):
+            if show_ip(route.address) == address:
+                del self.node.kernel._routes[route.table, route.address, route.metric]
+                self.node.reconciliation.route_gone(route.address, route.table, route.metric)
+
+    def home(self, guest: int) -> int:
+        """Return the port a guest is usually at, plugged in."""
+        return self.plugged(PORTS[guest % 2])
+
+    def plugged(self, port: int) -> int:
+        names = {name for name, _ in self.node.model.ports.values()}
+        if port not in self.node.model.ports:
+            self.port_up(port, next(name for name in NAMES if name not in names), BRIDGE)
+        return port
+
+    def passes(self) -> None:
+        """Let a moment pass, in which the paces recover."""
+        self.node.now += 0.001
+
+    @invariant()
+    def kernel_agrees(self) -> None:
+        if hasattr(self, "node"):
+            self.node.reconciles()
+
+    @invariant()
+    def model_agrees(self) -> None:
+        """1, 2, 5: what is routed is what the model routes, where it is and may be."""
+        if not hasattr(self, "node"):
+            return
+        node = self.node
+        routes = {
+            (key.table, show_ip(key.address)): (host.device, show_mac(host.mac))
+            for key, host in node.wanted.items()
+        }
+        assert routes == node.model.routes()
+        assert node.engine._life.deadline() == node.model.next_due()
+        views = node.engine.bindings()
+        assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
+            (entry.address, entry.mac, entry.state) for entry in node.model.entries
+        ]
+        for view in views:
+            if view.state.value in ROUTED and view.port is not None:
+                assert view.port in {name for name, _ in node.model.ports.values()}
+                assert node.model.law(show_ip(view.address), view.port, show_mac(view.mac))[0] is None
+                assert node.model.own(show_ip(view.address)) is None
+            if view.state.value in ROUTED:
+                assert node.now - max(view.last_seen, node.disturbed) < LONGEST_SILENCE
+
+    @invariant()
+    def nothing_grows(self) -> None:
+        """8: tables, indexes and the heap are no larger than what they are about; each frame counts once."""
+        if not hasattr(self, "node"):
+            return
+        node = self.node
+        bindings = node.engine._bindings
+        assert len(bindings) <= MOST
+        assert sum(map(len, bindings._on_port.values())) == len(bindings)
+        assert sum(map(len, bindings._of_mac.values())) == len(bindings)
+        assert len(node.engine._life._deadlines) == len(bindings)
+        assert len(node.engine._life._deadlines._heap) <= 4 * MOST + 64
+        assert set(node.engine._limits._policies) == set(node.engine._limits._paces) == set(node.engine.ports)
+        assert set(node.engine._life._paces) <= {*node.engine.ports, None}
+        assert set(node.engine._life._departed) == {
+            binding.key for binding in bindings if binding.state == "departed"
+        }
+        assert sum(node.engine.counters.values()) == node.frames
+        names = {name for name, _ in node.model.ports.values()}
+        assert {name for name, _ in node.engine.counters} <= names | {"-"}
+
+    def teardown(self) -> None:
+        if not hasattr(self, "node"):
+            return
+        node = self.node
+        # 7: once the kernel stops failing, it holds what is wished for within the longest retry.
+        node.kernel.failing = False
+        node.kernel.forget_foreign()
+        node.now += 60
+        node.reconciles()
+        routes, neighbours = node.kernel.found()
+        assert routes == {host.route for host in node.wanted.values()}
+        assert neighbours == {host.neighbour for host in node.wanted.values()}
+        # 6: the same events, the same decisions.
+        again = Engine(SETTINGS, None)
+        outputs = [output for call in node.calls for output in getattr(again, call.method)(*call.arguments)]
+        assert repr(outputs) == repr(node.outputs)
+
+
+LONG = float(os.environ.get("RDNBR_LONG", "1"))
+"""How many times longer than usual the walks are in all."""
+
+EngineAndModel.TestCase.settings = settings(
+    max_examples=int(120 * LONG),
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+test_engine_and_model = EngineAndModel.TestCase
+test_engine_and_model.pytestmark = [pytest.mark.timeout(int(300 * LONG))]

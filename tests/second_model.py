@@ -1,0 +1,440 @@
+"""A second engine: simple, slow, and written from the prose of `machine` and the design, not from their code.
+
+It hears of utterances, not of frames; it looks through all its entries for everything; it has no heap, no index, no
+table. What it decides is compared with what the engine decides, word by word. It knows no pace of questions: who
+compares gives the engine one that never runs out.
+"""
+
+from math import ceil
+from zlib import crc32
+
+from second_model_notes import ROUTED, Anchor, Entry, Notebook, Utterance
+
+
+class Model(Notebook):
+    """The whole node."""
+
+    # What happens
+
+    def hear(self, now: float, port: int, heard: Utterance) -> None:
+        if port not in self.ports:
+            self.say("ignored", "unknown-port", None, None, None, None)
+        elif heard.mac == self.node_mac:
+            self.turn_down("own-mac", port, heard)
+        elif heard.kind == "rarp":
+            mine = [
+                e
+                for e in self.by_number()
+                if e.mac == heard.mac and e.table == self.tables[self.ports[port][1]]
+            ]
+            if not any([self.arrive(now, entry, port, heard.mac) for entry in mine]):  # noqa: C419 - all arrive
+                self.say("ignored", "unknown-mac", None, heard.mac, self.ports[port][0], None)
+        else:
+            self.claim(now, port, heard)
+
+    def claim(self, now: float, port: int, heard: Utterance) -> None:
+        _, segment = self.ports[port]
+        why, vip = self.judge_law(heard.address, (port, heard.mac), segment)
+        entry = self.find(self.tables[segment], heard.address)
+        if why:
+            self.turn_down(why, port, heard)
+        elif entry is None or entry.state == "departed":
+            self.claim_free(now, port, heard, entry)
+        elif entry.mac == heard.mac and (
+            entry.port == port or (entry.port is None and entry.segment == segment)
+        ):
+            if entry.port is None:
+                entry.port, entry.number = port, self.next_number()
+            self.hear_owner(now, entry, heard)
+        else:
+            self.hear_rival(now, entry, port, heard, vip=vip)
+
+    def claim_free(self, now: float, port: int, heard: Utterance, entry: Entry | None) -> None:
+        _, segment = self.ports[port]
+        table = self.tables[segment]
+        if self.quarantined(now, table, heard.address, (port, heard.mac)):
+            self.turn_down("quarantined", port, heard)
+            return
+        if entry is None and len(self.entries) >= self.most:
+            self.turn_down("table-full", port, heard)
+            return
+        if self.is_full(port, heard.address):
+            self.turn_down("port-full", port, heard)
+            return
+        if entry is None:
+            entry = Entry(table, heard.address, segment, port, heard.mac, now, self.next_number())
+            self.entries.append(entry)
+        else:
+            self.give(now, entry, (port, heard.mac), segment)
+        entry.nonce = heard.nonce
+        if heard.kind == "intent":
+            self.become(now, entry, "tentative", "learned", "awaiting-dad", wait=self.dad(entry))
+        elif heard.kind == "unconfirmed" or self.open:
+            self.become(now, entry, "tentative", "learned", "awaiting-answer")
+        else:
+            self.become(now, entry, "valid", "learned", "first-claim")
+            self.say_of("installed", "first-claim", entry)
+            self.become(now, entry, "probing")
+        for other in self.by_number():
+            if other.mac == heard.mac and other.state == "departed" and other.table == table:
+                self.arrive(now, other, port, heard.mac)
+
+    def hear_owner(self, now: float, entry: Entry, heard: Utterance) -> None:
+        answered = heard.kind == "answer" and entry.asked > 0
+        if heard.kind == "intent":
+            entry.nonce = heard.nonce
+            self.hear_owner_intend(now, entry)
+            return
+        entry.seen = now
+        if answered:
+            entry.proved = True
+            for who in ((entry.port, entry.mac), (entry.port, "")):
+                self.terms.pop((entry.table, entry.address, who), None)
+        how = "answered" if answered else "evidence"
+        if entry.state == "tentative":
+            if answered or (heard.kind != "unconfirmed" and not self.open):
+                self.become(now, entry, "valid", "installed", how)
+                if not entry.proved:
+                    self.become(now, entry, "probing")
+            else:
+                self.say_of("refreshed", "awaiting-answer", entry)
+                if entry.asked == 0:
+                    self.ask(now, entry)
+        elif entry.state == "challenged":
+            assert entry.rival is not None
+            self.dismiss(now, entry, self.timers.quarantine)
+            self.become(now, entry, "valid", "kept", "incumbent-answered")
+        elif entry.state == "frozen":
+            entry.asked = 0
+            self.say_of("refreshed", how, entry)
+        elif entry.state == "valid":
+            self.say_of("refreshed", how, entry)
+        else:
+            self.become(now, entry, "valid", "refreshed", how)
+
+    def hear_owner_intend(self, now: float, entry: Entry) -> None:
+        if entry.state == "valid":
+            self.become(now, entry, "probing", "refreshed", "awaiting-dad", wait=self.dad(entry))
+        elif entry.state == "challenged":
+            self.say_of("refreshed", "awaiting-answer", entry)
+        else:
+            self.say_of("refreshed", "awaiting-dad", entry)
+            if entry.state == "tentative" and entry.rival is None:
+                entry.asked = 0
+                entry.due = now + self.dad(entry)
+
+    def hear_rival(self, now: float, entry: Entry, port: int, heard: Utterance, *, vip: bool) -> None:
+        anchor = (port, heard.mac)
+        asked_rival = entry.asked > 3 if entry.state == "challenged" else entry.asked > 0
+        contested = entry.state in ("tentative", "challenged") and entry.rival == anchor and asked_rival
+        if contested and heard.kind == "answer":
+            if self.is_full(port, entry.address):
+                self.turn_down("port-full", port, heard)
+            elif entry.state == "tentative":
+                self.give(now, entry, anchor, self.ports[port][1])
+                entry.proved = True
+                self.become(now, entry, "valid", "installed", "answered")
+            else:
+                self.give(now, entry, anchor, self.ports[port][1])
+                entry.proved = True
+                self.become(now, entry, "valid", "moved", "incumbent-silent")
+                self.count_move(now, entry)
+        elif self.quarantined(now, entry.table, entry.address, anchor):
+            self.turn_down("quarantined", port, heard)
+        elif not heard.override and entry.state in ROUTED:
+            self.turn_down("no-override", port, heard)
+        elif heard.nonce and heard.nonce == entry.nonce:
+            self.turn_down("looped-back", port, heard, verb="ignored")
+        elif self.is_full(port, entry.address):
+            self.turn_down("port-full", port, heard)
+        elif vip and heard.kind == "announcement" and heard.override:
+            if entry.state == "frozen" or (entry.moves and now - entry.moves[-1] < 1.0):
+                self.turn_down("moved-too-often", port, heard)
+            else:
+                self.follow(now, entry, anchor, self.ports[port][1])
+        else:
+            why = self.contend(now, entry, anchor, self.ports[port][1])
+            if why:
+                self.turn_down(why, port, heard)
+
+    def follow(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
+        routed = entry.state in ROUTED
+        self.give(now, entry, anchor, segment)
+        self.become(now, entry, "valid", "moved" if routed else "installed", "announced")
+        if routed:
+            self.count_move(now, entry)
+        if entry.state == "valid":
+            self.become(now, entry, "probing")
+
+    def contend(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> str | None:
+        if entry.state == "frozen":
+            return "moved-too-often"
+        if entry.state == "challenged" or (entry.state == "tentative" and entry.rival):
+            return "being-decided"
+        entry.rival, entry.rival_segment = anchor, segment
+        if entry.state == "tentative":
+            self.say_of("challenged", "rival-claim", entry)
+        else:
+            self.become(now, entry, "challenged", "challenged", "rival-claim")
+        return None
+
+    def arrive(self, now: float, entry: Entry, port: int, mac: str) -> bool:
+        segment = self.ports[port][1]
+        at_home = entry.mac == mac and entry.port in (port, None)
+        if (entry.state == "departed" or not at_home) and self.is_full(port, entry.address):
+            return False
+        why, _ = self.judge_law(entry.address, (port, mac), segment)
+        if why or self.quarantined(now, entry.table, entry.address, (port, mac)):
+            return False
+        if entry.state == "departed":
+            self.give(now, entry, (port, mac), segment)
+            self.become(now, entry, "tentative", "learned", "arrived")
+        elif not at_home:
+            return self.contend(now, entry, (port, mac), segment) is None
+        elif entry.state == "valid":
+            self.become(now, entry, "probing", "refreshed", "arrived")
+        elif entry.state in ("tentative", "challenged"):
+            self.say_of("refreshed", "awaiting-answer", entry)
+        else:
+            self.say_of("refreshed", "arrived", entry)
+        return True
+
+    # Ports, rules, the node, the operator, the kernel
+
+    def port_up(self, now: float, port: int, name: str, segment: int) -> None:
+        before = self.ports.get(port)
+        if before and before[1] != segment:
+            self.port_gone(now, port)
+        self.ports[port] = (name, segment)
+        if not before or before[1] != segment:
+            for entry in self.by_number():
+                if (entry.state, entry.port, entry.segment) == ("departed", port, segment):
+                    self.arrive(now, entry, port, entry.mac)
+        elif before[0] != name:
+            self.judge_again([entry for entry in self.by_number() if entry.port == port])
+
+    def port_gone(self, now: float, port: int, why: str = "port-gone") -> None:
+        if port not in self.ports:
+            return
+        for entry in self.by_number():
+            if entry.port == port and entry.state != "departed":
+                self.depart(now, entry, why)
+        del self.ports[port]
+        for entry in list(self.entries):
+            if entry.rival and entry.rival[0] == port:
+                entry.rival = None
+                if entry.state == "challenged":
+                    self.become(now, entry, "probing", "kept", "rival-silent")
+
+    def segment_gone(self, now: float, segment: int) -> None:
+        for port in [port for port, (_, where) in self.ports.items() if where == segment]:
+            self.port_gone(now, port, "segment-gone")
+        for entry in self.by_number():
+            if entry.port is None and entry.segment == segment and entry.state != "departed":
+                self.depart(now, entry, "segment-gone")
+        self.tables.pop(segment, None)
+
+    def depart(self, now: float, entry: Entry, why: str) -> None:
+        if entry.state not in ROUTED:
+            self.forget(entry, "expired", why)
+            return
+        rival = entry.rival
+        segment = entry.rival_segment
+        self.become(now, entry, "departed", "withdrawn", why)
+        if rival and rival[0] != entry.port and rival[0] in self.ports:
+            self.give(now, entry, rival, segment)
+            self.become(now, entry, "tentative", "learned", "arrived")
+
+    def judge_again(self, entries: list[Entry] | None = None) -> None:
+        for entry in list(self.entries) if entries is None else entries:
+            if entry.state == "departed":
+                continue
+            if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment)[0]:
+                self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "no-longer-permitted")
+
+    def adopt(self, now: float, address: str, mac: str, segment: int) -> None:
+        table = self.tables.get(segment)
+        if table is None or self.find(table, address):
+            return
+        entry = Entry(table, address, segment, None, mac, now, self.next_number())
+        why, _ = self.judge_law(address, (None, mac), segment)
+        if why:
+            self.say("withdrawn", why, address, mac, None, None)
+            return
+        self.entries.append(entry)
+        self.become(now, entry, "adopted", "adopted", "found-in-kernel")
+
+    def flush(self, address: str | None) -> None:
+        for entry in list(self.entries):
+            if address in (None, entry.address):
+                self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "flushed")
+
+    def probe(self, now: float, address: str) -> None:
+        for entry in list(self.entries):
+            if entry.address == address and entry.state == "valid":
+                self.become(now, entry, "probing")
+
+    def kernel_says(self, table: int, address: str, why: str | None) -> None:
+        entry = self.find(table, address)
+        if entry is None:
+            return
+        if why is None and entry.unwelcome:
+            self.say_of("installed", entry.unwelcome, entry)
+            entry.unwelcome = None
+        elif why and entry.state in ROUTED and entry.unwelcome != why:
+            entry.unwelcome = why
+            self.say_of("refused", why, entry)
+
+    # Time
+
+    def next_due(self) -> float | None:
+        return min((entry.due for entry in self.entries), default=None)
+
+    def tick(self, now: float) -> None:
+        while due := [entry for entry in self.entries if entry.due <= now]:
+            self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)))
+
+    def judge(self, now: float, entry: Entry) -> None:
+        late = now - entry.due > 1.0
+        if entry.state == "departed":
+            self.forget(entry, "expired", "forgotten")
+        elif entry.state == "frozen" and now >= entry.frozen_until:
+            self.become(now, entry, "probing", "kept", "thawed")
+        elif entry.state in ("valid", "frozen") and entry.asked == 0:
+            if self.quiet_until(entry) > now:
+                self.rest(entry)
+                return
+            entry.cycle += 1
+            if entry.state == "valid":
+                self.become(now, entry, "probing")
+            else:
+                self.ask(now, entry)
+        else:
+            if late:
+                entry.asked = 0
+            if entry.asked == len(self.patience(entry)):
+                self.be_silent(now, entry)
+            else:
+                self.ask(now, entry)
+
+    def be_silent(self, now: float, entry: Entry) -> None:
+        if entry.state == "challenged":
+            assert entry.rival is not None
+            self.dismiss(now, entry, self.timers.unproven)
+            if now - entry.seen > self.timers.reprobe * 1.25 + sum(self.patience(None)):
+                self.become(now, entry, "departed", "withdrawn", "silent")
+            else:
+                self.become(now, entry, "probing", "kept", "rival-silent")
+            return
+        if not entry.proved:
+            self.quarantine(now, entry, (entry.port, ""), self.timers.unproven)
+            if entry.rival and entry.rival[0] != entry.port:
+                self.quarantine(now, entry, (entry.rival[0], ""), self.timers.unproven)
+        if entry.state == "tentative":
+            self.forget(entry, "expired", "silent")
+        else:
+            self.become(now, entry, "departed", "withdrawn", "silent")
+
+    def ask(self, now: float, entry: Entry) -> None:
+        everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]
+        ports = everywhere if entry.port is None else [entry.port]
+        to_incumbent = [(port, entry.address, entry.mac) for port in ports]
+        broadcast = False
+        if entry.state == "challenged" and entry.asked >= 3:
+            assert entry.rival is not None
+            assert entry.rival[0] is not None
+            asked = [(entry.rival[0], entry.address, entry.rival[1])]
+        elif entry.state == "challenged":
+            asked = to_incumbent
+        elif entry.state == "tentative" and entry.rival:
+            assert entry.rival[0] is not None
+            asked = [*to_incumbent, (entry.rival[0], entry.address, entry.rival[1])]
+        else:
+            asked = to_incumbent
+            broadcast = entry.state != "tentative" and entry.asked >= 3
+        self.questions += [(*question, broadcast) for question in asked]
+        entry.asked += 1
+        entry.due = now + self.patience(entry)[entry.asked - 1]
+
+    def patience(self, entry: Entry | None) -> list[float]:
+        """Tell how long is waited after each question."""
+        timers = self.timers
+        if entry and entry.state == "tentative":
+            tenth = timers.tentative / 10
+            return [tenth, tenth * 1.5, tenth * 2.5, tenth * 2.5, tenth * 2.5]
+        if entry and entry.state == "challenged":
+            return [timers.challenge / 3] * 6
+        return [timers.probe_retrans * 1.5**n for n in range(timers.probe_count)]
+
+    def spread(self, entry: Entry) -> float:
+        return crc32(entry.packed + entry.cycle.to_bytes(4)) / 2**32
+
+    def quiet_until(self, entry: Entry) -> float:
+        at = entry.seen + self.timers.reprobe * (0.75 + 0.5 * self.spread(entry))
+        return ceil(at * 2) / 2
+
+    def rest(self, entry: Entry) -> None:
+        entry.due = self.quiet_until(entry)
+        if entry.state == "frozen":
+            entry.due = min(entry.due, entry.frozen_until)
+
+    def dad(self, entry: Entry) -> float:
+        return self.timers.dad_ipv6 if ":" in entry.address else self.timers.dad_ipv4
+
+    # What comes of it
+
+    def become(
+        self, now: float, entry: Entry, state: str, verb: str = "", reason: str = "", wait: float = 0.0
+    ) -> None:
+        entry.state = state
+        entry.entered = now
+        entry.asked = 0
+        if state not in ("tentative", "challenged"):
+            entry.rival = None
+        if verb:
+            self.say_of(verb, reason, entry)
+        if state in ("valid", "frozen"):
+            self.rest(entry)
+        elif state == "adopted":
+            room = max(0.0, self.timers.adopt_grace - sum(self.patience(None)))
+            entry.due = now + room * self.spread(entry)
+        elif state == "departed":
+            entry.unwelcome = None
+            entry.due = now + self.timers.departed
+        elif wait:
+            entry.due = now + wait
+        else:
+            self.ask(now, entry)
+
+    def give(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
+        entry.port, entry.mac = anchor
+        entry.segment = segment
+        entry.seen = now
+        entry.rival = None
+        entry.proved = False
+        entry.number = self.next_number()
+
+    def count_move(self, now: float, entry: Entry) -> None:
+        entry.moves = [*entry.moves, now][-5:]
+        if len(entry.moves) == 5 and now - entry.moves[0] <= 180.0:
+            entry.frozen_until = now + min(self.timers.freeze * 2**entry.freezes, 3600.0)
+            entry.freezes += 1
+            entry.moves = []
+            self.become(now, entry, "frozen", "frozen", "moved-too-often")
+
+    def forget(self, entry: Entry, verb: str, reason: str) -> None:
+        self.entries.remove(entry)
+        self.say_of(verb, reason, entry, gone=True)
+
+    def dismiss(self, now: float, entry: Entry, first: float) -> None:
+        port, mac = entry.rival or (0, "")
+        self.quarantine(now, entry, (port, mac if port == entry.port else ""), first)
+
+    def quarantine(self, now: float, entry: Entry, anchor: Anchor, first: float) -> None:
+        until, length = self.terms.get((entry.table, entry.address, anchor), (-1000.0, 0.0))
+        length = min(length * 2, 300.0) if now < until + 300 else first
+        self.terms[entry.table, entry.address, anchor] = (now + length, length)
+
+    def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:
+        both = (anchor, (anchor[0], ""))
+        return any(now < self.terms.get((table, address, who), (-1000.0, 0.0))[0] for who in both)

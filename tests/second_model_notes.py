@@ -1,0 +1,131 @@
+"""What the second model knows: entries, and how it finds them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from rdnbr.core.settings import Timers
+
+ROUTED = {"valid", "probing", "challenged", "frozen", "adopted"}
+
+Anchor = tuple[int | None, str]
+Law = Callable[[str, str, str], tuple[str | None, bool]]
+"""Address, port and MAC in; why it is refused, and whether it is a vip, out."""
+
+
+@dataclass
+class Utterance:
+    """What a guest says, whatever the frame looks like."""
+
+    kind: str
+    """use, unconfirmed, intent, announcement, answer (to us) or rarp"""
+    mac: str
+    address: str = ""
+    override: bool = True
+    nonce: bytes = b""
+
+
+@dataclass
+class Entry:
+    table: int
+    address: str
+    segment: int
+    port: int | None
+    mac: str
+    seen: float
+    number: int
+    """Grows with each change of anchor, for the order in which those of a port or a MAC are gone through."""
+    state: str = "new"
+    due: float = 0.0
+    entered: float = 0.0
+    asked: int = 0
+    proved: bool = False
+    """It answered a question, as this anchor."""
+    rival: Anchor | None = None
+    rival_segment: int = 0
+    moves: list[float] = field(default_factory=list)
+    frozen_until: float = 0.0
+    freezes: int = 0
+    cycle: int = 0
+    nonce: bytes = b""
+    unwelcome: str | None = None
+    """Why the kernel does not take it."""
+
+    @property
+    def packed(self) -> bytes:
+        if ":" not in self.address:
+            return bytes(map(int, self.address.split(".")))
+        head, _, tail = self.address.partition("::")
+        left = b"".join(int(word, 16).to_bytes(2) for word in head.split(":"))
+        right = b"".join(int(word, 16).to_bytes(2) for word in tail.split(":"))
+        return left + bytes(16 - len(left) - len(right)) + right
+
+
+class Notebook:
+    """What is known, in lists; it is looked through for everything."""
+
+    def __init__(self, timers: Timers, *, most: int, fill: Callable[[str, int], int], node_mac: str) -> None:
+        self.timers = timers
+        self.most = most
+        self.fill = fill
+        """Name of a port and a family in; how many addresses it may have, out."""
+        self.node_mac = node_mac
+        self.tables: dict[int, int] = {}
+        self.ports: dict[int, tuple[str, int]] = {}
+        self.law: Law = lambda _address, _port, _mac: (None, False)
+        self.open = True
+        self.own: Callable[[str], str | None] = lambda _address: None
+        self.entries: list[Entry] = []
+        self.terms: dict[tuple[int, str, Anchor], tuple[float, float]] = {}
+        self.said: list[tuple[str, str, str | None, str | None, str | None, str | None]] = []
+        self.questions: list[tuple[int, str, str, bool]] = []
+        self._number = 0
+
+    def find(self, table: int, address: str) -> Entry | None:
+        return next((e for e in self.entries if (e.table, e.address) == (table, address)), None)
+
+    def by_number(self) -> list[Entry]:
+        return sorted(self.entries, key=lambda entry: entry.number)
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def is_full(self, port: int, address: str) -> bool:
+        family = 6 if ":" in address else 4
+        held = [e for e in self.entries if e.port == port and e.state != "departed"]
+        same = [e for e in held if (":" in e.address) == (family == 6)]
+        return len(same) >= self.fill(self.ports[port][0], family)
+
+    def judge_law(self, address: str, anchor: Anchor, segment: int) -> tuple[str | None, bool]:
+        why = self.own(address)
+        if why:
+            return why, False
+        if anchor[0] is not None:
+            return self.law(address, self.ports[anchor[0]][0], anchor[1])
+        names = [name for name, where in self.ports.values() if where == segment] or [""]
+        verdicts = [self.law(address, name, anchor[1]) for name in names]
+        return next((verdict for verdict in verdicts if verdict[0] is None), verdicts[-1])
+
+    def routes(self) -> dict[tuple[int, str], tuple[int, str]]:
+        return {(e.table, e.address): (e.segment, e.mac) for e in self.entries if e.state in ROUTED}
+
+    def turn_down(self, why: str, port: int, heard: Utterance, verb: str = "refused") -> None:
+        self.say(verb, why, heard.address or None, heard.mac, self.ports[port][0], None)
+
+    def say_of(self, verb: str, reason: str, entry: Entry, *, gone: bool = False) -> None:
+        port = self.ports.get(entry.port or 0)
+        state = None if gone else entry.state
+        self.say(verb, reason, entry.address, entry.mac, port[0] if port else None, state)
+
+    def say(self, *words: str | None) -> None:
+        verb, reason, address, mac, port, state = words
+        assert verb
+        assert reason
+        self.said.append((verb, reason, address, mac, port, state))
+
+    def take(self) -> Iterator[list[tuple[object, ...]]]:
+        """Hand out what was said and asked since the last time."""
+        yield list(self.said)
+        yield list(self.questions)
+        self.said.clear()
+        self.questions.clear()

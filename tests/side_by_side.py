@@ -1,0 +1,234 @@
+"""The engine and the second model side by side: the same happens to both, and both must say the same."""
+
+from dataclasses import dataclass, replace
+
+import guest_frames
+from dialogue import BRIDGE, GATEWAY4, GATEWAY6
+from second_model import Model
+from second_model_notes import Law, Utterance
+
+from rdnbr.core.address import show_ip, show_mac
+from rdnbr.core.decision import Decision, Output, Probe, Want
+from rdnbr.core.engine import Engine
+from rdnbr.core.kernel import Refusal
+from rdnbr.core.plan import Host, Key, Operation
+from rdnbr.core.pretend import PretendKernel
+from rdnbr.core.reason import Reason
+from rdnbr.core.reconcile import Reconciliation
+from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+
+A4, VIP4, B4 = "2.57.57.1", "2.57.57.2", "2.57.57.3"
+A6, VIP6 = "2001:678::1", "2001:678::2"
+FOREIGN, OWN4, LATER = "9.9.9.9", GATEWAY4, "2.57.57.9"
+ADDRESSES = [A4, VIP4, B4, A6, VIP6]
+MACS = [f"52:02:45:00:00:0{number}" for number in range(1, 5)]
+OTHER_BRIDGE = replace(BRIDGE, index=2, name="vmbr2")
+VRF_BRIDGE = replace(BRIDGE, index=3, name="vmbr3", table=100)
+PORTS = [11, 12, 13]
+NAMES = ["tap1i0", "tap2i0", "tap3i0", "veth4i0"]
+ONE_ADDRESS = "tap3i0"
+MOST = 6
+
+SETTINGS = Settings(
+    limits=Limits(probes_per_second=1_000_000, addresses=MOST),
+    port=PortPolicy(addresses_ipv4=40, addresses_ipv6=40, new_addresses_per_second=1_000_000),
+    ports={ONE_ADDRESS: PortPolicy(addresses_ipv4=1, addresses_ipv6=40, new_addresses_per_second=1_000_000)},
+)
+
+
+def _prefixes(address: str) -> bool:
+    return address.startswith(("2.57.57.", "2001:678::"))
+
+
+def _plain(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+    return (None if _prefixes(address) else "not-permitted"), False
+
+
+def _vips(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+    return (None if _prefixes(address) else "not-permitted"), address in (VIP4, VIP6)
+
+
+def _pinned(address: str, port: str, mac: str) -> tuple[str | None, bool]:
+    if address in (A4, A6):
+        return (None if port == "tap1i0" else "pinned"), False
+    if address == B4:
+        return "denied", False
+    if address == VIP4:
+        return (None if mac in MACS[:2] else "pinned"), mac in MACS[:2]
+    return _plain(address, port, mac)
+
+
+def _open(_address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+    return None, False
+
+
+LAWS: dict[str, tuple[str | None, Law]] = {
+    "open": (None, _open),
+    "plain": ("2.57.57.0/24\n2001:678::/64", _plain),
+    "vips": (f"2.57.57.0/24\n2001:678::/64\n{VIP4} vip\n{VIP6} vip", _vips),
+    "pinned": (
+        "\n".join(
+            [
+                "2.57.57.0/24",
+                "2001:678::/64",
+                f"{A4} port=tap1i0",
+                f"{A6} port=tap1i0",
+                f"deny {B4}",
+                f"{VIP4} mac={MACS[0]} vip",
+                f"{VIP4} mac={MACS[1]} vip",
+            ]
+        ),
+        _pinned,
+    ),
+}
+
+
+def frame(heard: Utterance) -> bytes:
+    """Write what a guest says as its frame."""
+    gateway = GATEWAY6 if ":" in heard.address else GATEWAY4
+    match heard.kind:
+        case "use":
+            return guest_frames.request(heard.mac, heard.address, gateway)
+        case "unconfirmed":
+            return guest_frames.unconfirmed(heard.mac, heard.address, gateway)
+        case "answer":
+            return guest_frames.reply(heard.mac, heard.address, gateway, override=heard.override)
+        case "announcement":
+            return guest_frames.announcement(heard.mac, heard.address, override=heard.override)
+        case "intent":
+            return guest_frames.intent(heard.mac, heard.address, heard.nonce)
+        case _:
+            return guest_frames.rarp(heard.mac)
+
+
+def utterance(kind: str, mac: str, address: str, *, override: bool = True, nonce: bytes = b"") -> Utterance:
+    """Say only what the family's frames can say."""
+    if ":" not in address:
+        kind, override, nonce = ("use" if kind == "unconfirmed" else kind), True, b""
+    if kind == "rarp":
+        return Utterance(kind, mac)
+    return Utterance(
+        kind,
+        mac,
+        address,
+        override if kind in ("answer", "announcement") else True,
+        nonce if kind == "intent" else b"",
+    )
+
+
+class MoodyKernel(PretendKernel):
+    """Refuses everything while it is in the mood."""
+
+    failing = False
+
+    def apply(self, operations):
+        if self.failing:
+            return [Refusal(operation, Reason.KERNEL_REFUSED, "not now") for operation in operations]
+        return super().apply(operations)
+
+    def forget_foreign(self) -> None:
+        self._foreign_routes.clear()
+        self._foreign_neighbours.clear()
+
+
+@dataclass
+class Call:
+    """What was done to the engine, to do it again."""
+
+    method: str
+    arguments: tuple[object, ...]
+
+
+class Side:
+    """An engine and the second model, side by side, with a kernel behind the first."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.engine = Engine(SETTINGS, None)
+        self.model = Model(
+            Timers(),
+            most=MOST,
+            fill=lambda name, family: 1 if (name, family) == (ONE_ADDRESS, 4) else 40,
+            node_mac=guest_frames.NODE,
+        )
+        self.kernel = MoodyKernel({1: "vmbr1", 2: "vmbr2", 3: "vmbr3"})
+        self.reconciliation = Reconciliation()
+        self.wanted: dict[Key, Host] = {}
+        self.calls: list[Call] = []
+        self.outputs: list[Output] = []
+        self.asked: list[Probe] = []
+        self.frames = 0
+        self.disturbed = 0.0
+        """When time last stood still for the engine; silence is counted from there."""
+
+    def does(self, method: str, *arguments: object) -> None:
+        """Do something to the engine; the model's part was done before."""
+        self.calls.append(Call(method, arguments))
+        came = getattr(self.engine, method)(*arguments)
+        said, asked = self.model.take()
+        self.outputs += came
+        decisions = [output for output in came if isinstance(output, Decision)]
+        heard = [spoken(decision) for decision in decisions]
+        assert heard == said, f"{method}{arguments}: the engine says {heard}, the model {said}"
+        probes = [output for output in came if isinstance(output, Probe)]
+        assert [(p.port, show_ip(p.address), show_mac(p.mac), bool(p.frame[0] & 1)) for p in probes] == asked
+        assert all(decision.at == self.now for decision in decisions)
+        self.asked = (self.asked + probes)[-20:]
+        for output in came:
+            if isinstance(output, Want):
+                self.reconciliation.want(output.key, output.host)
+                if output.host is None:
+                    self.wanted.pop(output.key, None)
+                else:
+                    self.wanted[output.key] = output.host
+
+    def hears(self, port: int, heard: Utterance) -> None:
+        self.model.hear(self.now, port, heard)
+        self.frames += 1
+        self.does("frame", self.now, port, frame(heard))
+
+    def ticks(self) -> None:
+        self.model.tick(self.now)
+        self.does("tick", self.now)
+
+    def reconciles(self) -> None:
+        operations: list[Operation] = self.reconciliation.operations(self.now)
+        refusals = self.kernel.apply(operations)
+        for key, reason in self.reconciliation.applied(self.now, operations, refusals):
+            self.model.kernel_says(key.table, show_ip(key.address), reason)
+            if reason is None:
+                self.does("kernel_accepted", self.now, key)
+            else:
+                self.does("kernel_refused", self.now, key, reason)
+
+    def runs(self, seconds: float, awake: set[tuple[int, str]]) -> None:
+        """Let time pass as the daemon does; anchors that are awake answer at once."""
+        until = self.now + seconds
+        self.answers(awake)
+        while (due := self.engine.deadline()) is not None and due < until:
+            assert self.engine._life.deadline() == self.model.next_due()
+            self.now = max(self.now, due)
+            self.ticks()
+            self.answers(awake)
+            self.reconciles()
+        self.now = until
+
+    def answers(self, awake: set[tuple[int, str]]) -> None:
+        while self.asked:
+            probe = self.asked.pop(0)
+            mac, address = show_mac(probe.mac), show_ip(probe.address)
+            if (probe.port, mac) in awake:
+                self.now += 0.001
+                self.hears(probe.port, utterance("answer", mac, address))
+
+
+def spoken(decision: Decision) -> tuple[str | None, ...]:
+    """Say a decision as the model does."""
+    return (
+        decision.verb.value,
+        decision.reason.value,
+        show_ip(decision.address) if decision.address else None,
+        show_mac(decision.mac) if decision.mac else None,
+        decision.port,
+        decision.state.value if decision.state else None,
+    )

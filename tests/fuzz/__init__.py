@@ -10,7 +10,9 @@ Each target has a committed corpus in `corpus/TARGET`, which the tests try witho
 fail, under a name that says what, and beside it the fewest inputs that reach all that a long run reached. To make
 those anew after such a run:
 
-    python -m tests.fuzz TARGET -merge=1 EMPTY_DIRECTORY .fuzz/TARGET
+    python -m tests.fuzz TARGET -merge=1 -use_counters=0 EMPTY_DIRECTORY .fuzz/TARGET
+
+The fuzzer is atheris (libFuzzer), which there is for Linux on x86-64 only.
 """
 
 from pathlib import Path

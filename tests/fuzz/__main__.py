@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
         options += directories
     finds = Path(directories[0])
     finds.mkdir(parents=True, exist_ok=True)
-    with atheris.instrument_imports(include=["rdnbr", "tomllib"]):
+    with atheris.instrument_imports(include=["rdnbr"]):
         module = import_module(f"tests.fuzz.{target}")
     if not any(option.startswith("-merge") for option in options):
         for number, seed in enumerate(module.seeds()):

@@ -38,7 +38,7 @@ def test_fuzzer_finds_nothing(target, tmp_path):
         [
             sys.executable,
             *("-m", "tests.fuzz", target),
-            *(f"-runs={RUNS}", f"-max_total_time={SECONDS}", "-max_len=256"),
+            *(f"-runs={RUNS}", f"-max_total_time={SECONDS}", "-max_len=256", "-timeout=10"),
             str(tmp_path),
         ],
         cwd=ROOT,

@@ -32,7 +32,7 @@ import os
 
 import pytest
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6, MAIN, rules
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from second_model_notes import ROUTED
@@ -372,6 +372,8 @@ EngineAndModel.TestCase.settings = settings(
     max_examples=int(120 * LONG),
     stateful_step_count=100,
     deadline=None,
+    # Enough for who only wants to know whether it fails.
+    phases=[Phase.generate] if "RDNBR_QUICK" in os.environ else list(Phase),
     suppress_health_check=list(HealthCheck),
 )
 test_engine_and_model = EngineAndModel.TestCase

@@ -1,0 +1,192 @@
+"""Breaks the decisions on purpose, one way at a time, and sees `property/test_engine.py` fail.
+
+Each way is a piece of the core's text and what takes its place, in a copy of the whole package; the tests run in that
+copy, which must pass while it is whole. `python tests/mutations.py [WORDS]` tries those with these words in their
+description, or all, and exits 1 when one goes unnoticed, or when its text is not there any more.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+
+class Mutation(NamedTuple):
+    what: str
+    file: str
+    text: str
+    instead: str
+
+
+MUTATIONS = (
+    Mutation(
+        "a rival wins without the incumbent having been asked",
+        "lifecycle.py",
+        "elif binding.state is State.CHALLENGED and not schedule.asks_rival(binding.asked):",
+        "elif False:",
+    ),
+    Mutation(
+        "a rival's answer counts while the incumbent is still being asked",
+        "lifecycle.py",
+        "return binding.state is State.CHALLENGED and binding.asked > schedule.CHALLENGES",
+        "return binding.state is State.CHALLENGED",
+    ),
+    Mutation(
+        "an answer counts from whatever port it comes",
+        "court.py",
+        "if binding.anchor == anchor or (binding",
+        "if binding.anchor.mac == anchor.mac or (binding",
+    ),
+    Mutation(
+        "quarantine is not looked at",
+        "quarantine.py",
+        "return any(term is not None and now < term.until for term in terms)",
+        "return False and terms",
+    ),
+    Mutation(
+        "quarantine does not double",
+        "quarantine.py",
+        "min(last.length * 2, LONGEST)",
+        "min(last.length, LONGEST)",
+    ),
+    Mutation(
+        "a port that goes leaves its routes",
+        "engine.py",
+        "        for binding in self._bindings.on_port(index):\n            self._life.depart",
+        "        for binding in []:\n            self._life.depart",
+    ),
+    Mutation(
+        "a reload withdraws nothing",
+        "engine.py",
+        "self._law.allowlist = allowlist\n        self._judge_again(now, self._bindings)",
+        "self._law.allowlist = allowlist",
+    ),
+    Mutation(
+        "a change of the node's addresses withdraws nothing",
+        "engine.py",
+        "self._law.node = node\n            self._judge_again(now, self._bindings)",
+        "self._law.node = node",
+    ),
+    Mutation(
+        "DAD puts off the verdict on a binding that is being asked",
+        "court.py",
+        "        if binding.state is State.TENTATIVE:\n            if stimulus is not",
+        "        if binding.state in (State.TENTATIVE, State.PROBING):\n            if stimulus is not",
+    ),
+    Mutation(
+        "the neighbour stays where it was when an address moves",
+        "lifecycle.py",
+        "        if routed:\n            self._install(binding)\n",
+        "        if routed:\n",
+    ),
+    Mutation(
+        "the limit of a port is not looked at", "limits.py", "if held >= most else None", "if False else None"
+    ),
+    Mutation(
+        "what is judged late counts as silence", "lifecycle.py", "if late and binding.asked:", "if False:"
+    ),
+    Mutation(
+        "a frame is not counted",
+        "engine.py",
+        "self.counters[found.name, reason] += 1",
+        "self.counters[found.name, reason] += reason is not Reason.QUARANTINED",
+    ),
+    Mutation(
+        "a rival on the port that goes inherits",
+        "lifecycle.py",
+        "rival.port != binding.anchor.port and rival.port in self._ports",
+        "rival.port in self._ports",
+    ),
+    Mutation(
+        "what moves too often is not frozen",
+        "lifecycle.py",
+        "MOVES, MOVES_WINDOW = 5,",
+        "MOVES, MOVES_WINDOW = 6,",
+    ),
+    Mutation(
+        "an address in DAD is asked at once",
+        "lifecycle.py",
+        "self._timers.dad_ipv4 if len(binding.key.address) == 4 else self._timers.dad_ipv6",
+        "0.0",
+    ),
+    Mutation(
+        "an advertisement without the override flag displaces",
+        "court.py",
+        "if not claim.override and binding.state in WITH_ROUTE:",
+        "if False:",
+    ),
+    Mutation(
+        "what the kernel refused is never tried again",
+        "reconcile.py",
+        "for address, (at, _) in self._retries.items() if at <= now}",
+        "for address, (at, _) in self._retries.items() if at < 0}",
+    ),
+)
+
+
+def main() -> int:
+    """Try what is chosen on the command line."""
+    words = " ".join(sys.argv[1:])
+    with tempfile.TemporaryDirectory(prefix="rdnbr-mutation-") as directory:
+        copy = Copy(Path(directory))
+        if not copy.passes():
+            print("the tests fail although nothing is broken")
+            return 1
+        noticed = [_noticed(copy, mutation) for mutation in MUTATIONS if words in mutation.what]
+    return 0 if all(noticed) else 1
+
+
+class Copy:
+    """The package and its tests, elsewhere."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        for name in ("rdnbr", "tests"):
+            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", directory)
+
+    def core(self, file: str) -> Path:
+        return self._directory / "rdnbr" / "core" / file
+
+    def passes(self) -> bool:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "tests/property/test_engine.py",
+        ]
+        environment = os.environ | {
+            "PYTHONPATH": str(self._directory),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "RDNBR_QUICK": "1",
+        }
+        done = subprocess.run(command, cwd=self._directory, env=environment, check=False, capture_output=True)
+        if done.returncode > 1:
+            raise RuntimeError(done.stdout.decode() + done.stderr.decode())
+        return done.returncode == 0
+
+
+def _noticed(copy: Copy, mutation: Mutation) -> bool:
+    broken = copy.core(mutation.file)
+    whole = broken.read_text()
+    if whole.count(mutation.text) != 1:
+        print(f"{mutation.file} has this text {whole.count(mutation.text)} times: {mutation.text}")
+        return False
+    broken.write_text(whole.replace(mutation.text, mutation.instead))
+    noticed = not copy.passes()
+    broken.write_text(whole)
+    print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mutation.what}", flush=True)
+    return noticed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,16 +7,16 @@ Packet sockets see frames before this hook: what is dropped here is still learne
 
 `meta protocol` stands where nft would look at the Ethernet type by itself, and see the tag of a priority-tagged frame.
 
-Addresses in NDP have no name in nft 1.0.6 (Debian 12), hence the raw offsets: @th,64,128 is the target, @th,192,16
-the first option's type and length, @th,208,48 its MAC; @ll,48,48 is the Ethernet source, @nh,64,128 the IPv6 source.
-A set that is looked up with those has elements that are plain numbers.
+Targets and options of NDP have no name in nft 1.0.6 (Debian 12), hence the offsets, and sets for them whose elements
+are plain numbers: @th,64,128 is the target, @th,192,16 type and length of the first option, @th,208,48 its MAC. What
+has a name is never written as an offset, for nft lists it by its name, and could not load again what it has listed.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
-from rdnbr.core.guard import Contents, Place, Sender
+from rdnbr.core.address import parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.guard import Contents, Sender
 
 TABLE = "bridge rdnbr"
 PRESENCE = f"list chain {TABLE} from_ports\n"
@@ -27,11 +27,14 @@ ABSENCE = f"add table {TABLE}\ndelete table {TABLE}\n"
 _TABLE = f"""
 table {TABLE} {{
 	set ports {{ type ifname; }}
-	set own {{ typeof @nh,64,128; }}
+	set own {{ type ipv6_addr; }}
+	set own_targets {{ typeof @th,64,128; }}
 	set bound4 {{ type ifname . ether_addr . ipv4_addr; }}
-	set bound6 {{ typeof iifname . @ll,48,48 . @nh,64,128; }}
+	set bound6 {{ type ifname . ether_addr . ipv6_addr; }}
+	set bound_targets {{ typeof iifname . @th,64,128; }}
 	set macs {{ type ether_addr; }}
 	set places {{ type ifname . ether_addr; }}
+	set option_places {{ typeof iifname . @th,208,48; }}
 
 	counter bad_arp {{ packets 0 bytes 0 }}
 	counter bad_ip4 {{ packets 0 bytes 0 }}
@@ -77,9 +80,9 @@ table {TABLE} {{
 	chain from_ip6 {{
 		meta protocol ip6 icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, nd-redirect }} \\
 			goto from_ndp
-		iifname . @ll,48,48 . @nh,64,128 @bound6 accept
+		meta protocol ip6 iifname . ether saddr . ip6 saddr @bound6 accept
 		jump mac_of_another
-		ip6 saddr fe80::/10 @nh,64,128 != @own accept
+		ip6 saddr fe80::/10 ip6 saddr != @own accept
 		# Multicast listeners (MLD) and router solicitations may precede any address.
 		ip6 saddr :: icmpv6 type {{ 131, 132, 133, 143 }} accept
 		counter name bad_ip6 drop
@@ -90,25 +93,25 @@ table {TABLE} {{
 		counter name bad_ndp drop
 	}}
 	chain from_ns {{
-		# From a bound address: no option, or the sender's MAC and nothing else.
-		ip6 length 24 iifname . @ll,48,48 . @nh,64,128 @bound6 accept
-		ip6 length 32 @th,192,16 0x0101 iifname . @ll,48,48 . @nh,64,128 @bound6 \\
-			iifname . @th,208,48 . @nh,64,128 @bound6 accept
+		# From a bound address: no option, or a MAC of the port and nothing else.
+		ip6 length 24 iifname . ether saddr . ip6 saddr @bound6 accept
+		ip6 length 32 iifname . ether saddr . ip6 saddr @bound6 \\
+			@th,192,16 0x0101 iifname . @th,208,48 @option_places accept
 		jump mac_of_another
 		ip6 saddr :: accept
-		ip6 saddr fe80::/10 @nh,64,128 != @own accept
+		ip6 saddr fe80::/10 ip6 saddr != @own accept
 		counter name bad_ndp drop
 	}}
 	chain from_na {{
-		@nh,64,128 @own counter name bad_ndp drop
-		ip6 saddr != fe80::/10 iifname . @ll,48,48 . @nh,64,128 != @bound6 counter name bad_ndp drop
-		# Of a bound address: no option, or the target's MAC and nothing else.
-		ip6 length 24 iifname . @ll,48,48 . @th,64,128 @bound6 accept
-		ip6 length 32 @th,192,16 0x0201 iifname . @ll,48,48 . @th,64,128 @bound6 \\
-			iifname . @th,208,48 . @th,64,128 @bound6 accept
 		jump mac_of_another
+		ip6 saddr @own counter name bad_ndp drop
+		ip6 saddr != fe80::/10 iifname . ether saddr . ip6 saddr != @bound6 counter name bad_ndp drop
+		# Of a bound address: no option, or a MAC of the port and nothing else.
+		ip6 length 24 iifname . @th,64,128 @bound_targets accept
+		ip6 length 32 iifname . @th,64,128 @bound_targets \\
+			@th,192,16 0x0201 iifname . @th,208,48 @option_places accept
 		# Of a link-local address.
-		@th,64,10 0x3fa @th,64,128 != @own accept
+		@th,64,10 0x3fa @th,64,128 != @own_targets accept
 		counter name bad_ndp drop
 	}}
 }}
@@ -125,54 +128,42 @@ def whole(contents: Contents) -> str:
 def changes(old: Contents, new: Contents) -> str:
     """Write what turns the sets from `old` into `new`."""
     lines: list[str] = []
-    for name, before, after in zip(Contents._fields, old, new, strict=True):
-        lines += _line("delete", name, before - after)
-        lines += _line("add", name, after - before)
+    for name, (field, element) in _SETS.items():
+        before, after = getattr(old, field), getattr(new, field)
+        lines += _line("delete", name, map(element, before - after))
+        lines += _line("add", name, map(element, after - before))
     return "".join(lines)
 
 
 def senders(document: Any) -> frozenset[Sender]:
     """Find the senders in what `nft --json list table` prints."""
     return frozenset(
-        Sender(port, MAC(_packed(mac, 6)), IP(_packed(address, size)))
-        for name, size in (("bound4", 4), ("bound6", 16))
+        Sender(port, parse_mac(mac), parse_ip(address))
         for entry in document["nftables"]
-        if entry.get("set", {}).get("name") == name
+        if entry.get("set", {}).get("name") in ("bound4", "bound6")
         for port, mac, address in (element["concat"] for element in entry["set"].get("elem", ()))
     )
 
 
-def _line(verb: str, name: str, values: frozenset[Any]) -> Iterable[str]:
-    if values:
-        yield f"{verb} element {TABLE} {name} {{ {', '.join(map(_ELEMENTS[name], values))} }}\n"
+def _line(verb: str, name: str, elements: Iterable[str]) -> Iterable[str]:
+    written = ", ".join(elements)
+    if written:
+        yield f"{verb} element {TABLE} {name} {{ {written} }}\n"
 
 
-def _sender4(sender: Sender) -> str:
+def _sender(sender: Sender) -> str:
     return f'"{sender.port}" . {show_mac(sender.mac)} . {show_ip(sender.address)}'
 
 
-def _sender6(sender: Sender) -> str:
-    return f'"{sender.port}" . 0x{sender.mac.hex()} . 0x{sender.address.hex()}'
-
-
-def _place(place: Place) -> str:
-    return f'"{place.port}" . {show_mac(place.mac)}'
-
-
-_ELEMENTS: dict[str, Callable[[Any], str]] = {
-    "ports": '"{}"'.format,
-    "own": lambda address: f"0x{address.hex()}",
-    "bound4": _sender4,
-    "bound6": _sender6,
-    "macs": show_mac,
-    "places": _place,
+_SETS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "ports": ("ports", '"{}"'.format),
+    "own": ("own", show_ip),
+    "own_targets": ("own", lambda address: f"0x{address.hex()}"),
+    "bound4": ("bound4", _sender),
+    "bound6": ("bound6", _sender),
+    "bound_targets": ("bound6", lambda sender: f'"{sender.port}" . 0x{sender.address.hex()}'),
+    "macs": ("macs", show_mac),
+    "places": ("places", lambda place: f'"{place.port}" . {show_mac(place.mac)}'),
+    "option_places": ("places", lambda place: f'"{place.port}" . 0x{place.mac.hex()}'),
 }
-
-
-def _packed(value: int | str, size: int) -> bytes:
-    """Pack what nft prints as a number, hexadecimal when it is long, or as an address."""
-    if isinstance(value, int):
-        return value.to_bytes(size)
-    if value.startswith("0x"):
-        return int(value, 16).to_bytes(size)
-    return parse_mac(value) if size == 6 else parse_ip(value)
+"""By name: the field of `Contents` a set is filled from, and how an element of it is written."""

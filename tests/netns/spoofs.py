@@ -116,6 +116,10 @@ SPOOFS: dict[str, Frame] = {
         / ICMPv6NDOptUnknown(type=14, len=1, data=bytes(6))
         / ICMPv6NDOptDstLLAddr(lladdr=c.mac),
     ),
+    "na of its own address from another's": lambda b, a, c: _nd(b, c.six, a.mac, a.six, _na(b.six, b.mac)),
+    "na of its own address in another's ethernet name": lambda b, a, c: _nd(
+        b, b.local, a.mac, a.six, _na(b.six, b.mac), ether=c.mac
+    ),
     "na behind an extension header": lambda b, a, c: _nd(
         b, b.six, a.mac, a.six, IPv6ExtHdrDestOpt() / _na(c.six, b.mac)
     ),
@@ -125,6 +129,7 @@ SPOOFS: dict[str, Frame] = {
     "arp announcement of the gateway": lambda b, a, c: _arp(b, op=1, psrc=GATEWAY4, pdst=GATEWAY4),
     "ns as the gateway": lambda b, a, c: _nd(b, GATEWAY6, a.mac, a.six, _ns(a.six, b.mac)),
     "na as the gateway": lambda b, a, c: _nd(b, GATEWAY6, a.mac, a.six, _na(GATEWAY6, b.mac)),
+    "na of its own address as the gateway": lambda b, a, c: _nd(b, GATEWAY6, a.mac, a.six, _na(b.six, b.mac)),
     "na of the gateway": lambda b, a, c: _nd(b, b.local, ALL_NODES, "ff02::1", _na(GATEWAY6, b.mac)),
     "router advertisement": lambda b, a, c: _nd(
         b,
@@ -171,6 +176,9 @@ SPOOFS: dict[str, Frame] = {
     # What the bridge learns from, to send another's frames here
     "arp probe in another's ethernet name": lambda b, a, c: _arp(
         b, op=1, ether=c.mac, psrc="0.0.0.0", pdst="2.57.57.99"
+    ),
+    "dhcp discovery in another's ethernet name": lambda b, a, c: (
+        Ether(src=c.mac, dst=EVERYBODY) / IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67)
     ),
     "rarp in another's ethernet name": lambda b, a, c: (
         Ether(src=c.mac, dst=EVERYBODY, type=0x8035) / ARP(op=3, hwsrc=c.mac, hwdst=c.mac)

@@ -184,3 +184,10 @@ def test_missing_table_is_noticed(lab):
     lab.node.rdnbr("reload")
     wait_for_table(lab)
     assert "table bridge rdnbr was gone" in daemon.log
+
+
+def test_saved_ruleset_can_be_loaded_again(guarded):
+    """What nft lists of the table it also takes, so that a saved ruleset does not fail at the next boot."""
+    guarded.node.write("/run/saved.nft", guarded.node.run("nft", "list", "ruleset"))
+    guarded.node.run("nft", "--check", "-f", "/run/saved.nft")
+    guarded.node.run("unshare", "--net", "nft", "-f", "/run/saved.nft")

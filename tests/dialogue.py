@@ -32,9 +32,6 @@ MAIN = 254
 BRIDGE = Segment(1, "vmbr1", parse_mac(guest_frames.NODE), MAIN, parse_ip(GATEWAY4), parse_ip(GATEWAY6))
 NODE = Node(frozenset({parse_ip(GATEWAY4), parse_ip(GATEWAY6)}), frozenset({BRIDGE.mac}))
 
-ANSWER_TIME = 0.001
-"""Seconds a guest takes to answer."""
-
 
 def rules(text: str | None) -> Allowlist | None:
     """Read an allowlist; None is open mode."""
@@ -99,6 +96,8 @@ class World:
     allow: str | None = None
     settings: Settings = field(default_factory=Settings)
     now: float = 0.0
+    answer_time: float = 0.001
+    """Seconds a guest takes to answer."""
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.settings, rules(self.allow))
@@ -213,7 +212,7 @@ class World:
                     if guest.would_answer(output):
                         reply = answer(frame, parse_mac(guest.mac))
                         assert reply is not None
-                        self._answers.append((self.now + ANSWER_TIME, guest.port, reply))
+                        self._answers.append((self.now + self.answer_time, guest.port, reply))
             case Announcement(port, _):
                 yield f"tell {self._port(port)} of the gateway"
 

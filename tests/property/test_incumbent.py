@@ -14,6 +14,7 @@ attacks = st.tuples(
     st.sampled_from([ALICE, "52:02:45:00:00:02", "52:02:45:00:00:03", "52:02:45:00:00:04"]),
     st.sampled_from([V4, V6]),
     st.booleans(),
+    st.booleans(),
     st.sampled_from([0.0, 0.001, 0.3, 0.5, 0.6, 1.1, 1.6, 4.0, 45.0]),
 )
 
@@ -40,21 +41,24 @@ def frame(kind: str, mac: str, address: str, *, override: bool) -> bytes:
     allow=st.sampled_from([None, "2.57.57.0/24\n2001:678::/64"]),
     attacked=st.lists(attacks, max_size=30),
     mallory_is_awake=st.booleans(),
+    answer_time=st.sampled_from([0.001, 0.4, 1.2]),
 )
-def test_nobody_gets_the_address_of_who_answers(allow, attacked, mallory_is_awake):
-    """Alice's routes are hers from the first to the last, though she only ever answers questions."""
-    world = World(allow)
+def test_nobody_gets_the_address_of_who_answers(allow, attacked, mallory_is_awake, answer_time):
+    """Alice's routes are hers from the first to the last, though she only ever answers questions, and slowly."""
+    world = World(allow, answer_time=answer_time)
     alice = world.guest("alice", "tap1i0", V4, V6, mac=ALICE)
     for number, port in enumerate(["tap2i0", "tap3i0"]):
         for mac in (ALICE, f"52:02:45:00:00:0{number + 2}", f"52:02:45:00:00:0{number + 3}"):
             world.guest("mallory", port, V4, V6, mac=mac, awake=mallory_is_awake)
     for address in (V4, V6):
         alice.asks_gateway(address)
-        world.runs(0.1)
+        world.runs(1.5)
     mine = {key: host.mac for key, host in world.wanted.items()}
     assert len(mine) == 2
-    for port, kind, mac, address, override, wait in attacked:
+    for port, kind, mac, address, override, unasked, wait in attacked:
         world.hears(port, frame(kind, mac, address, override=override))
+        if unasked:
+            world.hears(port, frame("answer", mac, address, override=override))
         world.runs(wait)
         assert {key: host.mac for key, host in world.wanted.items()} == mine
         assert {view.port for view in world.engine.bindings()} == {"tap1i0"}

@@ -126,6 +126,7 @@ class World:
         return self.carries_out(self.engine.port_up(self.now, Port(self.indexes[port], port, segment)))
 
     def unplugs(self, port: str) -> list[str]:
+        self._answers = [waiting for waiting in self._answers if waiting[1] != port]
         return self.carries_out(self.engine.port_gone(self.now, self.indexes.pop(port)))
 
     def reloads(self, allow: str | None) -> list[str]:
@@ -195,7 +196,7 @@ class World:
     def _carry_out(self, output: Output) -> Iterator[str]:
         match output:
             case Decision(_, verb, reason, address, mac, port, state):
-                who = f" {self._who(mac)}@{port or '?'}" if mac else f" on {port}"
+                who = f" {self._who(mac)}@{port or '?'}" if mac else f" on {port or '?'}"
                 what = f" {show_ip(address)}" if address else ""
                 yield f"{verb}{what}{who}{f' {state}' if state else ''}: {reason}"
             case Want(key, None):

@@ -1,0 +1,164 @@
+"""What changes around the bindings: ports, bridges, rules, the node's own addresses, the operator, the kernel."""
+
+from dataclasses import replace
+
+from dialogue import BRIDGE, MAIN, NODE, World
+
+from rdnbr.core.address import parse_ip
+from rdnbr.core.plan import Key
+from rdnbr.core.reason import Reason
+from rdnbr.core.topology import Port
+
+V4, V6 = "2.57.57.30", "2001:678::80"
+ALLOW = "2.57.57.0/24\n2001:678::/64"
+
+
+def settled(allow: str | None = ALLOW) -> tuple[World, object]:
+    world = World(allow)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    return world, alice
+
+
+def test_port_that_goes_takes_its_routes_along():
+    """All routes of a port are withdrawn in the turn that hears of its going; other ports' stay."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4, V6)
+    world.guest("bob", "tap2i0", "2.57.57.31").asks_gateway()
+    alice.asks_gateway(V4)
+    alice.asks_gateway(V6)
+    world.runs(1)
+    assert world.unplugs("tap1i0") == [
+        f"no route {V4}",
+        f"withdrawn {V4} alice@tap1i0 departed: port-gone",
+        f"no route {V6}",
+        f"withdrawn {V6} alice@tap1i0 departed: port-gone",
+    ]
+    assert world.routes() == ["2.57.57.31 bob"]
+
+
+def test_port_that_comes_back_is_asked():
+    """A port whose link was down is asked for what it had: its guest need not speak."""
+    world, _ = settled()
+    index = world.indexes["tap1i0"]
+    world.unplugs("tap1i0")
+    assert world.plugs("tap1i0", index) == [
+        f"learned {V4} alice@tap1i0 tentative: arrived",
+        f"ask alice@tap1i0 for {V4}",
+    ]
+    world.runs(1)
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_port_that_moves_to_another_bridge_is_another_port():
+    """Its routes go; what it says then is learned on the other bridge."""
+    world, alice = settled()
+    world.engine.segment_up(replace(BRIDGE, index=2, name="vmbr2"))
+    index = world.indexes["tap1i0"]
+    assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.plugs("tap1i0", index, segment=2)
+    alice.asks_gateway()
+    assert [host.device for host in world.wanted.values()] == [2]
+
+
+def test_bridge_that_goes_takes_everything_along():
+    """Ports, adopted routes and all: nothing is routed over a bridge that is gone."""
+    world, alice = settled()
+    world.adopts("2.57.57.31", alice)
+    world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
+    assert world.wanted == {}
+    assert {str(view.state) for view in world.engine.bindings()} == {"departed"}
+    assert world.reloads("10.0.0.0/8") == []
+
+
+def test_renamed_port_is_judged_by_its_new_name():
+    """A rule about a port's name counts from the moment the name changes."""
+    world, _ = settled(f"{V4} port=tap1i0")
+    index = world.indexes["tap1i0"]
+    said = world.carries_out(world.engine.port_up(world.now, Port(index, "tap7i0", 1)))
+    assert said == [f"no route {V4}", f"withdrawn {V4} alice@tap7i0: no-longer-permitted"]
+
+
+def test_reload_withdraws_what_is_refused_now():
+    """What the new rules refuse goes in that reload, the rest is not touched."""
+    world, _ = settled()
+    world.guest("bob", "tap2i0", "2.57.57.31").asks_gateway()
+    world.runs(1)
+    assert world.reloads("2.57.57.31") == [
+        f"no route {V4}",
+        f"withdrawn {V4} alice@tap1i0: no-longer-permitted",
+    ]
+    assert world.reloads(None) == []
+    assert world.routes() == ["2.57.57.31 bob"]
+
+
+def test_reload_names_the_rule_that_permits_now():
+    """After a reload a binding shows the rule of the new file."""
+    world, _ = settled()
+    assert [view.rule for view in world.engine.bindings()] == ["allowlist:1"]
+    world.reloads(f"# moved down\n\n{V4}")
+    assert [view.rule for view in world.engine.bindings()] == ["allowlist:3"]
+
+
+def test_reload_after_a_port_is_gone():
+    """What departed is judged when it comes back, and not before: its port may be no more."""
+    world, alice = settled()
+    world.unplugs("tap1i0")
+    assert world.reloads("2.57.57.31") == []
+    world.plugs("tap1i0")
+    assert alice.shows_up() == ["ignored alice@tap1i0: unknown-mac"]
+
+
+def test_address_the_node_takes_for_itself():
+    """A guest's address that becomes the node's own is withdrawn at once, and refused from then on."""
+    world, alice = settled()
+    node = replace(NODE, addresses=NODE.addresses | {parse_ip(V4)})
+    said = world.carries_out(world.engine.node_changed(world.now, node))
+    assert said == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
+    assert alice.asks_gateway() == [f"refused {V4} alice@tap1i0: own-address"]
+
+
+def test_flush_forgets():
+    """A flush withdraws one address or all, forgets them, and holds nothing against who speaks next."""
+    world, alice = settled()
+    world.guest("bob", "tap2i0", "2.57.57.31").asks_gateway()
+    assert world.flushes("2.57.57.99") == []
+    assert world.flushes(V4) == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: flushed"]
+    assert world.flushes() == ["no route 2.57.57.31", "withdrawn 2.57.57.31 bob@tap2i0: flushed"]
+    assert world.engine.bindings() == []
+    assert f"route {V4} to alice" in alice.asks_gateway()
+
+
+def test_probe_by_hand_asks_once():
+    """An address asked by hand is asked at once; while it is being asked, asking again changes nothing."""
+    world, alice = settled()
+    alice.awake = False
+    assert world.asks(V4) == [f"ask alice@tap1i0 for {V4}"]
+    assert world.asks(V4) == []
+    assert world.asks("2.57.57.99") == []
+
+
+def test_kernel_that_refuses_and_relents():
+    """A refusal is told once, shows as not installed, and ends with the news that it is."""
+    world, _ = settled()
+    key = Key(MAIN, parse_ip(V4))
+
+    def refused() -> list[str]:
+        return world.carries_out(world.engine.kernel_refused(world.now, key, Reason.FOREIGN_ROUTE))
+
+    assert refused() == [f"refused {V4} alice@tap1i0 valid: foreign-route"]
+    assert refused() == []
+    assert [view.installed for view in world.engine.bindings()] == [False]
+    accepted = world.carries_out(world.engine.kernel_accepted(world.now, key))
+    assert accepted == [f"installed {V4} alice@tap1i0 valid: foreign-route"]
+    assert [view.installed for view in world.engine.bindings()] == [True]
+    assert world.carries_out(world.engine.kernel_accepted(world.now, key)) == []
+
+
+def test_refusal_of_what_is_gone_is_no_news():
+    """What the kernel says of an address that was withdrawn meanwhile changes nothing."""
+    world, _ = settled()
+    key = Key(MAIN, parse_ip(V4))
+    world.unplugs("tap1i0")
+    assert world.engine.kernel_refused(world.now, key, Reason.KERNEL_REFUSED) == []
+    assert world.engine.kernel_refused(world.now, Key(MAIN, parse_ip(V6)), Reason.KERNEL_REFUSED) == []

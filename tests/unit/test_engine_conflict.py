@@ -1,0 +1,203 @@
+"""Two guests and one address: challenges, moves, failover and freezing."""
+
+import pytest
+from dialogue import Guest, World
+
+V4, V6 = "2.57.57.30", "2001:678::80"
+
+
+def two(allow: str | None = "2.57.57.0/24\n2001:678::/64", address: str = V4) -> tuple[World, Guest, Guest]:
+    """Alice has the address, since a while; Bob is about to claim it."""
+    world = World(allow)
+    alice, bob = world.guest("alice", "tap1i0", address), world.guest("bob", "tap2i0", address)
+    alice.asks_gateway()
+    world.runs(10)
+    return world, alice, bob
+
+
+def test_incumbent_that_answers_keeps_it():
+    """The incumbent is asked, answers, and keeps the address; its rival is not heard for 10 s."""
+    world, _, bob = two()
+    assert bob.asks_gateway() == [
+        f"challenged {V4} alice@tap1i0 challenged: rival-claim",
+        f"ask alice@tap1i0 for {V4}",
+    ]
+    assert world.runs(9.9) == [f"10.00 kept {V4} alice@tap1i0 valid: incumbent-answered"]
+    assert bob.announces() == [f"refused {V4} bob@tap2i0: quarantined"]
+    world.runs(0.2)
+    assert f"challenged {V4} alice@tap1i0 challenged: rival-claim" in bob.announces()
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_silent_incumbent_loses_to_a_rival_that_answers(address: str):
+    """Three questions to the incumbent in 1.5 s, then one to the rival: only its neighbour entry changes."""
+    world, alice, bob = two(address=address)
+    alice.awake = False
+    bob.asks_gateway()
+    assert world.runs(5) == [
+        f"10.50 ask alice@tap1i0 for {address}",
+        f"11.00 ask alice@tap1i0 for {address}",
+        f"11.50 ask bob@tap2i0 for {address}",
+        f"11.50 moved {address} bob@tap2i0 valid: incumbent-silent",
+        f"11.50 route {address} to bob",
+    ]
+
+
+def test_rival_s_answer_does_not_count_before_its_turn():
+    """What the rival says while the incumbent has time is no answer."""
+    world, alice, bob = two()
+    alice.awake = bob.awake = False
+    bob.asks_gateway()
+    world.runs(1.2)
+    assert bob.answers() == [f"refused {V4} bob@tap2i0: being-decided"]
+    alice.awake = True
+    assert f"11.50 ask bob@tap2i0 for {V4}" in world.runs(0.4)
+    assert alice.asks_gateway() == [f"kept {V4} alice@tap1i0 valid: incumbent-answered"]
+
+
+def test_both_silent_leaves_it_with_the_incumbent_which_is_asked_on():
+    """A rival that does not answer either wins nothing, and is not heard for 3 s."""
+    world, alice, bob = two()
+    alice.awake = bob.awake = False
+    bob.asks_gateway()
+    said = world.runs(3.1)
+    assert said[-2:] == [
+        f"13.00 kept {V4} alice@tap1i0 probing: rival-silent",
+        f"13.00 ask alice@tap1i0 for {V4}",
+    ]
+    assert bob.asks_gateway() == [f"refused {V4} bob@tap2i0: quarantined"]
+    assert f"26.19 withdrawn {V4} alice@tap1i0 departed: silent" in world.runs(14)
+
+
+def test_answer_from_another_port_is_no_answer():
+    """A guest with the incumbent's own MAC on another port answers for itself only."""
+    world, alice, _ = two()
+    alice.awake = False
+    clone = world.guest("clone", "tap3i0", V4, mac=alice.mac)
+    assert clone.asks_gateway()[0] == f"challenged {V4} alice@tap1i0 challenged: rival-claim"
+    assert clone.answers() == [f"refused {V4} alice@tap3i0: being-decided"]
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_third_claimant_waits_until_it_is_decided():
+    """While two are asked, a third is refused, and not remembered against."""
+    world, alice, bob = two()
+    alice.awake = bob.awake = False
+    carol = world.guest("carol", "tap3i0", V4)
+    bob.asks_gateway()
+    assert carol.asks_gateway() == [f"refused {V4} carol@tap3i0: being-decided"]
+    world.runs(3.1)
+    assert carol.asks_gateway()[0] == f"challenged {V4} alice@tap1i0 challenged: rival-claim"
+
+
+def test_rival_s_port_goes():
+    """With the rival gone the incumbent keeps the address, and is asked on."""
+    world, alice, bob = two()
+    alice.awake = False
+    bob.asks_gateway()
+    assert world.unplugs("tap2i0") == [
+        f"kept {V4} alice@tap1i0 probing: rival-silent",
+        f"ask alice@tap1i0 for {V4}",
+    ]
+
+
+def test_incumbent_s_port_goes_while_a_rival_waits():
+    """With the incumbent gone nobody stands in the rival's way: it is asked at once."""
+    world, alice, bob = two()
+    alice.awake = False
+    bob.asks_gateway()
+    assert (
+        world.unplugs("tap1i0")
+        == [
+            f"withdrawn {V4} alice@tap1i0 departed: port-gone",
+            f"no route {V4}",
+            f"learned {V4} bob@tap2i0 tentative: arrived",
+            f"ask bob@tap2i0 for {V4}",
+        ]
+        or world.state(V4) == "tentative bob@tap2i0"
+    )
+    assert f"10.00 route {V4} to bob" in world.runs(1)
+
+
+def test_first_that_answers_wins_an_address_nobody_had():
+    """Of two that claim a new address, the first that answers gets it."""
+    world = World(None)
+    alice = world.guest("alice", "tap1i0", V4, awake=False)
+    bob = world.guest("bob", "tap2i0", V4)
+    alice.asks_gateway()
+    assert bob.asks_gateway() == [f"challenged {V4} alice@tap1i0 tentative: rival-claim"]
+    assert world.runs(1)[:4] == [
+        f"0.30 ask alice@tap1i0 for {V4}",
+        f"0.30 ask bob@tap2i0 for {V4}",
+        f"0.30 installed {V4} bob@tap2i0 valid: answered",
+        f"0.30 route {V4} to bob",
+    ]
+
+
+def test_advertisement_without_override_displaces_nobody():
+    """V3: an advertisement that says of itself that it displaces nobody does not even challenge."""
+    world, _, bob = two(address=V6)
+    assert bob.announces(override=False) == [f"refused {V6} bob@tap2i0: no-override"]
+
+
+def test_own_dad_that_comes_back_is_no_rival():
+    """S3: the nonce tells that a DAD solicitation is the incumbent's own, looped back to another port."""
+    world, alice, bob = two(address=V6)
+    alice.does_dad(nonce=b"sixsix")
+    assert bob.does_dad(nonce=b"sixsix") == [f"ignored {V6} bob@tap2i0: looped-back"]
+    assert bob.does_dad(nonce=b"others")[0] == f"challenged {V6} alice@tap1i0 challenged: rival-claim"
+
+
+def test_vip_follows_an_announcement_and_its_new_holder_is_asked():
+    """An address whose rule says vip moves at once; who announced it has to answer, as everybody has."""
+    world, _, bob = two(f"{V4} vip")
+    assert bob.announces() == [
+        f"moved {V4} bob@tap2i0 valid: announced",
+        f"route {V4} to bob",
+        f"ask bob@tap2i0 for {V4}",
+    ]
+    assert world.runs(0.1) == [f"10.00 refreshed {V4} bob@tap2i0 valid: answered"]
+
+
+def test_vip_moves_once_a_second_at_most():
+    """Two members that both announce do not toss the address about with every frame."""
+    world, alice, bob = two(f"{V4} vip")
+    bob.announces()
+    world.runs(0.9)
+    assert alice.announces() == [f"refused {V4} alice@tap1i0: moved-too-often"]
+    world.runs(0.2)
+    assert f"route {V4} to alice" in alice.announces()
+
+
+def test_vip_that_is_merely_used_is_contended_for():
+    """Only announcements move a vip: a request of another member makes the holder be asked first."""
+    _, _, bob = two(f"{V4} vip")
+    assert bob.asks_gateway()[0] == f"challenged {V4} alice@tap1i0 challenged: rival-claim"
+
+
+def test_five_moves_in_three_minutes_freeze():
+    """The fifth move in 180 s freezes the address where it is for 60 s, the next time for 120 s."""
+    world, alice, bob = two(f"{V4} vip")
+    for freeze in (60.0, 120.0):
+        for guest in (bob, alice, bob, alice):
+            world.runs(2)
+            guest.announces()
+        world.runs(2)
+        assert f"frozen {V4} bob@tap2i0 frozen: moved-too-often" in bob.announces()
+        assert alice.announces() == [f"refused {V4} alice@tap1i0: moved-too-often"]
+        assert alice.asks_gateway() == [f"refused {V4} alice@tap1i0: moved-too-often"]
+        world.runs(freeze - 0.1)
+        assert world.state(V4) == "frozen bob@tap2i0"
+        assert f"kept {V4} bob@tap2i0 probing: thawed" in " ".join(world.runs(0.2))
+        world.runs(1)
+        alice.announces()
+
+
+def test_moves_far_apart_do_not_freeze():
+    """Four moves in 180 s, time and again, are failover as usual."""
+    world, alice, bob = two(f"{V4} vip")
+    for _ in range(10):
+        for guest in (bob, alice):
+            world.runs(46)
+            assert f"route {V4} to {guest.name}" in guest.announces()
+    assert world.state(V4) == "probing alice@tap1i0"

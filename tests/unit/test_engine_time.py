@@ -1,0 +1,139 @@
+"""Time: ageing, questions spread and paced, and a loop that stalls."""
+
+import pytest
+from dialogue import World
+
+from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+
+V4 = "2.57.57.30"
+ALLOW = "2.57.0.0/16"
+
+
+def crowd(world: World, count: int) -> None:
+    """Let `count` guests, a port each, come and be verified."""
+    for number in range(count):
+        guest = world.guest(f"g{number}", f"tap{number}i0", f"2.57.{number >> 8}.{number & 255}")
+        guest.mac = f"52:02:45:01:{number >> 8:02x}:{number & 255:02x}"
+        guest.asks_gateway()
+    world.runs(10)
+
+
+def test_quiet_guest_is_asked_and_stays():
+    """A guest that says nothing of its own is asked every 30 s, a quarter more or less, for as long as it answers."""
+    world = World(ALLOW)
+    world.guest("alice", "tap1i0", V4).asks_gateway()
+    asked = [float(line.split()[0]) for line in world.runs(3600) if "ask" in line]
+    waits = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    assert all(22.5 <= wait <= 38.0 for wait in waits)
+    assert len(set(waits)) > 10
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_guest_that_talks_is_not_asked():
+    """Evidence is as good as an answer: who is heard every 20 s is never asked."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    for _ in range(20):
+        alice.asks_gateway()
+        assert world.runs(20) == []
+
+
+def test_quiet_guest_that_is_gone_is_withdrawn_in_time():
+    """Last heard to withdrawn takes a reprobe interval and all questions, 51 s at most."""
+    for number in range(50):
+        world = World(ALLOW)
+        alice = world.guest("alice", "tap1i0", f"2.57.57.{number}")
+        alice.asks_gateway()
+        world.runs(1)
+        alice.awake = False
+        withdrawn = [float(line.split()[0]) for line in world.runs(60) if "withdrawn" in line]
+        assert 22.5 + 13.1 < withdrawn[0] < 37.5 + 0.5 + 13.2
+
+
+def test_questions_of_many_are_spread():
+    """Of a thousand quiet guests no second sees more than a sixth asked."""
+    world = World(ALLOW)
+    crowd(world, 300)
+    seconds = [int(float(line.split()[0])) for line in world.runs(40) if " ask " in line]
+    assert max(seconds.count(second) for second in set(seconds)) < 50
+
+
+def test_no_second_sees_more_questions_than_the_pace():
+    """A thousand bindings asked in the same moment leave at 200 a second, after a burst of 50, and all are asked."""
+    world = World(ALLOW, Settings(port=PortPolicy(addresses_ipv4=1000)))
+    world.plugs("tap1i0")
+    for number in range(1000):
+        guest = world.guest(
+            f"g{number}", "tap1i0", f"2.57.{number >> 8}.{number & 255}", mac="52:02:45:00:00:01"
+        )
+        guest.asks_gateway()
+    asked = [float(line.split()[0]) for line in world.runs(6) if " ask " in line]
+    assert len(asked) == 950
+    for second in range(4):
+        assert sum(second < at <= second + 1 for at in asked) == pytest.approx(200, abs=2)
+
+
+def test_paced_question_has_its_full_time_to_be_answered():
+    """The time for an answer counts from when the question was put, not from when it was due."""
+    world = World(ALLOW, Settings(limits=Limits(probes_per_second=1)))
+    for number in range(5):
+        world.guest(f"g{number}", f"tap{number}i0", f"2.57.57.{number}", awake=False).asks_gateway()
+    asked: dict[str, list[float]] = {}
+    withdrawn = {}
+    for line in world.runs(120):
+        at, verb, *rest = line.split()
+        if verb == "ask":
+            asked.setdefault(rest[-1], []).append(float(at))
+        elif verb == "withdrawn":
+            withdrawn[rest[0]] = float(at)
+    assert len(withdrawn) == 5
+    for address, at in withdrawn.items():
+        assert at - asked[address][-1] == pytest.approx(5.06, abs=0.02)
+        assert at - asked[address][0] >= 12.18
+
+
+def test_stalled_loop_withdraws_nobody():
+    """After a stall of any length, everybody is asked anew before anybody is silent."""
+    world = World(ALLOW)
+    crowd(world, 40)
+    world.runs(60)
+    for seconds in (2, 9, 30, 3600):
+        world.stalls(seconds)
+        assert "withdrawn" not in " ".join(world.ticks())
+        world.runs(20)
+        assert len(world.routes()) == 40
+
+
+def test_loop_that_stalls_between_questions_and_verdict():
+    """A guest that was asked for the last time just before the stall gets all its questions again."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    while "ask" not in " ".join(world.runs(0.5)):
+        pass
+    world.runs(9)
+    world.stalls(10)
+    assert world.ticks() == [f"ask alice@tap1i0 for {V4}"]
+
+
+def test_timers_are_the_operator_s():
+    """Other settings count from the next question on."""
+    world = World(ALLOW, Settings(Timers(probe_retrans=0.1, probe_count=2, reprobe=4)))
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    assert f"withdrawn {V4} alice@tap1i0 departed: silent" in " ".join(world.runs(6))
+
+
+def test_deadline_is_none_when_there_is_nothing_to_do():
+    """An engine with no bindings never wants to be woken."""
+    world = World(ALLOW)
+    world.guest("alice", "tap1i0", V4).asks_gateway()
+    assert world.engine.deadline() is not None
+    world.flushes()
+    assert world.engine.deadline() is None

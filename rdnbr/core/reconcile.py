@@ -5,6 +5,7 @@ planned together, so that a neighbour is never taken from under another table's 
 on either side, are looked at.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -27,6 +28,11 @@ from rdnbr.core.reason import Reason
 _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 """Seconds until what the kernel refused is tried again; doubles each time."""
 
+ROBBED, ROBBED_WINDOW = 3, 60.0
+"""What was removed so many times in so many seconds is reported instead of fought for."""
+_TRUCE = 10.0
+"""Seconds until it is put back after that."""
+
 _Entry = TypeVar("_Entry", Route, Neighbour)
 
 
@@ -42,6 +48,11 @@ class Reconciliation:
         """When to try an address again, and after how long a wait."""
         self._refused: set[Key] = set()
         self._attempted: dict[IP, None] = {}
+        self._robbed: dict[IP, None] = {}
+        """Addresses of which somebody else has removed an entry since the last `operations`."""
+        self._robberies: OrderedDict[IP, tuple[float, ...]] = OrderedDict()
+        self.contested: list[IP] = []
+        """Addresses that somebody keeps removing entries of; whoever reports them empties this."""
 
     def want(self, key: Key, host: Host | None) -> None:
         """The kernel should hold `host` for `key`; None: nothing."""
@@ -78,7 +89,7 @@ class Reconciliation:
     def route_gone(self, address: IP, table: int, metric: int) -> None:
         """No route of ours is in this place any more."""
         if self._lose_routes(address, table=table, metric=metric):
-            self._dirty[address] = None
+            self._dirty[address] = self._robbed[address] = None
 
     def neighbour_seen(self, neighbour: Neighbour) -> None:
         """A neighbour of ours is there, in place of whatever its device had for the address."""
@@ -90,10 +101,11 @@ class Reconciliation:
     def neighbour_gone(self, device: int, address: IP) -> None:
         """The device has no neighbour of ours for the address any more."""
         if self._lose_neighbours(address, device):
-            self._dirty[address] = None
+            self._dirty[address] = self._robbed[address] = None
 
     def operations(self, now: float) -> list[Operation]:
         """Return what is to be done now; what came of it must be told to `applied`."""
+        self._note_robberies(now)
         due = {address: None for address, (at, _) in self._retries.items() if at <= now}
         new = {address: None for address in self._dirty if address not in self._retries}
         self._dirty.clear()
@@ -147,6 +159,21 @@ class Reconciliation:
     def deadline(self) -> float | None:
         """Tell when `operations` has something to try again."""
         return min((at for at, _ in self._retries.values()), default=None)
+
+    def _note_robberies(self, now: float) -> None:
+        """Put back at once what somebody removed, unless that has gone on for a while: then wait, and report it."""
+        for address in self._robbed:
+            if address not in self._wanted or address in self._retries:
+                continue
+            times = (*self._robberies.pop(address, ()), now)[-ROBBED:]
+            self._robberies[address] = times
+            if len(times) == ROBBED and now - times[0] <= ROBBED_WINDOW:
+                self._retries[address] = (now + _TRUCE, _TRUCE)
+                self.contested.append(address)
+                del self._robberies[address]
+        self._robbed.clear()
+        while self._robberies and now - next(iter(self._robberies.values()))[-1] > ROBBED_WINDOW:
+            self._robberies.popitem(last=False)
 
     def _note(self, operation: Operation) -> None:
         match operation:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core import probe
+from rdnbr.core.address import show_ip
 from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel
@@ -86,6 +87,14 @@ class Works:
 
     def _reconcile(self, now: float) -> None:
         operations = self.reconciliation.operations(now)
+        contested, self.reconciliation.contested = self.reconciliation.contested, []
+        if contested:
+            self.log.error(
+                "somebody keeps removing routes or neighbours of ours; they are put back in a while",
+                addresses=len(contested),
+                first=show_ip(contested[0]),
+                cure="ip monitor route neigh label shows when; look for another program that cleans up",
+            )
         refusals = self._kernel.apply(operations) if operations and self._kernel is not None else []
         for refusal in refusals:
             self.log.warning("the kernel refuses", what=str(refusal.operation), why=refusal.text)

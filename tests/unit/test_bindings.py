@@ -1,0 +1,89 @@
+"""Bindings, found by address, by port and by MAC."""
+
+import pytest
+
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.bindings import Bindings
+from rdnbr.core.claim import Source
+from rdnbr.core.decision import State
+from rdnbr.core.plan import Key
+
+ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
+
+
+def binding(address: str, port: int | None = 5, mac=ALICE, table: int = 254) -> Binding:
+    return Binding(Key(table, parse_ip(address)), 1, Anchor(port, mac), Source.NS, None, 0.0, 0.0)
+
+
+def test_found_by_each_name():
+    """A binding is found by its key, its port and its MAC, the oldest first."""
+    bindings = Bindings()
+    first, second, third = binding("10.0.0.2"), binding("10.0.0.1"), binding("10.0.0.3", 6, BOB)
+    for each in (first, second, third):
+        bindings.add(each)
+    assert bindings.get(second.key) is second
+    assert bindings.on_port(5) == [first, second]
+    assert bindings.of_mac(BOB) == [third]
+    assert list(bindings) == [first, second, third]
+    assert len(bindings) == 3
+
+
+def test_unknown_names_find_nothing():
+    """What nobody has finds nothing, and leaves nothing behind."""
+    bindings = Bindings()
+    assert bindings.get(Key(254, parse_ip("10.0.0.1"))) is None
+    assert bindings.on_port(5) == bindings.of_mac(ALICE) == bindings.departed_from(5) == []
+    assert not bindings._on_port
+    assert not bindings._of_mac
+
+
+def test_tables_are_apart():
+    """One address in two tables is two bindings."""
+    bindings = Bindings()
+    bindings.add(binding("10.0.0.1"))
+    bindings.add(binding("10.0.0.1", table=100))
+    assert len(bindings) == 2
+    with pytest.raises(AssertionError):
+        bindings.add(binding("10.0.0.1"))
+
+
+def test_moved_is_found_where_it_is():
+    """After a move it is found by the new anchor, and no more by the old one."""
+    bindings = Bindings()
+    moved = binding("10.0.0.1")
+    bindings.add(moved)
+    bindings.move(moved, Anchor(6, BOB))
+    assert bindings.on_port(5) == bindings.of_mac(ALICE) == []
+    assert bindings.on_port(6) == bindings.of_mac(BOB) == [moved]
+    assert moved.anchor == Anchor(6, BOB)
+
+
+def test_departed_are_on_no_port():
+    """What departed is remembered apart from what is there, and by its MAC."""
+    bindings = Bindings()
+    gone, there = binding("10.0.0.1"), binding("10.0.0.2")
+    for each in (gone, there):
+        bindings.add(each)
+    gone.state = State.DEPARTED
+    assert bindings.on_port(5) == [there]
+    assert bindings.departed_from(5) == [gone]
+    assert bindings.of_mac(ALICE) == [gone, there]
+
+
+def test_removed_leaves_nothing():
+    """A removed binding is found by nothing, and the indexes are empty again."""
+    bindings = Bindings()
+    bindings.add(binding("10.0.0.1"))
+    bindings.remove(Key(254, parse_ip("10.0.0.1")))
+    assert (len(bindings), bindings._on_port, bindings._of_mac) == (0, {}, {})
+
+
+def test_may_change_while_it_is_gone_through():
+    """Whoever goes through all may remove what it meets."""
+    bindings = Bindings()
+    for number in range(5):
+        bindings.add(binding(f"10.0.0.{number}"))
+    for each in bindings:
+        bindings.remove(each.key)
+    assert len(bindings) == 0

@@ -1,112 +1,203 @@
-"""Desired and actual, side by side: what is done, tried again, and left for a while."""
+"""What the kernel holds is kept equal to what it should hold."""
 
-import itertools
-
-from rdnbr.core.address import parse_ip, parse_mac, show_ip
-from rdnbr.core.kernel import Refusal
-from rdnbr.core.plan import DropNeighbour, DropRoute, PutNeighbour, PutRoute, host
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.plan import Host, Key, Neighbour, PutNeighbour, PutRoute, Route, host
+from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
 from rdnbr.core.reconcile import Reconciliation
 
-GUEST = host(254, parse_ip("2.57.57.30"), 10, parse_mac("52:02:45:76:d2:35"))
-PUT = [PutNeighbour(GUEST.neighbour), PutRoute(GUEST.route, replaces=False)]
+V4, V6 = parse_ip("2.57.57.30"), parse_ip("2001:678::80")
+ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
+MAIN, VRF = Key(254, V4), Key(100, V4)
+ROUTE = Route(254, V4, 1, 0)
+NEIGHBOUR = Neighbour(1, V4, ALICE)
 
 
-def settled() -> Reconciliation:
-    """Return a reconciliation of which the kernel holds what it should."""
-    reconciliation = Reconciliation()
-    reconciliation.want(GUEST.key, GUEST)
-    reconciliation.applied(0.0, reconciliation.operations(0.0), [])
-    return reconciliation
+class Pair:
+    """A reconciliation and the kernel it is about."""
+
+    def __init__(self) -> None:
+        self.kernel = PretendKernel({1: "vmbr1", 2: "vmbr2"})
+        self.desired = Reconciliation()
+
+    def turn(self, now: float = 0.0) -> list[tuple[Key, Reason | None]]:
+        """Make the kernel agree as far as it will, and return whose standing changed."""
+        operations = self.desired.operations(now)
+        return self.desired.applied(now, operations, self.kernel.apply(operations))
+
+    def want(self, item: Host) -> None:
+        self.desired.want(item.key, item)
 
 
-def refuse(reconciliation: Reconciliation, now: float) -> bool:
-    """Refuse all that is to be done at `now`, and tell whether that was anything."""
-    operations = reconciliation.operations(now)
-    refusals = [Refusal(one, Reason.KERNEL_REFUSED, "no") for one in operations]
-    reconciliation.applied(now, operations, refusals)
-    return bool(operations)
+def test_wish_is_carried_out_once():
+    """What was put is not put again."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    assert pair.desired.operations(0.0) == [PutNeighbour(NEIGHBOUR), PutRoute(ROUTE, replaces=False)]
+    pair.desired.want(MAIN, host(254, V4, 1, ALICE))
+    pair.turn()
+    assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
+    assert pair.desired.operations(1.0) == []
 
 
-def rob(reconciliation: Reconciliation, now: float) -> list[object]:
-    """Let somebody remove our route, and return what is done about it."""
-    reconciliation.route_gone(GUEST.key.address, 254, 0)
-    operations = reconciliation.operations(now)
-    reconciliation.applied(now, operations, [])
-    return list(operations)
+def test_wish_that_was_taken_back_before_its_turn_does_nothing():
+    """What came and went between two turns never reaches the kernel."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.desired.want(MAIN, None)
+    assert pair.desired.operations(0.0) == []
 
 
-def test_neighbour_goes_in_first_and_out_last():
-    """A host's neighbour is put before its route, and dropped after it."""
-    reconciliation = Reconciliation()
-    reconciliation.want(GUEST.key, GUEST)
-    operations = reconciliation.operations(0.0)
-    assert operations == PUT
-    reconciliation.applied(0.0, operations, [])
-    reconciliation.want(GUEST.key, None)
-    assert reconciliation.operations(1.0) == [DropRoute(GUEST.route), DropNeighbour(GUEST.neighbour)]
+def test_what_is_no_longer_wanted_goes():
+    """Route and neighbour go when nobody wants them."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn()
+    pair.desired.want(MAIN, None)
+    pair.turn()
+    assert pair.kernel.found() == (set(), set())
 
 
-def test_what_is_so_costs_nothing():
-    """Nothing is done about what is as it should be, also after everything was looked at anew."""
-    reconciliation = settled()
-    reconciliation.found([GUEST.route], [GUEST.neighbour])
-    assert reconciliation.operations(1.0) == []
+def test_neighbour_serves_two_tables():
+    """The neighbour that two tables' routes use stays until neither is wanted."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.want(host(100, V4, 1, ALICE))
+    pair.turn()
+    pair.desired.want(MAIN, None)
+    pair.turn()
+    assert pair.kernel.found() == ({Route(100, V4, 1, 0)}, {NEIGHBOUR})
+    pair.desired.want(VRF, None)
+    pair.turn()
+    assert pair.kernel.found() == (set(), set())
 
 
-def test_refusals_are_tried_again_ever_more_rarely():
-    """What the kernel refused is tried after 1 s, then 2, 4, and at last every 60 s."""
-    reconciliation = Reconciliation()
-    reconciliation.want(GUEST.key, GUEST)
-    now, tried = 0.0, []
-    while len(tried) < 9:
-        if refuse(reconciliation, now):
-            tried.append(now)
-        now = reconciliation.deadline()
-    waits = [later - earlier for earlier, later in itertools.pairwise(tried)]
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+def test_what_somebody_deletes_is_put_back():
+    """A route or neighbour that others remove is there again after the turn that hears of it."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn()
+    pair.kernel.remove_device(1)
+    pair.kernel.add_device(1, "vmbr1")
+    pair.desired.route_gone(V4, 254, 0)
+    pair.desired.neighbour_gone(1, V4)
+    pair.turn()
+    assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
 
 
-def test_refusals_are_tried_at_once_when_devices_change():
-    """When a device changed, nothing waits any longer."""
-    reconciliation = Reconciliation()
-    reconciliation.want(GUEST.key, GUEST)
-    refuse(reconciliation, 0.0)
-    assert reconciliation.operations(0.1) == []
-    reconciliation.try_again()
-    assert reconciliation.operations(0.2) == PUT
+def test_what_nobody_wants_is_removed_when_seen():
+    """An entry of our protocol that somebody put, or that was left behind, goes."""
+    pair = Pair()
+    stray = host(254, V6, 2, BOB)
+    pair.kernel.apply([PutNeighbour(stray.neighbour), PutRoute(stray.route, replaces=False)])
+    pair.desired.route_seen(stray.route)
+    pair.desired.neighbour_seen(stray.neighbour)
+    pair.turn()
+    assert pair.kernel.found() == (set(), set())
 
 
-def test_removed_entries_are_put_back_at_once():
-    """What somebody removed is put back in the same turn."""
-    assert rob(settled(), 5.0) == [PutRoute(GUEST.route, replaces=False)]
+def test_news_of_our_own_doing_is_no_news():
+    """The kernel's echo of what we did makes no operation."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn()
+    pair.desired.neighbour_seen(NEIGHBOUR)
+    pair.desired.route_seen(ROUTE)
+    assert pair.desired.operations(0.0) == []
 
 
-def test_nobody_is_fought_with():
-    """At the third removal in a minute it is reported, and put back only after 10 s."""
-    reconciliation = settled()
-    assert [len(rob(reconciliation, now)) for now in (1.0, 2.0, 3.0)] == [1, 1, 0]
-    assert [show_ip(address) for address in reconciliation.contested] == ["2.57.57.30"]
-    assert reconciliation.operations(12.9) == []
-    assert reconciliation.operations(13.0) == [PutRoute(GUEST.route, replaces=False)]
+def test_look_at_everything_mends_what_was_missed():
+    """After events were lost, one look is enough: what is missing is put, what is too much goes."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn()
+    pair.kernel.remove_device(1)
+    pair.kernel.add_device(1, "vmbr1")
+    stray = host(254, V6, 2, BOB)
+    pair.kernel.apply([PutNeighbour(stray.neighbour), PutRoute(stray.route, replaces=False)])
+    pair.desired.found(*pair.kernel.found())
+    pair.turn()
+    assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
 
 
-def test_rare_removals_are_no_fight():
-    """Removals further apart than that are put back at once, for ever."""
-    reconciliation = settled()
-    assert [len(rob(reconciliation, now)) for now in (0.0, 31.0, 62.0, 93.0)] == [1, 1, 1, 1]
-    assert reconciliation.contested == []
+def test_refusal_is_told_once_more_each_time_and_relief_at_once():
+    """Each refusal names the key; when the place is free, the next try tells that it is in."""
+    pair = Pair()
+    pair.kernel.add_foreign_route(254, V4, 0)
+    pair.want(host(254, V4, 1, ALICE))
+    assert pair.turn(0.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
+    assert pair.turn(1.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
+    pair.kernel._foreign_routes.clear()
+    assert pair.turn(3.0) == [(MAIN, None)]
+    assert pair.turn(4.0) == []
+    assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
 
 
-def test_own_removals_are_no_robbery():
-    """What we removed ourselves, and the kernel then tells of, counts for nothing."""
-    reconciliation = settled()
-    for now in range(5):
-        reconciliation.want(GUEST.key, None)
-        reconciliation.applied(now, reconciliation.operations(now), [])
-        reconciliation.route_gone(GUEST.key.address, 254, 0)
-        reconciliation.neighbour_gone(10, GUEST.key.address)
-        reconciliation.want(GUEST.key, GUEST)
-        assert reconciliation.operations(now) == PUT
-        reconciliation.applied(now, PUT, [])
-    assert reconciliation.contested == []
+def test_tries_again_less_and_less_often():
+    """What is refused is tried after 1 s, 2 s, 4 s …, and each minute in the end."""
+    pair = Pair()
+    pair.kernel.add_foreign_route(254, V4, 0)
+    pair.want(host(254, V4, 1, ALICE))
+    now, waits = 0.0, []
+    for _ in range(9):
+        pair.turn(now)
+        again = pair.desired.deadline()
+        assert again is not None
+        assert pair.desired.operations(again - 0.1) == []
+        waits.append(again - now)
+        now = again
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_others_do_not_wait_for_what_is_refused():
+    """An address in trouble keeps no other from the kernel."""
+    pair = Pair()
+    pair.kernel.add_foreign_route(254, V4, 0)
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    pair.want(host(254, V6, 1, ALICE))
+    assert pair.turn(0.1) == []
+    assert Route(254, V6, 1, 1024) in pair.kernel.found()[0]
+
+
+def test_another_wish_is_tried_at_once():
+    """A refused address that moves to a bridge where it is welcome does not wait out its time."""
+    pair = Pair()
+    pair.want(host(254, V4, 9, ALICE))
+    assert pair.turn(0.0) == [(MAIN, Reason.KERNEL_REFUSED)]
+    pair.want(host(254, V4, 2, ALICE))
+    assert pair.turn(0.1) == [(MAIN, None)]
+    assert pair.desired.deadline() is None
+
+
+def test_devices_that_changed_are_a_reason_to_try():
+    """When a bridge is back, what was refused meanwhile is tried at once."""
+    pair = Pair()
+    pair.kernel.remove_device(1)
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    pair.kernel.add_device(1, "vmbr1")
+    pair.desired.try_again()
+    assert pair.turn(0.2) == [(MAIN, None)]
+
+
+def test_only_the_table_that_is_refused_is_told_of():
+    """Of an address in two tables, the one whose route is refused is told, the other's is in."""
+    pair = Pair()
+    pair.kernel.add_foreign_route(100, V4, 0)
+    pair.want(host(254, V4, 1, ALICE))
+    pair.want(host(100, V4, 2, ALICE))
+    assert pair.turn(0.0) == [(VRF, Reason.FOREIGN_ROUTE)]
+    assert ROUTE in pair.kernel.found()[0]
+
+
+def test_refused_and_no_longer_wanted_is_forgotten():
+    """With the wish the trouble ends: nothing is tried, nothing is kept."""
+    pair = Pair()
+    pair.kernel.add_foreign_route(254, V4, 0)
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    pair.desired.want(MAIN, None)
+    assert pair.turn(0.1) == []
+    assert pair.desired.deadline() is None
+    assert pair.kernel.found() == (set(), set())

@@ -1,0 +1,149 @@
+"""Desired and actual, whatever is wished, refused, deleted or missed: in the end they are equal."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rdnbr.core.address import IP, parse_ip, parse_mac
+from rdnbr.core.kernel import Refusal
+from rdnbr.core.plan import Host, Key, Neighbour, Operation, PutNeighbour, PutRoute, Route, host
+from rdnbr.core.pretend import PretendKernel
+from rdnbr.core.reason import Reason
+from rdnbr.core.reconcile import Reconciliation
+
+ADDRESSES = [parse_ip(text) for text in ("10.0.0.1", "10.0.0.2", "2001:db8::1")]
+MACS = [parse_mac(f"52:02:45:00:00:0{number}") for number in (1, 2)]
+
+hosts = st.builds(
+    host,
+    st.sampled_from([254, 100]),
+    st.sampled_from(ADDRESSES),
+    st.sampled_from([1, 2]),
+    st.sampled_from(MACS),
+    st.sampled_from([None, None, 7, 8]),
+)
+keys = st.builds(Key, st.sampled_from([254, 100]), st.sampled_from(ADDRESSES))
+steps = st.one_of(
+    st.tuples(st.just("want"), hosts),
+    st.tuples(st.just("unwant"), keys),
+    st.tuples(st.just("turn"), st.floats(0, 70), st.lists(st.booleans(), max_size=4)),
+    st.tuples(st.just("stray"), hosts, st.booleans()),
+    st.tuples(st.just("delete"), st.integers(0, 9), st.booleans()),
+    st.tuples(st.just("resync")),
+    st.tuples(st.just("try again")),
+)
+
+
+class FailingKernel(PretendKernel):
+    """Fails those operations of a batch that it is told to."""
+
+    fails: tuple[bool, ...] = ()
+
+    def apply(self, operations):
+        refusals: list[Refusal] = []
+        for number, operation in enumerate(operations):
+            if number < len(self.fails) and self.fails[number]:
+                refusals.append(Refusal(operation, Reason.KERNEL_REFUSED, "not now"))
+            else:
+                refusals += super().apply([operation])
+        return refusals
+
+
+class Both:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.kernel = FailingKernel({1: "vmbr1", 2: "vmbr2"})
+        self.desired = Reconciliation()
+        self.wanted: dict[Key, Host] = {}
+        self.refused: set[Key] = set()
+
+    def does(self, step: tuple) -> None:
+        match step:
+            case ("want", item):
+                # Two tables share the neighbour of a device: the engine never wants two MACs for one.
+                others = [held for key, held in self.wanted.items() if key != item.key]
+                if all((h.key.address, h.device) != (item.key.address, item.device) for h in others):
+                    self.wanted[item.key] = item
+                    self.desired.want(item.key, item)
+            case ("unwant", key):
+                self.wanted.pop(key, None)
+                self.refused.discard(key)
+                self.desired.want(key, None)
+            case ("turn", wait, fails):
+                self.now += wait
+                self.turn(tuple(fails))
+            case ("stray", item, heard):
+                self.kernel.fails = ()
+                self.kernel.apply(plan_put(item))
+                if heard:
+                    self.desired.neighbour_seen(item.neighbour)
+                    self.desired.route_seen(item.route)
+            case ("delete", number, heard):
+                self.deletes(number, heard=heard)
+            case ("resync",):
+                self.desired.found(*self.kernel.found())
+            case ("try again",):
+                self.desired.try_again()
+
+    def turn(self, fails: tuple[bool, ...]) -> None:
+        operations = self.desired.operations(self.now)
+        for operation in operations:
+            check_order(operation, operations)
+        self.kernel.fails = fails
+        for key, reason in self.desired.applied(self.now, operations, self.kernel.apply(operations)):
+            assert key in self.wanted
+            assert (key in self.refused) or reason is not None
+            (self.refused.discard if reason is None else self.refused.add)(key)
+
+    def deletes(self, number: int, *, heard: bool) -> None:
+        routes, neighbours = self.kernel.found()
+        entries: list[Route | Neighbour] = [*sorted(routes), *sorted(neighbours)]
+        if not entries:
+            return
+        entry = entries[number % len(entries)]
+        if isinstance(entry, Route):
+            del self.kernel._routes[entry.table, entry.address, entry.metric]
+            if heard:
+                self.desired.route_gone(entry.address, entry.table, entry.metric)
+        else:
+            del self.kernel._neighbours[entry.device, entry.address]
+            if heard:
+                self.desired.neighbour_gone(entry.device, entry.address)
+
+
+def plan_put(item: Host) -> list[Operation]:
+    return [PutNeighbour(item.neighbour), PutRoute(item.route, replaces=False)]
+
+
+def _address(operation: Operation) -> IP:
+    entry = getattr(operation, "route", None) or operation.neighbour
+    return entry.address
+
+
+def check_order(operation: Operation, operations: list[Operation]) -> None:
+    """A neighbour goes in before its route and out after it."""
+    kinds = [type(other).__name__ for other in operations if _address(other) == _address(operation)]
+    if "DropNeighbour" in kinds:
+        assert "PutRoute" not in kinds[kinds.index("DropNeighbour") :]
+        assert "DropRoute" not in kinds[kinds.index("DropNeighbour") :]
+    if "DropRoute" in kinds:
+        assert "PutRoute" not in kinds[kinds.index("DropRoute") :]
+
+
+@settings(deadline=None)
+@given(st.lists(steps, max_size=40))
+def test_kernel_agrees_in_the_end(done: list[tuple]) -> None:
+    """Once the kernel stops failing and everything was looked at, a minute suffices for both to be equal."""
+    both = Both()
+    for step in done:
+        both.does(step)
+    both.now += 1
+    both.does(("resync",))
+    both.turn(())
+    both.now += 60
+    both.turn(())
+    routes, neighbours = both.kernel.found()
+    assert routes == {item.route for item in both.wanted.values()}
+    assert neighbours == {item.neighbour for item in both.wanted.values()}
+    assert both.refused == set()
+    assert both.desired.operations(both.now + 1000) == []
+    assert both.desired.deadline() is None

@@ -136,7 +136,7 @@ class Desk:
             config = load(self._config.given)
             required = config.allowlist_named or not engine.open_mode
             allowlist = load_allowlist(config.allowlist, config.allowlist_directory, required=required)
-            if config.enforce and works.enforcement is None:
+            if config.enforce and works.enforcement is None and not works.dry_run:
                 works.enforcement = self._enforcement(works.log.error)
         except (ConfigError, AllowlistError, CannotStart) as error:
             raise Refused(f"nothing was changed:\n{error}") from error

@@ -27,13 +27,13 @@ class Works:
         self.reconciliation = Reconciliation()
         self.enforcement: Enforcement | None = None
         self._kernel: Kernel | None = None
-        self._dry_run = False
+        self.dry_run = False
         self._to_send: list[tuple[int, bytes]] = []
 
     def use(self, kernel: Kernel, *, dry_run: bool) -> None:
         """Put routes into this kernel from now on; in a dry run nothing is sent either."""
         self._kernel = kernel
-        self._dry_run = dry_run
+        self.dry_run = dry_run
 
     def take(self, now: float, outputs: Iterable[Output]) -> None:
         """Take what came of an event; the kernel and the wire have their turn at the end of the loop's."""
@@ -45,7 +45,7 @@ class Works:
                         self.enforcement.touch(output.address)
                 case Want(key, host):
                     self.reconciliation.want(key, host)
-                case Probe() | Announcement() if not self._dry_run:
+                case Probe() | Announcement() if not self.dry_run:
                     self._to_send.append((output.port, output.frame))
                 case Probe():
                     # Nothing is sent in a dry run; let us suppose that whoever spoke would also answer.
@@ -62,10 +62,8 @@ class Works:
         self.reconciliation.found(routes, neighbours)
         macs = {(entry.device, entry.address): entry.mac for entry in neighbours}
         for route in sorted(routes):
-            mac = macs.get((route.device, route.address))
-            if mac is not None:
-                key = Key(route.table, route.address)
-                self.take(now, self.engine.adopt(now, key, mac, route.device))
+            key, mac = Key(route.table, route.address), macs.get((route.device, route.address))
+            self.take(now, self.engine.adopt(now, key, mac, route.device))
 
     def look_again(self) -> None:
         """Compare all that should be in the kernel with all that is."""

@@ -1,6 +1,7 @@
 """Enforcement: honest traffic does not notice it, and the table comes and goes when it should."""
 
 import shutil
+import signal
 
 import pytest
 
@@ -84,11 +85,13 @@ def test_first_enforcement_cuts_nobody_off(lab):
 
 
 def test_port_that_loses_carrier_stays_filtered(guarded):
-    """A guest that takes its link down and up again is filtered from its first frame on."""
+    """A guest that takes its link down, and so loses its bindings, is filtered from its first frame after that."""
     other = guarded.guest(1)
-    other.ip("link set eth0 down", "link set eth0 up")
+    other.ip("link set eth0 down")
+    wait_for(lambda: other.mac not in {one[1] for one in senders(guarded.node)}, 5, "the end of its bindings")
+    assert other.port in guarded.node.run("nft", "list", "set", "bridge", "rdnbr", "ports")
+    other.ip("link set eth0 up", "addr flush dev eth0 scope global")
     assert not reaches(guarded, SPOOFS["arp announcement"](*cast(guarded)))
-    other.ip("addr flush dev eth0 scope global")
     other.configure()
     other.wait_for_dad()
     other.greet()
@@ -121,6 +124,17 @@ def test_reload_turns_it_off_and_on(lab):
     enforce(lab.node, on=False)
     lab.node.start_daemon()
     assert senders(lab.node) is None
+
+
+def test_dry_run_makes_no_table(lab):
+    """A dry run does not filter, whether `enforce` was on at its start or came with a reload."""
+    enforce(lab.node, on=True)
+    daemon = lab.node.start_daemon("--dry-run", ready=False)
+    wait_for(lambda: "serving" in daemon.log, 10, "its first words")
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: "reloaded" in daemon.log, 5, "the reload")
+    assert daemon.stop() == 0
+    assert lab.node.run("nft", "list", "tables") == ""
 
 
 def test_flush_removes_the_table(lab):

@@ -49,9 +49,17 @@ class Ears:
     def open(self, port: Port, frames_per_second: int) -> None:
         """Listen on a port; of what it sends beyond its rate, some is left to be lost.
 
+        Where the port is listened on already, only the rate changes; but what waits to be read of a port that has
+        moved to another segment was said in the old one, and is thrown away.
+
         Raises:
             OSError: the port is gone again, or packet sockets are not permitted.
         """
+        ear = self._ears.get(port.index)
+        if ear is not None and ear.socket.port.segment == port.segment:
+            self._set_rate(port.index, frames_per_second)
+            return
+        self.close(port.index)
         self._ears[port.index] = self._listen(PortSocket(port), frames_per_second)
 
     def close(self, index: int) -> None:
@@ -115,6 +123,12 @@ class Ears:
         """Tell when a muted port wants to be read again."""
         return min(self._muted.values(), default=None)
 
+    def _set_rate(self, index: int, rate: int) -> None:
+        for ears in (self._ears, self._for_answers):
+            ear = ears.get(index)
+            if ear is not None and ear.rate != rate:
+                ear.rate, ear.pace = rate, Pace(rate, rate)
+
     def _listen(self, socket: PortSocket, rate: int) -> _Ear:
         ear = _Ear(socket, Pace(rate, rate), rate)
         self._selector.register(socket, selectors.EVENT_READ, self._waker(ear))
@@ -132,6 +146,8 @@ class Ears:
 
     def _waker(self, ear: _Ear) -> Callable[[int], None]:
         def wake(_mask: int) -> None:
-            self._ready[ear] = None
+            # Somebody else's callback of the same turn may have closed it.
+            if ear in (self._ears.get(ear.index), self._for_answers.get(ear.index)):
+                self._ready[ear] = None
 
         return wake

@@ -3,6 +3,7 @@
 import selectors
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -108,6 +109,38 @@ def test_closed_port_is_closed_for_good(flooded: Wire) -> None:
     assert list(flooded.ears) == []
     assert flooded.ears.deadline() is None
     assert not flooded.selector.get_map()
+
+
+def test_ear_closed_in_the_turn_that_woke_it_stays_closed(wire: Wire) -> None:
+    """A port that somebody closes between the look at what is ready and its own turn is not read."""
+    wire.guest.send(REQUEST)
+    woken = wire.selector.select(5.0)
+    assert len(woken) == 1
+    wire.ears.close(wire.port.index)
+    for key, mask in woken:
+        key.data(mask)
+    assert list(wire.ears.receive(0.0)) == []
+    assert wire.ears.drained
+
+
+def test_rate_changes_where_a_port_is_listened_on(wire: Wire) -> None:
+    """A port that is opened again with another rate is held to that from now on, and loses nothing."""
+    wire.guest.send(REQUEST)
+    wire.ears.open(wire.port, 1000)
+    heard: list[bytes] = []
+    for _ in range(2 * RATE):
+        wire.guest.send(REQUEST)
+    until(lambda: heard.extend(wire.heard(0.0)) or len(heard) == 2 * RATE + 1)
+    assert wire.ears.deadline() is None
+
+
+def test_port_in_another_segment_is_listened_on_anew(wire: Wire) -> None:
+    """What a port said in its old segment is not heard in the new one; what it says then is."""
+    wire.guest.send(REQUEST)
+    wire.ears.open(replace(wire.port, segment=7), RATE)
+    assert wire.heard(0.0) == []
+    wire.guest.send(REPLY)
+    until(lambda: wire.heard(0.0) == [REPLY])
 
 
 @pytest.mark.parametrize(

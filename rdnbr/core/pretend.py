@@ -57,8 +57,13 @@ class PretendKernel:
 
     def apply(self, operations: Sequence[Operation]) -> list[Refusal]:
         """Carry out `operations` in their order and return those that failed."""
-        refusals = (self._apply(operation) for operation in operations)
-        return [refusal for refusal in refusals if refusal is not None]
+        refusals: list[Refusal] = []
+        barred: set[_NeighbourKey] = set()
+        for operation in operations:
+            refusal = self._apply(operation, barred)
+            if refusal is not None:
+                refusals.append(refusal)
+        return refusals
 
     def found(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
         """Return what there is of our protocol: routes of `tables` (None: of all), and all neighbours."""
@@ -80,10 +85,16 @@ class PretendKernel:
             for route in sorted(self._routes.values(), key=_table_and_address)
         ]
 
-    def _apply(self, operation: Operation) -> Refusal | None:
+    def _apply(self, operation: Operation, barred: set[_NeighbourKey]) -> Refusal | None:
+        """Carry out one operation; `barred` holds the neighbours that this batch was refused as foreign."""
         match operation:
             case PutNeighbour(neighbour):
-                return self._put_neighbour(operation, neighbour)
+                refusal = self._put_neighbour(operation, neighbour)
+                if refusal is not None and refusal.reason is Reason.FOREIGN_ROUTE:
+                    barred.add((neighbour.device, neighbour.address))
+                return refusal
+            case PutRoute(route) if (route.device, route.address) in barred:
+                return Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_NEIGHBOUR)
             case PutRoute(route):
                 return self._put_route(operation, route)
             case DropRoute(route):
@@ -99,9 +110,7 @@ class PretendKernel:
         if neighbour.device not in self._devices:
             return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
         if key in self._foreign_neighbours:
-            return Refusal(
-                operation, Reason.FOREIGN_ROUTE, "somebody else's permanent neighbour entry is there"
-            )
+            return Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_NEIGHBOUR)
         self._neighbours[key] = neighbour.mac
         return None
 
@@ -128,6 +137,7 @@ class PretendKernel:
 
 
 _NO_DEVICE = "no such device"
+_FOREIGN_NEIGHBOUR = "somebody else's permanent neighbour entry is there"
 
 
 def _installed_metric(route: Route) -> int:

@@ -59,6 +59,7 @@ class Fib:
         standing = self._standing(operations)
         held = self._held() if any(isinstance(one, PutRoute) and one.replaces for one in operations) else {}
         refusals: list[Refusal] = []
+        barred: dict[tuple[int, bytes], Entry] = {}
         asked: list[tuple[Operation, Request]] = []
         for operation in operations:
             match operation:
@@ -66,9 +67,13 @@ class Fib:
                     there = standing.get((neighbour.device, neighbour.address))
                     if there is not None and there.settled and not there.ours:
                         refusals.append(_foreign_neighbour(operation, there))
+                        barred[neighbour.device, neighbour.address] = there
                     else:
                         standing.pop((neighbour.device, neighbour.address), None)
                         asked.append((operation, put_neighbour(neighbour)))
+                case PutRoute(route) if (route.device, route.address) in barred:
+                    # It would lead to whatever MAC the other entry names.
+                    refusals.append(_foreign_neighbour(operation, barred[route.device, route.address]))
                 case PutRoute(route):
                     asked.append((operation, new_route(route, replace=place(route) in held)))
                 case DropRoute(route):

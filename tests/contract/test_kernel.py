@@ -160,6 +160,20 @@ def test_foreign_neighbour(world: World) -> None:
     assert world.kernel.found()[1] == set()
 
 
+def test_no_route_to_a_foreign_neighbour(world: World) -> None:
+    """Where somebody else's neighbour stands no route is put either, for it would lead to another MAC."""
+    other = host(254, parse_ip("2.57.57.31"), world.vmbr1, OTHER)
+    for address in (V4, V6):
+        world.foreign_neighbour(address)
+        operations = put(host(254, address, world.vmbr1, GUEST))
+        refusals = world.kernel.apply(operations + put(other))
+        assert [(one.operation, one.reason) for one in refusals] == [
+            (operation, Reason.FOREIGN_ROUTE) for operation in operations
+        ]
+        assert len({one.text for one in refusals}) == 1
+    assert world.kernel.found() == ({other.route}, {other.neighbour})
+
+
 def test_missing_device(world: World) -> None:
     """Of operations on a device that is gone each is refused, and the rest of the batch is carried out."""
     lost, item = host(254, V4, world.missing, GUEST), host(254, V6, world.vmbr1, GUEST)

@@ -195,7 +195,8 @@ class Replay:
         if host is not None:
             self._hosts[key] = host
         wanted, found = ([] if item is None else [item] for item in (host, before))
-        operations = plan(wanted, (item.route for item in found), (item.neighbour for item in found))
+        neighbours = [item.neighbour for item in found if item.neighbour is not None]
+        operations = plan(wanted, [item.route for item in found], neighbours)
         refusals = self.kernel.apply(operations)
         assert not refusals, refusals
 

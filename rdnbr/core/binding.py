@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rdnbr.core.address import MAC
+from rdnbr.core.address import MAC, ZERO_MAC
 from rdnbr.core.claim import Source
 from rdnbr.core.decision import State
 from rdnbr.core.plan import Key
@@ -17,6 +17,11 @@ class Anchor(NamedTuple):
     port: int | None
     """ifindex; None only for an adopted binding of which no frame was seen yet."""
     mac: MAC
+    """All zero only for an adopted binding whose neighbour was gone from the kernel."""
+
+    def may_be(self, other: "Anchor") -> bool:
+        """Tell whether `other`, which is known, is this anchor as far as that is known."""
+        return self.port in (None, other.port) and self.mac in (ZERO_MAC, other.mac)
 
 
 @dataclass(slots=True)

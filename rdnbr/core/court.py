@@ -80,8 +80,8 @@ class Court:
         binding = self._life.bindings.get(key)
         if binding is None or binding.state is State.DEPARTED:
             return self._unclaimed(now, port, key, anchor, claim, verdict.rule)
-        unplaced = Anchor(None, claim.mac)
-        if binding.anchor == anchor or (binding.anchor == unplaced and binding.segment == port.segment):
+        placed = binding.anchor.port is not None or binding.segment == port.segment
+        if placed and binding.anchor.may_be(anchor):
             return self._incumbent(now, binding, anchor, claim, verdict.rule)
         return self._rival(now, port, binding, anchor, claim, verdict.rule)
 
@@ -154,11 +154,11 @@ class Court:
     def _incumbent(
         self, now: float, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
-        if binding.anchor.port is None:
-            self._life.bindings.move(binding, anchor)
-        binding.rule = rule
         answered = binding.asked > 0 and is_answer(claim, self._segments[binding.segment])
         stimulus = Stimulus.ANSWER if answered else self._stimulus(claim)
+        if binding.anchor.port is None and (binding.anchor.mac == anchor.mac or stimulus is not Stimulus.DAD):
+            self._life.place(binding, anchor)
+        binding.rule = rule
         if stimulus is Stimulus.DAD:
             binding.nonce = claim.nonce
         else:
@@ -212,7 +212,7 @@ class Court:
     def _arrival(self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source) -> bool:
         """Take note that the MAC of a binding is on a port; tell whether that meant anything."""
         departed = binding.state is State.DEPARTED
-        at_home = binding.anchor in (anchor, Anchor(None, anchor.mac))
+        at_home = binding.anchor.may_be(anchor)
         # Each arrival makes us ask: who speaks of many MACs, or often of one, must not use up the pace of questions.
         if at_home and not departed:
             excess = self._limits.arrival(now, port.index)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from rdnbr.core.address import IP, MAC
+from rdnbr.core.address import IP, MAC, ZERO_MAC
 from rdnbr.core.allowlist import Allowlist
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.claim import Claim, Source
@@ -132,12 +132,12 @@ class Engine:
         self._judge_again(now, self._bindings)
         return self._take()
 
-    def adopt(self, now: float, key: Key, mac: MAC, device: int) -> list[Output]:
-        """The kernel held this when rdnbr started."""
+    def adopt(self, now: float, key: Key, mac: MAC | None, device: int) -> list[Output]:
+        """The kernel held this when rdnbr started; without a MAC where the route had lost its neighbour."""
         segment = self._segments.get(device)
         if segment is None or segment.table != key.table or self._bindings.get(key) is not None:
             return []
-        anchor = Anchor(None, mac)
+        anchor = Anchor(None, mac or ZERO_MAC)
         verdict = self._law.verdict(key.address, anchor, device)
         found = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, now, now)
         if verdict.reason is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from rdnbr.core.address import IP
+from rdnbr.core.address import IP, ZERO_MAC
 from rdnbr.core.allowlist import Allowlist, Claimant, Verdict
 from rdnbr.core.binding import Anchor
 from rdnbr.core.node import Node
@@ -43,6 +43,8 @@ class Law:
         for last in verdicts:
             if last.permitted:
                 return last
+        if anchor.mac == ZERO_MAC and last.reason is Reason.PINNED:
+            return PERMITTED  # to whom it is pinned will show when the guest is heard
         return last
 
     def _claimants(self, anchor: Anchor, segment: int) -> Iterable[Claimant]:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from rdnbr.core import machine, probe, schedule
+from rdnbr.core.address import ZERO_MAC
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.bindings import Bindings
 from rdnbr.core.claim import Source
@@ -102,6 +103,13 @@ class Lifecycle:
         """Do not hear a rival that lost, nor others on its port; the incumbent's own port must stay heard."""
         source = rival if rival.port == binding.anchor.port else rival.port
         self.quarantine.put(now, binding.key, source, first)
+
+    def place(self, binding: Binding, anchor: Anchor) -> None:
+        """An adopted binding is heard for the first time: now its anchor is known whole."""
+        known = binding.anchor.mac == anchor.mac
+        self.bindings.move(binding, anchor)
+        if not known:
+            self._install(binding)
 
     def relocate(self, now: float, binding: Binding, anchor: Anchor, segment: int) -> None:
         """Give a binding to another anchor, of which it knows nothing yet."""
@@ -382,13 +390,15 @@ class Lifecycle:
             self.outputs.append(Want(binding.key, None))
 
     def _install(self, binding: Binding) -> None:
-        key, mac = binding.key, binding.anchor.mac
+        key = binding.key
+        mac = None if binding.anchor.mac == ZERO_MAC else binding.anchor.mac
         self.outputs.append(Want(key, host(key.table, key.address, binding.segment, mac)))
 
     def _question(self, binding: Binding, anchor: Anchor, segment: int, *, broadcast: bool) -> None:
         found = self._segments.get(segment)
         if found is None:
             return
+        broadcast |= anchor.mac == ZERO_MAC
         frame = probe.question(found, binding.key.address, anchor.mac, broadcast=broadcast)
         if frame is None:
             return

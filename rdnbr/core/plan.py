@@ -47,7 +47,8 @@ class Host:
 
     key: Key
     device: int
-    mac: MAC
+    mac: MAC | None
+    """None while it is not known: the route was found without its neighbour, and stays until the guest is heard."""
     metric: int
 
     @property
@@ -56,9 +57,9 @@ class Host:
         return Route(self.key.table, self.key.address, self.device, self.metric)
 
     @property
-    def neighbour(self) -> Neighbour:
-        """Its permanent neighbour."""
-        return Neighbour(self.device, self.key.address, self.mac)
+    def neighbour(self) -> Neighbour | None:
+        """Its permanent neighbour; None while its MAC is not known."""
+        return None if self.mac is None else Neighbour(self.device, self.key.address, self.mac)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class DropNeighbour:
 Operation = PutNeighbour | PutRoute | DropRoute | DropNeighbour
 
 
-def host(table: int, address: IP, device: int, mac: MAC, metric: int | None = None) -> Host:
+def host(table: int, address: IP, device: int, mac: MAC | None, metric: int | None = None) -> Host:
     """Make a host with the kernel's default metric for its family."""
     if metric is None:
         metric = METRIC4 if family(address) == 4 else METRIC6
@@ -108,7 +109,7 @@ def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[N
     """
     wanted = list(wanted)
     want_routes = {item.route for item in wanted}
-    want_neighbours = {item.neighbour for item in wanted}
+    want_neighbours = {item.neighbour for item in wanted if item.neighbour is not None}
     have_routes = set(routes)
     have_neighbours = set(neighbours)
     slots = {(route.table, route.address, route.metric) for route in have_routes}
@@ -116,7 +117,7 @@ def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[N
     kept_places = {(entry.device, entry.address) for entry in want_neighbours}
     operations: list[Operation] = []
     for item in wanted:
-        if item.neighbour not in have_neighbours:
+        if item.neighbour is not None and item.neighbour not in have_neighbours:
             operations.append(PutNeighbour(item.neighbour))
         if item.route not in have_routes:
             replaces = (item.route.table, item.route.address, item.route.metric) in slots

@@ -141,7 +141,7 @@ class Reconciliation:
             else:
                 self._retries.pop(address, None)
             for key, host in self._wanted.get(address, {}).items():
-                reason = trouble.get(host.route) or trouble.get(host.neighbour)
+                reason = trouble.get(host.route) or (trouble.get(host.neighbour) if host.neighbour else None)
                 if reason is not None:
                     changed.append((key, reason))
                     self._refused.add(key)

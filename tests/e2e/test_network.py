@@ -1,5 +1,7 @@
 """The whole chain: guest, daemon, kernel, FRR, upstream."""
 
+import signal
+
 import pytest
 
 from rdnbr.lab import wait_for
@@ -123,6 +125,24 @@ def test_routes_stay_when_the_daemon_stops_and_are_adopted(lab):
         lambda: (binding(lab.node, "2001:678:3a4:100::80") or {}).get("state") == "valid", 10, "IPv6 as well"
     )
     assert lab.node.hosts() == {"2.57.57.30", "2001:678:3a4:100::80"}
+
+
+@pytest.mark.root
+def test_route_that_lost_its_neighbour_is_mended(lab):
+    """A daemon killed, and neighbours flushed meanwhile: no route is ever removed, and each gets its neighbour back."""
+    lab.node.write("/etc/rdnbr/rdnbr.toml", "[timers]\nadopt_grace = 5.0\n")
+    daemon = lab.node.start_daemon()
+    settle(lab, lab.guest(0))
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    lab.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
+    assert "PERMANENT" not in lab.node.run("ip", "neigh")
+    watch = lab.node.launch("routes", "ip", "monitor", "route")
+    lab.node.start_daemon()
+    wait_for(lambda: lab.node.run("ip", "neigh").count("PERMANENT") == 2, 15, "both neighbours")
+    assert lab.node.hosts() == {"2.57.57.30", "2001:678:3a4:100::80"}
+    assert "Deleted" not in watch.log
+    watch.stop()
 
 
 @pytest.mark.root

@@ -1,5 +1,6 @@
 """What a person sees of a lab, live."""
 
+import sys
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -48,7 +49,10 @@ def where_to_look(lab: Lab) -> RenderableType:
     """Print the commands that lead into the lab."""
     node = f"nsenter --target {lab.node.pid} --mount --net"
     upstream = f"nsenter --target {lab.upstream.pid} --mount --net"
-    lines = [("a shell on the node", f"{node} bash"), ("who is where", f"{node} rdnbr show")]
+    lines = [
+        ("a shell on the node", f"{node} bash"),
+        ("who is where", f"{node} {sys.executable} -m rdnbr show"),
+    ]
     if lab.bgp:
         lines += [
             ("what FRR advertises", f"{node} vtysh -c 'show bgp ipv4 unicast'"),

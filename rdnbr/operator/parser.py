@@ -165,7 +165,7 @@ def parser() -> ArgumentParser:
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
         )
-    made["lab"].add_argument("--guests", type=int, default=3, metavar="N", help="how many guests (3)")
+    made["lab"].add_argument("--guests", type=_guests, default=3, metavar="N", help="how many guests (3)")
     made["lab"].add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, to look around")
     return front
 
@@ -254,3 +254,13 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 86_400:
         raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 86400")
     return seconds
+
+
+MOST_GUESTS = 200
+"""A lab of more would take long to build, and shows nothing more."""
+
+
+def _guests(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_GUESTS:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_GUESTS}")
+    return int(text)

@@ -38,6 +38,12 @@ class Desk:
         self._config = config
         self._wall = wall
         self._files = _watched(config, now)
+        self._reload_wanted = False
+
+    def close(self) -> None:
+        """Let go of what filters guests; the table stays."""
+        if self._works.enforcement is not None:
+            self._works.enforcement.close()
 
     def answer(self, command: Command, address: IP | None) -> Document:
         """Answer at the control socket.
@@ -65,16 +71,20 @@ class Desk:
                 return {"message": self._ask(now, address)}
 
     def turn(self, now: float) -> None:
-        """Read the files again if they changed."""
-        if self._files.changed(now):
-            self.reload(now)
+        """Read the files again if they changed, or somebody wants it."""
+        if self._reload_wanted or self._files.changed(now):
+            self._reload_wanted = False
+            self._reload_and_tell(now)
 
     def deadline(self) -> float:
         """Tell when `turn` wants to look at the files."""
         return self._files.deadline
 
-    def reload(self, now: float) -> None:
-        """Read the files again, and log what came of it."""
+    def want_reload(self) -> None:
+        """Read the files again in the next `turn`: a signal must not change the world between two callbacks."""
+        self._reload_wanted = True
+
+    def _reload_and_tell(self, now: float) -> None:
         try:
             self._reload(now)
         except Refused as error:

@@ -7,6 +7,7 @@ handled, deadlines; then the kernel is made to agree, and questions leave.
 import selectors
 import signal
 import time
+from contextlib import ExitStack
 
 from rdnbr.config import Config
 from rdnbr.core.allowlist import Allowlist
@@ -14,10 +15,11 @@ from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.daemon.desk import Desk
-from rdnbr.daemon.start import CannotStart, no_bridge, no_permission
+from rdnbr.daemon.start import CannotStart, another_runs, kernel_refuses, no_bridge, no_permission
 from rdnbr.daemon.surroundings import Surroundings
 from rdnbr.daemon.works import Works
-from rdnbr.linux import nft_table
+from rdnbr.linux import nft_table, sole
+from rdnbr.linux.descriptors import allow_all
 from rdnbr.linux.ears import Ears
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.notify import notify, watchdog_interval
@@ -45,7 +47,11 @@ def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
         raise no_permission(lacking)
     writer = set_up(config.log)
     try:
-        daemon = Daemon(config, allowlist, dry_run=dry_run)
+        try:
+            allow_all()
+            daemon = Daemon(config, allowlist, dry_run=dry_run)
+        except OSError as error:
+            raise kernel_refuses(error) from error
         try:
             daemon.serve()
         finally:
@@ -61,48 +67,63 @@ class Daemon:
     def __init__(self, config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> None:
         now = time.monotonic()
         self._log = logger()
-        self._selector = selectors.DefaultSelector()
         self._stopping = False
         interval = watchdog_interval()
         self._watchdog = None if interval is None else interval / 3
         self._next_watchdog = now
+        self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
+        self._control: Control | None = None
+        with ExitStack() as stack:
+            self._assemble(now, config, allowlist, stack, dry_run=dry_run)
+            self._open = stack.pop_all()
+        self._announce(config, dry_run=dry_run)
+
+    def _assemble(
+        self, now: float, config: Config, allowlist: Allowlist | None, stack: ExitStack, *, dry_run: bool
+    ) -> None:
+        """Open all there is to open; `stack` closes it, also when this fails half-way."""
+        if not dry_run:
+            place = sole.claim()
+            if place is None:
+                raise another_runs()
+            stack.enter_context(place)
+        self._selector = stack.enter_context(selectors.DefaultSelector())
         wall = SinceBoot()
         events = Events(self._log.error)
-        self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
         events.subscribe("the log", self._chronicle)
         self._ears = Ears(self._selector)
         self._works = Works(Engine(config.settings, allowlist), self._ears, events, self._log)
         self._surroundings = Surroundings(now, self._selector, self._works, config)
+        stack.callback(self._surroundings.close)
+        stack.callback(self._ears.close_all)
         served = self._surroundings.segments()
         if not served:
             raise no_bridge(config)
         kernel: Kernel = PretendKernel({one.index: one.name for one in served}) if dry_run else Fib()
+        if isinstance(kernel, Fib):
+            stack.callback(kernel.close)
         self._works.use(kernel, dry_run=dry_run)
         self._desk = Desk(now, self._selector, self._works, self._surroundings, config, wall)
-        self._control: Control | None = None
+        stack.callback(self._desk.close)
         if not dry_run:
             try:
                 self._control = Control(config.socket, self._selector, self._desk, self._log.error)
             except CannotListen as error:
                 raise CannotStart(str(error)) from error
+            stack.callback(self._control.close)
             events.subscribe("the watchers", to_watchers(self._control, wall))
-            try:
-                # Not before the socket is ours: another daemon's table is not ours to remove.
-                self._desk.start_enforcing(self._log.error)
-            except CannotStart:
-                self._control.close()
-                raise
+            self._desk.start_enforcing(self._log.error)
         self._surroundings.survey(now)
         self._works.adopt(now)
-        self._signals = Signals(
+        signals = Signals(
             self._selector,
             {
                 signal.SIGTERM: self._stop,
                 signal.SIGINT: self._stop,
-                signal.SIGHUP: lambda: self._desk.reload(time.monotonic()),
+                signal.SIGHUP: self._desk.want_reload,
             },
         )
-        self._announce(config, dry_run=dry_run)
+        stack.callback(signals.close)
 
     def serve(self) -> None:
         """Run until told to stop."""
@@ -116,14 +137,7 @@ class Daemon:
 
     def close(self) -> None:
         """Let go of everything but what is in the kernel."""
-        self._signals.close()
-        if self._control is not None:
-            self._control.close()
-        if self._works.enforcement is not None:
-            self._works.enforcement.close()
-        self._ears.close_all()
-        self._surroundings.close()
-        self._selector.close()
+        self._open.close()
 
     def _turn(self, now: float) -> None:
         works = self._works

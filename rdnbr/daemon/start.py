@@ -1,6 +1,7 @@
 """Why the daemon cannot run."""
 
 from rdnbr.config import Config
+from rdnbr.linux import sole
 
 
 class CannotStart(Exception):
@@ -24,4 +25,19 @@ def no_permission(lacking: list[str]) -> CannotStart:
     names = " and ".join(lacking)
     return CannotStart(
         f"rdnbr needs {names} to listen on ports and set routes; run it as root, or by its unit"
+    )
+
+
+def another_runs() -> CannotStart:
+    """Two daemons would fight over the same routes."""
+    return CannotStart(
+        "another rdnbr runs in this network namespace; stop it first "
+        f"(systemctl stop rdnbr; ss -xlp src @{sole.NAME} names it)"
+    )
+
+
+def kernel_refuses(error: OSError) -> CannotStart:
+    """Something that every Linux has was not to be had, such as a file descriptor."""
+    return CannotStart(
+        f"the kernel refuses what rdnbr needs to start: {error}; see ulimit -n and journalctl -k"
     )

@@ -95,10 +95,7 @@ def _make_room(path: Path) -> None:
             return
         except BlockingIOError:
             pass  # alive, with a full queue of callers
-    raise CannotListen(
-        f"another rdnbr answers on {path}; stop it first (systemctl stop rdnbr), "
-        "or set another `socket` in the configuration"
-    )
+    raise CannotListen(f"another rdnbr answers on {path}; stop it first (systemctl stop rdnbr)")
 
 
 def _bind(listener: socket.socket, path: Path) -> None:

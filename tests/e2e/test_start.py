@@ -55,11 +55,30 @@ def test_no_permission_is_said_in_one_sentence(lab):
     assert_one_sentence(lab.node.attempt(*powerless, *RUN), "CAP_NET_ADMIN", "CAP_NET_RAW", "root")
 
 
-def test_taken_socket_is_said_in_one_sentence(lab):
-    """A second daemon on one node ends with 3, names the socket, and leaves the first one working."""
+def test_second_daemon_is_refused_in_one_sentence(lab):
+    """A second daemon on one node ends with 3, whatever its socket is, and leaves the first one working."""
     lab.node.start_daemon()
-    assert_one_sentence(lab.node.attempt(*RUN), "/run/rdnbr/rdnbr.sock")
+    assert_one_sentence(lab.node.attempt(*RUN), "another rdnbr runs", "systemctl stop rdnbr", "ss -xlp")
+    lab.node.write("/etc/rdnbr/other.toml", 'socket = "/run/other.sock"\n')
+    other = lab.node.attempt(*RUN, "--config", "/etc/rdnbr/other.toml")
+    assert_one_sentence(other, "another rdnbr runs in this network namespace")
+    assert not lab.node.path("/run/other.sock").exists()
     assert lab.node.show()["bindings"] == []
+
+
+def test_who_else_runs_can_be_found(lab):
+    """What the refusal says to type names the process that is in the way."""
+    lab.node.start_daemon()
+    assert "pid=" in lab.node.run("ss", "-xlp", "src", "@rdnbr-171")
+
+
+def test_failed_start_leaves_no_socket(lab):
+    """A daemon that runs out of file descriptors while it starts ends with 3, and takes its socket with it."""
+    done = lab.node.attempt("prlimit", "--nofile=9:9", *RUN)
+    assert done.returncode == 3
+    assert "cannot listen" in done.stderr  # so far it got, and the socket was there by then
+    assert done.stderr.splitlines()[-1].startswith("rdnbr: the kernel refuses what rdnbr needs to start: ")
+    assert not lab.node.path("/run/rdnbr/rdnbr.sock").exists()
 
 
 def test_socket_of_a_killed_daemon_is_replaced(lab):

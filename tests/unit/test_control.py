@@ -268,7 +268,9 @@ def test_mode(daemon, path):
 
 def test_socket_taken(daemon, path):
     """A second daemon is told that there is one, and leaves its socket alone."""
-    with pytest.raises(CannotListen, match=rf"^another rdnbr answers on {path}; stop it first"):
+    with pytest.raises(
+        CannotListen, match=rf"^another rdnbr answers on {path}; stop it first \(systemctl stop rdnbr\)$"
+    ):
         Daemon(path)
     assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
 

@@ -4,14 +4,17 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from rdnbr.linux.nft_table import TABLE
 
 _PATIENCE = 10.0
-"""Seconds that a start or a flush waits for nft."""
+"""Seconds that nft may take; after them it is killed."""
 _ELSEWHERE = ":/usr/sbin:/sbin"
 _GONE = "No such file or directory"
 
@@ -26,6 +29,7 @@ class Nft:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._process: subprocess.Popen[bytes] | None = None
+        self._let_go: Callable[[], str | None] = lambda: None
 
     @property
     def busy(self) -> bool:
@@ -40,21 +44,43 @@ class Nft:
         except OSError as error:
             done(str(error))
             return
+        try:
+            watch = os.pidfd_open(process.pid)
+        except OSError as error:  # no file descriptors are left
+            process.kill()
+            process.wait()
+            complaint.close()
+            done(str(error))
+            return
         self._process = process
-        watch = os.pidfd_open(process.pid)
+        # The loop waits for nft without end; this thread, which nobody waits for, makes sure that there is one.
+        limit = threading.Timer(_PATIENCE, process.kill)
+        limit.daemon = True
+        limit.start()
 
-        def ended(_mask: int) -> None:
+        def let_go() -> str | None:
+            limit.cancel()
             self._selector.unregister(watch)
             os.close(watch)
             self._process = None
-            done(_error(process.wait(), complaint))
+            return _error(process.wait(), complaint)
+
+        self._let_go = let_go
+
+        def ended(_mask: int) -> None:
+            done(let_go())
 
         self._selector.register(watch, selectors.EVENT_READ, ended)
 
     def finish(self) -> None:
-        """Wait for what is running; nobody is told of its end."""
-        if self._process is not None:
+        """Wait for what is running, and kill it when that takes too long; nobody is told of its end."""
+        if self._process is None:
+            return
+        try:
             self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._let_go()
 
 
 def run(script: str, *flags: str) -> None:
@@ -134,13 +160,15 @@ def _start(script: str) -> tuple[subprocess.Popen[bytes], BinaryIO]:
     Raises:
         OSError: it cannot be started.
     """
-    complaint = os.fdopen(os.memfd_create("nft-errors"), "w+b")
-    with os.fdopen(os.memfd_create("nft-script"), "w+b") as source:
-        source.write(script.encode())
-        source.seek(0)
-        process = subprocess.Popen(  # noqa: S603
-            [_program(), "-f", "-"], stdin=source, stdout=subprocess.DEVNULL, stderr=complaint
-        )
+    with ExitStack() as stack:
+        complaint = stack.enter_context(os.fdopen(os.memfd_create("nft-errors"), "w+b"))
+        with os.fdopen(os.memfd_create("nft-script"), "w+b") as source:
+            source.write(script.encode())
+            source.seek(0)
+            process = subprocess.Popen(  # noqa: S603
+                [_program(), "-f", "-"], stdin=source, stdout=subprocess.DEVNULL, stderr=complaint
+            )
+        stack.pop_all()
     return process, complaint
 
 
@@ -148,6 +176,8 @@ def _error(code: int, complaint: BinaryIO) -> str | None:
     with complaint:
         complaint.seek(0)
         text = complaint.read().decode(errors="replace")
+    if code == -signal.SIGKILL:
+        return f"nft took more than {_PATIENCE:g} s and was killed"
     return None if code == 0 else _first_line(text) or f"nft ended with {code}"
 
 

@@ -1,5 +1,6 @@
 """All bindings, and where to find them: by address, by port, by MAC."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -12,12 +13,14 @@ _Name = TypeVar("_Name", int | None, MAC)
 
 
 class Bindings:
-    """At most one binding a key. The indexes follow every change of anchor made through `move`."""
+    """At most one binding a key. The indexes follow every change made through `move` and `become`."""
 
     def __init__(self) -> None:
         self._all: dict[Key, Binding] = {}
         self._on_port: dict[int | None, dict[Key, None]] = {}
         self._of_mac: dict[MAC, dict[Key, None]] = {}
+        self._held: Counter[tuple[int | None, int]] = Counter()
+        """How many there are by port and bytes of their address, without the departed."""
 
     def get(self, key: Key) -> Binding | None:
         """Return the binding of a key."""
@@ -38,6 +41,16 @@ class Bindings:
         self._unindex(binding)
         binding.anchor = anchor
         self._index(binding)
+
+    def become(self, binding: Binding, state: State) -> None:
+        """Give a binding another state."""
+        self._count(binding, -1)
+        binding.state = state
+        self._count(binding, 1)
+
+    def held(self, port: int, size: int) -> int:
+        """Return how many addresses of `size` bytes are bound on a port; the departed are on none."""
+        return self._held[port, size]
 
     def on_port(self, port: int | None) -> list[Binding]:
         """Return the bindings anchored on a port, oldest first; the departed are on none."""
@@ -66,10 +79,20 @@ class Bindings:
     def _index(self, binding: Binding) -> None:
         self._on_port.setdefault(binding.anchor.port, {})[binding.key] = None
         self._of_mac.setdefault(binding.anchor.mac, {})[binding.key] = None
+        self._count(binding, 1)
 
     def _unindex(self, binding: Binding) -> None:
         _discard(self._on_port, binding.anchor.port, binding.key)
         _discard(self._of_mac, binding.anchor.mac, binding.key)
+        self._count(binding, -1)
+
+    def _count(self, binding: Binding, change: int) -> None:
+        if binding.state is State.DEPARTED:
+            return
+        name = binding.anchor.port, len(binding.key.address)
+        self._held[name] += change
+        if not self._held[name]:
+            del self._held[name]
 
 
 def _discard(index: dict[_Name, dict[Key, None]], name: _Name, key: Key) -> None:

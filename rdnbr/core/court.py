@@ -88,6 +88,8 @@ class Court:
     def look_for(self, now: float, port: Port) -> None:
         """A port is back: whoever was on it is asked, for a guest that sees its link return need not speak."""
         for binding in self._life.bindings.departed_from(port.index):
+            if self._limits.exhausted(now, port.index):
+                return
             if binding.segment == port.segment:
                 self._arrival(now, binding, binding.anchor, port, binding.source)
 
@@ -145,11 +147,18 @@ class Court:
             binding.source, binding.rule = claim.source, rule
         binding.nonce = claim.nonce
         came = self._life.turn(now, binding, self._stimulus(claim), fresh=departed is None)
+        self._bring_along(now, port, key, anchor, claim)
+        return came.reason
+
+    def _bring_along(self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim) -> None:
+        if self._limits.exhausted(now, port.index):
+            return
         for other in self._life.bindings.of_mac(claim.mac):
             # Both families of a guest move together, but only one of them may have spoken.
             if other.state is State.DEPARTED and other.key.table == key.table:
                 self._arrival(now, other, anchor, port, claim.source)
-        return came.reason
+                if self._limits.exhausted(now, port.index):
+                    return
 
     def _incumbent(
         self, now: float, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
@@ -202,11 +211,15 @@ class Court:
 
     def _presence(self, now: float, port: Port, anchor: Anchor, claim: Claim) -> Reason:
         table = self._segments[port.segment].table
-        meant = [
-            binding
-            for binding in self._life.bindings.of_mac(anchor.mac)
-            if binding.key.table == table and self._arrival(now, binding, anchor, port, claim.source)
-        ]
+        # A MAC may be bound to thousands of addresses: what is beyond the pace is not even looked at.
+        if self._limits.exhausted(now, port.index):
+            return self.turn_down(now, port, Reason.TOO_MANY_NEW, claim)
+        meant = False
+        for binding in self._life.bindings.of_mac(anchor.mac):
+            if binding.key.table == table and self._arrival(now, binding, anchor, port, claim.source):
+                meant = True
+            if self._limits.exhausted(now, port.index):
+                break
         return Reason.ARRIVED if meant else self.turn_down(now, port, Reason.UNKNOWN_MAC, claim)
 
     def _arrival(self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source) -> bool:
@@ -214,11 +227,9 @@ class Court:
         departed = binding.state is State.DEPARTED
         at_home = binding.anchor.may_be(anchor)
         # Each arrival makes us ask: who speaks of many MACs, or often of one, must not use up the pace of questions.
-        if at_home and not departed:
-            excess = self._limits.arrival(now, port.index)
-        else:
-            excess = self._limits.contention(now, port.index, binding.key.address)
-        if excess is not None:
+        if self._limits.arrival(now, port.index) is not None:
+            return False
+        if (departed or not at_home) and self._limits.full(port.index, binding.key.address) is not None:
             return False
         verdict = self._law.verdict(binding.key.address, anchor, port.segment)
         if not verdict.permitted or self._life.quarantine.holds(now, binding.key, anchor):

@@ -76,9 +76,9 @@ class Lifecycle:
         if came.state is None:
             self.forget(now, binding, came.verb, came.reason)
             return came
-        self._become(binding, came.state)
         if fresh:
             self.bindings.add(binding)
+        self._become(binding, came.state)
         if came.verb is not Verb.REFUSED:  # of the rival that is refused, the court tells
             self.tell(now, binding, came.verb, came.reason, binding.state)
         self._want(now, binding, before, came)
@@ -335,7 +335,7 @@ class Lifecycle:
         self.turn(now, binding, Stimulus.SILENCE)
 
     def _become(self, binding: Binding, state: State) -> None:
-        binding.state = state
+        self.bindings.become(binding, state)
         if state is State.DEPARTED:
             self._departed[binding.key] = None
         else:

@@ -47,11 +47,15 @@ class PortLimits:
         """Tell why a port may not have one more address asked about now, or None and count it."""
         return None if self._paces[port].take(now) else Reason.TOO_MANY_NEW
 
+    def exhausted(self, now: float, port: int) -> bool:
+        """Tell whether a port may have nothing more asked about now."""
+        return not self._paces[port].has(now)
+
     def full(self, port: int, address: IP) -> Reason | None:
         """Tell that a port has as many addresses of this family as it may, or None."""
         policy = self._policies[port]
         most = policy.addresses_ipv4 if len(address) == 4 else policy.addresses_ipv6
-        held = sum(len(binding.key.address) == len(address) for binding in self._bindings.on_port(port))
+        held = self._bindings.held(port, len(address))
         return Reason.PORT_FULL if held >= most else None
 
     def contention(self, now: float, port: int, address: IP) -> Reason | None:

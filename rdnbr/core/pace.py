@@ -18,14 +18,18 @@ class Pace:
         self._last_turn = 0.0
         """When the last of those who wait has its turn."""
 
-    def take(self, now: float, count: int = 1) -> bool:
-        """Take `count` if so many are there, else none."""
+    def has(self, now: float, count: int = 1) -> bool:
+        """Tell whether `count` are there."""
         if self._at is not None and now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now if self._at is None else max(now, self._at)
         if self._tokens >= self._burst:
             self._last_turn = now  # it had a rest: nobody waits any more
-        if self._tokens < count - _NEARLY:
+        return self._tokens >= count - _NEARLY
+
+    def take(self, now: float, count: int = 1) -> bool:
+        """Take `count` if so many are there, else none."""
+        if not self.has(now, count):
             return False
         self._tokens -= count
         return True

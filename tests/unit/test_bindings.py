@@ -65,7 +65,7 @@ def test_departed_are_on_no_port():
     gone, there = binding("10.0.0.1"), binding("10.0.0.2")
     for each in (gone, there):
         bindings.add(each)
-    gone.state = State.DEPARTED
+    bindings.become(gone, State.DEPARTED)
     assert bindings.on_port(5) == [there]
     assert bindings.departed_from(5) == [gone]
     assert bindings.of_mac(ALICE) == [gone, there]
@@ -87,3 +87,23 @@ def test_may_change_while_it_is_gone_through():
     for each in bindings:
         bindings.remove(each.key)
     assert len(bindings) == 0
+
+
+def test_held_follow_every_change():
+    """How many addresses of a family a port holds is known after each change; the departed do not count."""
+    bindings = Bindings()
+    first, second, other = binding("10.0.0.1"), binding("10.0.0.2"), binding("2001:678::1")
+    for each in (first, second, other):
+        bindings.add(each)
+    assert (bindings.held(5, 4), bindings.held(5, 16)) == (2, 1)
+    bindings.become(first, State.DEPARTED)
+    assert (bindings.held(5, 4), bindings.held(5, 16)) == (1, 1)
+    bindings.move(first, Anchor(6, ALICE))
+    assert bindings.held(6, 4) == 0
+    bindings.become(first, State.TENTATIVE)
+    assert bindings.held(6, 4) == 1
+    bindings.move(second, Anchor(6, BOB))
+    assert (bindings.held(5, 4), bindings.held(6, 4)) == (0, 2)
+    for each in (first, second, other):
+        bindings.remove(each.key)
+    assert not bindings._held

@@ -1,0 +1,74 @@
+"""How much work an event is, counted in calls of functions: what a guest can cause must not grow with what is known."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import guest_frames
+from dialogue import GATEWAY4, World
+
+from rdnbr.core.decision import State
+from rdnbr.core.settings import PortPolicy, Settings
+
+ALLOW = "2.57.0.0/16"
+GREEDY = PortPolicy(addresses_ipv4=1000, addresses_ipv6=8, new_addresses_per_second=1000)
+SETTINGS = Settings(port=PortPolicy(addresses_ipv4=8, addresses_ipv6=8), ports={"tap1i0": GREEDY})
+
+
+def effort(event: Callable[[], object]) -> int:
+    """Count the calls of Python functions an event makes."""
+    calls = 0
+
+    def count(_frame: object, kind: str, _argument: object) -> None:
+        nonlocal calls
+        calls += kind == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        event()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def world_with(count: int) -> World:
+    """Let a guest have `count` addresses."""
+    world = World(ALLOW, SETTINGS)
+    alice = world.guest("alice", "tap1i0", *(f"2.57.{n >> 8}.{n & 255}" for n in range(count)), awake=False)
+    for address in alice.addresses:
+        alice.asks_gateway(address)
+    return world
+
+
+def arrival(count: int, *, departed: bool) -> tuple[int, list[str]]:
+    """Have a MAC with `count` addresses named until a port may name no more; return the work of the next frame."""
+    world = world_with(count)
+    alice = world.guests[0]
+    if departed:
+        world.unplugs("tap1i0")
+    mallory = world.guest("mallory", "tap2i0", mac=alice.mac)
+    for _ in range(20):
+        mallory.shows_up()
+    said: list[str] = []
+    return effort(lambda: said.extend(mallory.shows_up())), said
+
+
+def test_rarp_beyond_the_pace_costs_the_same_whatever_is_remembered():
+    """One RARP frame beyond the port's pace is refused as quickly for a MAC of 300 addresses as for one of 30."""
+    for departed in (True, False):
+        few, many = arrival(30, departed=departed), arrival(300, departed=departed)
+        assert few[0] == many[0]
+        assert few[1] == many[1] == ["refused alice@tap2i0: too-many-new"]
+
+
+def test_departed_cost_a_claim_nothing():
+    """A claim is judged with the same work whether its port was left by 30 addresses or by 300."""
+    works = []
+    for count in (30, 300):
+        world = world_with(count)
+        world.runs(80)
+        assert {view.state for view in world.engine.bindings()} == {State.DEPARTED}
+        claim = guest_frames.request("52:02:45:00:00:99", "2.57.200.1", GATEWAY4)
+        works.append(effort(partial(world.engine.frame, world.now, world.indexes["tap1i0"], claim)))
+    assert works[0] == works[1]

@@ -164,7 +164,7 @@ class Daemon:
         works = self._works
         deadlines = (
             works.engine.deadline(),
-            works.reconciliation.deadline(),
+            works.deadline(),
             None if works.enforcement is None else works.enforcement.deadline(),
             self._ears.deadline(),
             self._surroundings.deadline(),

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from rdnbr.config import Config
 from rdnbr.core.landscape import Landscape
 from rdnbr.core.topology import Segment
+from rdnbr.daemon.listening import Listening
+from rdnbr.daemon.setback import Setback
 from rdnbr.daemon.works import Works
 from rdnbr.linux.links import snapshot
 from rdnbr.linux.monitor import (
@@ -41,14 +43,21 @@ class Surroundings:
         self._landscape = Landscape(config.bridges)
         self._heard: list[Event] = []
         self._next_resync = now + RESYNC
+        self._listening = Listening(works)
+        self._setback = Setback(works.log)
         self._resync_wanted = False
+        self._snapshot_wanted = False
         self._next_hops_wanted = False
         self._next_hops_at = now
         # The monitor first: what changes while the snapshot is taken is then told.
         self._monitor = Monitor()
         selector.register(self._monitor, selectors.EVENT_READ, self._hear)
-        self._landscape.replace(*snapshot())
-        self._landscape.lead_to(next_hops())
+        try:
+            self._landscape.replace(*snapshot())
+            self._landscape.lead_to(next_hops())
+        except OSError:
+            self._monitor.close()
+            raise
 
     def close(self) -> None:
         """Stop hearing."""
@@ -72,24 +81,27 @@ class Surroundings:
 
     def look(self, now: float) -> bool:
         """Look at what nobody tells of, when it is time to; tell whether that was everything."""
-        if self._next_hops_wanted and now >= self._next_hops_at:
-            self._next_hops_wanted = False
-            self._next_hops_at = now + NEXT_HOPS_APART
-            self._landscape.lead_to(next_hops())
-            self.survey(now)
-        if not self._resync_wanted and now < self._next_resync:
+        if now < self._setback.until:
             return False
-        self._resync_wanted = False
-        self._next_resync = now + RESYNC
-        self._next_hops_wanted = True
-        self._works.look_again()
-        return True
+        try:
+            everything = self._look(now)
+        except OSError as error:
+            self._setback.met(now, error)
+            return False
+        self._setback.over()
+        return everything
 
     def deadline(self) -> float:
         """Tell when `turn` or `look` has something to do, though nothing is heard."""
-        if self._heard or self._resync_wanted:
+        if self._heard:
             return 0.0
-        return min(self._next_resync, self._next_hops_at) if self._next_hops_wanted else self._next_resync
+        due = [self._resync_at()]
+        if self._next_hops_wanted:
+            due.append(self._next_hops_at)
+        listening = self._listening.deadline()
+        if listening is not None:
+            due.append(listening)
+        return max(self._setback.until, 0.0 if self._snapshot_wanted else min(due))
 
     def survey(self, now: float) -> None:
         """Tell the engine what the landscape is now, and listen where it says."""
@@ -102,16 +114,37 @@ class Surroundings:
             # Linux takes IPv4 routes away without a word when a bridge goes down, and refuses them while it is.
             self._resync_wanted = True
             works.reconciliation.try_again()
-        for index in [index for index in works.ears if index not in engine.ports]:
-            works.ears.close(index)
-        for port in list(engine.ports.values()):
-            if port.index in works.ears:
-                continue
-            try:
-                works.ears.open(port, self._config.settings.policy(port.name).frames_per_second)
-            except OSError as error:
-                works.log.warning("cannot listen", port=port.name, why=str(error))
-                works.take(now, engine.port_gone(now, port.index))
+        self._listening.follow(now, self._config.settings)
+
+    def _look(self, now: float) -> bool:
+        """Look at all that is due; what cannot be looked at stays due.
+
+        Raises:
+            OSError: the kernel did not answer.
+        """
+        everything = now >= self._resync_at()
+        if everything:
+            self._works.look_again()
+            self._resync_wanted = False
+            self._next_resync = now + RESYNC
+            self._next_hops_wanted = True
+        survey = False
+        if self._snapshot_wanted:
+            self._landscape.replace(*snapshot())
+            self._snapshot_wanted, survey = False, True
+        if self._next_hops_wanted and now >= self._next_hops_at:
+            self._landscape.lead_to(next_hops())
+            self._next_hops_wanted, survey = False, True
+            self._next_hops_at = now + NEXT_HOPS_APART
+        listening = self._listening.deadline()
+        if survey or (listening is not None and listening <= now):
+            self.survey(now)
+        return everything
+
+    def _resync_at(self) -> float:
+        if self._works.unsure:
+            return self._works.setback.until
+        return 0.0 if self._resync_wanted else self._next_resync
 
     def _hear(self, _mask: int) -> None:
         self._heard += self._monitor.receive()
@@ -149,7 +182,6 @@ class Surroundings:
                     self._next_hops_wanted = True
                 case Overrun():
                     works.log.warning("netlink events were lost; looking at everything again")
-                    self._landscape.replace(*snapshot())
-                    self._resync_wanted = survey = True
+                    self._snapshot_wanted = self._resync_wanted = True
         if survey:
             self.survey(now)

@@ -8,9 +8,11 @@ from rdnbr.core import probe
 from rdnbr.core.address import show_ip
 from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
-from rdnbr.core.kernel import Kernel
+from rdnbr.core.kernel import Kernel, Refusal
 from rdnbr.core.plan import Key
 from rdnbr.core.reconcile import Reconciliation
+from rdnbr.daemon.refusals import Refusals
+from rdnbr.daemon.setback import Setback
 from rdnbr.linux.ears import Ears
 from rdnbr.linux.enforcement import Enforcement
 from rdnbr.operator.events import Events
@@ -26,6 +28,10 @@ class Works:
         self.log = log
         self.reconciliation = Reconciliation()
         self.enforcement: Enforcement | None = None
+        self.setback = Setback(log)
+        self.unsure = False
+        """Whether the kernel must be looked at before more is put into it: it did not say what became of the last."""
+        self._refusals = Refusals(log)
         self._kernel: Kernel | None = None
         self.dry_run = False
         self._to_send: list[tuple[int, bytes]] = []
@@ -66,9 +72,14 @@ class Works:
             self.take(now, self.engine.adopt(now, key, mac, route.device))
 
     def look_again(self) -> None:
-        """Compare all that should be in the kernel with all that is."""
+        """Compare all that should be in the kernel with all that is.
+
+        Raises:
+            OSError: the kernel did not answer.
+        """
         assert self._kernel is not None
         self.reconciliation.found(*self._kernel.found())
+        self.unsure = False
 
     def finish(self, now: float) -> None:
         """Make the kernel agree, then send: a guest's answer must find its route."""
@@ -83,7 +94,15 @@ class Works:
         """Say in a few words what is served."""
         return f"{len(self.engine.bindings())} bindings on {len(self.engine.ports)} ports"
 
+    def deadline(self) -> float | None:
+        """Tell when there is something to try again with the kernel."""
+        if self.unsure:
+            return None  # first the kernel is looked at, and whoever does that knows when
+        return self.reconciliation.deadline()
+
     def _reconcile(self, now: float) -> None:
+        if self.unsure:
+            return
         operations = self.reconciliation.operations(now)
         contested, self.reconciliation.contested = self.reconciliation.contested, []
         if contested:
@@ -93,11 +112,20 @@ class Works:
                 first=show_ip(contested[0]),
                 cure="ip monitor route neigh label shows when; look for another program that cleans up",
             )
-        refusals = self._kernel.apply(operations) if operations and self._kernel is not None else []
+        refusals: list[Refusal] = []
+        if operations and self._kernel is not None:
+            try:
+                refusals = self._kernel.apply(operations)
+            except OSError as error:
+                self.unsure = True
+                self.setback.met(now, error)
+                return
+        self.setback.over()
         for refusal in refusals:
-            self.log.warning("the kernel refuses", what=str(refusal.operation), why=refusal.text)
+            self._refusals.tell(refusal, self.engine.segments)
         for key, reason in self.reconciliation.applied(now, operations, refusals):
             if reason is None:
+                self._refusals.forget(key.address)
                 self.take(now, self.engine.kernel_accepted(now, key))
             else:
                 self.take(now, self.engine.kernel_refused(now, key, reason))

@@ -1,6 +1,8 @@
 """Starting: where the daemon refuses to, and where it only looks."""
 
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,10 +86,30 @@ def test_failed_start_leaves_no_socket(lab):
 def test_socket_of_a_killed_daemon_is_replaced(lab):
     """A daemon that was killed leaves its socket file; the next one starts all the same."""
     daemon = lab.node.start_daemon()
-    daemon.stop(within=0)
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
     assert lab.node.path("/run/rdnbr/rdnbr.sock").exists()
     lab.node.start_daemon()
     assert lab.node.show()["bindings"] == []
+
+
+def test_lack_of_descriptors_ends_nothing(lab):
+    """Without a descriptor left the daemon goes on, says so once, and hears new guests when there are some again."""
+    daemon = lab.node.start_daemon()
+    open_now = len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
+    lab.node.run("prlimit", "--pid", str(daemon.pid), f"--nofile={open_now}:")
+    lab.node.ip("link add tap900i0 type veth peer name g900", "link set g900 up")
+    lab.node.ip(
+        "link set tap900i0 master vmbr1 up", "route add 203.0.113.0/24 via 192.0.2.1 dev vmbr1 onlink"
+    )
+    wait_for(lambda: "does not answer" in daemon.log and "cannot listen" in daemon.log, 10, "both complaints")
+    for number in range(10):
+        lab.node.ip(f"link set tap900i0 mtu {1400 + number}")
+    lab.node.run("prlimit", "--pid", str(daemon.pid), "--nofile=500:")
+    wait_for(lambda: "tap900i0" in {port["port"] for port in lab.node.show("ports")["ports"]}, 20, "the port")
+    wait_for(lambda: "answers again" in daemon.log, 20, "its end")
+    assert daemon.log.count("does not answer") == 1
+    assert daemon.log.count("cannot listen") == 1
 
 
 def test_no_daemon_is_said_by_the_commands(lab):

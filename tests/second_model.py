@@ -102,7 +102,7 @@ class Model(Notebook):
                     self.ask(now, entry)
         elif entry.state == "challenged":
             assert entry.rival is not None
-            self.dismiss(now, entry, self.timers.quarantine)
+            self.dismiss(now, entry, self.timers.quarantine, defends=True)
             self.become(now, entry, "valid", "kept", "incumbent-answered")
         elif entry.state == "frozen":
             entry.asked = 0
@@ -401,6 +401,7 @@ class Model(Notebook):
         elif state == "departed":
             entry.unwelcome = None
             entry.due = now + self.timers.departed
+            self.lose_incumbent(entry)
         elif wait:
             entry.due = now + wait
         else:
@@ -424,17 +425,25 @@ class Model(Notebook):
 
     def forget(self, entry: Entry, verb: str, reason: str) -> None:
         self.entries.remove(entry)
+        self.lose_incumbent(entry)
         self.say_of(verb, reason, entry, gone=True)
 
-    def dismiss(self, now: float, entry: Entry, first: float) -> None:
+    def dismiss(self, now: float, entry: Entry, first: float, *, defends: bool = False) -> None:
         port, mac = entry.rival or (0, "")
-        self.quarantine(now, entry, (port, mac if port == entry.port else ""), first)
+        self.quarantine(now, entry, (port, mac if port == entry.port else ""), first, defends=defends)
 
-    def quarantine(self, now: float, entry: Entry, anchor: Anchor, first: float) -> None:
-        until, length = self.terms.get((entry.table, entry.address, anchor), (-1000.0, 0.0))
+    def quarantine(
+        self, now: float, entry: Entry, anchor: Anchor, first: float, *, defends: bool = False
+    ) -> None:
+        until, length, _ = self.terms.get((entry.table, entry.address, anchor), (-1000.0, 0.0, False))
         length = min(length * 2, 300.0) if now < until + 300 else first
-        self.terms[entry.table, entry.address, anchor] = (now + length, length)
+        self.terms[entry.table, entry.address, anchor] = (now + length, length, defends)
+
+    def lose_incumbent(self, entry: Entry) -> None:
+        for name in [name for name, term in self.terms.items() if name[:2] == (entry.table, entry.address)]:
+            if self.terms[name][2]:
+                del self.terms[name]
 
     def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:
         both = (anchor, (anchor[0], ""))
-        return any(now < self.terms.get((table, address, who), (-1000.0, 0.0))[0] for who in both)
+        return any(now < self.terms.get((table, address, who), (-1000.0, 0.0, False))[0] for who in both)

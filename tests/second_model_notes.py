@@ -75,7 +75,8 @@ class Notebook:
         self.open = True
         self.own: Callable[[str], str | None] = lambda _address: None
         self.entries: list[Entry] = []
-        self.terms: dict[tuple[int, str, Anchor], tuple[float, float]] = {}
+        self.terms: dict[tuple[int, str, Anchor], tuple[float, float, bool]] = {}
+        """Until when, for how long, and whether it is for an incumbent that answered."""
         self.said: list[tuple[str, str, str | None, str | None, str | None, str | None]] = []
         self.questions: list[tuple[int, str, str, bool]] = []
         self._number = 0

@@ -97,12 +97,12 @@ class Lifecycle:
             binding.answered = True
             self.quarantine.release(binding.key, binding.anchor)
         if binding.state is State.CHALLENGED and binding.rival is not None:
-            self._dismiss(now, binding, binding.rival, self._timers.quarantine)
+            self._dismiss(now, binding, binding.rival, self._timers.quarantine, defends=True)
 
-    def _dismiss(self, now: float, binding: Binding, rival: Anchor, first: float) -> None:
+    def _dismiss(self, now: float, binding: Binding, rival: Anchor, first: float, *, defends: bool) -> None:
         """Do not hear a rival that lost, nor others on its port; the incumbent's own port must stay heard."""
         source = rival if rival.port == binding.anchor.port else rival.port
-        self.quarantine.put(now, binding.key, source, first)
+        self.quarantine.put(now, binding.key, source, first, defends=defends)
 
     def place(self, binding: Binding, anchor: Anchor) -> None:
         """An adopted binding is heard for the first time: now its anchor is known whole."""
@@ -195,6 +195,7 @@ class Lifecycle:
         self._departed.pop(binding.key, None)
         self._deadlines.discard(binding.key)
         self.bindings.remove(binding.key)
+        self.quarantine.lose_incumbent(binding.key)
         self.tell(now, binding, verb, reason, None)
 
     def tell(
@@ -324,7 +325,7 @@ class Lifecycle:
         rival = binding.rival
         if binding.state is State.CHALLENGED:
             assert rival is not None
-            self._dismiss(now, binding, rival, self._timers.unproven)
+            self._dismiss(now, binding, rival, self._timers.unproven, defends=False)
             patience = self._timers.reprobe * 1.25 + sum(schedule.probing(self._timers))
             abandoned = now - binding.last_seen > patience
             self.turn(now, binding, Stimulus.ABANDONED if abandoned else Stimulus.SILENCE)
@@ -338,6 +339,7 @@ class Lifecycle:
         self.bindings.become(binding, state)
         if state is State.DEPARTED:
             self._departed[binding.key] = None
+            self.quarantine.lose_incumbent(binding.key)
         else:
             self._departed.pop(binding.key, None)
 

@@ -1,5 +1,8 @@
 """Ports, and anchors, whose claims to an address did not prove themselves, and are not heard for a while.
 
+A term is given because an incumbent answered, and ends with that incumbent at the latest, or because the source did not
+answer for its own claim.
+
 The whole port, wherever it can be: with another MAC for each frame a guest would never be quarantined, and could keep
 its neighbour's address contested, or unbound, for as long as it likes.
 """
@@ -24,6 +27,8 @@ Source = Anchor | int | None
 class _Term(NamedTuple):
     until: float
     length: float
+    defends: bool
+    """Whether it protects an incumbent that answered."""
 
 
 class Quarantine:
@@ -31,15 +36,20 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._terms: OrderedDict[tuple[Key, Source], _Term] = OrderedDict()
+        self._sources: dict[Key, dict[Source, None]] = {}
 
-    def put(self, now: float, key: Key, source: Source, first: float) -> None:
-        """Do not hear `source` on `key` for `first` seconds, or twice its last term if that was not long ago."""
-        last = self._terms.pop((key, source), None)
+    def put(self, now: float, key: Key, source: Source, first: float, *, defends: bool = False) -> None:
+        """Do not hear `source` on `key` for `first` seconds, or twice its last term if that was not long ago.
+
+        With `defends` only for as long as the incumbent is there, whose answer it was.
+        """
+        last = self._pop(key, source)
         recent = last is not None and now < last.until + LONGEST
         length = min(last.length * 2, LONGEST) if last is not None and recent else first
-        self._terms[key, source] = _Term(now + length, length)
+        self._terms[key, source] = _Term(now + length, length, defends)
+        self._sources.setdefault(key, {})[source] = None
         if len(self._terms) > SIZE:
-            self._terms.popitem(last=False)
+            self._pop(*next(iter(self._terms)))
 
     def holds(self, now: float, key: Key, anchor: Anchor) -> bool:
         """Tell whether a claim of `anchor` to `key` is not to be heard at `now`."""
@@ -48,8 +58,22 @@ class Quarantine:
 
     def release(self, key: Key, anchor: Anchor) -> None:
         """It has proved itself: forget what was."""
-        self._terms.pop((key, anchor), None)
-        self._terms.pop((key, anchor.port), None)
+        self._pop(key, anchor)
+        self._pop(key, anchor.port)
+
+    def lose_incumbent(self, key: Key) -> None:
+        """The incumbent of a key is gone: what defended it protects nobody any more."""
+        for source in list(self._sources.get(key, ())):
+            if self._terms[key, source].defends:
+                self._pop(key, source)
 
     def __len__(self) -> int:
         return len(self._terms)
+
+    def _pop(self, key: Key, source: Source) -> _Term | None:
+        term = self._terms.pop((key, source), None)
+        if term is not None:
+            del self._sources[key][source]
+            if not self._sources[key]:
+                del self._sources[key]
+        return term

@@ -197,3 +197,32 @@ def test_moves_far_apart_do_not_freeze():
             world.runs(46)
             assert f"route {V4} to {guest.name}" in guest.announces()
     assert world.state(V4) == "probing alice@tap1i0"
+
+
+def test_quarantine_ends_with_the_incumbent_it_defended():
+    """A standby that was refused for as long as the incumbent answered is heard once the incumbent's port is gone."""
+    world = World("2.57.57.0/24")
+    alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    bob.announces()
+    world.runs(5)
+    assert bob.announces() == [f"refused {V4} bob@tap2i0: quarantined"]
+    world.unplugs("tap1i0")
+    bob.announces()
+    world.runs(1)
+    assert world.routes() == [f"{V4} bob"]
+
+
+def test_unproven_rival_stays_unheard_without_the_incumbent():
+    """Who did not answer for its own claim is not heard when the incumbent goes either."""
+    world = World("2.57.57.0/24")
+    alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4, awake=False)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    bob.announces()
+    while world.state(V4) != "probing alice@tap1i0":
+        world.runs(1)
+    world.unplugs("tap1i0")
+    assert bob.announces() == [f"refused {V4} bob@tap2i0: quarantined"]

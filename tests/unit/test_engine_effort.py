@@ -2,12 +2,9 @@
 
 import sys
 from collections.abc import Callable
-from functools import partial
 
-import guest_frames
-from dialogue import GATEWAY4, World
+from dialogue import World
 
-from rdnbr.core.decision import State
 from rdnbr.core.settings import PortPolicy, Settings
 
 ALLOW = "2.57.0.0/16"
@@ -60,15 +57,3 @@ def test_rarp_beyond_the_pace_costs_the_same_whatever_is_remembered():
         few, many = arrival(30, departed=departed), arrival(300, departed=departed)
         assert few[0] == many[0]
         assert few[1] == many[1] == ["refused alice@tap2i0: too-many-new"]
-
-
-def test_departed_cost_a_claim_nothing():
-    """A claim is judged with the same work whether its port was left by 30 addresses or by 300."""
-    works = []
-    for count in (30, 300):
-        world = world_with(count)
-        world.runs(80)
-        assert {view.state for view in world.engine.bindings()} == {State.DEPARTED}
-        claim = guest_frames.request("52:02:45:00:00:99", "2.57.200.1", GATEWAY4)
-        works.append(effort(partial(world.engine.frame, world.now, world.indexes["tap1i0"], claim)))
-    assert works[0] == works[1]

@@ -79,3 +79,25 @@ def test_oldest_goes_when_it_is_full():
     assert len(quarantine) == SIZE
     assert not quarantine.holds(1.0, KEY, Anchor(0, ALICE.mac))
     assert quarantine.holds(1.0, KEY, Anchor(SIZE, ALICE.mac))
+
+
+def test_terms_that_defend_end_with_the_incumbent():
+    """With the incumbent goes what defended it, on its address only; who was silent itself stays unheard."""
+    quarantine = Quarantine()
+    quarantine.put(100.0, KEY, 5, 60.0, defends=True)
+    quarantine.put(100.0, KEY, 6, 60.0)
+    quarantine.put(100.0, OTHER, 5, 60.0, defends=True)
+    quarantine.lose_incumbent(KEY)
+    assert [quarantine.holds(101.0, KEY, anchor) for anchor in (ALICE, CAROL)] == [False, True]
+    assert quarantine.holds(101.0, OTHER, ALICE)
+
+
+def test_index_is_as_small_as_the_terms():
+    """What is released, lost or pushed out leaves nothing behind."""
+    quarantine = Quarantine()
+    for number in range(SIZE + 10):
+        quarantine.put(100.0, Key(254, number.to_bytes(4)), 5, 10.0, defends=True)
+    assert len(quarantine._sources) == len(quarantine) == SIZE
+    for number in range(SIZE + 10):
+        quarantine.lose_incumbent(Key(254, number.to_bytes(4)))
+    assert not quarantine._sources

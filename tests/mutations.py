@@ -39,8 +39,8 @@ MUTATIONS = (
     Mutation(
         "an answer counts from whatever port it comes",
         "court.py",
-        "if binding.anchor == anchor or (binding",
-        "if binding.anchor.mac == anchor.mac or (binding",
+        "if placed and binding.anchor.may_be(anchor):",
+        "if placed and binding.anchor._replace(port=None).may_be(anchor):",
     ),
     Mutation(
         "quarantine is not looked at",

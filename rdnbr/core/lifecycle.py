@@ -16,6 +16,7 @@ from rdnbr.core.deadlines import Deadlines
 from rdnbr.core.decision import Decision, Output, Probe, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
 from rdnbr.core.pace import Pace
+from rdnbr.core.paces import Paces
 from rdnbr.core.plan import Key, host
 from rdnbr.core.quarantine import Quarantine
 from rdnbr.core.reason import Reason
@@ -64,7 +65,7 @@ class Lifecycle:
         self._rate = rate = settings.limits.probes_per_second
         burst = max(1.0, rate / 4)
         self._pace_bound, self._pace_new = Pace(rate, burst), Pace(rate, burst)
-        self._paces: dict[int | None, Pace] = {}
+        self._paces = Paces()
 
     def turn(self, now: float, binding: Binding, stimulus: Stimulus, *, fresh: bool = False) -> Turn:
         """Apply one stimulus: change the state, tell of it, and do what the new state asks for.
@@ -220,7 +221,7 @@ class Lifecycle:
 
     def lose_rivals(self, now: float, port: int) -> None:
         """A port is gone: nobody on it contends for anything any more."""
-        self._paces.pop(port, None)
+        self._paces.close(port)
         for binding in self.bindings:
             if binding.rival is not None and binding.rival.port == port:
                 binding.rival = None
@@ -263,7 +264,7 @@ class Lifecycle:
         if binding.state not in (State.TENTATIVE, State.CHALLENGED):
             return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait(now)
         cause = binding.rival.port if binding.rival else binding.anchor.port
-        own = self._paces.setdefault(cause, Pace(self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE)))
+        own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
         if not own.take(now):
             return own.wait(now)
         return 0.0 if self._pace_new.take(now) else self._pace_new.wait(now)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rdnbr.core.address import IP
 from rdnbr.core.bindings import Bindings
-from rdnbr.core.pace import Pace
+from rdnbr.core.paces import Paces
 from rdnbr.core.reason import Reason
 from rdnbr.core.settings import PortPolicy, Settings
 from rdnbr.core.topology import Port
@@ -17,7 +17,7 @@ class PortLimits:
         self._bindings = bindings
         self._settings = settings
         self._policies: dict[int, PortPolicy] = {}
-        self._paces: dict[int, Pace] = {}
+        self._paces = Paces()
 
     def configure(self, settings: Settings, ports: Iterable[Port]) -> None:
         """Other limits count from now on; what is bound beyond them stays."""
@@ -28,16 +28,14 @@ class PortLimits:
     def open(self, port: Port) -> None:
         """A port appeared, or has another name now."""
         policy = self._settings.policy(port.name)
-        if self._policies.get(port.index) == policy:
-            return
         self._policies[port.index] = policy
         burst = policy.addresses_ipv4 + policy.addresses_ipv6
-        self._paces[port.index] = Pace(policy.new_addresses_per_second, burst)
+        self._paces.of(port.index, policy.new_addresses_per_second, burst)
 
     def close(self, port: int) -> None:
         """A port is gone."""
         self._policies.pop(port, None)
-        self._paces.pop(port, None)
+        self._paces.close(port)
 
     def policy(self, port: int) -> PortPolicy:
         """Return the policy of a port that is open."""

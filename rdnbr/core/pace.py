@@ -11,8 +11,8 @@ class Pace:
     """Lets `rate` things a second pass, and `burst` at once after a rest."""
 
     def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
+        self.rate = rate
+        self.burst = burst
         self._tokens = burst
         self._at: float | None = None
         self._last_turn = 0.0
@@ -21,9 +21,9 @@ class Pace:
     def has(self, now: float, count: int = 1) -> bool:
         """Tell whether `count` are there."""
         if self._at is not None and now > self._at:
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+            self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now if self._at is None else max(now, self._at)
-        if self._tokens >= self._burst:
+        if self._tokens >= self.burst:
             self._last_turn = now  # it had a rest: nobody waits any more
         return self._tokens >= count - _NEARLY
 
@@ -39,6 +39,6 @@ class Pace:
 
         Each who asks has a turn of its own: thousands who all came back for the next one would keep the node busy.
         """
-        soonest = now + (1 - self._tokens) / self._rate
-        self._last_turn = max(soonest, self._last_turn + 1 / self._rate)
+        soonest = now + (1 - self._tokens) / self.rate
+        self._last_turn = max(soonest, self._last_turn + 1 / self.rate)
         return max(_SHORTEST, self._last_turn - now)

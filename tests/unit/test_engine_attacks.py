@@ -173,3 +173,39 @@ def test_departed_are_remembered_up_to_a_number():
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
     assert len(world.engine.bindings()) == 4096
     assert not world.wanted
+
+
+def test_link_that_flaps_refills_nothing():
+    """A guest that sets its link down and up between bursts gets as many addresses bound as with a link that stays."""
+    world = World("2.57.0.0/16", Settings(port=PortPolicy(addresses_ipv4=8, addresses_ipv6=8)))
+    mallory = world.guest("mallory", "tap1i0")
+    installed = 0
+    for flap in range(12):
+        for number in range(20):
+            said = mallory.asks_gateway(f"2.57.{flap}.{number}")
+            installed += sum(line.startswith("route") for line in said)
+        world.now += 0.1
+        index = world.indexes["tap1i0"]
+        world.unplugs("tap1i0")
+        world.plugs("tap1i0", index)
+    assert installed <= 16 + 12
+
+
+def test_link_that_flaps_gets_no_more_questions():
+    """The questions that one port may cause are as many, however often its link goes and returns."""
+    world = World(
+        None,
+        Settings(
+            port=PortPolicy(addresses_ipv4=500, addresses_ipv6=500), limits=Limits(probes_per_second=40)
+        ),
+    )
+    mallory = world.guest("mallory", "tap1i0")
+    asked = 0
+    for flap in range(5):
+        for number in range(20):
+            asked += sum(line.startswith("ask") for line in mallory.asks_gateway(f"2.57.{flap}.{number}"))
+        index = world.indexes["tap1i0"]
+        world.unplugs("tap1i0")
+        world.plugs("tap1i0", index)
+        world.now += 0.1
+    assert asked <= 10 + 5

@@ -69,8 +69,8 @@ MUTATIONS = (
     Mutation(
         "a change of the node's addresses withdraws nothing",
         "engine.py",
-        "self._law.node = node\n            self._judge_again(now, self._bindings)",
-        "self._law.node = node",
+        "if not same:\n            self._judge_again(now, self._bindings)",
+        "if not same:\n            pass",
     ),
     Mutation(
         "DAD puts off the verdict on a binding that is being asked",

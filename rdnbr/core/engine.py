@@ -7,6 +7,7 @@ uses, and never go back.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from rdnbr.core.address import IP, MAC, ZERO_MAC
@@ -121,8 +122,10 @@ class Engine:
 
     def node_changed(self, now: float, node: Node) -> list[Output]:
         """The node's own addresses changed; what a guest may not have any more is withdrawn."""
-        if node != self._law.node:
-            self._law.node = node
+        # Every port that comes or goes changes the node's MACs, which no verdict on a binding depends on.
+        same = replace(node, macs=self._law.node.macs) == self._law.node
+        self._law.node = node
+        if not same:
             self._judge_again(now, self._bindings)
         return self._take()
 

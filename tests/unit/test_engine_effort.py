@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
-from dialogue import World
+from dialogue import NODE, World
 
+from rdnbr.core.address import parse_mac
 from rdnbr.core.settings import PortPolicy, Settings
 
 ALLOW = "2.57.0.0/16"
@@ -57,3 +60,13 @@ def test_rarp_beyond_the_pace_costs_the_same_whatever_is_remembered():
         few, many = arrival(30, departed=departed), arrival(300, departed=departed)
         assert few[0] == many[0]
         assert few[1] == many[1] == ["refused alice@tap2i0: too-many-new"]
+
+
+def test_another_mac_of_the_node_has_nothing_judged_again():
+    """A tap that comes gives the node one more MAC: 300 bindings cost no more then than 30."""
+    node = replace(NODE, macs=NODE.macs | {parse_mac("fe:00:00:00:00:01")})
+    works = []
+    for count in (30, 300):
+        world = world_with(count)
+        works.append(effort(partial(world.engine.node_changed, world.now, node)))
+    assert works[0] == works[1]

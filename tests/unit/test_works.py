@@ -1,0 +1,59 @@
+"""The kernel that the works put routes into: what if it does not answer."""
+
+import selectors
+
+import pytest
+import structlog
+
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.decision import Want
+from rdnbr.core.engine import Engine
+from rdnbr.core.plan import host
+from rdnbr.core.pretend import PretendKernel
+from rdnbr.core.settings import Settings
+from rdnbr.daemon.works import Works
+from rdnbr.linux.ears import Ears
+from rdnbr.operator.events import Events
+
+HOST = host(254, parse_ip("2.57.57.30"), 3, parse_mac("52:02:45:76:d2:35"))
+
+
+class MuteKernel(PretendKernel):
+    """Does not answer while it is mute; counts how often it was asked."""
+
+    mute = True
+    asked = 0
+
+    def apply(self, operations):
+        self.asked += 1
+        if self.mute:
+            raise TimeoutError("netlink does not answer")
+        return super().apply(operations)
+
+
+@pytest.fixture
+def kernel():
+    return MuteKernel({3: "vmbr1"})
+
+
+@pytest.fixture
+def works(kernel):
+    with selectors.DefaultSelector() as selector:
+        log = structlog.get_logger()
+        works = Works(Engine(Settings(), None), Ears(selector), Events(log.error), log)
+        works.use(kernel, dry_run=False)
+        yield works
+
+
+def test_mute_kernel_is_looked_at_before_it_is_asked_again(works, kernel):
+    """What a kernel did not answer to is neither lost nor repeated before somebody has looked at what came of it."""
+    works.take(1.0, [Want(HOST.key, HOST)])
+    for now in (1.0, 1.1, 5.0):
+        works.finish(now)
+    assert (kernel.asked, works.unsure, works.setback.until) == (1, True, 2.0)
+    assert works.deadline() is None
+    kernel.mute = False
+    works.look_again()
+    works.finish(6.0)
+    assert kernel.found() == ({HOST.route}, {HOST.neighbour})
+    assert not works.unsure

@@ -224,7 +224,7 @@ class Model(Notebook):
             if entry.rival and entry.rival[0] == port:
                 entry.rival = None
                 if entry.state == "challenged":
-                    self.become(now, entry, "probing", "kept", "rival-silent")
+                    self.become(now, entry, "probing", "kept", "port-gone")
 
     def segment_gone(self, now: float, segment: int) -> None:
         for port in [port for port, (_, where) in self.ports.items() if where == segment]:

@@ -226,7 +226,7 @@ class Lifecycle:
             if binding.rival is not None and binding.rival.port == port:
                 binding.rival = None
                 if binding.state is State.CHALLENGED:
-                    self.turn(now, binding, Stimulus.SILENCE)
+                    self.turn(now, binding, Stimulus.RIVAL_GONE)
 
     def contend(self, now: float, binding: Binding, rival: Anchor, segment: int) -> Turn:
         """Another anchor claims the address of a binding."""

@@ -52,6 +52,8 @@ class Stimulus(StrEnum):
     """Another permitted anchor claims the address."""
     RIVAL_ANSWER = "rival-answer"
     """The rival answered our question, after the incumbent had its time."""
+    RIVAL_GONE = "rival-gone"
+    """The port of the rival is gone."""
     ANNOUNCEMENT = "announcement"
     """Another permitted anchor announces an address whose rule says `vip`."""
     SILENCE = "silence"
@@ -137,6 +139,7 @@ _ROWS: dict[State | None, dict[Stimulus, Turn]] = {
         _S.RIVAL_ANSWER: Turn(_V, Verb.MOVED, Reason.INCUMBENT_SILENT),
         _S.ANNOUNCEMENT: Turn(_V, Verb.MOVED, Reason.ANNOUNCED),
         _S.SILENCE: Turn(_P, Verb.KEPT, Reason.RIVAL_SILENT),
+        _S.RIVAL_GONE: Turn(_P, Verb.KEPT, Reason.PORT_GONE),
         _S.ABANDONED: Turn(_D, Verb.WITHDRAWN, Reason.SILENT),
     },
     _F: {

@@ -96,7 +96,7 @@ def test_rival_s_port_goes():
     alice.awake = False
     bob.asks_gateway()
     assert world.unplugs("tap2i0") == [
-        f"kept {V4} alice@tap1i0 probing: rival-silent",
+        f"kept {V4} alice@tap1i0 probing: port-gone",
         f"ask alice@tap1i0 for {V4}",
     ]
 

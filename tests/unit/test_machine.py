@@ -94,6 +94,9 @@ class Scene:
         self.alice.awake = self.bob.awake = False
         return self.world.runs(61 if "frozen" not in str(self.world.state(ADDRESS)) else 59)
 
+    def rival_gone(self) -> list[str]:
+        return self.world.unplugs("tap2i0")
+
     def abandoned(self) -> list[str]:
         said: list[str] = []
         for number in range(100):
@@ -165,6 +168,7 @@ ROWS: dict[tuple[str, str], str] = {
     ("challenged", "rival_answer"): "moved X bob@tap2i0 valid: incumbent-silent",
     ("challenged", "announcement"): "moved X bob@tap2i0 valid: announced",
     ("challenged", "silence"): "kept X alice@tap1i0 probing: rival-silent",
+    ("challenged", "rival_gone"): "kept X alice@tap1i0 probing: port-gone",
     ("challenged", "abandoned"): "withdrawn X alice@tap1i0 departed: silent",
     ("frozen", "proof"): "refreshed X alice@tap1i0 frozen: evidence",
     ("frozen", "claim"): "refreshed X alice@tap1i0 frozen: evidence",
@@ -210,7 +214,12 @@ def test_row(state: str, stimulus: str):
 
 def test_no_row_is_left_out():
     """The rows above are the whole table."""
-    names = {"nothing": None, "forgetting": "silence", "rival_answer": "rival-answer"}
+    names = {
+        "nothing": None,
+        "forgetting": "silence",
+        "rival_answer": "rival-answer",
+        "rival_gone": "rival-gone",
+    }
     here = {(names.get(state, state), names.get(stimulus, stimulus)) for state, stimulus in ROWS}
     assert here == {(state, stimulus) for state, stimulus in TABLE}
 

@@ -64,7 +64,11 @@ class Desk:
             case "events":
                 return views.events(self._works.events.recent(), mode, self._wall)
             case "reload":
-                return {"message": self._reload(now)}
+                try:
+                    return {"message": self._reload(now)}
+                except Refused as error:
+                    self._works.log.error("reload failed", why=str(error))
+                    raise
             case "flush":
                 return {"message": self._flush(now, address)}
             case "probe":

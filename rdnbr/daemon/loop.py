@@ -133,7 +133,10 @@ class Daemon:
                 key.data(mask)
             self._turn(time.monotonic())
         notify(STOPPING=1)
-        self._log.info("stopping", routes="left in place; rdnbr flush removes them")
+        if self._works.dry_run:
+            self._log.info("stopping", routes="none were made")
+        else:
+            self._log.info("stopping", routes="left in place; rdnbr flush removes them")
 
     def close(self) -> None:
         """Let go of everything but what is in the kernel."""

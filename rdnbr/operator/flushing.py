@@ -2,7 +2,7 @@
 
 from rdnbr.core.address import parse_ip
 from rdnbr.core.plan import DropRoute, plan
-from rdnbr.linux import nft, nft_table
+from rdnbr.linux import nft, nft_table, sole
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.permission import missing
 from rdnbr.operator.client import CannotAsk
@@ -16,6 +16,11 @@ def flush_kernel(address: str | None) -> str:
     """
     if "CAP_NET_ADMIN" in missing():
         raise CannotAsk("removing routes needs CAP_NET_ADMIN; run it as root")
+    place = sole.claim()
+    if place is None:
+        raise CannotAsk(
+            "a daemon runs in this network namespace, but answers on another socket; name that with --socket"
+        )
     wanted = None if address is None else parse_ip(address)
     fib = Fib()
     try:
@@ -28,6 +33,7 @@ def flush_kernel(address: str | None) -> str:
         refusals = fib.apply(operations)
     finally:
         fib.close()
+        place.close()
     if refusals:
         raise CannotAsk("; ".join(f"{refusal.operation}: {refusal.text}" for refusal in refusals))
     if address is not None and not operations:

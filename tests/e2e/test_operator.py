@@ -41,6 +41,17 @@ def test_flush_without_a_daemon(lab):
     assert lab.node.run("ip", "route", "show", "203.0.113.1") != ""
 
 
+def test_flush_by_a_wrong_socket(lab):
+    """While a daemon runs, `flush` on another socket than its own removes nothing."""
+    lab.node.start_daemon()
+    learned(lab)
+    hosts = lab.node.hosts()
+    done = lab.node.rdnbr("flush", "--socket", "/run/rdnbr/typo.sock")
+    assert done.returncode == 1
+    assert "name that with --socket" in done.stderr
+    assert lab.node.hosts() == hosts
+
+
 def test_flush(lab):
     """The daemon withdraws what it is told to, and learns it again from the guest's next ARP."""
     lab.node.start_daemon()

@@ -108,7 +108,7 @@ CLAIMS = (
     Attack(
         "Another guest's MAC, shown by RARP",
         "its addresses are asked for on the first port, and stay there; the next is not heard",
-        ("arrived", "unknown-mac"),
+        ("arrived", "unknown-mac", "too-many-new"),
         {"RARP": rarp},
         mac=LIVE_MAC,
     ),

@@ -26,7 +26,7 @@ class Mutation(NamedTuple):
 MUTATIONS = (
     Mutation(
         "a rival wins without the incumbent having been asked",
-        "lifecycle.py",
+        "questions.py",
         "elif binding.state is State.CHALLENGED and not schedule.asks_rival(binding.asked):",
         "elif False:",
     ),

@@ -1,24 +1,23 @@
 """The lives of bindings: turns of the machine, and what each of them sets going.
 
-`machine` says what state comes next, `schedule` when questions are put; here the consequences are carried out: what
-the kernel should hold, which question goes to whom, when to look again.
+`machine` says what state comes next, `schedule` when questions are put, `questions` to whom; here the consequences are
+carried out: what the kernel should hold, and when to look again.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from rdnbr.core import machine, probe, schedule
+from rdnbr.core import machine, schedule
 from rdnbr.core.address import ZERO_MAC
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.bindings import Bindings
 from rdnbr.core.claim import Source
 from rdnbr.core.deadlines import Deadlines
-from rdnbr.core.decision import Decision, Output, Probe, State, Verb, Want
+from rdnbr.core.decision import Decision, Output, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
-from rdnbr.core.pace import Pace
-from rdnbr.core.paces import Paces
 from rdnbr.core.plan import Key, host
 from rdnbr.core.quarantine import Quarantine
+from rdnbr.core.questions import Questions
 from rdnbr.core.reason import Reason
 from rdnbr.core.rule import Rule
 from rdnbr.core.settings import Settings
@@ -26,12 +25,6 @@ from rdnbr.core.topology import Port, Segment
 
 LATE = 1.0
 """Seconds. A deadline judged later than this says more about the node than about the guest."""
-
-BROADCAST_AFTER = 3
-"""Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
-
-PORT_SHARE = 0.25
-"""Part of the pace of questions about new claims that one port may take up."""
 
 MOVES, MOVES_WINDOW = 5, 180.0
 """So many moves in so many seconds are too many (RFC 7432 §15.1)."""
@@ -53,19 +46,16 @@ class Lifecycle:
         self.quarantine = Quarantine()
         self.outputs: list[Output] = []
         """What came of the present event; the engine takes it."""
-        self._segments = segments
         self._ports = ports
+        self._questions = Questions(settings, segments, ports)
         self._deadlines = Deadlines()
         self._departed: OrderedDict[Key, None] = OrderedDict()
-        self.configure(settings)
+        self._timers = settings.timers
 
     def configure(self, settings: Settings) -> None:
         """Use these settings from the next question on."""
         self._timers = settings.timers
-        self._rate = rate = settings.limits.probes_per_second
-        burst = max(1.0, rate / 4)
-        self._pace_bound, self._pace_new = Pace(rate, burst), Pace(rate, burst)
-        self._paces = Paces()
+        self._questions.configure(settings)
 
     def turn(self, now: float, binding: Binding, stimulus: Stimulus, *, fresh: bool = False) -> Turn:
         """Apply one stimulus: change the state, tell of it, and do what the new state asks for.
@@ -221,7 +211,7 @@ class Lifecycle:
 
     def lose_rivals(self, now: float, port: int) -> None:
         """A port is gone: nobody on it contends for anything any more."""
-        self._paces.close(port)
+        self._questions.close(port)
         for binding in self.bindings:
             if binding.rival is not None and binding.rival.port == port:
                 binding.rival = None
@@ -238,36 +228,13 @@ class Lifecycle:
 
     def _ask(self, now: float, binding: Binding) -> None:
         """Put the next question of the binding's state, or wait for the pace to allow one."""
-        plan = schedule.waits(binding.state, self._timers)
-        wait = self._wait_to_ask(now, binding)
+        wait = self._questions.wait(now, binding)
         if wait > 0:
             self._deadlines.set(binding.key, now + wait)
             return
-        broadcast = binding.state is not State.TENTATIVE and binding.asked >= BROADCAST_AFTER
-        if binding.rival is None:
-            self._question(binding, binding.anchor, binding.segment, broadcast=broadcast)
-        elif binding.state is State.CHALLENGED and not schedule.asks_rival(binding.asked):
-            self._question(binding, binding.anchor, binding.segment, broadcast=False)
-        else:
-            if binding.state is State.TENTATIVE:
-                self._question(binding, binding.anchor, binding.segment, broadcast=False)
-            self._question(binding, binding.rival, binding.rival_segment, broadcast=False)
+        self.outputs += self._questions.put(binding)
         binding.asked += 1
-        self._deadlines.set(binding.key, now + plan[binding.asked])
-
-    def _wait_to_ask(self, now: float, binding: Binding) -> float:
-        """Return how long the next question has to wait, in seconds; 0: it may be put, and is counted.
-
-        Questions about new claims and conflicts have a pace of their own, and each port a small part of it, so that
-        nobody's claims delay what keeps the bound addresses alive, nor other people's claims.
-        """
-        if binding.state not in (State.TENTATIVE, State.CHALLENGED):
-            return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait(now)
-        cause = binding.rival.port if binding.rival else binding.anchor.port
-        own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
-        if not own.take(now):
-            return own.wait(now)
-        return 0.0 if self._pace_new.take(now) else self._pace_new.wait(now)
+        self._deadlines.set(binding.key, now + schedule.waits(binding.state, self._timers)[binding.asked])
 
     def ask_from(self, now: float, binding: Binding, wait: float) -> None:
         """Start the questions of its state anew, the first after `wait` seconds."""
@@ -396,17 +363,3 @@ class Lifecycle:
         key = binding.key
         mac = None if binding.anchor.mac == ZERO_MAC else binding.anchor.mac
         self.outputs.append(Want(key, host(key.table, key.address, binding.segment, mac)))
-
-    def _question(self, binding: Binding, anchor: Anchor, segment: int, *, broadcast: bool) -> None:
-        found = self._segments.get(segment)
-        if found is None:
-            return
-        broadcast |= anchor.mac == ZERO_MAC
-        frame = probe.question(found, binding.key.address, anchor.mac, broadcast=broadcast)
-        if frame is None:
-            return
-        ports = [anchor.port] if anchor.port is not None else self._ports_of(segment)
-        self.outputs += [Probe(port, binding.key.address, anchor.mac, frame) for port in ports]
-
-    def _ports_of(self, segment: int) -> list[int]:
-        return [port.index for port in self._ports.values() if port.segment == segment]

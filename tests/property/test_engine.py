@@ -339,7 +339,7 @@ class EngineAndModel(RuleBasedStateMachine):
         assert len(node.engine._life._deadlines) == len(bindings)
         assert len(node.engine._life._deadlines._heap) <= 4 * MOST + 64
         assert set(node.engine._limits._policies) == set(node.engine._limits._paces) == set(node.engine.ports)
-        assert set(node.engine._life._paces) <= {*node.engine.ports, None}
+        assert set(node.engine._life._questions._paces) <= {*node.engine.ports, None}
         assert set(node.engine._life._departed) == {
             binding.key for binding in bindings if binding.state == "departed"
         }

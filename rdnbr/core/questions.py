@@ -1,0 +1,81 @@
+"""The questions put to guests: who is asked next, on which ports, and how fast."""
+
+from collections.abc import Iterator, Mapping
+
+from rdnbr.core import probe, schedule
+from rdnbr.core.address import ZERO_MAC
+from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.decision import Probe, State
+from rdnbr.core.pace import Pace
+from rdnbr.core.paces import Paces
+from rdnbr.core.settings import Settings
+from rdnbr.core.topology import Port, Segment
+
+BROADCAST_AFTER = 3
+"""Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
+
+PORT_SHARE = 0.25
+"""Part of the pace of questions about new claims that one port may take up."""
+
+
+class Questions:
+    """Puts the next question of a binding's state, at the pace the node and its ports have for that."""
+
+    def __init__(
+        self, settings: Settings, segments: Mapping[int, Segment], ports: Mapping[int, Port]
+    ) -> None:
+        self._segments = segments
+        self._ports = ports
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Ask at the pace of these settings from now on."""
+        self._rate = rate = settings.limits.probes_per_second
+        burst = max(1.0, rate / 4)
+        self._pace_bound, self._pace_new = Pace(rate, burst), Pace(rate, burst)
+        self._paces = Paces()
+
+    def close(self, port: int) -> None:
+        """A port is gone."""
+        self._paces.close(port)
+
+    def wait(self, now: float, binding: Binding) -> float:
+        """Return how long the next question has to wait, in seconds; 0: it may be put, and is counted.
+
+        Questions about new claims and conflicts have a pace of their own, and each port a small part of it, so that
+        nobody's claims delay what keeps the bound addresses alive, nor other people's claims.
+        """
+        if binding.state not in (State.TENTATIVE, State.CHALLENGED):
+            return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait(now)
+        cause = binding.rival.port if binding.rival else binding.anchor.port
+        own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
+        if not own.take(now):
+            return own.wait(now)
+        return 0.0 if self._pace_new.take(now) else self._pace_new.wait(now)
+
+    def put(self, binding: Binding) -> Iterator[Probe]:
+        """Write the next question of the binding's state to whomever it is for."""
+        broadcast = binding.state is not State.TENTATIVE and binding.asked >= BROADCAST_AFTER
+        if binding.rival is None:
+            yield from self._question(binding, binding.anchor, binding.segment, broadcast=broadcast)
+        elif binding.state is State.CHALLENGED and not schedule.asks_rival(binding.asked):
+            yield from self._question(binding, binding.anchor, binding.segment, broadcast=False)
+        else:
+            if binding.state is State.TENTATIVE:
+                yield from self._question(binding, binding.anchor, binding.segment, broadcast=False)
+            yield from self._question(binding, binding.rival, binding.rival_segment, broadcast=False)
+
+    def _question(self, binding: Binding, anchor: Anchor, index: int, *, broadcast: bool) -> Iterator[Probe]:
+        segment = self._segments.get(index)
+        if segment is None:
+            return
+        broadcast |= anchor.mac == ZERO_MAC
+        frame = probe.question(segment, binding.key.address, anchor.mac, broadcast=broadcast)
+        if frame is None:
+            return
+        ports = [anchor.port] if anchor.port is not None else self._ports_of(index)
+        for port in ports:
+            yield Probe(port, binding.key.address, anchor.mac, frame)
+
+    def _ports_of(self, segment: int) -> list[int]:
+        return [port.index for port in self._ports.values() if port.segment == segment]

@@ -28,6 +28,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=100_000,
         help="how many addresses one guest claims (the acceptance asks for 1,000,000)",
     )
+    parser.addoption(
+        "--only",
+        choices=["crowd", "alone"],
+        help="the tests that may run beside others, or those that measure time or load and may not",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what was asked for with `--only`."""
+    only = config.getoption("--only")
+    if only is None:
+        return
+    kept, dropped = [], []
+    for item in items:
+        alone = item.get_closest_marker("alone") is not None
+        (kept if alone == (only == "alone") else dropped).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

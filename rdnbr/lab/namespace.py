@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -120,7 +120,11 @@ def remove(names: Sequence[str]) -> None:
     for pid in _inhabitants(names):
         with suppress(ProcessLookupError):  # it may end by itself meanwhile
             os.kill(pid, signal.SIGKILL)
-    ip(*(f"netns del {name}" for name in names), keep_going=True)
+    try:
+        ip(*(f"netns del {name}" for name in names), keep_going=True)
+    except LabError:  # also when another lab removed the same leftovers at the same moment
+        if any((_DIRECTORY / name).exists() for name in names):
+            raise
 
 
 def ip(*lines: str, within: Namespace | None = None, keep_going: bool = False) -> None:
@@ -197,13 +201,18 @@ def _owner_lives(name: str) -> bool:
 
 def _inhabitants(names: Iterable[str]) -> Iterator[int]:
     """Yield the processes whose network namespace is one of these."""
-    spaces = {(_DIRECTORY / name).stat().st_ino for name in names}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
-            continue
-        try:
-            space = (entry / "ns" / "net").stat().st_ino
-        except OSError:
-            continue  # it ended meanwhile
-        if space in spaces:
-            yield int(entry.name)
+    with ExitStack() as stack:
+        spaces = set()
+        for name in names:
+            with suppress(FileNotFoundError):  # another lab removed the same leftover
+                # What is held open keeps its inode number, so that no new namespace is taken for it.
+                spaces.add(os.fstat(stack.enter_context((_DIRECTORY / name).open()).fileno()).st_ino)
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+                continue
+            try:
+                space = (entry / "ns" / "net").stat().st_ino
+            except OSError:
+                continue  # it ended meanwhile
+            if space in spaces:
+                yield int(entry.name)

@@ -18,7 +18,7 @@ from rdnbr.operator.client import Client
 from tests.e2e import flood
 from tests.e2e.frames import arp_announcement, solicitations
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.alone]
 
 ALLOWLIST = "2.57.56.0/21\n2001:678:3a4:100::/64\n"
 CONFIG = """\

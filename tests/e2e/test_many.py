@@ -8,7 +8,7 @@ from rdnbr.lab import Lab, wait_for
 from tests.e2e.frames import arp_request
 from tests.e2e.node_view import stays
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 MOST_CPU = 0.02
 """Of one core."""

@@ -2,7 +2,7 @@
 
 Each way is a piece of the core's text and what takes its place, in a copy of the whole package; the tests run in that
 copy, which must pass while it is whole. `python tests/mutations.py [WORDS]` tries those with these words in their
-description, or all, and exits 1 when one goes unnoticed, or when its text is not there any more.
+description, or all, and exits 1 when one goes unnoticed; it raises when a text is not there any more.
 """
 
 import os
@@ -139,8 +139,13 @@ def main() -> int:
         if not copy.passes():
             print("the tests fail although nothing is broken")
             return 1
-        noticed = [_noticed(copy, mutation) for mutation in MUTATIONS if words in mutation.what]
-    return 0 if all(noticed) else 1
+        unnoticed = 0
+        for mutation in MUTATIONS:
+            if words in mutation.what:
+                noticed = copy.notices(mutation)
+                unnoticed += not noticed
+                print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mutation.what}", flush=True)
+    return 1 if unnoticed else 0
 
 
 class Copy:
@@ -151,9 +156,6 @@ class Copy:
         for name in ("rdnbr", "tests"):
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", directory)
-
-    def core(self, file: str) -> Path:
-        return self._directory / "rdnbr" / "core" / file
 
     def passes(self) -> bool:
         command = [
@@ -176,19 +178,17 @@ class Copy:
             raise RuntimeError(done.stdout.decode() + done.stderr.decode())
         return done.returncode == 0
 
-
-def _noticed(copy: Copy, mutation: Mutation) -> bool:
-    broken = copy.core(mutation.file)
-    whole = broken.read_text()
-    if whole.count(mutation.text) != 1:
-        print(f"{mutation.file} has this text {whole.count(mutation.text)} times: {mutation.text}")
-        return False
-    broken.write_text(whole.replace(mutation.text, mutation.instead))
-    # A walk is a matter of chance; what three of them pass is not noticed.
-    noticed = not all(copy.passes() for _ in range(WALKS))
-    broken.write_text(whole)
-    print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mutation.what}", flush=True)
-    return noticed
+    def notices(self, mutation: Mutation) -> bool:
+        """Break it, and tell whether the tests fail then."""
+        broken = self._directory / "rdnbr" / "core" / mutation.file
+        whole = broken.read_text()
+        assert whole.count(mutation.text) == 1, f"{mutation.file} has this text not once: {mutation.text}"
+        broken.write_text(whole.replace(mutation.text, mutation.instead))
+        try:
+            # A walk is a matter of chance; what three of them pass is not noticed.
+            return not all(self.passes() for _ in range(WALKS))
+        finally:
+            broken.write_text(whole)
 
 
 if __name__ == "__main__":

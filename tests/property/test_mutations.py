@@ -15,9 +15,20 @@ def test_mutations_are_about_the_code_as_it_is(mutation: mutations.Mutation):
     assert f"\n    {mutation.what}\n" in (Path(__file__).parent / "test_engine.py").read_text()
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> mutations.Copy:
+    return mutations.Copy(tmp_path_factory.mktemp("mutations"))
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_mutations_are_noticed(monkeypatch: pytest.MonkeyPatch):
-    """The property test passes on the code as it is, and fails on every mutation of it."""
-    monkeypatch.setattr("sys.argv", ["mutations.py"])
-    assert mutations.main() == 0
+def test_nothing_is_noticed_where_nothing_is_broken(copy: mutations.Copy):
+    """The property test passes on the code as it is."""
+    assert copy.passes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda mutation: mutation.what)
+def test_mutation_is_noticed(copy: mutations.Copy, mutation: mutations.Mutation):
+    """The property test fails on code with this mutation."""
+    assert copy.notices(mutation)

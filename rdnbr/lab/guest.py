@@ -3,8 +3,10 @@
 import socket
 from ipaddress import IPv4Address, IPv6Address
 
+from rdnbr.lab import said
 from rdnbr.lab.namespace import Namespace
 from rdnbr.lab.wait import wait_for
+from rdnbr.lab.wire import Wire
 
 GATEWAY4 = "169.254.0.1"
 GATEWAY6 = "fe80::1"
@@ -23,6 +25,9 @@ _FIRST_VM = 100
 class Guest(Namespace):
     """Guest number `number`, counted from 0. Until `configure` it has a link and no address."""
 
+    wire: Wire | None = None
+    """What takes it from node to node; None: it is plugged into its node directly."""
+
     def __init__(self, name: str, number: int) -> None:
         super().__init__(name)
         self.number = number
@@ -31,7 +36,7 @@ class Guest(Namespace):
         self.mac = (_FIRST_MAC + number).to_bytes(6, "big").hex(":")
         self.address4 = str(_FIRST4 + number)
         self.address6 = str(_FIRST6 + number)
-        self._wire: socket.socket | None = None
+        self._socket: socket.socket | None = None
 
     @property
     def addresses(self) -> tuple[str, str]:
@@ -62,10 +67,16 @@ class Guest(Namespace):
 
     def greet_in_passing(self) -> None:
         """Send the ARP request that a first ping of the gateway begins with, and wait for nothing."""
-        mac = bytes.fromhex(self.mac.replace(":", ""))
-        who = mac + IPv4Address(self.address4).packed
-        asked = bytes(6) + IPv4Address(GATEWAY4).packed
-        self.send(b"\xff" * 6 + mac + bytes.fromhex("0806 0001 0800 06 04 0001") + who + asked + bytes(18))
+        self.send(said.arp_request(self.mac, self.address4, GATEWAY4))
+
+    def announce(self) -> None:
+        """Send what Linux sends when its NIC tells it that it has moved: a gratuitous ARP and an unsolicited NA."""
+        self.send(said.arp_request(self.mac, self.address4, self.address4))
+        self.send(said.advertisement(self.mac, self.address6))
+
+    def announce_mac(self) -> None:
+        """Send one of the RARPs that a hypervisor sends for a guest that has moved; it sends five in 0.8 s."""
+        self.send(said.rarp(self.mac))
 
     def wait_for_dad(self, within: float = 10.0) -> None:
         """Wait until no address is tentative any more (RFC 4862 §5.4)."""
@@ -76,15 +87,15 @@ class Guest(Namespace):
         )
 
     def send(self, frame: bytes) -> None:
-        """Put a finished Ethernet frame on the guest's wire."""
-        if self._wire is None:
+        """Send a finished Ethernet frame out of the guest's eth0."""
+        if self._socket is None:
             with self.inside():
-                self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            self._wire.bind(("eth0", 0))
-        self._wire.send(frame)
+                self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self._socket.bind(("eth0", 0))
+        self._socket.send(frame)
 
     def close(self) -> None:
-        """Let go of the wire."""
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        """Let go of its link."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

@@ -1,10 +1,7 @@
-"""The links between nodes and upstream, and the autonomous systems at their ends."""
+"""The links between nodes and upstream."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-
-AS_NODES = 65001
-AS_UPSTREAM = 65000
 
 _FIRST4 = IPv4Address("198.51.100.0")
 _FIRST6 = IPv6Address("2001:db8:ffff::")

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from rdnbr.lab import frr as routing
+from rdnbr.lab.fabric import Fabric
 from rdnbr.lab.guest import MOST, Guest
 from rdnbr.lab.link import Link
 from rdnbr.lab.namespace import LabError, Namespace, existing, ip, leftovers, own_prefix, remove
-from rdnbr.lab.node import Node
+from rdnbr.lab.node import BRIDGE_MAC, Node
 from rdnbr.lab.upstream import Upstream
+from rdnbr.lab.wire import Wire, Wires
 
 _LABS = count()
 _Space = TypeVar("_Space", bound=Namespace)
@@ -22,6 +24,7 @@ class Lab:
 
     The guests are plugged into the first node and have no addresses yet. `frr` tells whether nodes and upstream
     speak BGP: None means if FRR is installed. Without it the upstream sends all guests' traffic to the first node.
+    With more than one node, guests can move; `one_mac` tells whether all nodes' bridges have the same MAC.
 
     Raises:
         LabError: it cannot be built; nothing of it remains.
@@ -33,12 +36,22 @@ class Lab:
     guests: list[Guest]
     upstream: Upstream
 
-    def __init__(self, guests: int = 2, *, nodes: int = 1, frr: bool | None = None) -> None:
+    def __init__(
+        self,
+        guests: int = 2,
+        *,
+        nodes: int = 1,
+        frr: bool | None = None,
+        fabric: Fabric = Fabric(),  # noqa: B008 frozen
+        one_mac: bool = True,
+    ) -> None:
         if not 0 <= guests <= MOST:
             raise LabError(f"a lab has 0 to {MOST} guests, not {guests}")
         if frr and not routing.installed():
             raise LabError("FRR is not installed (Debian: apt-get install frr)")
         self.bgp = routing.installed() if frr is None else frr
+        self._fabric = fabric if self.bgp else None
+        self._one_mac = one_mac
         self._prefix = f"{own_prefix()}{next(_LABS)}-"
         self._counts = guests, nodes
         self._spaces: list[Namespace] = []
@@ -54,6 +67,20 @@ class Lab:
     def unplug(self, guest: Guest, node: Node | None = None) -> None:
         """Remove the guest's port from a node, by default the first one."""
         (node or self.node).unplug(guest)
+
+    def move(self, guest: Guest, target: Node) -> None:
+        """Let the guest's frames reach `target` and no other node, as a hypervisor does that resumes it there.
+
+        It has to be plugged in there already. Its port on the source lingers, with carrier, until it is unplugged.
+
+        Raises:
+            LabError: it has no port there, or the lab has only one node.
+        """
+        _wire(guest).join(target.number)
+
+    def pause(self, guest: Guest) -> None:
+        """Let the guest's frames reach no node, and no frame the guest; its ports stay. `move` ends it."""
+        _wire(guest).join(None)
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
@@ -72,10 +99,14 @@ class Lab:
     def _build(self) -> None:
         guests, nodes = self._counts
         names = ["upstream", *(f"node{n}" for n in range(nodes)), *(f"guest{n}" for n in range(guests))]
+        names += ["wires"] if nodes > 1 else []
         Path("/run/netns").mkdir(exist_ok=True)
         ip(*(f"netns add {self._prefix}{name}" for name in names))
         self.upstream = self._keep(Upstream(f"{self._prefix}upstream"))
-        self.nodes = [self._keep(Node(f"{self._prefix}node{number}", number)) for number in range(nodes)]
+        self.nodes = [
+            self._keep(Node(f"{self._prefix}node{number}", number, self._mac(number)))
+            for number in range(nodes)
+        ]
         self.node = self.nodes[0]
         self.guests = [self._keep(Guest(f"{self._prefix}guest{number}", number)) for number in range(guests)]
         for node in self.nodes:
@@ -83,12 +114,24 @@ class Lab:
         links = [Link(node.number) for node in self.nodes]
         for node, link in zip(self.nodes, links, strict=True):
             node.ip(f"link add uplink type veth peer name {link.device} netns {self.upstream.name}")
-        self.upstream.connect(links, bgp=self.bgp)
+        self.upstream.connect(links, self._fabric)
         for node, link in zip(self.nodes, links, strict=True):
-            node.connect(link, bgp=self.bgp)
+            node.connect(link, self._fabric)
+        if nodes > 1:
+            self._lay_wires()
         for guest in self.guests:
             self.plug(guest)
         self.upstream.wait_for_sessions()
+
+    def _lay_wires(self) -> None:
+        wires = self._keep(Wires(f"{self._prefix}wires"))
+        wires.build()
+        for guest in self.guests:
+            guest.wire = Wire(wires, guest.vm)
+            guest.wire.lay(guest, guest.mac)
+
+    def _mac(self, node: int) -> str:
+        return BRIDGE_MAC if self._one_mac else f"{BRIDGE_MAC[:-2]}{node:02x}"
 
     def _keep(self, space: _Space) -> _Space:
         self._spaces.append(space)
@@ -105,3 +148,9 @@ class Lab:
             remove(existing(self._prefix))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wire(guest: Guest) -> Wire:
+    if guest.wire is None:
+        raise LabError("in a lab of one node no guest moves: Lab(nodes=2)")
+    return guest.wire

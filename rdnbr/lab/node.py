@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 from rdnbr.lab.capture import Capture
+from rdnbr.lab.fabric import Fabric
 from rdnbr.lab.frr import Frr
-from rdnbr.lab.guest import GATEWAY4, GATEWAY6, PREFIX4, PREFIX6, Guest
+from rdnbr.lab.guest import GATEWAY4, GATEWAY6, Guest
 from rdnbr.lab.host import Host
-from rdnbr.lab.link import AS_NODES, AS_UPSTREAM, Link
+from rdnbr.lab.link import Link
 from rdnbr.lab.namespace import LabError
 from rdnbr.lab.program import Program
 from rdnbr.lab.wait import wait_for
@@ -23,9 +24,10 @@ SOCKET = "/run/rdnbr/rdnbr.sock"
 class Node(Host):
     """A hypervisor with bridge `vmbr1`, addressed and tuned as the design has it."""
 
-    def __init__(self, name: str, number: int) -> None:
+    def __init__(self, name: str, number: int, mac: str = BRIDGE_MAC) -> None:
         super().__init__(name)
         self.number = number
+        self.mac = mac
         self.frr: Frr | None = None
         self.daemon: Program | None = None
 
@@ -40,7 +42,7 @@ class Node(Host):
         self.ip(
             "link set lo up",
             # No port and no STP, as `bridge-ports none`, `bridge-stp off` and `bridge-fd 0` have it
-            f"link add {BRIDGE} address {BRIDGE_MAC} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            f"link add {BRIDGE} address {self.mac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
             f"link set {BRIDGE} up",
             f"addr add {GATEWAY4}/32 dev {BRIDGE}",
             f"addr add {GATEWAY6}/64 dev {BRIDGE}",
@@ -74,8 +76,8 @@ class Node(Host):
             self.sysctl(ipv6__conf__carrier0__disable_ipv6=1)
             return
 
-    def connect(self, link: Link, *, bgp: bool) -> None:
-        """Address the uplink, take the default route over it, and speak BGP over it."""
+    def connect(self, link: Link, fabric: Fabric | None) -> None:
+        """Address the uplink, take the default route over it, and speak BGP over it; None: no BGP."""
         self.ip(
             f"addr add {link.node4}/31 dev uplink",
             f"addr add {link.node6}/127 dev uplink",
@@ -83,19 +85,36 @@ class Node(Host):
             f"route add default via {link.upstream4}",
             f"route add default via {link.upstream6}",
         )
-        if bgp:
-            self.frr = Frr(self, _config(link))
+        if fabric is not None:
+            self.frr = Frr(self, fabric.node_config(link, BRIDGE))
 
     def plug(self, guest: Guest) -> None:
-        """Make the guest's port, as a hypervisor does that starts it: enslaved, up, and without IPv6 of its own."""
-        self.ip(f"link add {guest.port} type veth peer name eth0 address {guest.mac} netns {guest.name}")
+        """Make the guest's port, as a hypervisor does that starts it: enslaved, up, and without IPv6 of its own.
+
+        A guest that can move and is somewhere else stays there: the port has carrier, and is silent.
+        """
+        wire = guest.wire
+        if wire is None:
+            far_end = f"eth0 address {guest.mac} netns {guest.name}"
+        else:
+            far_end = f"{wire.end(self.number)} netns {wire.space.name}"
+        self.ip(f"link add {guest.port} type veth peer name {far_end}")
         self.sysctl(**{f"ipv6__conf__{guest.port}__disable_ipv6": 1})
         self.ip(f"link set {guest.port} master {BRIDGE} up")
-        guest.ip("link set lo up", "link set eth0 up")
+        if wire is None:
+            guest.ip("link set lo up", "link set eth0 up")
+        else:
+            wire.attach(self.number)
 
     def unplug(self, guest: Guest) -> None:
-        """Remove the guest's port, as a hypervisor does that stops it. The guest's addresses go with it."""
-        guest.close()
+        """Remove the guest's port, as a hypervisor does that stops it.
+
+        With it goes all that a guest has on its eth0, except of one that can move: that one keeps it.
+        """
+        if guest.wire is None:
+            guest.close()
+        else:
+            guest.wire.detach(self.number)
         self.ip(f"link del {guest.port}")
 
     def capture(self, device: str) -> Capture:
@@ -144,41 +163,3 @@ def _running(daemon: Program) -> bool:
     if daemon.ended is not None:
         raise LabError(f"rdnbr run ended with {daemon.ended}: {daemon.log.strip()[-1000:]}")
     return True
-
-
-def _config(link: Link) -> str:
-    return f"""\
-ip prefix-list RDNBR4 seq 5 permit {PREFIX4} ge 32 le 32
-ipv6 prefix-list RDNBR6 seq 5 permit {PREFIX6} ge 128 le 128
-route-map RDNBR4 permit 10
- match interface {BRIDGE}
- match ip address prefix-list RDNBR4
- set metric 0
- set community {AS_NODES}:171
-route-map RDNBR6 permit 10
- match interface {BRIDGE}
- match ipv6 address prefix-list RDNBR6
- set metric 0
- set community {AS_NODES}:171
-route-map NOTHING deny 10
-router bgp {AS_NODES}
- bgp router-id {link.node4}
- no bgp default ipv4-unicast
- timers bgp 1 3
- neighbor {link.upstream4} remote-as {AS_UPSTREAM}
- neighbor {link.upstream4} timers connect 1
- neighbor {link.upstream6} remote-as {AS_UPSTREAM}
- neighbor {link.upstream6} timers connect 1
- address-family ipv4 unicast
-  redistribute kernel route-map RDNBR4
-  neighbor {link.upstream4} activate
-  neighbor {link.upstream4} prefix-list RDNBR4 out
-  neighbor {link.upstream4} route-map NOTHING in
- exit-address-family
- address-family ipv6 unicast
-  redistribute kernel route-map RDNBR6
-  neighbor {link.upstream6} activate
-  neighbor {link.upstream6} prefix-list RDNBR6 out
-  neighbor {link.upstream6} route-map NOTHING in
- exit-address-family
-"""

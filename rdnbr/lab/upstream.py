@@ -1,9 +1,12 @@
 """The upstream: the router that hears from the nodes, by BGP, where their guests are."""
 
+import json
+
+from rdnbr.lab.fabric import Fabric
 from rdnbr.lab.frr import Frr
 from rdnbr.lab.guest import PREFIX4, PREFIX6
 from rdnbr.lab.host import Host
-from rdnbr.lab.link import AS_NODES, AS_UPSTREAM, Link
+from rdnbr.lab.link import Link
 from rdnbr.lab.wait import wait_for
 
 
@@ -14,8 +17,8 @@ class Upstream(Host):
         super().__init__(name)
         self.frr: Frr | None = None
 
-    def connect(self, links: list[Link], *, bgp: bool) -> None:
-        """Address the links, and speak BGP over them; without it, send all guests' traffic to the first node."""
+    def connect(self, links: list[Link], fabric: Fabric | None) -> None:
+        """Address the links, and speak BGP over them; None: send all guests' traffic to the first node."""
         self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1, ipv6__conf__default__accept_dad=0)
         self.ip("link set lo up")
         for link in links:
@@ -24,8 +27,8 @@ class Upstream(Host):
                 f"addr add {link.upstream6}/127 dev {link.device}",
                 f"link set {link.device} up",
             )
-        if bgp:
-            self.frr = Frr(self, _config(links))
+        if fabric is not None:
+            self.frr = Frr(self, fabric.upstream_config(links))
         else:
             self.ip(f"route add {PREFIX4} via {links[0].node4}", f"route add {PREFIX6} via {links[0].node6}")
 
@@ -44,24 +47,11 @@ class Upstream(Host):
         lines = (line for family in (4, 6) for line in self.routes(family, "proto", "bgp"))
         return {line.split()[0] for line in lines if "/" not in line.split()[0]}
 
-
-def _config(links: list[Link]) -> str:
-    peers4 = "\n".join(f" neighbor {link.node4} remote-as {AS_NODES}" for link in links)
-    peers6 = "\n".join(f" neighbor {link.node6} remote-as {AS_NODES}" for link in links)
-    on4 = "\n".join(f"  neighbor {link.node4} activate" for link in links)
-    on6 = "\n".join(f"  neighbor {link.node6} activate" for link in links)
-    return f"""\
-router bgp {AS_UPSTREAM}
- bgp router-id 198.51.100.254
- no bgp default ipv4-unicast
- no bgp ebgp-requires-policy
- timers bgp 1 3
-{peers4}
-{peers6}
- address-family ipv4 unicast
-{on4}
- exit-address-family
- address-family ipv6 unicast
-{on6}
- exit-address-family
-"""
+    def via(self, address: str) -> set[int]:
+        """Return the numbers of the nodes that its kernel sends to for a host's address, by BGP."""
+        shown = self.run(
+            "ip", "-j", "-6" if ":" in address else "-4", "route", "show", address, "proto", "bgp"
+        )
+        routes = json.loads(shown or "[]")
+        hops = [hop for route in routes for hop in route.get("nexthops", [route])]
+        return {int(hop["dev"].removeprefix("node")) for hop in hops}

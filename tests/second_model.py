@@ -252,7 +252,7 @@ class Model(Notebook):
             if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment)[0]:
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "no-longer-permitted")
 
-    def adopt(self, now: float, address: str, mac: str, segment: int) -> None:
+    def adopt(self, now: float, address: str, mac: str, segment: int, hint: int) -> None:
         table = self.tables.get(segment)
         if table is None or self.find(table, address):
             return
@@ -262,6 +262,8 @@ class Model(Notebook):
             self.say("withdrawn", why, address, mac, None, None)
             return
         self.entries.append(entry)
+        if hint in self.ports and not self.judge_law(address, (hint, mac), segment)[0]:
+            entry.hint = hint
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
 
     def flush(self, address: str | None) -> None:
@@ -337,6 +339,8 @@ class Model(Notebook):
 
     def ask(self, now: float, entry: Entry) -> None:
         everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]
+        if entry.state == "adopted" and entry.asked == 0 and entry.hint in everywhere:
+            everywhere = [entry.hint]
         ports = everywhere if entry.port is None else [entry.port]
         to_incumbent = [(port, entry.address, entry.mac) for port in ports]
         broadcast = False

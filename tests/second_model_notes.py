@@ -47,6 +47,8 @@ class Entry:
     freezes: int = 0
     cycle: int = 0
     nonce: bytes = b""
+    hint: int | None = None
+    """Where it is asked first, when it was found in the kernel."""
     unwelcome: str | None = None
     """Why the kernel does not take it."""
 

@@ -53,6 +53,8 @@ class Binding:
     freezes: int = 0
     cycle: int = 0
     """How often it was due; varies the jitter."""
+    hint: int | None = None
+    """ifindex of the port where an adopted binding is asked first; tells nothing of whose answer counts."""
     nonce: bytes = b""
     """The nonce of its latest DAD solicitation (RFC 7527)."""
     refused: Reason | None = None

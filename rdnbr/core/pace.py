@@ -34,11 +34,11 @@ class Pace:
         self._tokens -= count
         return True
 
-    def wait(self, now: float) -> float:
-        """Tell in how many seconds to come back for one, enough of them that a clock moves on in spite of rounding.
+    def wait(self, now: float, count: int = 1) -> float:
+        """Tell in how many seconds to come back for `count`, enough that a clock moves on in spite of rounding.
 
         Each who asks has a turn of its own: thousands who all came back for the next one would keep the node busy.
         """
-        soonest = now + (1 - self._tokens) / self.rate
-        self._last_turn = max(soonest, self._last_turn + 1 / self.rate)
+        soonest = now + (count - self._tokens) / self.rate
+        self._last_turn = max(soonest, self._last_turn + count / self.rate)
         return max(_SHORTEST, self._last_turn - now)

@@ -14,6 +14,9 @@ from rdnbr.core.topology import Port, Segment
 BROADCAST_AFTER = 3
 """Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
 
+COPIES = 50
+"""A question to so many ports counts for one more: a copy is cheap, but a bridge may have a thousand ports."""
+
 PORT_SHARE = 0.25
 """Part of the pace of questions about new claims that one port may take up."""
 
@@ -45,13 +48,12 @@ class Questions:
         Questions about new claims and conflicts have a pace of their own, and each port a small part of it, so that
         nobody's claims delay what keeps the bound addresses alive, nor other people's claims.
         """
+        price = self._price(binding)
         if binding.state not in (State.TENTATIVE, State.CHALLENGED):
-            return 0.0 if self._pace_bound.take(now) else self._pace_bound.wait(now)
+            return _turn(self._pace_bound, now, price)
         cause = binding.rival.port if binding.rival else binding.anchor.port
         own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
-        if not own.take(now):
-            return own.wait(now)
-        return 0.0 if self._pace_new.take(now) else self._pace_new.wait(now)
+        return _turn(own, now, price) or _turn(self._pace_new, now, price)
 
     def put(self, binding: Binding) -> Iterator[Probe]:
         """Write the next question of the binding's state to whomever it is for."""
@@ -73,9 +75,22 @@ class Questions:
         frame = probe.question(segment, binding.key.address, anchor.mac, broadcast=broadcast)
         if frame is None:
             return
-        ports = [anchor.port] if anchor.port is not None else self._ports_of(index)
-        for port in ports:
+        for port in self._ports_of(binding, anchor, index):
             yield Probe(port, binding.key.address, anchor.mac, frame)
 
-    def _ports_of(self, segment: int) -> list[int]:
+    def _ports_of(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
+        if anchor.port is not None:
+            return [anchor.port]
+        hinted = self._ports.get(binding.hint or 0)
+        if binding.state is State.ADOPTED and binding.asked == 0 and hinted and hinted.segment == segment:
+            return [hinted.index]
         return [port.index for port in self._ports.values() if port.segment == segment]
+
+    def _price(self, binding: Binding) -> int:
+        return 1 + len(self._ports_of(binding, binding.anchor, binding.segment)) // COPIES
+
+
+def _turn(pace: Pace, now: float, price: int) -> float:
+    """Pay, or return how long to wait with that, in seconds; what costs more than can be saved costs all that can."""
+    price = min(price, int(pace.burst))
+    return 0.0 if pace.take(now, price) else pace.wait(now, price)

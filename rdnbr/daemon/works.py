@@ -5,16 +5,17 @@ from collections.abc import Iterable
 from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core import probe
-from rdnbr.core.address import show_ip
+from rdnbr.core.address import MAC, show_ip
+from rdnbr.core.adoption import finds
 from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
-from rdnbr.core.plan import Key
 from rdnbr.core.reconcile import Reconciliation
 from rdnbr.daemon.refusals import Refusals
 from rdnbr.daemon.setback import Setback
 from rdnbr.linux.ears import Ears
 from rdnbr.linux.enforcement import Enforcement
+from rdnbr.linux.fdb import last_heard
 from rdnbr.operator.events import Events
 
 
@@ -66,10 +67,19 @@ class Works:
         assert self._kernel is not None
         routes, neighbours = self._kernel.found()
         self.reconciliation.found(routes, neighbours)
-        macs = {(entry.device, entry.address): entry.mac for entry in neighbours}
-        for route in sorted(routes):
-            key, mac = Key(route.table, route.address), macs.get((route.device, route.address))
-            self.take(now, self.engine.adopt(now, key, mac, route.device))
+        hints = self._hints() if routes else {}
+        for key, device, mac in finds(self.engine.segments, routes, neighbours):
+            hint = None if mac is None else hints.get((device, mac))
+            self.take(now, self.engine.adopt(now, key, mac, device, hint))
+
+    def _hints(self) -> dict[tuple[int, MAC], int]:
+        try:
+            return last_heard()
+        except OSError as error:
+            self.log.warning(
+                "cannot read the bridges' tables; adopted guests are asked on every port", why=str(error)
+            )
+            return {}
 
     def look_again(self) -> None:
         """Compare all that should be in the kernel with all that is.

@@ -30,7 +30,7 @@ _U32 = struct.Struct("=I")
 
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 6, 15
 _NOT_OUR_SHAPE = frozenset({5, 9, 18})  # RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA
-_NDA_DST, _NDA_LLADDR, _NDA_PROTOCOL = 1, 2, 12
+_NDA_DST, _NDA_LLADDR, _NDA_MASTER, _NDA_PROTOCOL = 1, 2, 9, 12
 
 _RTN_UNICAST = 1
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_ANY = 0, 253, 255
@@ -38,6 +38,7 @@ _RTM_F_CLONED = 0x200
 
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 _NTF_PROXY = 0x08
+_AF_BRIDGE = 7
 
 
 class Request(NamedTuple):
@@ -80,6 +81,16 @@ class Entry(NamedTuple):
     def neighbour(self) -> Neighbour:
         """As a value of the core; only for entries that are `ours`."""
         return Neighbour(self.device, self.address, MAC(self.mac))
+
+
+class Station(NamedTuple):
+    """Where a bridge last heard a MAC."""
+
+    bridge: int
+    """ifindex"""
+    port: int
+    """ifindex"""
+    mac: MAC
 
 
 def place(route: Route) -> Place:
@@ -131,6 +142,11 @@ def dump_neighbours() -> Request:
     return Request(RTM_GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0, 0, 0))
 
 
+def dump_stations() -> Request:
+    """Ask for the forwarding databases of all bridges."""
+    return Request(RTM_GETNEIGH, 0, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0, 0, 0))
+
+
 def read_route(body: bytes) -> Route | None:
     """Read a route message; None when it is not a host route as rdnbr makes them."""
     family, length, _, tos, table, protocol, _, kind, flags = _RTMSG.unpack_from(body)
@@ -175,6 +191,17 @@ def read_neighbour(body: bytes) -> Entry | None:
         return None
     protocol = attributes.get(_NDA_PROTOCOL, b"\0")[0]
     return Entry(device, IP(attributes[_NDA_DST]), attributes.get(_NDA_LLADDR, b""), state, protocol)
+
+
+def read_station(body: bytes) -> Station | None:
+    """Read an entry of a forwarding database; None for the port's own MAC, and for what no bridge learned."""
+    family, _, _, port, state, _, _ = _NDMSG.unpack_from(body)
+    attributes = _attributes(body, _NDMSG.size)
+    mac = attributes.get(_NDA_LLADDR, b"")
+    if family != _AF_BRIDGE or state & _NUD_PERMANENT or _NDA_MASTER not in attributes or len(mac) != 6:
+        return None
+    (bridge,) = _U32.unpack(attributes[_NDA_MASTER])
+    return Station(bridge, port, MAC(mac))
 
 
 _PROTOCOL_ATTRIBUTE = _ATTRIBUTE.pack(5, _NDA_PROTOCOL) + bytes((PROTOCOL, 0, 0, 0))

@@ -254,14 +254,15 @@ class EngineAndModel(RuleBasedStateMachine):
         address=st.sampled_from([*ADDRESSES, FOREIGN]),
         mac=macs,
         segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
+        hint=st.sampled_from([0, *PORTS]),
     )
-    def is_adopted(self, address: str, mac: str, segment: Segment) -> None:
+    def is_adopted(self, address: str, mac: str, segment: Segment, hint: int) -> None:
         self.passes()
         key = Key(segment.table, parse_ip(address))
         if len(self.node.model.entries) >= MOST:
             return
-        self.node.model.adopt(self.node.now, address, mac, segment.index)
-        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index)
+        self.node.model.adopt(self.node.now, address, mac, segment.index, hint)
+        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, hint)
 
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:

@@ -48,12 +48,22 @@ class PretendKernel:
         self._neighbours = {key: mac for key, mac in self._neighbours.items() if key[0] != index}
 
     def add_foreign_route(self, table: int, address: IP, metric: int) -> None:
-        """Let somebody else's host route hold a place."""
+        """Let somebody else's host route hold a place, as `ip route replace` does."""
         self._foreign_routes.add((table, address, metric))
+        self._routes.pop((table, address, metric), None)
+
+    def remove_foreign_route(self, table: int, address: IP, metric: int) -> None:
+        """Let it go again."""
+        self._foreign_routes.discard((table, address, metric))
 
     def add_foreign_neighbour(self, device: int, address: IP) -> None:
-        """Let somebody else's permanent neighbour hold an address."""
+        """Let somebody else's permanent neighbour hold an address, as `ip neigh replace … protocol static` does."""
         self._foreign_neighbours.add((device, address))
+        self._neighbours.pop((device, address), None)
+
+    def remove_foreign_neighbour(self, device: int, address: IP) -> None:
+        """Let it go again."""
+        self._foreign_neighbours.discard((device, address))
 
     def apply(self, operations: Sequence[Operation]) -> list[Refusal]:
         """Carry out `operations` in their order and return those that failed."""

@@ -30,8 +30,11 @@ _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 
 ROBBED, ROBBED_WINDOW = 3, 60.0
 """What was removed so many times in so many seconds is reported instead of fought for."""
-_TRUCE = 10.0
+TRUCE = 10.0
 """Seconds until it is put back after that."""
+
+_AFTERMATH = 1.0
+"""Seconds in which what vanishes is put down to a device that changed, and to nobody's malice."""
 
 _Entry = TypeVar("_Entry", Route, Neighbour)
 
@@ -47,9 +50,13 @@ class Reconciliation:
         self._retries: dict[IP, tuple[float, float]] = {}
         """When to try an address again, and after how long a wait."""
         self._refused: set[Key] = set()
+        self._retreats: list[Route] = []
+        """Routes of ours that lead to a neighbour which is somebody else's now."""
         self._attempted: dict[IP, None] = {}
         self._robbed: dict[IP, None] = {}
-        """Addresses of which somebody else has removed an entry since the last `operations`."""
+        """Addresses of which somebody else has removed or changed an entry since the last `operations`."""
+        self._aftermath = float("-inf")
+        """Until when a change of devices explains what goes."""
         self._robberies: OrderedDict[IP, tuple[float, ...]] = OrderedDict()
         self.contested: list[IP] = []
         """Addresses that somebody keeps removing entries of; whoever reports them empties this."""
@@ -82,26 +89,32 @@ class Reconciliation:
         """A route of ours is there, in place of whatever had its table and metric."""
         same = self._routes.get(route.address, set())
         if route not in same:
-            self._lose_routes(route.address, table=route.table, metric=route.metric)
+            if self._lose_routes(route.address, table=route.table, metric=route.metric):
+                self._note_change(route)
             self._routes.setdefault(route.address, set()).add(route)
             self._dirty[route.address] = None
 
     def route_gone(self, address: IP, table: int, metric: int) -> None:
-        """No route of ours is in this place any more."""
+        """No route of ours is in this place, or none any more; perhaps nobody's."""
         if self._lose_routes(address, table=table, metric=metric):
             self._dirty[address] = self._robbed[address] = None
+        else:
+            self._try_refused(address)
 
     def neighbour_seen(self, neighbour: Neighbour) -> None:
         """A neighbour of ours is there, in place of whatever its device had for the address."""
         if neighbour not in self._neighbours.get(neighbour.address, set()):
-            self._lose_neighbours(neighbour.address, neighbour.device)
+            if self._lose_neighbours(neighbour.address, neighbour.device):
+                self._note_change(neighbour)
             self._neighbours.setdefault(neighbour.address, set()).add(neighbour)
             self._dirty[neighbour.address] = None
 
     def neighbour_gone(self, device: int, address: IP) -> None:
-        """The device has no neighbour of ours for the address any more."""
+        """The device has no neighbour of ours for the address, or none any more; perhaps nobody's."""
         if self._lose_neighbours(address, device):
             self._dirty[address] = self._robbed[address] = None
+        else:
+            self._try_refused(address)
 
     def operations(self, now: float) -> list[Operation]:
         """Return what is to be done now; what came of it must be told to `applied`."""
@@ -110,7 +123,10 @@ class Reconciliation:
         new = {address: None for address in self._dirty if address not in self._retries}
         self._dirty.clear()
         self._attempted = new | due
-        operations: list[Operation] = []
+        operations: list[Operation] = [
+            DropRoute(route) for route in self._retreats if route.address not in self._attempted
+        ]
+        self._retreats = []
         for address in self._attempted:
             operations += plan(
                 self._wanted.get(address, {}).values(),
@@ -134,7 +150,16 @@ class Reconciliation:
         changed: list[tuple[Key, Reason | None]] = []
         trouble = {_entry(refusal.operation): refusal.reason for refusal in refusals}
         troubled = {entry.address for entry in trouble}
+        taken = {
+            (refusal.operation.neighbour.device, refusal.operation.neighbour.address)
+            for refusal in refusals
+            if isinstance(refusal.operation, PutNeighbour) and refusal.reason is Reason.FOREIGN_ROUTE
+        }
         for address in self._attempted:
+            # A new route would be refused there as well: it would lead to whomever the other neighbour names.
+            self._retreats += [
+                route for route in self._routes.get(address, ()) if (route.device, address) in taken
+            ]
             if address in troubled:
                 wait = min(self._retries.get(address, (0.0, _FIRST_RETRY / 2))[1] * 2, _LAST_RETRY)
                 self._retries[address] = (now + wait, wait)
@@ -151,24 +176,45 @@ class Reconciliation:
         self._attempted = {}
         return changed
 
-    def try_again(self) -> None:
-        """Something about the devices changed: what the kernel refused, it may take now."""
+    def try_again(self, now: float) -> None:
+        """Something about the devices changed: what the kernel refused, it may take now.
+
+        And what it takes away because of that, nobody stole.
+        """
         self._dirty |= dict.fromkeys(self._retries)
         self._retries.clear()
+        self._robbed.clear()
+        self._aftermath = now + _AFTERMATH
 
     def deadline(self) -> float | None:
-        """Tell when `operations` has something to try again."""
+        """Tell when `operations` has something to do again."""
+        if self._retreats:
+            return float("-inf")
         return min((at for at, _ in self._retries.values()), default=None)
+
+    def _try_refused(self, address: IP) -> None:
+        """Something that was not ours went: what the kernel refused for its sake, it may take now."""
+        if any(key in self._refused for key in self._wanted.get(address, ())):
+            self._retries.pop(address, None)
+            self._dirty[address] = None
+
+    def _note_change(self, entry: Route | Neighbour) -> None:
+        """Somebody put another in the place of ours; it was ourselves if it is what is wanted."""
+        hosts = self._wanted.get(entry.address, {}).values()
+        if all(entry not in (host.route, host.neighbour) for host in hosts):
+            self._robbed[entry.address] = None
 
     def _note_robberies(self, now: float) -> None:
         """Put back at once what somebody removed, unless that has gone on for a while: then wait, and report it."""
+        if now < self._aftermath:
+            self._robbed.clear()
         for address in self._robbed:
             if address not in self._wanted or address in self._retries:
                 continue
             times = (*self._robberies.pop(address, ()), now)[-ROBBED:]
             self._robberies[address] = times
             if len(times) == ROBBED and now - times[0] <= ROBBED_WINDOW:
-                self._retries[address] = (now + _TRUCE, _TRUCE)
+                self._retries[address] = (now + TRUCE, TRUCE)
                 self.contested.append(address)
                 del self._robberies[address]
         self._robbed.clear()

@@ -1,5 +1,6 @@
 """What the kernel tells of itself: devices, addresses, routers, and what became of our routes."""
 
+import math
 import selectors
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +23,7 @@ from rdnbr.linux.monitor import (
     NextHopsChanged,
     Overrun,
     RouteGone,
+    RouteLeft,
     RouteSeen,
     RouteTaken,
 )
@@ -32,6 +34,9 @@ NEXT_HOPS_APART = 1.0
 
 RESYNC = 60.0
 """Seconds between two looks at everything, whether anything was heard or not."""
+
+LOSSES_APART = 10.0
+"""Seconds between two looks at everything because events were lost, however many are."""
 
 
 class Surroundings:
@@ -45,8 +50,9 @@ class Surroundings:
         self._next_resync = now + RESYNC
         self._listening = Listening(works)
         self._setback = Setback(works.log)
-        self._resync_wanted = False
-        self._snapshot_wanted = False
+        self._next_snapshot = math.inf
+        self._next_after_loss = now
+        self._losses = 0
         self._next_hops_wanted = False
         self._next_hops_at = now
         # The monitor first: what changes while the snapshot is taken is then told.
@@ -95,13 +101,13 @@ class Surroundings:
         """Tell when `turn` or `look` has something to do, though nothing is heard."""
         if self._heard:
             return 0.0
-        due = [self._resync_at()]
+        due = [self._resync_at(), self._next_snapshot]
         if self._next_hops_wanted:
             due.append(self._next_hops_at)
         listening = self._listening.deadline()
         if listening is not None:
             due.append(listening)
-        return max(self._setback.until, 0.0 if self._snapshot_wanted else min(due))
+        return max(self._setback.until, min(due))
 
     def survey(self, now: float) -> None:
         """Tell the engine what the landscape is now, and listen where it says."""
@@ -111,9 +117,7 @@ class Surroundings:
         if works.enforcement is not None:
             works.enforcement.serve(self._landscape.guest_ports(), self._landscape.own_addresses())
         if before and before != engine.segments:
-            # Linux takes IPv4 routes away without a word when a bridge goes down, and refuses them while it is.
-            self._resync_wanted = True
-            works.reconciliation.try_again()
+            self._expect_silent_losses(now)
         self._listening.follow(now, self._config.settings)
 
     def _look(self, now: float) -> bool:
@@ -125,13 +129,12 @@ class Surroundings:
         everything = now >= self._resync_at()
         if everything:
             self._works.look_again()
-            self._resync_wanted = False
             self._next_resync = now + RESYNC
             self._next_hops_wanted = True
         survey = False
-        if self._snapshot_wanted:
-            self._landscape.replace(*snapshot())
-            self._snapshot_wanted, survey = False, True
+        if now >= self._next_snapshot:
+            self._look_at_devices(now)
+            survey = True
         if self._next_hops_wanted and now >= self._next_hops_at:
             self._landscape.lead_to(next_hops())
             self._next_hops_wanted, survey = False, True
@@ -144,7 +147,30 @@ class Surroundings:
     def _resync_at(self) -> float:
         if self._works.unsure:
             return self._works.setback.until
-        return 0.0 if self._resync_wanted else self._next_resync
+        return self._next_resync
+
+    def _look_at_devices(self, now: float) -> None:
+        """Find out what events that were lost have told.
+
+        Raises:
+            OSError: the kernel did not answer.
+        """
+        works = self._works
+        links, addresses = snapshot()
+        names = {link.index: link.name for link in links}
+        for port in list(works.engine.ports.values()):
+            # Another name may mean another device, and with the same one it may be: its socket tells.
+            if names.get(port.index) != port.name or works.ears.lost(port.index):
+                works.ears.close(port.index)
+                works.take(now, works.engine.port_gone(now, port.index))
+        self._landscape.replace(links, addresses)
+        works.log.warning(
+            "netlink events were lost; looked at everything again",
+            times=self._losses,
+            cure="if this goes on: ip monitor shows which program changes so much",
+        )
+        self._next_snapshot, self._losses = math.inf, 0
+        self._next_after_loss = now + LOSSES_APART
 
     def _hear(self, _mask: int) -> None:
         self._heard += self._monitor.receive()
@@ -154,6 +180,9 @@ class Surroundings:
         for event in events:
             match event:
                 case LinkChanged(link):
+                    segment = works.engine.segments.get(link.index)
+                    if segment is not None and link.up != segment.up:
+                        self._expect_silent_losses(now)
                     self._landscape.link_changed(link)
                     survey = True
                 case LinkGone(index):
@@ -161,18 +190,21 @@ class Surroundings:
                     self._landscape.link_gone(index)
                     works.ears.close(index)
                     works.take(now, works.engine.port_gone(now, index))
+                    works.take(now, works.engine.segment_gone(now, index))
                     survey = True
                 case AddressChanged(address):
                     self._landscape.address_changed(address)
                     survey = True
                 case AddressGone(address):
+                    if address.index in works.engine.segments:
+                        self._expect_silent_losses(now)
                     self._landscape.address_gone(address)
                     survey = True
                 case RouteSeen(route):
                     works.reconciliation.route_seen(route)
                 case RouteGone(route):
                     works.reconciliation.route_gone(route.address, route.table, route.metric)
-                case RouteTaken(place):
+                case RouteTaken(place) | RouteLeft(place):
                     works.reconciliation.route_gone(place.address, place.table, place.metric)
                 case NeighbourSeen(neighbour):
                     works.reconciliation.neighbour_seen(neighbour)
@@ -181,7 +213,17 @@ class Surroundings:
                 case NextHopsChanged():
                     self._next_hops_wanted = True
                 case Overrun():
-                    works.log.warning("netlink events were lost; looking at everything again")
-                    self._snapshot_wanted = self._resync_wanted = True
+                    self._losses += 1
+                    self._next_snapshot = max(now, self._next_after_loss)
+                    self._next_resync = min(self._next_resync, self._next_snapshot)
         if survey:
             self.survey(now)
+
+    def _expect_silent_losses(self, now: float) -> None:
+        """Look at the kernel's tables: of some routes that go Linux says nothing.
+
+        IPv4 routes go without a word when their device goes down, and when it loses its last IPv4 address
+        (net/ipv4/fib_frontend.c, fib_disable_ip), also when all is as before by the time we hear of it.
+        """
+        self._next_resync = now
+        self._works.reconciliation.try_again(now)

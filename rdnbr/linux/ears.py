@@ -73,6 +73,11 @@ class Ears:
                 self._selector.unregister(ear.socket)
             self._closer.close(ear.socket)
 
+    def lost(self, index: int) -> bool:
+        """Tell whether a port that is listened on is not the device any more that it was."""
+        ear = self._ears.get(index)
+        return ear is not None and not ear.socket.attached
+
     def close_all(self) -> None:
         """Stop listening everywhere, and wait until it is so."""
         for index in list(self._ears):

@@ -114,8 +114,7 @@ EVENTS = assemble(
     half(4),  # nlmsghdr.nlmsg_type
     equal(_host16(24), "new route"),  # RTM_NEWROUTE
     equal(_host16(25), "route"),  # RTM_DELROUTE
-    equal(_host16(28), "neighbour"),  # RTM_NEWNEIGH
-    equal(_host16(29), "neighbour", "accept"),  # RTM_DELNEIGH; links and addresses: all
+    equal(_host16(28), "neighbour", "accept"),  # RTM_NEWNEIGH; gone neighbours, links and addresses: all
     # A foreign route that replaced another may have replaced ours, and nothing else will tell of that.
     "new route",
     half(6),  # nlmsghdr.nlmsg_flags
@@ -129,6 +128,8 @@ EVENTS = assemble(
     *(equal(origin, "accept") for origin in ORIGINS),
     equal(0, "reject", "reject"),
     "neighbour",
+    half(24),  # ndmsg.ndm_state
+    any_bit(_host16(0x80), "accept"),  # NUD_PERMANENT: somebody's will, perhaps in the place of ours
     index(_NDA_PROTOCOL),
     constant(28),  # behind nlmsghdr and ndmsg
     extension(_NLATTR),
@@ -141,5 +142,6 @@ EVENTS = assemble(
     "accept",
     take(0xFFFFFFFF),
 )
-"""For the netlink monitor: links, addresses, routes of our protocol and those that people and DHCP make, and
-neighbours of our protocol. A routing daemon's million routes stay in the kernel."""
+"""For the netlink monitor: links, addresses, routes of our protocol and those that people and DHCP make, permanent
+neighbours and those of our protocol, and all that go, for they may make room for ours. A routing daemon's million
+routes stay in the kernel, and so does the life of the neighbours that the kernel learns itself."""

@@ -86,6 +86,13 @@ class RouteTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteLeft:
+    """Somebody else's host route is gone, and its place is free; told of routes that people and DHCP make."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class NeighbourSeen:
     """A permanent neighbour of ours is there, new or with another MAC."""
 
@@ -94,7 +101,10 @@ class NeighbourSeen:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourGone:
-    """A neighbour of ours is gone, or no longer permanent; may come twice."""
+    """There is no neighbour of ours here: it is gone, no longer permanent, or somebody else's; may come twice.
+
+    Of neighbours that never were ours it is told as well, when they go.
+    """
 
     device: int
     address: IP
@@ -118,6 +128,7 @@ Event = (
     | RouteSeen
     | RouteGone
     | RouteTaken
+    | RouteLeft
     | NeighbourSeen
     | NeighbourGone
     | NextHopsChanged
@@ -190,19 +201,21 @@ def _route_events(message: Message) -> Iterator[Event]:
     route = read_route(message.body)
     if route is not None:
         yield RouteSeen(route) if message.type == RTM_NEWROUTE else RouteGone(route)
-    elif message.type == RTM_NEWROUTE and message.flags & NLM_F_REPLACE:
-        taken = read_place(message.body)
-        if taken is not None:
-            yield RouteTaken(taken)
-    if route is None and read_origin(message.body) in ORIGINS:
+        return
+    foreign = read_place(message.body)
+    if foreign is not None and message.type == RTM_DELROUTE:
+        yield RouteLeft(foreign)
+    elif foreign is not None and message.flags & NLM_F_REPLACE:
+        yield RouteTaken(foreign)
+    if read_origin(message.body) in ORIGINS:
         yield NextHopsChanged()
 
 
 def _neighbour_events(message: Message) -> Iterator[Event]:
     entry = read_neighbour(message.body)
-    if entry is None or entry.protocol != PROTOCOL:
+    if entry is None:
         return
     if message.type == RTM_NEWNEIGH and entry.ours:
         yield NeighbourSeen(entry.neighbour)
-    else:
+    elif message.type == RTM_DELNEIGH or entry.settled or entry.protocol == PROTOCOL:
         yield NeighbourGone(entry.device, entry.address)

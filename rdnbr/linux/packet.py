@@ -75,6 +75,11 @@ class PortSocket:
         """Return the descriptor to wait on."""
         return self._socket.fileno()
 
+    @property
+    def attached(self) -> bool:
+        """Whether its device is still there: the kernel takes a socket off a device that goes, for good."""
+        return bool(self._socket.getsockname()[0])
+
     def hear(self, program: bytes) -> None:
         """Hear what another program of `filter` takes, from the next frame on."""
         attach(self._socket, program)

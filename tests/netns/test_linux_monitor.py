@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.address import parse_ip, parse_mac, show_ip
 from rdnbr.core.plan import DropNeighbour, DropRoute, PutNeighbour, host, plan
 from rdnbr.core.topology import InterfaceAddress, Link, ports, segments
 from rdnbr.linux.fib import Fib
@@ -23,6 +23,7 @@ from rdnbr.linux.monitor import (
     NeighbourSeen,
     Overrun,
     RouteGone,
+    RouteLeft,
     RouteSeen,
     RouteTaken,
 )
@@ -166,12 +167,14 @@ def test_own_host(node: Node, address: bytes) -> None:
 
 
 def test_foreign_entries_are_not_told(node: Node) -> None:
-    """Routes and neighbours of others are not told of, in whatever number they come and go."""
+    """Routes of routing daemons and neighbours that the kernel learns are not told of, in whatever number."""
     lines = [f"route add 198.51.100.{last}/32 dev vmbr1 proto bgp" for last in range(200)]
-    lines += [f"neigh add 198.51.100.{last} lladdr 02:00:00:00:00:09 dev vmbr1" for last in range(200)]
+    lines += [
+        f"neigh add 198.51.100.{last} lladdr 02:00:00:00:00:09 dev vmbr1 nud reachable" for last in range(200)
+    ]
     lines += [
         "route add 2001:db8:1::/64 dev vmbr1 proto bgp",
-        "neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev vmbr1",
+        "neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev vmbr1 nud stale",
     ]
     node.run("ip -batch -", stdin="\n".join(lines))
     assert select.select([node.monitor], [], [], 0)[0] == []  # they stay in the kernel
@@ -191,6 +194,38 @@ def test_route_taken_by_somebody_else(node: Node, address: bytes) -> None:
     node.run(f"ip route replace {text} dev vmbr1 metric {metric} proto bgp")
     assert node.events(lambda event: isinstance(event, RouteTaken)) == [RouteTaken(place(item.route))]
     assert node.fib.found()[0] == set()
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_place_that_somebody_left(node: Node, address: bytes) -> None:
+    """When a host route that an administrator made goes, its place is told as free."""
+    item = host(254, address, node.vmbr1, GUEST)
+    route = f"{show_ip(address)} dev vmbr1 metric {item.metric} proto static"
+    node.run(f"ip route add {route}")
+    node.run(f"ip route del {route}")
+    assert RouteLeft(place(item.route)) in node.events(lambda event: isinstance(event, RouteLeft))
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_neighbour_taken_and_left_by_somebody_else(node: Node, address: bytes) -> None:
+    """When another program makes our neighbour its own, it is told as gone; and so it is when that one goes."""
+    item = host(254, address, node.vmbr1, GUEST)
+    node.fib.apply([PutNeighbour(item.neighbour)])
+    node.events(lambda event: isinstance(event, NeighbourSeen))
+    text = show_ip(address)
+    node.run(f"ip neigh replace {text} lladdr 02:00:00:00:00:09 dev vmbr1 nud permanent protocol static")
+    gone = NeighbourGone(node.vmbr1, address)
+    assert node.events(lambda event: isinstance(event, NeighbourGone)) == [gone]
+    node.run(f"ip neigh del {text} dev vmbr1")
+    assert node.events(lambda event: isinstance(event, NeighbourGone)) == [gone]
+
+
+def test_neighbour_that_had_no_owner_is_told_when_it_goes(node: Node) -> None:
+    """A permanent neighbour that was put by hand, which names no protocol, is told as gone."""
+    node.run("ip neigh add 2.57.57.30 lladdr 02:00:00:00:00:09 dev vmbr1 nud permanent")
+    assert node.events(lambda event: True) == [NeighbourGone(node.vmbr1, V4)]
+    node.run("ip neigh del 2.57.57.30 dev vmbr1")
+    assert node.events(lambda event: True) == [NeighbourGone(node.vmbr1, V4)]
 
 
 def test_neighbour_no_longer_permanent(node: Node) -> None:

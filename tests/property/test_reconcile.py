@@ -85,7 +85,7 @@ class Both:
             case ("resync",):
                 self.desired.found(*self.kernel.found())
             case ("try again",):
-                self.desired.try_again()
+                self.desired.try_again(self.now)
 
     def turn(self, fails: tuple[bool, ...]) -> None:
         operations = self.desired.operations(self.now)

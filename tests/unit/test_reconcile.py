@@ -1,10 +1,10 @@
 """What the kernel holds is kept equal to what it should hold."""
 
 from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.plan import Host, Key, Neighbour, PutNeighbour, PutRoute, Route, host
+from rdnbr.core.plan import DropRoute, Host, Key, Neighbour, PutNeighbour, PutRoute, Route, host
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
-from rdnbr.core.reconcile import Reconciliation
+from rdnbr.core.reconcile import ROBBED, TRUCE, Reconciliation
 
 V4, V6 = parse_ip("2.57.57.30"), parse_ip("2001:678::80")
 ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
@@ -127,7 +127,7 @@ def test_refusal_is_told_once_more_each_time_and_relief_at_once():
     pair.want(host(254, V4, 1, ALICE))
     assert pair.turn(0.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
     assert pair.turn(1.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
-    pair.kernel._foreign_routes.clear()
+    pair.kernel.remove_foreign_route(254, V4, 0)
     assert pair.turn(3.0) == [(MAIN, None)]
     assert pair.turn(4.0) == []
     assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
@@ -177,7 +177,7 @@ def test_devices_that_changed_are_a_reason_to_try():
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
     pair.kernel.add_device(1, "vmbr1")
-    pair.desired.try_again()
+    pair.desired.try_again(0.2)
     assert pair.turn(0.2) == [(MAIN, None)]
 
 
@@ -201,3 +201,115 @@ def test_refused_and_no_longer_wanted_is_forgotten():
     assert pair.turn(0.1) == []
     assert pair.desired.deadline() is None
     assert pair.kernel.found() == (set(), set())
+
+
+def test_place_that_somebody_leaves_is_taken_at_once():
+    """When the route or neighbour that was in the way goes, ours goes in without waiting for the next try."""
+    pair = Pair()
+    pair.kernel.add_foreign_route(254, V4, 0)
+    pair.want(host(254, V4, 1, ALICE))
+    for now in (0.0, 1.0, 3.0, 7.0):
+        pair.turn(now)
+    pair.kernel.remove_foreign_route(254, V4, 0)
+    pair.desired.route_gone(V4, 254, 0)
+    assert pair.turn(7.1) == [(MAIN, None)]
+    pair.kernel.add_foreign_neighbour(1, V4)
+    pair.desired.neighbour_gone(1, V4)
+    assert pair.turn(8.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
+    pair.kernel.remove_foreign_neighbour(1, V4)
+    pair.desired.neighbour_gone(1, V4)
+    assert pair.turn(8.1) == [(MAIN, None)]
+    assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
+
+
+def test_no_route_stays_on_a_neighbour_that_somebody_took():
+    """Where somebody else's permanent neighbour takes the place of ours, our route goes: its MAC was never verified."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.want(host(100, V4, 2, ALICE))
+    pair.turn(0.0)
+    pair.kernel.add_foreign_neighbour(1, V4)
+    pair.desired.neighbour_gone(1, V4)
+    assert pair.turn(1.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
+    assert pair.desired.deadline() == float("-inf")
+    assert pair.desired.operations(1.0) == [DropRoute(ROUTE)]
+    pair.desired.applied(1.0, [DropRoute(ROUTE)], pair.kernel.apply([DropRoute(ROUTE)]))
+    assert pair.desired.deadline() == 2.0
+    assert pair.kernel.found() == ({Route(100, V4, 2, 0)}, {Neighbour(2, V4, ALICE)})
+    pair.kernel.remove_foreign_neighbour(1, V4)
+    assert pair.turn(2.0) == [(MAIN, None)]
+    assert pair.kernel.found()[0] == {ROUTE, Route(100, V4, 2, 0)}
+
+
+def rob(pair: Pair, now: float) -> None:
+    del pair.kernel._routes[ROUTE.table, ROUTE.address, ROUTE.metric]
+    pair.desired.route_gone(V4, 254, 0)
+    pair.turn(now)
+
+
+def test_third_theft_within_a_minute_is_reported_and_not_fought_for_a_while():
+    """What is removed is put back at once, but the third time in a minute only after a truce, and that is told."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for now in (10.0, 40.0):
+        rob(pair, now)
+        assert (ROUTE in pair.kernel.found()[0], pair.desired.contested) == (True, [])
+    rob(pair, 69.9)
+    assert (ROUTE in pair.kernel.found()[0], pair.desired.contested) == (False, [V4])
+    assert pair.desired.deadline() == 69.9 + TRUCE
+    pair.turn(69.9 + TRUCE)
+    assert ROUTE in pair.kernel.found()[0]
+
+
+def test_seldom_thefts_are_never_reported():
+    """What is removed once in 31 s is put back each time."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for number in range(1, 10):
+        rob(pair, 31.0 * number)
+        assert (ROUTE in pair.kernel.found()[0], pair.desired.contested) == (True, [])
+
+
+def test_what_goes_with_a_device_was_not_stolen():
+    """However often a bridge goes down or changes its MAC, what vanishes with that is put back at once."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for number in range(1, 2 * ROBBED):
+        pair.kernel.remove_device(1)
+        pair.kernel.add_device(1, "vmbr1")
+        pair.desired.neighbour_gone(1, V4)
+        pair.desired.try_again(number)
+        pair.turn(number)
+        pair.desired.route_gone(V4, 254, 0)
+        pair.turn(number + 0.5)
+        assert (pair.kernel.found(), pair.desired.contested) == (({ROUTE}, {NEIGHBOUR}), [])
+
+
+def test_another_mac_in_our_neighbour_is_a_theft():
+    """Somebody who keeps writing another MAC into our entry is fought twice, and reported the third time."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for now in (1.0, 2.0, 3.0):
+        assert pair.desired.contested == []
+        pair.kernel.apply([PutNeighbour(Neighbour(1, V4, BOB))])
+        pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
+        pair.turn(now)
+    assert pair.desired.contested == [V4]
+    assert pair.kernel.found()[1] == {Neighbour(1, V4, BOB)}
+    pair.turn(3.0 + TRUCE)
+    assert pair.kernel.found()[1] == {NEIGHBOUR}
+
+
+def test_late_echo_of_our_own_change_is_no_theft():
+    """What we put ourselves and hear of only after the next change costs nothing."""
+    pair = Pair()
+    for now in (1.0, 2.0, 3.0, 4.0):
+        for mac in (ALICE, BOB):
+            pair.want(host(254, V4, 1, mac))
+            pair.turn(now)
+        pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
+    assert pair.desired.contested == []

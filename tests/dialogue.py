@@ -105,6 +105,7 @@ class World:
         self.guests: list[Guest] = []
         self.wanted: dict[Key, Host] = {}
         self.questions: list[Probe] = []
+        self.decisions: list[Decision] = []
         self.frames = 0
         self._answers: list[tuple[float, str, bytes]] = []
         self.engine.segment_up(BRIDGE)
@@ -193,9 +194,18 @@ class World:
         """Do what the engine asks for, and write it down."""
         return [line for output in outputs for line in self._carry_out(output)]
 
+    def rivals(self) -> list[str]:
+        """Say which decisions named a rival, and whom."""
+        return [
+            f"{made.verb} {self._who(made.mac)}, rival {self._who(made.rival.mac)}@{made.rival.port or '?'}"
+            for made in self.decisions
+            if made.rival is not None
+        ]
+
     def _carry_out(self, output: Output) -> Iterator[str]:
         match output:
             case Decision(_, verb, reason, address, mac, port, state):
+                self.decisions.append(output)
                 who = f" {self._who(mac)}@{port or '?'}" if mac else f" on {port or '?'}"
                 what = f" {show_ip(address)}" if address else ""
                 yield f"{verb}{what}{who}{f' {state}' if state else ''}: {reason}"

@@ -8,7 +8,7 @@ compares gives the engine one that never runs out.
 from math import ceil
 from zlib import crc32
 
-from second_model_notes import ROUTED, Anchor, Entry, Notebook, Utterance
+from second_model_notes import ROUTED, Anchor, Entry, Named, Notebook, Utterance
 
 
 class Model(Notebook):
@@ -131,14 +131,16 @@ class Model(Notebook):
             if self.is_full(port, entry.address):
                 self.turn_down("port-full", port, heard)
             elif entry.state == "tentative":
+                loser = self.named(entry.port, entry.mac)
                 self.give(now, entry, anchor, self.ports[port][1])
                 entry.proved = True
-                self.become(now, entry, "valid", "installed", "answered")
+                self.become(now, entry, "valid", "installed", "answered", rival=loser)
             else:
+                loser = self.named(entry.port, entry.mac)
                 self.give(now, entry, anchor, self.ports[port][1])
                 entry.proved = True
-                self.become(now, entry, "valid", "moved", "incumbent-silent")
-                self.count_move(now, entry)
+                self.become(now, entry, "valid", "moved", "incumbent-silent", rival=loser)
+                self.count_move(now, entry, loser)
         elif self.quarantined(now, entry.table, entry.address, anchor):
             self.turn_down("quarantined", port, heard)
         elif not heard.override and entry.state in ROUTED:
@@ -159,10 +161,11 @@ class Model(Notebook):
 
     def follow(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
         routed = entry.state in ROUTED
+        loser = self.named(entry.port, entry.mac)
         self.give(now, entry, anchor, segment)
-        self.become(now, entry, "valid", "moved" if routed else "installed", "announced")
+        self.become(now, entry, "valid", "moved" if routed else "installed", "announced", rival=loser)
         if routed:
-            self.count_move(now, entry)
+            self.count_move(now, entry, loser)
         if entry.state == "valid":
             self.become(now, entry, "probing")
 
@@ -219,12 +222,13 @@ class Model(Notebook):
         for entry in self.by_number():
             if entry.port == port and entry.state != "departed":
                 self.depart(now, entry, why)
-        del self.ports[port]
+        name, _ = self.ports.pop(port)
         for entry in list(self.entries):
             if entry.rival and entry.rival[0] == port:
+                gone = (entry.rival[1], name)
                 entry.rival = None
                 if entry.state == "challenged":
-                    self.become(now, entry, "probing", "kept", "port-gone")
+                    self.become(now, entry, "probing", "kept", "port-gone", rival=gone)
 
     def segment_gone(self, now: float, segment: int) -> None:
         for port in [port for port, (_, where) in self.ports.items() if where == segment]:
@@ -388,15 +392,22 @@ class Model(Notebook):
     # What comes of it
 
     def become(
-        self, now: float, entry: Entry, state: str, verb: str = "", reason: str = "", wait: float = 0.0
+        self,
+        now: float,
+        entry: Entry,
+        state: str,
+        verb: str = "",
+        reason: str = "",
+        wait: float = 0.0,
+        rival: Named | None = None,
     ) -> None:
         entry.state = state
         entry.entered = now
         entry.asked = 0
+        if verb:
+            self.say_of(verb, reason, entry, rival=rival)
         if state not in ("tentative", "challenged"):
             entry.rival = None
-        if verb:
-            self.say_of(verb, reason, entry)
         if state in ("valid", "frozen"):
             self.rest(entry)
         elif state == "adopted":
@@ -419,13 +430,13 @@ class Model(Notebook):
         entry.proved = False
         entry.number = self.next_number()
 
-    def count_move(self, now: float, entry: Entry) -> None:
+    def count_move(self, now: float, entry: Entry, loser: Named) -> None:
         entry.moves = [*entry.moves, now][-5:]
         if len(entry.moves) == 5 and now - entry.moves[0] <= 180.0:
             entry.frozen_until = now + min(self.timers.freeze * 2**entry.freezes, 3600.0)
             entry.freezes += 1
             entry.moves = []
-            self.become(now, entry, "frozen", "frozen", "moved-too-often")
+            self.become(now, entry, "frozen", "frozen", "moved-too-often", rival=loser)
 
     def forget(self, entry: Entry, verb: str, reason: str) -> None:
         self.entries.remove(entry)

@@ -8,6 +8,8 @@ from rdnbr.core.settings import Timers
 ROUTED = {"valid", "probing", "challenged", "frozen", "adopted"}
 
 Anchor = tuple[int | None, str]
+Named = tuple[str | None, str | None]
+"""MAC and name of the port of a rival."""
 Law = Callable[[str, str, str], tuple[str | None, bool]]
 """Address, port and MAC in; why it is refused, and whether it is a vip, out."""
 
@@ -79,7 +81,7 @@ class Notebook:
         self.entries: list[Entry] = []
         self.terms: dict[tuple[int, str, Anchor], tuple[float, float, bool]] = {}
         """Until when, for how long, and whether it is for an incumbent that answered."""
-        self.said: list[tuple[str, str, str | None, str | None, str | None, str | None]] = []
+        self.said: list[tuple[str | Named | None, ...]] = []
         self.questions: list[tuple[int, str, str, bool]] = []
         self._number = 0
 
@@ -115,16 +117,30 @@ class Notebook:
     def turn_down(self, why: str, port: int, heard: Utterance, verb: str = "refused") -> None:
         self.say(verb, why, heard.address or None, heard.mac, self.ports[port][0], None)
 
-    def say_of(self, verb: str, reason: str, entry: Entry, *, gone: bool = False) -> None:
+    def named(self, port: int | None, mac: str) -> Named:
+        where = self.ports.get(port or 0)
+        return (mac if mac != "00:00:00:00:00:00" else None, where[0] if where else None)
+
+    def say_of(
+        self, verb: str, reason: str, entry: Entry, *, gone: bool = False, rival: Named | None = None
+    ) -> None:
         port = self.ports.get(entry.port or 0)
         state = None if gone else entry.state
-        self.say(verb, reason, entry.address, entry.mac, port[0] if port else None, state)
+        if entry.rival and rival is None:
+            rival = self.named(*entry.rival)
+        self.say(verb, reason, entry.address, entry.mac, port[0] if port else None, state, rival)
 
-    def say(self, *words: str | None) -> None:
-        verb, reason, address, mac, port, state = words
-        assert verb
-        assert reason
-        self.said.append((verb, reason, address, mac, port, state))
+    def say(
+        self,
+        verb: str,
+        reason: str,
+        address: str | None,
+        mac: str | None,
+        port: str | None,
+        state: str | None,
+        rival: Named | None = None,
+    ) -> None:
+        self.said.append((verb, reason, address, mac, port, state, rival))
 
     def take(self) -> Iterator[list[tuple[object, ...]]]:
         """Hand out what was said and asked since the last time."""

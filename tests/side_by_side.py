@@ -222,8 +222,9 @@ class Side:
                 self.hears(probe.port, utterance("answer", mac, address))
 
 
-def spoken(decision: Decision) -> tuple[str | None, ...]:
+def spoken(decision: Decision) -> tuple[object, ...]:
     """Say a decision as the model does."""
+    rival = decision.rival
     return (
         decision.verb.value,
         decision.reason.value,
@@ -231,4 +232,5 @@ def spoken(decision: Decision) -> tuple[str | None, ...]:
         show_mac(decision.mac) if decision.mac else None,
         decision.port,
         decision.state.value if decision.state else None,
+        (show_mac(rival.mac) if rival.mac else None, rival.port) if rival else None,
     )

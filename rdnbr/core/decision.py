@@ -39,6 +39,15 @@ class State(StrEnum):
     DEPARTED = "departed"
 
 
+class Rival(NamedTuple):
+    """The other one, where two contend for an address, or one has just lost it to the other."""
+
+    mac: MAC | None
+    """None only for an adopted binding whose neighbour was gone from the kernel."""
+    port: str | None
+    """Name of its port; None only for an adopted binding of which no frame was seen yet."""
+
+
 class Decision(NamedTuple):
     """What the engine did with one event, and the one reason why."""
 
@@ -54,6 +63,8 @@ class Decision(NamedTuple):
     """The state the binding is in now; None where there is none."""
     rule: str | None = None
     """The allowlist rule that decided, as `file:line`."""
+    rival: Rival | None = None
+    """Whom `mac` and `port` contend with; who had the address before, where it moved."""
 
 
 class Probe(NamedTuple):

@@ -13,7 +13,7 @@ from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.bindings import Bindings
 from rdnbr.core.claim import Source
 from rdnbr.core.deadlines import Deadlines
-from rdnbr.core.decision import Decision, Output, State, Verb, Want
+from rdnbr.core.decision import Decision, Output, Rival, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
 from rdnbr.core.plan import Key, host
 from rdnbr.core.quarantine import Quarantine
@@ -57,10 +57,19 @@ class Lifecycle:
         self._timers = settings.timers
         self._questions.configure(settings)
 
-    def turn(self, now: float, binding: Binding, stimulus: Stimulus, *, fresh: bool = False) -> Turn:
+    def turn(
+        self,
+        now: float,
+        binding: Binding,
+        stimulus: Stimulus,
+        *,
+        fresh: bool = False,
+        rival: Rival | None = None,
+    ) -> Turn:
         """Apply one stimulus: change the state, tell of it, and do what the new state asks for.
 
-        `fresh` marks a binding that was not in the table before this event.
+        `fresh` marks a binding that was not in the table before this event; `rival` is who has just ceased to
+        contend for it.
         """
         before = None if fresh else binding.state
         came = machine.turn(before, stimulus)
@@ -71,7 +80,7 @@ class Lifecycle:
             self.bindings.add(binding)
         self._become(binding, came.state)
         if came.verb is not Verb.REFUSED:  # of the rival that is refused, the court tells
-            self.tell(now, binding, came.verb, came.reason, binding.state)
+            self.tell(now, binding, came.verb, came.reason, binding.state, rival)
         self._want(now, binding, before, came)
         if came.state is not before:
             self._enter(now, binding, stimulus)
@@ -144,25 +153,26 @@ class Lifecycle:
         stimulus: Stimulus,
     ) -> Turn:
         routed = binding.state in machine.WITH_ROUTE
+        loser = self._named(binding.anchor)
         self.relocate(now, binding, anchor, segment)
         binding.source, binding.rule = source, rule
         binding.answered = stimulus is Stimulus.RIVAL_ANSWER
-        came = self.turn(now, binding, stimulus)
+        came = self.turn(now, binding, stimulus, rival=loser)
         if routed:
             self._install(binding)
-            self._count_move(now, binding)
+            self._count_move(now, binding, loser)
         if binding.state is State.VALID and not binding.answered:
             self.turn(now, binding, Stimulus.DUE)
         return came
 
-    def _count_move(self, now: float, binding: Binding) -> None:
+    def _count_move(self, now: float, binding: Binding, loser: Rival) -> None:
         binding.moves = (*binding.moves, now)[-MOVES:]
         if len(binding.moves) == MOVES and now - binding.moves[0] <= MOVES_WINDOW:
             length = min(self._timers.freeze * 2**binding.freezes, LONGEST_FREEZE)
             binding.frozen_until = now + length
             binding.freezes += 1
             binding.moves = ()
-            self.turn(now, binding, Stimulus.MOVES)
+            self.turn(now, binding, Stimulus.MOVES, rival=loser)
 
     def depart(self, now: float, binding: Binding, reason: Reason) -> None:
         """Its anchor is gone: no route any more, but remembered. A tentative one leaves nothing to remember."""
@@ -190,11 +200,22 @@ class Lifecycle:
         self.tell(now, binding, verb, reason, None)
 
     def tell(
-        self, now: float, binding: Binding, verb: Verb | None, reason: Reason, state: State | None
+        self,
+        now: float,
+        binding: Binding,
+        verb: Verb | None,
+        reason: Reason,
+        state: State | None,
+        rival: Rival | None = None,
     ) -> None:
-        """Tell what was decided of a binding, which is in `state` now; with no verb nobody is told."""
+        """Tell what was decided of a binding, which is in `state` now; with no verb nobody is told.
+
+        Its present rival is named, or `rival` in place of that.
+        """
         if verb is None:
             return
+        if rival is None and binding.rival is not None:
+            rival = self._named(binding.rival)
         port = self._ports.get(binding.anchor.port or 0)
         self.outputs.append(
             Decision(
@@ -206,17 +227,23 @@ class Lifecycle:
                 port.name if port else None,
                 state,
                 binding.rule.where if binding.rule else None,
+                rival,
             )
         )
 
-    def lose_rivals(self, now: float, port: int) -> None:
+    def _named(self, anchor: Anchor) -> Rival:
+        port = self._ports.get(anchor.port or 0)
+        return Rival(None if anchor.mac == ZERO_MAC else anchor.mac, port.name if port else None)
+
+    def lose_rivals(self, now: float, port: Port) -> None:
         """A port is gone: nobody on it contends for anything any more."""
-        self._questions.close(port)
+        self._questions.close(port.index)
         for binding in self.bindings:
-            if binding.rival is not None and binding.rival.port == port:
+            if binding.rival is not None and binding.rival.port == port.index:
+                gone = Rival(binding.rival.mac, port.name)
                 binding.rival = None
                 if binding.state is State.CHALLENGED:
-                    self.turn(now, binding, Stimulus.RIVAL_GONE)
+                    self.turn(now, binding, Stimulus.RIVAL_GONE, rival=gone)
 
     def contend(self, now: float, binding: Binding, rival: Anchor, segment: int) -> Turn:
         """Another anchor claims the address of a binding."""

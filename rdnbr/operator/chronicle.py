@@ -111,6 +111,11 @@ class Chronicle:
             facts["state"] = decision.state.value
         if decision.rule is not None:
             facts["rule"] = decision.rule
+        if decision.rival is not None:
+            if decision.rival.mac is not None:
+                facts["rival_mac"] = show_mac(decision.rival.mac)
+            if decision.rival.port is not None:
+                facts["rival_port"] = decision.rival.port
         if repeated:
             facts["repeated"] = repeated
         getattr(self._logger, level)(decision.verb.value, **facts)

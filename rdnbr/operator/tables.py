@@ -73,9 +73,15 @@ def line(event: Mapping[str, Any]) -> str:
         f"{event['address'] or '-':26}",
         f"{event['mac'] or '-':17}",
         f"{event['port'] or '-':11}",
-        event["reason"] + (f" ({event['rule']})" if event["rule"] else ""),
+        event["reason"] + (f" ({event['rule']})" if event["rule"] else "") + _against(event),
     )
     return " ".join(cells)
+
+
+def _against(event: Mapping[str, Any]) -> str:
+    """Name the rival; a daemon that was not restarted since an upgrade may tell of none."""
+    mac, port = event.get("rival_mac"), event.get("rival_port")
+    return f", rival {mac or '-'} on {port or '-'}" if mac or port else ""
 
 
 def age(then: str, now: datetime) -> str:
@@ -110,6 +116,10 @@ def _count(key: str) -> Callable[[Mapping[str, Any]], Text]:
 def _state(row: Mapping[str, Any]) -> Text:
     state = row["state"] or "-"
     return Text(state, style=_STATE_STYLES.get(state, ""))
+
+
+def _rival(row: Mapping[str, Any]) -> Text:
+    return Text(" ".join(filter(None, (row.get("rival_mac"), row.get("rival_port")))) or "-")
 
 
 def _clock(at: str) -> str:
@@ -171,6 +181,7 @@ def _events(document: Mapping[str, Any], _now: datetime) -> Shape:
         Column("REASON", _plain("reason")),
         Column("STATE", _state, wide=True),
         Column("RULE", _plain("rule"), wide=True),
+        Column("RIVAL", _rival, wide=True),
     ]
     return columns, document["events"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rdnbr.core.address import IP, MAC, show_ip, show_mac
-from rdnbr.core.decision import Decision, Verb
+from rdnbr.core.decision import Decision, Rival, Verb
 from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
 from rdnbr.operator import views
@@ -81,7 +81,9 @@ class Text:
 
     def end(self, outcome: Outcome) -> Iterator[str]:
         """Write everything."""
-        yield from _table(_DECISION, self._rows)
+        contended = any(row[-1] != _NOBODY for row in self._rows)
+        shown = slice(None) if contended else slice(-1)
+        yield from _table(_DECISION[shown], [row[shown] for row in self._rows])
         since = f", the first at {views.timestamp(views.epoch(self._start))}" if outcome.frames else ""
         mode = "no allowlist, every address is permitted" if outcome.open_mode else "by the allowlist"
         yield f"\n{outcome.frames} frames{since}; {outcome.claims} claims; {mode}"
@@ -94,7 +96,9 @@ class Text:
         yield from (f"  {line}" for line in outcome.kernel or ["none"])
 
 
-_DECISION = ("seconds", "decision", "address", "mac", "port", "reason", "rule")
+_DECISION: tuple[str, ...] = ("seconds", "decision", "address", "mac", "port", "reason", "rule", "rival")
+"""The last column is left out where nobody contends with anybody."""
+_NOBODY = "-"
 _BINDING = ("since", "state", "address", "mac", "port", "source", "rule")
 
 
@@ -107,7 +111,12 @@ def _row(made: Decision) -> tuple[str, ...]:
         made.port or "-",
         made.reason.value,
         made.rule or "-",
+        _NOBODY if made.rival is None else _rival(made.rival),
     )
+
+
+def _rival(rival: Rival) -> str:
+    return f"{'-' if rival.mac is None else show_mac(rival.mac)} {rival.port or '-'}"
 
 
 def _binding(view: View) -> tuple[str, ...]:

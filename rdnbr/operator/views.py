@@ -67,6 +67,7 @@ def binding(view: View, wall: Wall) -> Document:
 
 def decision(made: Decision, wall: Wall) -> Document:
     """Return one decision."""
+    rival = made.rival
     return {
         "at": timestamp(wall(made.at)),
         "address": None if made.address is None else show_ip(made.address),
@@ -76,6 +77,8 @@ def decision(made: Decision, wall: Wall) -> Document:
         "reason": made.reason.value,
         "state": None if made.state is None else made.state.value,
         "rule": made.rule,
+        "rival_mac": None if rival is None or rival.mac is None else show_mac(rival.mac),
+        "rival_port": None if rival is None else rival.port,
     }
 
 

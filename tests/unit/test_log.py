@@ -9,7 +9,7 @@ import structlog
 
 from rdnbr.config import Log
 from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.decision import Decision, State, Verb
+from rdnbr.core.decision import Decision, Rival, State, Verb
 from rdnbr.core.reason import Reason
 from rdnbr.operator.chronicle import LINES, QUIET, UNPROVEN, WINDOW, Chronicle
 from rdnbr.operator.log import logger, set_up
@@ -61,6 +61,16 @@ def test_decision(chronicle, lines):
             "rule": "a:3",
         }
     ]
+
+
+def test_a_rival_is_named(chronicle, lines):
+    """The log names who contends with the anchor, so that a theft leaves a trace of the thief."""
+    thief = Rival(parse_mac("52:02:45:00:00:66"), "tap666i0")
+    address = parse_ip("2001:db8::1")
+    chronicle(
+        Decision(5.0, Verb.CHALLENGED, Reason.RIVAL_CLAIM, address, MAC, "tap100i0", State.VALID, None, thief)
+    )
+    assert (lines[0]["rival_mac"], lines[0]["rival_port"]) == ("52:02:45:00:00:66", "tap666i0")
 
 
 @pytest.mark.parametrize("verb", [Verb.REFRESHED, Verb.IGNORED])

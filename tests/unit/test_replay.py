@@ -69,8 +69,21 @@ def test_json_names_are_as_promised(write, replay):
         "reason": "awaiting-answer",
         "state": "tentative",
         "rule": None,
+        "rival_mac": None,
+        "rival_port": None,
     }
-    assert list(decisions[0]) == ["at", "address", "mac", "port", "decision", "reason", "state", "rule"]
+    assert list(decisions[0]) == [
+        "at",
+        "address",
+        "mac",
+        "port",
+        "decision",
+        "reason",
+        "state",
+        "rule",
+        "rival_mac",
+        "rival_port",
+    ]
     assert summary == {
         "frames": 2,
         "claims": 2,

@@ -37,6 +37,8 @@ def event(**changes):
         "reason": "not-permitted",
         "state": None,
         "rule": None,
+        "rival_mac": None,
+        "rival_port": None,
         **changes,
     }
 
@@ -126,6 +128,20 @@ def test_watched_line():
         "-",
         "not-permitted",
     ]
+
+
+def test_watched_line_names_the_rival():
+    """Who contends with the anchor is at the end of the line."""
+    line = tables.line(event(rival_mac="52:02:45:00:00:66", rival_port="tap666i0"))
+    assert line.endswith("not-permitted, rival 52:02:45:00:00:66 on tap666i0")
+
+
+def test_events_name_the_rival():
+    """Where there is room, an event shows who contended."""
+    rows = [event(rival_mac="52:02:45:00:00:66", rival_port="tap666i0"), event()]
+    lines = shown("events", {"mode": "allowlist", "events": rows}, 160)
+    assert lines[1].split()[-2:] == ["52:02:45:00:00:66", "tap666i0"]
+    assert lines[2].split()[-1] == "-"
 
 
 def test_missed_lines():

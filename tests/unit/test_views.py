@@ -4,7 +4,7 @@ import json
 
 from rdnbr.core.address import parse_ip, parse_mac
 from rdnbr.core.claim import Source
-from rdnbr.core.decision import Decision, State, Verb
+from rdnbr.core.decision import Decision, Rival, State, Verb
 from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
 from rdnbr.operator import views
@@ -49,11 +49,20 @@ def test_binding_without_a_port():
 def test_decision():
     """A decision has these keys in this order."""
     decision = Decision(
-        1.0, Verb.REFUSED, Reason.DENIED, parse_ip("2.57.57.30"), MAC, "tap100i0", State.TENTATIVE, "a:1"
+        1.0,
+        Verb.REFUSED,
+        Reason.DENIED,
+        parse_ip("2.57.57.30"),
+        MAC,
+        "tap100i0",
+        State.TENTATIVE,
+        "a:1",
+        Rival(MAC, "tap101i0"),
     )
     assert json.dumps(views.decision(decision, views.epoch)) == (
         '{"at": "1970-01-01T00:00:01.000+00:00", "address": "2.57.57.30", "mac": "52:02:45:76:d2:35", '
-        '"port": "tap100i0", "decision": "refused", "reason": "denied", "state": "tentative", "rule": "a:1"}'
+        '"port": "tap100i0", "decision": "refused", "reason": "denied", "state": "tentative", "rule": "a:1", '
+        '"rival_mac": "52:02:45:76:d2:35", "rival_port": "tap101i0"}'
     )
 
 
@@ -67,6 +76,8 @@ def test_decision_about_nothing_known():
         "port",
         "state",
         "rule",
+        "rival_mac",
+        "rival_port",
     ]
 
 

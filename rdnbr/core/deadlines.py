@@ -27,6 +27,10 @@ class Deadlines:
         """Forget a key; unknown ones are fine."""
         self._present.pop(key, None)
 
+    def of(self, key: Key) -> float | None:
+        """Return the deadline of a key, or None when it has none."""
+        return self._present.get(key)
+
     def next(self) -> float | None:
         """Return the earliest deadline, or None when there is none."""
         while self._heap:

@@ -26,6 +26,7 @@ from rdnbr.core.node import Node
 from rdnbr.core.plan import Key
 from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
+from rdnbr.core.standing import Standing, standing
 from rdnbr.core.topology import Port, Segment
 
 GONE = "-"
@@ -238,6 +239,10 @@ class Engine:
         """Show the bindings of one address, in whatever table."""
         keys = {Key(segment.table, address) for segment in self._segments.values()}
         return [self._view(found) for key in sorted(keys) if (found := self._bindings.get(key)) is not None]
+
+    def explain(self, now: float, address: IP) -> Standing:
+        """Tell all there is to say of one address, which changes nothing."""
+        return standing(now, address, self._law, self._life, self._limits, self._segments, self._ports)
 
     def _take(self) -> list[Output]:
         outputs, self._life.outputs = self._life.outputs, []

@@ -30,8 +30,7 @@ class Law:
 
     def verdict(self, address: IP, anchor: Anchor, segment: int) -> Verdict:
         """Judge the claim of `anchor`, on `segment`, to `address`."""
-        # The node's own addresses first: its gateways are link-local, and deserve the sharper reason.
-        reason = self.node.refuses(address) or special(address)
+        reason = self.refuses(address)
         if reason is not None:
             return _refused(reason)
         if self.allowlist is None:
@@ -46,6 +45,11 @@ class Law:
         if anchor.mac == ZERO_MAC and last.reason is Reason.PINNED:
             return PERMITTED  # to whom it is pinned will show when the guest is heard
         return last
+
+    def refuses(self, address: IP) -> Reason | None:
+        """Tell why nobody may have `address`, or None."""
+        # The node's own addresses first: its gateways are link-local, and deserve the sharper reason.
+        return self.node.refuses(address) or special(address)
 
     def _claimants(self, anchor: Anchor, segment: int) -> Iterable[Claimant]:
         """Name who may be claiming: while the port is not known, it may be anyone on the segment."""

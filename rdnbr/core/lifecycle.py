@@ -153,7 +153,7 @@ class Lifecycle:
         stimulus: Stimulus,
     ) -> Turn:
         routed = binding.state in machine.WITH_ROUTE
-        loser = self._named(binding.anchor)
+        loser = self.named(binding.anchor)
         self.relocate(now, binding, anchor, segment)
         binding.source, binding.rule = source, rule
         binding.answered = stimulus is Stimulus.RIVAL_ANSWER
@@ -215,7 +215,7 @@ class Lifecycle:
         if verb is None:
             return
         if rival is None and binding.rival is not None:
-            rival = self._named(binding.rival)
+            rival = self.named(binding.rival)
         port = self._ports.get(binding.anchor.port or 0)
         self.outputs.append(
             Decision(
@@ -231,7 +231,8 @@ class Lifecycle:
             )
         )
 
-    def _named(self, anchor: Anchor) -> Rival:
+    def named(self, anchor: Anchor) -> Rival:
+        """Name an anchor as decisions do."""
         port = self._ports.get(anchor.port or 0)
         return Rival(None if anchor.mac == ZERO_MAC else anchor.mac, port.name if port else None)
 
@@ -282,6 +283,10 @@ class Lifecycle:
     def deadline(self) -> float | None:
         """Tell when `judge` is wanted next."""
         return self._deadlines.next()
+
+    def due(self, binding: Binding) -> float | None:
+        """Tell when a binding is judged next."""
+        return self._deadlines.of(binding.key)
 
     def _judge(self, now: float, binding: Binding, *, late: bool) -> None:
         match binding.state:

@@ -49,11 +49,15 @@ class PortLimits:
         """Tell whether a port may have nothing more asked about now."""
         return not self._paces[port].has(now)
 
-    def full(self, port: int, address: IP) -> Reason | None:
-        """Tell that a port has as many addresses of this family as it may, or None."""
+    def room(self, port: int, address: IP) -> tuple[int, int]:
+        """Return how many addresses of this family a port has, and how many it may have."""
         policy = self._policies[port]
         most = policy.addresses_ipv4 if len(address) == 4 else policy.addresses_ipv6
-        held = self._bindings.held(port, len(address))
+        return self._bindings.held(port, len(address)), most
+
+    def full(self, port: int, address: IP) -> Reason | None:
+        """Tell that a port has as many addresses of this family as it may, or None."""
+        held, most = self.room(port, address)
         return Reason.PORT_FULL if held >= most else None
 
     def contention(self, now: float, port: int, address: IP) -> Reason | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from rdnbr.core.address import IP, MAC
 from rdnbr.core.reason import Reason
@@ -31,6 +31,11 @@ class Node:
         if any(size == length and value & mask == network for length, mask, network in self._masks):
             return Reason.CONNECTED_PREFIX
         return None
+
+    def encloses(self, address: IP) -> str | None:
+        """Return the prefix of the node's that `address` is in, or None."""
+        given = ip_address(address)
+        return next((str(network) for network in self.connected if given in network), None)
 
 
 def node(

@@ -56,6 +56,11 @@ class Quarantine:
         terms = (self._terms.get((key, anchor)), self._terms.get((key, anchor.port)))
         return any(term is not None and now < term.until for term in terms)
 
+    def terms(self, now: float, key: Key) -> list[tuple[Source, float]]:
+        """Return who is not heard on `key` at `now`, and until when."""
+        terms = [(source, self._terms[key, source].until) for source in self._sources.get(key, ())]
+        return [(source, until) for source, until in terms if now < until]
+
     def release(self, key: Key, anchor: Anchor) -> None:
         """It has proved itself: forget what was."""
         self._pop(key, anchor)

@@ -3,13 +3,13 @@
 import logging
 import os
 import sys
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from rdnbr.config import Log
-from rdnbr.operator.stderr import Writer
+from rdnbr.operator.stderr import Writer, sentence
 
 
 def set_up(settings: Log, fd: int = 2) -> Writer:
@@ -26,15 +26,24 @@ def set_up(settings: Log, fd: int = 2) -> Writer:
         if people
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
-    writer = Writer(fd)
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
+        structlog.processors.format_exc_info,
+        _in_order,
+        render,
+    ]
+
+    def tell(lost: int) -> str:
+        """Word a line of the log in the writer's thread, where nothing may be logged."""
+        event: Any = {"event": sentence(lost), "lost": lost}
+        for process in processors:
+            event = process(None, "warning", event)
+        return f"{event}\n"
+
+    writer = Writer(fd, tell=tell)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
-            structlog.processors.format_exc_info,
-            _in_order,
-            render,
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
         cache_logger_on_first_use=False,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from contextlib import suppress
 
 import pytest
@@ -11,6 +12,7 @@ from rdnbr.config import Log
 from rdnbr.core.address import parse_ip, parse_mac
 from rdnbr.core.decision import Decision, Rival, State, Verb
 from rdnbr.core.reason import Reason
+from rdnbr.operator import stderr
 from rdnbr.operator.chronicle import LINES, QUIET, UNPROVEN, WINDOW, Chronicle
 from rdnbr.operator.log import logger, set_up
 from rdnbr.operator.stderr import Writer
@@ -225,6 +227,82 @@ def test_nobody_reads(pipe):
     assert kept == [str(number) for number in range(len(kept))]
     assert notice == f"… {100 - len(kept)} lines of the log were lost: nobody took them"
     assert (again, last) == ("again", "and again")
+
+
+def test_lost_lines_are_told_as_soon_as_somebody_reads(pipe):
+    """How many lines were lost is written when the last that fitted is through, though no other line follows."""
+    read, write = pipe
+    fill(write)
+    writer = Writer(write, lines=10)
+    for number in range(100):
+        writer.write(f"{number}\n")
+    received = b""
+    while b"were lost" not in received:
+        received += os.read(read, 65_536)
+    *kept, told = received.decode().replace("." * 4095 + "\n", "").splitlines()
+    assert kept == [str(number) for number in range(len(kept))]
+    assert told == f"… {100 - len(kept)} lines of the log were lost: nobody took them"
+    writer.drain(5)
+
+
+def test_lost_lines_are_told_in_json(pipe):
+    """Where the log is JSON, so is the line that tells how many are missing."""
+    read, write = pipe
+    fill(write)
+    writer = set_up(Log(format="json"), write)
+    for _ in range(stderr.LINES + 50):
+        logger().info("installed")
+    received = b""
+    while b"were lost" not in received:
+        received += os.read(read, 65_536)
+    writer.drain(5)
+    lines = received.decode().replace("." * 4095 + "\n", "").splitlines()
+    told = json.loads(lines[-1])
+    assert list(told) == ["timestamp", "level", "event", "lost"]
+    assert told["level"] == "warning"
+    assert told["lost"] == stderr.LINES + 50 - (len(lines) - 1)
+
+
+def test_full_disk(pipe):
+    """What finds no room on the disk is counted, and told in front of the first line that finds some."""
+    read, write = pipe
+    disk = os.open("/dev/full", os.O_WRONLY)
+    writer = Writer(disk)
+    writer.write("lost\n")
+    writer.write("lost too\n")
+    while writer._untold < 2:
+        time.sleep(0.001)
+    os.dup2(write, disk)
+    writer.write("kept\n")
+    writer.drain(5)
+    os.close(disk)
+    assert os.read(read, 4096).decode() == "… 2 lines of the log were lost: nobody took them\nkept\n"
+
+
+def test_reader_that_is_gone():
+    """A log whose reader has ended costs nobody anything, and the end does not wait for it."""
+    read, write = os.pipe()
+    os.close(read)
+    writer = Writer(write)
+    for _ in range(100):
+        writer.write("x\n")
+    writer.drain(5)
+    assert not writer._thread.is_alive()
+    os.close(write)
+
+
+def test_pipe_that_somebody_made_non_blocking(pipe):
+    """A full pipe that is non-blocking loses no line and tears none: the thread waits until there is room."""
+    read, write = pipe
+    fill(write)
+    os.set_blocking(write, False)
+    writer = Writer(write)
+    writer.write("whole\n")
+    received = b""
+    while b"whole" not in received:
+        received += os.read(read, 65_536)
+    writer.drain(5)
+    assert received.endswith(b".\nwhole\n")
 
 
 def fill(write):

@@ -1,0 +1,101 @@
+"""`rdnbr-proxmox-allowlist`: brings the allowlist of this node up to date with the guests of the cluster.
+
+When in doubt, what is there stays: without /etc/pve nothing is written, and neither is a file without any rule, which
+would withdraw every guest; a guest with a mistake in its configuration keeps the rules it has.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from rdnbr.core.allowlist import AllowlistError, parse
+from rdnbr.core.problem import Problem
+from rdnbr_proxmox.cluster import Cluster, ClusterError, Unreadable, read_cluster
+from rdnbr_proxmox.document import Kept, document, shared
+from rdnbr_proxmox.firewall import read_aliases
+from rdnbr_proxmox.place import by_hand, put, rules_in
+from rdnbr_proxmox.rules import Rules, rules_of
+
+OUTPUT = Path("/etc/rdnbr/allowlist.d/50-proxmox.conf")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do it, and return 0 when the file is current, 1 when there was something to complain about."""
+    args = _arguments(arguments)
+    try:
+        cluster = read_cluster(args.pve)
+        guests, problems = judge(cluster, args.bridge or ["vmbr1"], args.output)
+        for problem in problems:
+            _say(str(problem))
+        return _finish(guests, args) or int(bool(problems))
+    except ClusterError as error:
+        _say(f"{error}; {args.output} stays as it is")
+    except OSError as error:
+        _say(f"{args.output}: cannot be written: {error.strerror}; it stays as it is")
+    return 1
+
+
+def judge(cluster: Cluster, bridges: Sequence[str], output: Path) -> tuple[list[Rules | Kept], list[Problem]]:
+    """Tell which rules the guests on these bridges have, and what is wrong with the configuration of some."""
+    datacenter = read_aliases(cluster.firewall)
+    had = rules_in(output)
+    guests: list[Rules | Kept] = []
+    problems: list[Problem] = []
+    for guest in cluster.guests:
+        if isinstance(guest, Unreadable):
+            found: Rules | list[Problem] | None = [Problem(guest.file, 1, guest.message)]
+        else:
+            found = rules_of(guest, datacenter, bridges)
+        match found:
+            case Rules():
+                guests.append(found)
+            case list():
+                problems += found
+                guests.append(Kept(guest.vm, tuple(rule for rule in had if rule.qualifiers.vm == guest.vm)))
+            case None:
+                pass
+    return guests, problems
+
+
+def _finish(guests: Sequence[Rules | Kept], args: Namespace) -> int:
+    text = document(guests, by_hand(args.output))
+    try:
+        rules = parse([(str(args.output), text)]).rules
+    except AllowlistError as error:
+        _say(
+            f"{args.output}: not written, for rdnbr would refuse it; this is a mistake in {__name__}:\n{error}"
+        )
+        return 1
+    if not rules:
+        bridges = ", ".join(args.bridge or ["vmbr1"])
+        _say(
+            f"no guest has an address on {bridges} (another bridge: --bridge NAME); {args.output} stays as it is, "
+            "for without rules nobody would be routed"
+        )
+        return 1
+    if args.print:
+        print(text, end="")
+        return 0
+    if put(args.output, text):
+        _say(f"{args.output}: {len(rules)} rules for {len(guests)} guests")
+        for remark in shared(guests):
+            _say(f"{args.output}: warning: {remark}")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _arguments(arguments: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser(prog="rdnbr-proxmox-allowlist", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--bridge", action="append", metavar="GLOB", help="the guests' bridge (vmbr1); may be given again"
+    )
+    parser.add_argument("--print", action="store_true", help="write to standard output instead")
+    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="the file (%(default)s)")
+    parser.add_argument(
+        "--pve", type=Path, default=Path("/etc/pve"), metavar="DIR", help="where pmxcfs is (%(default)s)"
+    )
+    return parser.parse_args(arguments)

@@ -1,0 +1,166 @@
+"""A guest's configuration: /etc/pve/nodes/NODE/qemu-server/VMID.conf and …/lxc/VMID.conf.
+
+Only what stands before the first `[section]` counts. Sections hold snapshots, what changes when the guest is next
+started (`[PENDING]`, `[pve:pending]`), and what an older cloud-init image had (`[special:cloudinit]`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_interface, ip_network
+from typing import NamedTuple
+
+from rdnbr.core.address import IP, MAC, parse_mac
+from rdnbr.core.problem import Problem
+from rdnbr.core.rule import Prefix
+from rdnbr_proxmox.cluster import Kind, Text
+
+MODELS = frozenset(
+    {
+        *("e1000", "e1000-82540em", "e1000-82544gc", "e1000-82545em", "e1000e"),
+        *("i82551", "i82557b", "i82559er", "ne2k_isa", "ne2k_pci", "pcnet", "rtl8139", "virtio", "vmxnet3"),
+    }
+)
+"""Of a QEMU guest's network card, which the MAC may be given with: `virtio=52:02:45:76:d2:35` (qemu-server,
+src/PVE/QemuServer/Network.pm)."""
+
+WITHOUT_ADDRESS = frozenset({"dhcp", "auto", "manual"})
+"""Said instead of an address by who leaves it to others."""
+
+_LINE = re.compile(r"([a-z][a-z_-]*)(\d{0,4}):\s*(.+?)\s*")
+
+
+class Named(NamedTuple):
+    """Addresses that somebody gave to a network card."""
+
+    prefix: Prefix
+    by: str
+    """The setting that gives it: `net0`, `ipconfig0` or `ipfilter-net0`."""
+    file: str
+    line: int
+    deny: bool = False
+    """It is taken out of a wider prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A network card of a guest."""
+
+    number: int
+    mac: MAC | None
+    """None: a new one whenever the guest starts."""
+    addresses: tuple[Named, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The setting's name."""
+        return f"net{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What a configuration says of a guest."""
+
+    name: str
+    template: bool
+    cards: tuple[Card, ...]
+    """Those on the bridges asked for, in the order of their numbers."""
+
+
+_Key = tuple[str, int | None]
+"""`net0` is ("net", 0), and `name` is ("name", None)."""
+
+
+class _Setting(NamedTuple):
+    line: int
+    value: str
+
+
+def read_guest(kind: Kind, config: Text, bridges: Sequence[str]) -> tuple[Guest, list[Problem]]:
+    """Read a configuration, and tell every mistake in it that concerns addresses on these bridges (names or globs)."""
+    settings = dict(_settings(config.text))
+    name = settings.get(("name" if kind == "qemu" else "hostname", None), _Setting(0, "")).value
+    template = settings.get(("template", None), _Setting(0, "0")).value == "1"
+    problems: list[Problem] = []
+    cards = []
+    for (key, number), setting in settings.items():
+        if key != "net" or number is None:
+            continue
+        bridge = _words(setting.value).get("bridge", "")
+        if any(fnmatchcase(bridge, glob) for glob in bridges):
+            addressed = ("net" if kind == "lxc" else "ipconfig", number)
+            cards.append(_card(number, setting, addressed, settings.get(addressed), config.file, problems))
+    return Guest(name, template, tuple(sorted(cards, key=lambda card: card.number))), problems
+
+
+def whole_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line that is neither blank nor a comment."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith("#"):
+            yield number, stripped
+
+
+def read_prefix(text: str) -> Prefix:
+    """Read an address or a range.
+
+    Raises:
+        ValueError: it is neither; with the cure.
+    """
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no address; write for example 2.57.57.30 or 2001:db8:1::/64") from None
+    if ip_interface(text).ip != network.network_address:
+        raise ValueError(
+            f"{text} has bits set beyond its /{network.prefixlen}; write {network} for the range"
+        )
+    return Prefix(IP(network.network_address.packed), network.prefixlen)
+
+
+def _settings(text: str) -> Iterator[tuple[_Key, _Setting]]:
+    """Yield key, line and value of each setting; the last of a key counts."""
+    for number, line in whole_lines(text):
+        if line.startswith("["):
+            return
+        if match := _LINE.fullmatch(line):
+            yield (match[1], int(match[2]) if match[2] else None), _Setting(number, match[3])
+
+
+def _card(
+    number: int, setting: _Setting, by: _Key, addressed: _Setting | None, file: str, problems: list[Problem]
+) -> Card:
+    words = _words(setting.value)
+    mac = None
+    given = next((words[key] for key in ("macaddr", "hwaddr", *MODELS) if words.get(key)), None)
+    if given is not None:
+        try:
+            mac = parse_mac(given)
+        except ValueError as error:
+            problems.append(Problem(file, setting.line, f"net{number}: {error}"))
+    addresses = []
+    if addressed is not None:
+        words, name = _words(addressed.value), f"{by[0]}{by[1]}"
+        for key in ("ip", "ip6"):
+            value = words.get(key, "manual")
+            if value in WITHOUT_ADDRESS:
+                continue
+            try:
+                addresses.append(Named(_host(value), name, file, addressed.line))
+            except ValueError as error:
+                problems.append(Problem(file, addressed.line, f"{name}: {key}={error}"))
+    return Card(number, mac, tuple(addresses))
+
+
+def _words(value: str) -> Mapping[str, str]:
+    return {key: word for key, _, word in (part.strip().partition("=") for part in value.split(","))}
+
+
+def _host(text: str) -> Prefix:
+    """Read the address of a host; the length says what is on its link, not what is its own."""
+    try:
+        host = ip_interface(text).ip
+    except ValueError:
+        raise ValueError(f"{text} is no address; write for example 2.57.57.30/32") from None
+    return Prefix(IP(host.packed), host.max_prefixlen)

@@ -1,0 +1,83 @@
+"""The allowlist rules of one guest."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from rdnbr.core.problem import Problem
+from rdnbr.core.rule import Prefix, Qualifiers, Rule
+from rdnbr.core.rule_line import UNCLAIMABLE, read
+from rdnbr_proxmox.cluster import Texts
+from rdnbr_proxmox.firewall import Aliases, read_filters
+from rdnbr_proxmox.guest import Named, read_guest
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A rule, and which settings ask for it."""
+
+    rule: Rule
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a guest may have."""
+
+    vm: int
+    name: str
+    entries: tuple[Entry, ...]
+    without: tuple[str, ...]
+    """Cards that nobody gave an address."""
+
+
+def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules | list[Problem] | None:
+    """Tell which rules a guest has.
+
+    Args:
+        texts: its configuration, and its firewall's.
+        datacenter: aliases of the whole cluster.
+        bridges: names or globs; only network cards on these count.
+
+    Returns:
+        The rules, or every mistake that stands in their way; None when the guest is not on these bridges, or is a
+        template, which never runs.
+    """
+    guest, problems = read_guest(texts.kind, texts.config, bridges)
+    if guest.template or not guest.cards:
+        return None
+    filters, filter_problems = read_filters(texts.firewall, datacenter)
+    problems += [
+        problem for number, problem in filter_problems if number in {card.number for card in guest.cards}
+    ]
+    entries: list[Entry] = []
+    without = []
+    for card in guest.cards:
+        named = [*card.addresses, *filters.get(card.number, ())]
+        own = _entries(named, Qualifiers(vm=texts.vm, mac=card.mac), problems)
+        entries += own
+        if all(entry.rule.deny for entry in own):
+            without.append(card.name)
+    return problems or Rules(texts.vm, guest.name, tuple(entries), tuple(without))
+
+
+def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Problem]) -> list[Entry]:
+    found: dict[Rule, list[str]] = {}
+    for one in named:
+        if _never_routed(one.prefix):
+            continue  # a firewall has its reasons to name link-local addresses
+        rule = Rule(prefix=one.prefix, deny=one.deny, qualifiers=qualifiers)
+        verdict = read(str(rule), "")
+        if verdict == rule:
+            found.setdefault(rule, []).append(one.by)
+        elif not isinstance(verdict, Rule):
+            problems += (Problem(one.file, one.line, f"{one.by}: {mistake}") for mistake in verdict)
+    return [Entry(rule, tuple(dict.fromkeys(by))) for rule, by in found.items()]
+
+
+def _never_routed(prefix: Prefix) -> bool:
+    network = ip_network((bytes(prefix.address), prefix.length))
+    return any(
+        network.version == special.version and network.subnet_of(special)  # type: ignore[arg-type]
+        for special in UNCLAIMABLE
+    )

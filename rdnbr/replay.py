@@ -235,6 +235,7 @@ def main(
     tape = Tape(pcaps, port)
     start = tape.start()
     replay = Replay(node_mac(tape), settings=settings, allowlist=law, bridge=bridge, silent=silent)
+    replay.engine.set_clock(0.0, start)
     writer = transcript.Json(start) if json else transcript.Text(start)
     now = 0.0
     for at, name, frame in tape:

@@ -7,8 +7,9 @@ A daemon that was killed between two operations, or somebody's hand, leaves halv
 3. Where there is no such neighbour either, a route over a served segment is believed, and its MAC asked for.
 4. A neighbour without any route tells nothing: it may have been about to come, or to go.
 
-The first that holds counts. Whatever else carries our protocol (another table, a device that is not served) has nobody
-who would withdraw it when its guest goes, so it is not believed, and thus removed.
+The first that holds counts. Of two routes that differ in their metric, the lower is the one that counted until now.
+Whatever else carries our protocol (another table, a device that is not served) has nobody who would withdraw it when
+its guest goes, so it is not believed, and thus removed.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,6 +28,8 @@ class Find(NamedTuple):
     """ifindex of its segment."""
     mac: MAC | None
     """None where the route had lost its neighbour."""
+    metric: int | None
+    """Of its route; None where that is not in its table or leads elsewhere."""
 
 
 def finds(
@@ -34,6 +37,10 @@ def finds(
 ) -> list[Find]:
     """Tell what of `routes` and `neighbours`, all of our protocol, is to be adopted, each key once."""
     macs = {(entry.address, entry.device): entry.mac for entry in neighbours}
+    metrics: dict[tuple[Key, int], int] = {}
+    for route in routes:
+        place = Key(route.table, route.address), route.device
+        metrics[place] = min(route.metric, metrics.get(place, route.metric))
     served = {
         (route.address, route.device)
         for route in routes
@@ -45,5 +52,6 @@ def finds(
     found: dict[Key, Find] = {}
     for address, device in (*sorted(whole), *sorted(elsewhere), *sorted(served)):
         key = Key(segments[device].table, address)
-        found.setdefault(key, Find(key, device, macs.get((address, device))))
+        mac, metric = macs.get((address, device)), metrics.get((key, device))
+        found.setdefault(key, Find(key, device, mac, metric))
     return [found[key] for key in sorted(found)]

@@ -6,9 +6,11 @@ from typing import NamedTuple
 from rdnbr.core.address import MAC, ZERO_MAC
 from rdnbr.core.claim import Source
 from rdnbr.core.decision import State
+from rdnbr.core.pace import Pace
 from rdnbr.core.plan import Key
 from rdnbr.core.reason import Reason
 from rdnbr.core.rule import Rule
+from rdnbr.core.stamp import LONG_AGO
 
 
 class Anchor(NamedTuple):
@@ -55,6 +57,12 @@ class Binding:
     """How often it was due; varies the jitter."""
     hint: int | None = None
     """ifindex of the port where an adopted binding is asked first; tells nothing of whose answer counts."""
+    stamp: int = LONG_AGO
+    """When its guest arrived (`stamp`)."""
+    metric: int = 0
+    """Of its route."""
+    renewals: Pace | None = None
+    """How often it may be stamped anew; None while it never was."""
     nonce: bytes = b""
     """The nonce of its latest DAD solicitation (RFC 7527)."""
     refused: Reason | None = None

@@ -167,12 +167,21 @@ class Court:
         stimulus = Stimulus.ANSWER if answered else self._stimulus(claim)
         if binding.anchor.port is None and (binding.anchor.mac == anchor.mac or stimulus is not Stimulus.DAD):
             self._life.place(binding, anchor)
-        binding.rule = rule
+        if binding.rule is not rule:
+            binding.rule = rule
+            self._life.metrics.review(now, [binding])
         if stimulus is Stimulus.DAD:
             binding.nonce = claim.nonce
         else:
             self._life.evidence(now, binding, answered=answered)
         came = self._life.turn(now, binding, stimulus)
+        if (
+            claim.source in _ANNOUNCEMENTS
+            and anchor.port is not None
+            and self._life.may_renew(now, binding)
+            and self._limits.arrival(now, anchor.port) is None  # each renewal makes BGP speak
+        ):
+            self._life.renew(now, binding)
         if binding.state is State.TENTATIVE:
             if stimulus is not Stimulus.DAD:
                 if binding.asked == 0:
@@ -240,6 +249,8 @@ class Court:
         elif not at_home:
             return self._life.contend(now, binding, anchor, port.segment).verb is not Verb.REFUSED
         self._life.turn(now, binding, Stimulus.ARRIVAL)
+        if binding.anchor == anchor and self._life.may_renew(now, binding):
+            self._life.renew(now, binding)
         return True
 
     def _stimulus(self, claim: Claim) -> Stimulus:

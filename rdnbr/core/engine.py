@@ -81,10 +81,14 @@ class Engine:
         """Whether there is no allowlist."""
         return self._law.allowlist is None
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, now: float, settings: Settings) -> None:
         """Other settings count from the next question on."""
-        self._life.configure(settings)
+        self._life.configure(now, settings)
         self._limits.configure(settings, self._ports.values())
+
+    def set_clock(self, now: float, wall: float) -> None:
+        """At `now` it is `wall` seconds since 1970. Nothing but the stamps of newest-wins depends on it."""
+        self._life.metrics.set_clock(now, wall)
 
     def segment_up(self, segment: Segment) -> list[Output]:
         """A segment appeared or changed."""
@@ -137,9 +141,17 @@ class Engine:
         return self._take()
 
     def adopt(
-        self, now: float, key: Key, mac: MAC | None, device: int, hint: int | None = None
+        self,
+        now: float,
+        key: Key,
+        mac: MAC | None,
+        device: int,
+        hint: int | None = None,
+        metric: int | None = None,
     ) -> list[Output]:
         """The kernel held this when rdnbr started; without a MAC where the route had lost its neighbour.
+
+        `metric` is its route's, which stays if it is one that this node would give.
 
         `hint` is the ifindex of the port on which the bridge last heard the MAC. Any guest of the bridge can have made
         it say so, by one frame with that source before the start. So it decides where the first question goes, which
@@ -160,6 +172,7 @@ class Engine:
             self._life.outputs.append(Want(key, None))
             self._life.tell(now, found, Verb.WITHDRAWN, verdict.reason, None)
             return self._take()
+        self._life.metrics.found(now, found, metric)
         self._life.turn(now, found, Stimulus.FOUND, fresh=True)
         return self._take()
 
@@ -223,12 +236,13 @@ class Engine:
     def tick(self, now: float) -> list[Output]:
         """Judge the deadlines that are due; call it when all that has arrived was handled."""
         self._life.judge(now)
+        self._life.review(now)
         self._life.outputs += self._defence.judge(now)
         return self._take()
 
     def deadline(self) -> float | None:
         """Tell when `tick` is wanted next."""
-        deadlines = (self._life.deadline(), self._defence.deadline())
+        deadlines = (self._life.deadline(), self._life.metrics.deadline(), self._defence.deadline())
         return min((at for at in deadlines if at is not None), default=None)
 
     def bindings(self) -> list[View]:
@@ -265,6 +279,8 @@ class Engine:
 
     def _judge_again(self, now: float, bindings: Iterable[Binding]) -> None:
         """Withdraw what the law permits no more. The departed are judged when somebody arrives with them."""
+        bindings = list(bindings)
+        self._life.metrics.review(now, bindings)  # another rule may, or may no more, say `anycast`
         for binding in bindings:
             if binding.state is State.DEPARTED:
                 continue

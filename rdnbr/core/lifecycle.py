@@ -15,7 +15,8 @@ from rdnbr.core.claim import Source
 from rdnbr.core.deadlines import Deadlines
 from rdnbr.core.decision import Decision, Output, Rival, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
-from rdnbr.core.plan import Key, host
+from rdnbr.core.metrics import Metrics
+from rdnbr.core.plan import Host, Key
 from rdnbr.core.quarantine import Quarantine
 from rdnbr.core.questions import Questions
 from rdnbr.core.reason import Reason
@@ -44,6 +45,7 @@ class Lifecycle:
     ) -> None:
         self.bindings = Bindings()
         self.quarantine = Quarantine()
+        self.metrics = Metrics(settings, self.bindings)
         self.outputs: list[Output] = []
         """What came of the present event; the engine takes it."""
         self._ports = ports
@@ -52,9 +54,10 @@ class Lifecycle:
         self._departed: OrderedDict[Key, None] = OrderedDict()
         self._timers = settings.timers
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, now: float, settings: Settings) -> None:
         """Use these settings from the next question on."""
         self._timers = settings.timers
+        self.metrics.configure(now, settings)
         self._questions.configure(settings)
 
     def turn(
@@ -159,6 +162,7 @@ class Lifecycle:
         binding.answered = stimulus is Stimulus.RIVAL_ANSWER
         came = self.turn(now, binding, stimulus, rival=loser)
         if routed:
+            self.metrics.arrived(now, binding)
             self._install(binding)
             self._count_move(now, binding, loser)
         if binding.state is State.VALID and not binding.answered:
@@ -280,6 +284,21 @@ class Lifecycle:
             assert binding is not None
             self._judge(now, binding, late=now - at > LATE)
 
+    def may_renew(self, now: float, binding: Binding) -> bool:
+        """Tell whether a binding whose guest announces itself gets a later stamp."""
+        return binding.state in machine.WITH_ROUTE and self.metrics.may_renew(now, binding)
+
+    def renew(self, now: float, binding: Binding) -> None:
+        """Its guest, which may have been on another node, announces itself: it has arrived again."""
+        self.metrics.renew(now, binding)
+        self._install(binding)
+        self.tell(now, binding, Verb.INSTALLED, Reason.RENEWED, binding.state)
+
+    def review(self, now: float) -> None:
+        """Give routes that stay another metric where they should have one."""
+        for binding in self.metrics.reviewed(now):
+            self._install(binding)
+
     def deadline(self) -> float | None:
         """Tell when `judge` is wanted next."""
         return self._deadlines.next()
@@ -385,6 +404,8 @@ class Lifecycle:
     def _want(self, now: float, binding: Binding, before: State | None, came: Turn) -> None:
         had, has = before in machine.WITH_ROUTE, binding.state in machine.WITH_ROUTE
         if has and not had:
+            if binding.state is not State.ADOPTED:
+                self.metrics.arrived(now, binding)
             self._install(binding)
             if came.verb not in (Verb.INSTALLED, Verb.ADOPTED):
                 self.tell(now, binding, Verb.INSTALLED, came.reason, binding.state)
@@ -394,4 +415,4 @@ class Lifecycle:
     def _install(self, binding: Binding) -> None:
         key = binding.key
         mac = None if binding.anchor.mac == ZERO_MAC else binding.anchor.mac
-        self.outputs.append(Want(key, host(key.table, key.address, binding.segment, mac)))
+        self.outputs.append(Want(key, Host(key, binding.segment, mac, binding.metric)))

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     EVIDENCE = "evidence"
     ANSWERED = "answered"
     ARRIVED = "arrived"  # a remembered MAC is here again
+    RENEWED = "renewed"  # with `mobility = "newest-wins"`: it announced itself, so it may have been elsewhere
     AWAITING_ANSWER = "awaiting-answer"
     AWAITING_DAD = "awaiting-dad"
     UNKNOWN_MAC = "unknown-mac"  # a RARP, and nothing is remembered of that MAC

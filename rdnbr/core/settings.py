@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, NewType
+
+from rdnbr.core.plan import METRIC4, METRIC6
+
+Mobility = Literal["withdrawal", "newest-wins"]
+
+Metric = NewType("Metric", int)
+"""From 0 to 2²⁴ - 1: the byte above is zebra's administrative distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,19 @@ class PortPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Routes:
+    """The metrics of host routes that bear no stamp."""
+
+    metric_ipv4: Metric = Metric(METRIC4)
+    metric_ipv6: Metric = Metric(METRIC6)
+    """0 means 1024, as it does to the kernel."""
+
+    def constant(self, size: int) -> int:
+        """Return the metric of addresses of `size` bytes."""
+        return self.metric_ipv4 if size == 4 else self.metric_ipv6 or METRIC6
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the engine can be told."""
 
@@ -74,6 +94,9 @@ class Settings:
     """For all ports that have none of their own."""
     ports: Mapping[str, PortPolicy] = field(default_factory=dict)
     """By name or glob of the port; the first that matches counts."""
+    routes: Routes = field(default_factory=Routes)
+    mobility: Mobility = "withdrawal"
+    """What makes the fabric turn to the node a guest moved to: that the old one withdraws, or a newer stamp."""
 
     def policy(self, port: str) -> PortPolicy:
         """Return the policy of a port, by its name."""

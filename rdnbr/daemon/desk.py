@@ -162,7 +162,7 @@ class Desk:
         self._files = _watched(config, now)
         if works.enforcement is not None:
             (works.enforcement.look_again if config.enforce else works.enforcement.dismiss)()
-        engine.configure(config.settings)
+        engine.configure(now, config.settings)
         self._surroundings.use(now, config)
         works.take(now, engine.allow(now, allowlist))
         gone = before - len(engine.bindings())

@@ -113,6 +113,7 @@ class Daemon:
             stack.callback(self._control.close)
             events.subscribe("the watchers", to_watchers(self._control, wall))
             self._desk.start_enforcing(self._log.error)
+        self._works.engine.set_clock(now, time.time())
         self._surroundings.survey(now)
         self._works.adopt(now)
         signals = Signals(
@@ -144,6 +145,7 @@ class Daemon:
 
     def _turn(self, now: float) -> None:
         works = self._works
+        works.engine.set_clock(now, time.time())
         self._surroundings.turn(now)
         for index, frame in self._ears.receive(now):
             works.take(now, works.engine.frame(now, index, *frame))

@@ -68,9 +68,9 @@ class Works:
         routes, neighbours = self._kernel.found()
         self.reconciliation.found(routes, neighbours)
         hints = self._hints() if routes else {}
-        for key, device, mac in finds(self.engine.segments, routes, neighbours):
+        for key, device, mac, metric in finds(self.engine.segments, routes, neighbours):
             hint = None if mac is None else hints.get((device, mac))
-            self.take(now, self.engine.adopt(now, key, mac, device, hint))
+            self.take(now, self.engine.adopt(now, key, mac, device, hint, metric))
 
     def _hints(self) -> dict[tuple[int, MAC], int]:
         try:

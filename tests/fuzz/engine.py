@@ -241,7 +241,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
         case 19:
             world.take(engine.node_changed(now, NODES[who % len(NODES)]))
         case 20:
-            engine.configure(SETTINGS[who % len(SETTINGS)])
+            engine.configure(now, SETTINGS[who % len(SETTINGS)])
         case 21:
             # Only what the kernel holds can be found there, and only while nothing is known of it.
             key = Key(TABLE, address)

@@ -31,15 +31,15 @@ def test_what_is_whole_is_adopted_as_it_stands() -> None:
         Route(VRF, A, IN_VRF, 0),
         Neighbour(IN_VRF, A, BOB),
     ) == [
-        Find(Key(VRF, A), IN_VRF, BOB),
-        Find(Key(MAIN, A), ONE, ALICE),
-        Find(Key(MAIN, B), TWO, BOB),
+        Find(Key(VRF, A), IN_VRF, BOB, 0),
+        Find(Key(MAIN, A), ONE, ALICE, 0),
+        Find(Key(MAIN, B), TWO, BOB, 1024),
     ]
 
 
 def test_route_without_its_neighbour_is_adopted_without_a_mac() -> None:
     """A route that lost its neighbour stays; whose it is will show."""
-    assert adopted(Route(MAIN, A, ONE, 0)) == [Find(Key(MAIN, A), ONE, None)]
+    assert adopted(Route(MAIN, A, ONE, 0)) == [Find(Key(MAIN, A), ONE, None, 0)]
 
 
 def test_neighbour_without_a_route_tells_nothing() -> None:
@@ -50,23 +50,29 @@ def test_neighbour_without_a_route_tells_nothing() -> None:
 def test_neighbour_tells_where_a_route_belongs() -> None:
     """A route that leads to another bridge, to an uplink, or stands in another table is known by its neighbour."""
     for wrong in (Route(MAIN, A, TWO, 0), Route(MAIN, A, UPLINK, 0), Route(77, A, ONE, 0)):
-        assert adopted(wrong, Neighbour(ONE, A, ALICE)) == [Find(Key(MAIN, A), ONE, ALICE)]
+        assert adopted(wrong, Neighbour(ONE, A, ALICE)) == [Find(Key(MAIN, A), ONE, ALICE, None)]
 
 
 def test_a_whole_pair_outdoes_halves() -> None:
     """Where one bridge has route and neighbour, what else there is of that address moves nothing."""
     pair = Route(MAIN, A, TWO, 0), Neighbour(TWO, A, BOB)
     for half in (Neighbour(ONE, A, ALICE), Route(MAIN, A, ONE, 5), Route(77, A, ONE, 0)):
-        assert adopted(*pair, half) == [Find(Key(MAIN, A), TWO, BOB)]
+        assert adopted(*pair, half) == [Find(Key(MAIN, A), TWO, BOB, 0)]
 
 
 def test_neighbour_of_another_table_is_no_route_there() -> None:
     """A whole pair in one table does not make a neighbour in another into more than it is."""
     assert adopted(Route(MAIN, A, ONE, 0), Neighbour(ONE, A, ALICE), Neighbour(IN_VRF, A, BOB)) == [
-        Find(Key(MAIN, A), ONE, ALICE)
+        Find(Key(MAIN, A), ONE, ALICE, 0)
     ]
 
 
 def test_what_is_not_served_is_not_adopted() -> None:
     """Pairs on a device that is no segment, and routes in a table that is not their segment's, are left out."""
     assert adopted(Route(MAIN, A, UPLINK, 0), Neighbour(UPLINK, A, ALICE), Route(77, B, ONE, 1024)) == []
+
+
+def test_of_two_metrics_the_one_that_counted_is_kept() -> None:
+    """A daemon killed between making a route anew and breaking the old one leaves two: the lower was in force."""
+    pair = Route(MAIN, A, ONE, 900), Neighbour(ONE, A, ALICE)
+    assert adopted(*pair, Route(MAIN, A, ONE, 800)) == [Find(Key(MAIN, A), ONE, ALICE, 800)]

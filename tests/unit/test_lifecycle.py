@@ -14,5 +14,5 @@ def test_fewer_questions_than_were_put_already():
     alice.awake = False
     world.runs(40)
     assert world.state("2.57.57.30") == "probing alice@tap1i0"
-    world.engine.configure(Settings(Timers(probe_count=1)))
+    world.engine.configure(world.now, Settings(Timers(probe_count=1)))
     assert world.runs(10)[0].endswith("withdrawn 2.57.57.30 alice@tap1i0 departed: silent")

@@ -52,6 +52,10 @@ class Reconciliation:
         self._refused: set[Key] = set()
         self._retreats: list[Route] = []
         """Routes of ours that lead to a neighbour which is somebody else's now."""
+        self._repeats: dict[Route, None] = {}
+        """Routes that the kernel should tell of once more."""
+        self._echoes: set[tuple[IP, int, int]] = set()
+        """Address, table and metric of routes that were taken out and put back, and not yet heard to be gone."""
         self._attempted: dict[IP, None] = {}
         self._robbed: dict[IP, None] = {}
         """Addresses of which somebody else has removed or changed an entry since the last `operations`."""
@@ -78,6 +82,7 @@ class Reconciliation:
         """The kernel was looked at anew: this is all there is of ours."""
         self._dirty |= dict.fromkeys([*self._wanted, *self._routes, *self._neighbours])
         self._routes, self._neighbours = {}, {}
+        self._echoes.clear()
         for route in routes:
             self._routes.setdefault(route.address, set()).add(route)
             self._dirty[route.address] = None
@@ -96,6 +101,9 @@ class Reconciliation:
 
     def route_gone(self, address: IP, table: int, metric: int) -> None:
         """No route of ours is in this place, or none any more; perhaps nobody's."""
+        if (address, table, metric) in self._echoes:
+            self._echoes.discard((address, table, metric))
+            return
         if self._lose_routes(address, table=table, metric=metric):
             self._dirty[address] = self._robbed[address] = None
         else:
@@ -133,7 +141,7 @@ class Reconciliation:
                 self._routes.get(address, ()),
                 self._neighbours.get(address, ()),
             )
-        return operations
+        return operations + self._repeated()
 
     def applied(
         self, now: float, operations: Sequence[Operation], refusals: Sequence[Refusal]
@@ -147,6 +155,9 @@ class Reconciliation:
         for operation in operations:
             if id(operation) not in failed:
                 self._note(operation)
+        for operation in operations:
+            if isinstance(operation, DropRoute) and id(operation) not in failed:
+                self._expect_echo(operation.route)
         changed: list[tuple[Key, Reason | None]] = []
         trouble = {_entry(refusal.operation): refusal.reason for refusal in refusals}
         troubled = {entry.address for entry in trouble}
@@ -186,11 +197,40 @@ class Reconciliation:
         self._robbed.clear()
         self._aftermath = now + _AFTERMATH
 
+    def wanted(self, address: IP) -> list[Host]:
+        """Return what the kernel should hold for an address, in whatever tables."""
+        return list(self._wanted.get(address, {}).values())
+
+    def retry_at(self, address: IP) -> float | None:
+        """Tell when it is tried again to put in what the kernel refused or somebody keeps removing."""
+        return self._retries.get(address, (None, 0.0))[0]
+
+    def repeat(self, route: Route) -> None:
+        """Have the kernel tell of a route once more: who listens may have missed that it came, or that it went."""
+        self._repeats[route] = None
+
     def deadline(self) -> float | None:
         """Tell when `operations` has something to do again."""
-        if self._retreats:
+        if self._retreats or self._repeats:
             return float("-inf")
         return min((at for at, _ in self._retries.values()), default=None)
+
+    def _repeated(self) -> list[Operation]:
+        operations: list[Operation] = []
+        for route in self._repeats:
+            wanted = route in (host.route for host in self.wanted(route.address))
+            if wanted and route in self._routes.get(route.address, ()):
+                operations += [DropRoute(route), PutRoute(route, replaces=False)]
+                self._attempted[route.address] = None
+            elif not self._wanted.get(route.address) and not self._routes.get(route.address):
+                operations += [PutRoute(route, replaces=False), DropRoute(route)]
+        self._repeats = {}
+        return operations
+
+    def _expect_echo(self, route: Route) -> None:
+        """A route that was taken out and put back will be heard to be gone: nobody stole it."""
+        if route in self._routes.get(route.address, ()):
+            self._echoes.add((route.address, route.table, route.metric))
 
     def _try_refused(self, address: IP) -> None:
         """Something that was not ours went: what the kernel refused for its sake, it may take now."""

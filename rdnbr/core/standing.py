@@ -139,8 +139,8 @@ def _chances(address: IP, law: Law, ports: Iterable[Port]) -> Iterator[Chance]:
             verdict = law.verdict(address, Anchor(port.index, mac), port.segment)
             if verdict != others:
                 alike.setdefault((mac, verdict.reason, verdict.rule), []).append(port.name)
-    for (mac, reason, rule), names in alike.items():
-        yield Chance(tuple(sorted(names)), mac, reason, rule)
+    for (who, reason, rule), names in alike.items():
+        yield Chance(tuple(sorted(names)), who, reason, rule)
 
 
 def _macs() -> Iterator[MAC]:

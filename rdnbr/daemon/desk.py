@@ -10,6 +10,7 @@ from rdnbr.core.address import IP, show_ip
 from rdnbr.core.allowlist import AllowlistError
 from rdnbr.daemon.start import CannotStart
 from rdnbr.daemon.surroundings import Surroundings
+from rdnbr.daemon.tally import Tally
 from rdnbr.daemon.works import Works
 from rdnbr.linux import nft
 from rdnbr.linux.enforcement import CannotEnforceError, Enforcement
@@ -60,7 +61,7 @@ class Desk:
             case "ports":
                 return views.ports(self._port_views(), mode)
             case "counters":
-                return views.counters(engine.counters, mode)
+                return views.counters(engine.counters, self._tallies(), mode)
             case "events":
                 return views.events(self._works.events.recent(), mode, self._wall)
             case "reload":
@@ -172,6 +173,9 @@ class Desk:
             message += "; the socket and the log change at the next start"
         works.log.info(message)
         return message
+
+    def _tallies(self) -> dict[str, int]:
+        return {name.value: self._works.tallies[name] for name in Tally}
 
     def _port_views(self) -> list[views.PortView]:
         engine = self._works.engine

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rdnbr.core.settings import Settings
 from rdnbr.core.topology import Port
+from rdnbr.daemon.tally import Tally
 from rdnbr.daemon.works import Works
 
 FIRST_WAIT, LAST_WAIT = 1.0, 60.0
@@ -49,6 +50,7 @@ class Listening:
         return min((deaf.until for deaf in self._deaf.values()), default=None)
 
     def _note(self, now: float, port: Port, why: str, before: _Deaf | None) -> None:
+        self._works.tallies[Tally.DEAF_PORTS] += 1
         if before is None or (before.port, before.why) != (port, why):
             self._works.log.warning("cannot listen", port=port.name, why=why)
         wait = FIRST_WAIT if before is None else min(before.wait * 2, LAST_WAIT)

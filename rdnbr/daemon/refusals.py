@@ -30,6 +30,10 @@ class Refusals:
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
 
+    def why(self, address: IP) -> str | None:
+        """Return why the kernel refused an address last; None if it has not, or has taken it since."""
+        return self._told.get(address)
+
     def forget(self, address: IP) -> None:
         """The kernel has taken this address: if it refuses it later, that is news."""
         self._told.pop(address, None)

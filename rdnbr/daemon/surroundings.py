@@ -9,6 +9,7 @@ from rdnbr.core.landscape import Landscape
 from rdnbr.core.topology import Segment
 from rdnbr.daemon.listening import Listening
 from rdnbr.daemon.setback import Setback
+from rdnbr.daemon.tally import Tally
 from rdnbr.daemon.works import Works
 from rdnbr.linux.links import snapshot
 from rdnbr.linux.monitor import (
@@ -92,6 +93,7 @@ class Surroundings:
         try:
             everything = self._look(now)
         except OSError as error:
+            self._works.tallies[Tally.UNANSWERED] += 1
             self._setback.met(now, error)
             return False
         self._setback.over()
@@ -213,6 +215,7 @@ class Surroundings:
                 case NextHopsChanged():
                     self._next_hops_wanted = True
                 case Overrun():
+                    works.tallies[Tally.OVERRUNS] += 1
                     self._losses += 1
                     self._next_snapshot = max(now, self._next_after_loss)
                     self._next_resync = min(self._next_resync, self._next_snapshot)

@@ -1,18 +1,22 @@
 """What the engine decides is carried out: told, put into the kernel, sent."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core import probe
-from rdnbr.core.address import MAC, show_ip
+from rdnbr.core.address import IP, MAC, show_ip
 from rdnbr.core.adoption import finds
 from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
+from rdnbr.core.plan import Route, host
 from rdnbr.core.reconcile import Reconciliation
+from rdnbr.core.topology import Segment
 from rdnbr.daemon.refusals import Refusals
 from rdnbr.daemon.setback import Setback
+from rdnbr.daemon.tally import Tally
 from rdnbr.linux.ears import Ears
 from rdnbr.linux.enforcement import Enforcement
 from rdnbr.linux.fdb import last_heard
@@ -29,6 +33,7 @@ class Works:
         self.log = log
         self.reconciliation = Reconciliation()
         self.enforcement: Enforcement | None = None
+        self.tallies: Counter[Tally] = Counter()
         self.setback = Setback(log)
         self.unsure = False
         """Whether the kernel must be looked at before more is put into it: it did not say what became of the last."""
@@ -89,7 +94,29 @@ class Works:
         """
         assert self._kernel is not None
         self.reconciliation.found(*self._kernel.found())
+        self.tallies[Tally.RESYNCS] += 1
         self.unsure = False
+
+    def repeat(self, address: IP) -> bool:
+        """Have the kernel tell once more that it has the routes of an address, or that it has none.
+
+        Returns:
+            Whether it has any.
+        """
+        routes = [held.route for held in self.reconciliation.wanted(address)]
+        for route in routes or [
+            self._route_over(segment, address) for segment in self.engine.segments.values()
+        ]:
+            self.reconciliation.repeat(route)
+            self.tallies[Tally.REANNOUNCED] += 1
+        return bool(routes)
+
+    def why_refused(self, address: IP) -> str | None:
+        """Return what the kernel said when it refused an entry of an address last; None if it has not, or not since."""
+        return self._refusals.why(address)
+
+    def _route_over(self, segment: Segment, address: IP) -> Route:
+        return host(segment.table, address, segment.index, None).route
 
     def finish(self, now: float) -> None:
         """Make the kernel agree, then send: a guest's answer must find its route."""
@@ -115,6 +142,7 @@ class Works:
             return
         operations = self.reconciliation.operations(now)
         contested, self.reconciliation.contested = self.reconciliation.contested, []
+        self.tallies[Tally.CONTESTED] += len(contested)
         if contested:
             self.log.error(
                 "somebody keeps removing routes or neighbours of ours; they are put back in a while",
@@ -128,10 +156,12 @@ class Works:
                 refusals = self._kernel.apply(operations)
             except OSError as error:
                 self.unsure = True
+                self.tallies[Tally.UNANSWERED] += 1
                 self.setback.met(now, error)
                 return
         self.setback.over()
         for refusal in refusals:
+            self.tallies[Tally(refusal.reason)] += 1
             self._refusals.tell(refusal, self.engine.segments)
         for key, reason in self.reconciliation.applied(now, operations, refusals):
             if reason is None:

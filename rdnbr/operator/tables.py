@@ -53,11 +53,13 @@ def show(what: str, document: Mapping[str, Any], out: Console, now: datetime) ->
     if document["mode"] == "open":
         out.print(Text("OPEN MODE: there is no allowlist, any guest may claim any address", style="bold red"))
     columns, rows = _TABLES[what](document, now)
-    if not rows:
+    if rows:
+        out.print(_table([column for column in columns if out.width >= WIDE or not column.wide], rows))
+    else:
         out.print(Text(_EMPTY[what], style="dim"))
-        return
-    out.print(_table([column for column in columns if out.width >= WIDE or not column.wide], rows))
-    if what == "bindings":
+    if what == "counters":
+        _tallies(document.get("kernel", {}), out)
+    if what == "bindings" and rows:
         routed = sum(row["installed"] for row in rows)
         bound = f"{len(rows):,} binding" + ("" if len(rows) == 1 else "s")
         out.print(Text(f"{bound}, {routed:,} routed", style="dim"))
@@ -169,6 +171,16 @@ def _counters(document: Mapping[str, Any], _now: datetime) -> Shape:
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
     ]
     return columns, list(rows)
+
+
+def _tallies(tallies: Mapping[str, int], out: Console) -> None:
+    """Print what is counted of the kernel's tables, as far as there was anything."""
+    rows = [{"what": what, "count": count} for what, count in tallies.items() if count]
+    if rows:
+        out.print()
+        out.print(
+            _table([Column("KERNEL", _plain("what")), Column("COUNT", _count("count"), number=True)], rows)
+        )
 
 
 def _events(document: Mapping[str, Any], _now: datetime) -> Shape:

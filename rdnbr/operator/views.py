@@ -107,17 +107,18 @@ def ports(views: Iterable[PortView], mode: Mode) -> Document:
     }
 
 
-def counters(counts: Mapping[tuple[str, Reason], int], mode: Mode) -> Document:
+def counters(counts: Mapping[tuple[str, Reason], int], tallies: Mapping[str, int], mode: Mode) -> Document:
     """Return the document of `show counters`: for each port, how many frames ended in which reason.
 
     Args:
         counts: number of frames by (port name, reason).
+        tallies: what is counted of the kernel's tables, by its name.
         mode: open or by allowlist.
     """
     by_port: dict[str, dict[str, Json]] = {}
     for (port, reason), count in sorted(counts.items()):
         by_port.setdefault(port, {})[str(reason)] = count
-    return {"mode": mode, "counters": {**by_port}}
+    return {"mode": mode, "counters": {**by_port}, "kernel": {**tallies}}
 
 
 def events(decisions: Iterable[Decision], mode: Mode, wall: Wall) -> Document:

@@ -1,6 +1,7 @@
 """What the kernel holds is kept equal to what it should hold."""
 
 from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.kernel import Refusal
 from rdnbr.core.plan import DropRoute, Host, Key, Neighbour, PutNeighbour, PutRoute, Route, host
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
@@ -313,3 +314,82 @@ def test_late_echo_of_our_own_change_is_no_theft():
             pair.turn(now)
         pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
     assert pair.desired.contested == []
+
+
+def test_flush_that_goes_round_is_one_theft():
+    """What is removed again and again by one command is put back when that has come to its end, and not reported."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for begin in (10.0, 30.0):
+        rob(pair, begin)
+        assert ROUTE in pair.kernel.found()[0]
+        rob(pair, begin + 0.01)
+        pair.turn(begin + 1.0)
+        assert ROUTE not in pair.kernel.found()[0]
+        pair.turn(begin + 1.01)
+        assert ROUTE in pair.kernel.found()[0]
+    assert pair.desired.contested == []
+
+
+def test_a_route_that_is_there_is_taken_out_and_put_back():
+    """To have the kernel tell of a route once more, that route alone goes and comes, in one batch."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn()
+    pair.desired.repeat(ROUTE)
+    assert pair.desired.deadline() == float("-inf")
+    assert pair.desired.operations(1.0) == [DropRoute(ROUTE), PutRoute(ROUTE, replaces=False)]
+    assert pair.desired.operations(1.0) == []
+
+
+def test_a_route_that_is_gone_is_put_in_and_taken_out():
+    """Who has missed that a route went hears of it so; where another is wanted, nothing of the kind is done."""
+    pair = Pair()
+    pair.desired.repeat(ROUTE)
+    assert pair.desired.operations(0.0) == [PutRoute(ROUTE, replaces=False), DropRoute(ROUTE)]
+    pair.want(host(254, V4, 2, ALICE))
+    pair.turn()
+    pair.desired.repeat(ROUTE)
+    assert pair.desired.operations(1.0) == []
+
+
+def test_to_hear_of_our_own_repeating_is_no_theft():
+    """However often a route is repeated, nobody is accused; and one that is stolen meanwhile comes back."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for now in range(1, 2 * ROBBED):
+        pair.desired.repeat(ROUTE)
+        pair.turn(now)
+        pair.desired.route_gone(V4, 254, 0)
+        pair.desired.route_seen(ROUTE)
+        assert (pair.desired.operations(now), pair.desired.contested) == ([], [])
+    pair.kernel.apply([DropRoute(ROUTE)])
+    pair.desired.route_gone(V4, 254, 0)
+    pair.turn(10.0)
+    assert pair.kernel.found()[0] == {ROUTE}
+
+
+def test_a_route_that_cannot_be_put_back_is_tried_again():
+    """A repeated route is never lost: should the kernel refuse it just then, it is a refused route as any other."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    pair.desired.repeat(ROUTE)
+    operations = pair.desired.operations(1.0)
+    refusals = [Refusal(operations[1], Reason.KERNEL_REFUSED, "not now")]
+    pair.kernel.apply(operations[:1])
+    assert pair.desired.applied(1.0, operations, refusals) == [(MAIN, Reason.KERNEL_REFUSED)]
+    assert pair.desired.retry_at(V4) == 2.0
+    assert pair.turn(2.0) == [(MAIN, None)]
+    assert (pair.kernel.found()[0], pair.desired.retry_at(V4)) == ({ROUTE}, None)
+
+
+def test_what_is_wanted_of_an_address_is_told():
+    """All tables' hosts of an address, and of no other."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.want(host(100, V4, 2, ALICE))
+    assert pair.desired.wanted(V4) == [host(254, V4, 1, ALICE), host(100, V4, 2, ALICE)]
+    assert pair.desired.wanted(V6) == []

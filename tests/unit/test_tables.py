@@ -104,6 +104,16 @@ def test_counters():
     ]
 
 
+def test_counters_of_the_kernel():
+    """What is counted of the kernel's tables has a table of its own, without what never happened."""
+    document = {"mode": "allowlist", "counters": {}, "kernel": {"foreign-route": 1234, "contested": 0}}
+    assert [line for line in shown("counters", document, 80) if line] == [
+        "no frame was received yet",
+        "KERNEL         COUNT",
+        "foreign-route  1,234",
+    ]
+
+
 def test_events(monkeypatch):
     """An event is a line."""
     lines = shown("events", {"mode": "allowlist", "events": [event()]}, 80)

@@ -10,7 +10,10 @@ from rdnbr.core.decision import Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.plan import host
 from rdnbr.core.pretend import PretendKernel
+from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
+from rdnbr.core.topology import Segment
+from rdnbr.daemon.tally import Tally
 from rdnbr.daemon.works import Works
 from rdnbr.linux.ears import Ears
 from rdnbr.operator.events import Events
@@ -43,6 +46,35 @@ def works(kernel):
         works = Works(Engine(Settings(), None), Ears(selector), Events(log.error), log)
         works.use(kernel, dry_run=False)
         yield works
+
+
+def test_foreign_routes_and_resyncs_are_counted(works, kernel):
+    """What the kernel refuses for the sake of somebody else's route is counted, and so is each look at everything."""
+    kernel.mute = False
+    kernel.add_foreign_route(254, HOST.key.address, 0)
+    works.take(1.0, [Want(HOST.key, HOST)])
+    works.finish(1.0)
+    works.look_again()
+    assert (works.tallies[Tally.FOREIGN_ROUTE], works.tallies[Tally.RESYNCS]) == (1, 1)
+    assert works.why_refused(HOST.key.address) == "another program's route is there"
+
+
+def test_every_refusal_has_a_counter():
+    """Whatever a kernel may give as its reason, there is a counter of that name."""
+    assert {Tally(Reason.FOREIGN_ROUTE), Tally(Reason.KERNEL_REFUSED)} <= set(Tally)
+
+
+def test_repeating_tells_whether_there_was_a_route(works, kernel):
+    """A route that is wanted goes and comes; of an address without one, each segment is put in and taken out."""
+    kernel.mute = False
+    works.engine.segment_up(Segment(3, "vmbr1", HOST.mac, 254, None, None))
+    assert not works.repeat(HOST.key.address)
+    works.take(1.0, [Want(HOST.key, HOST)])
+    works.finish(1.0)
+    assert works.repeat(HOST.key.address)
+    works.finish(2.0)
+    assert kernel.found()[0] == {HOST.route}
+    assert works.tallies[Tally.REANNOUNCED] == 2
 
 
 def test_mute_kernel_is_looked_at_before_it_is_asked_again(works, kernel):

@@ -107,7 +107,7 @@ class Daemon:
         stack.callback(self._desk.close)
         if not dry_run:
             try:
-                self._control = Control(config.socket, self._selector, self._desk, self._log.error)
+                self._control = Control(now, config.socket, self._selector, self._desk, self._log.error)
             except CannotListen as error:
                 raise CannotStart(str(error)) from error
             stack.callback(self._control.close)
@@ -154,8 +154,8 @@ class Daemon:
             works.take(now, works.engine.tick(now))
         if self._surroundings.look(now):
             self._desk.resync()
-            if self._control is not None:
-                self._control.ensure()
+        if self._control is not None:
+            self._control.turn(now)
         works.finish(now)
         self._chronicle.tick(now)
         if self._watchdog is not None and now >= self._next_watchdog:
@@ -174,6 +174,7 @@ class Daemon:
             self._ears.deadline(),
             self._surroundings.deadline(),
             self._desk.deadline(),
+            None if self._control is None else self._control.deadline(),
             None if self._watchdog is None else self._next_watchdog,
         )
         return max(0.0, min(at for at in deadlines if at is not None) - time.monotonic())

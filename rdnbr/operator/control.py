@@ -6,6 +6,7 @@ clients, and what is kept for one that does not read. `answers` has the protocol
 
 import json
 import selectors
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,10 @@ from typing import Literal
 from rdnbr.core.address import IP, parse_ip
 from rdnbr.operator.answers import COMMANDS, Answers, Command, Document, Json, Refused
 from rdnbr.operator.connection import Connection
-from rdnbr.operator.listener import CannotListen, identity, lend, listen
+from rdnbr.operator.listener import CannotListen, NoRoom, identity, lend, listen
+
+INTERVAL = 1.0
+"""Seconds between two looks at the socket's file."""
 
 CLIENTS = 32
 """More than these at once: the one that was silent for longest is dropped."""
@@ -27,11 +31,17 @@ class Control:
     """
 
     def __init__(
-        self, path: Path, selector: selectors.BaseSelector, answers: Answers, report: Callable[[str], None]
+        self,
+        now: float,
+        path: Path,
+        selector: selectors.BaseSelector,
+        answers: Answers,
+        report: Callable[[str], None],
     ) -> None:
-        """Listen.
+        """Listen; where there is no room for the socket's file, that is reported, and tried again.
 
         Args:
+            now: in seconds of a clock that never goes back.
             path: of the socket.
             selector: of the daemon's loop.
             answers: whom to ask.
@@ -46,7 +56,15 @@ class Control:
         self._report = report
         self._clients: dict[Connection, None] = {}
         """In the order of their last request."""
-        self._listen()
+        self._socket: socket.socket | None = None
+        self._file: tuple[int, int] | None = None
+        self._complaint = ""
+        """What was last reported of the socket's file, until that is right again."""
+        self._due = now + INTERVAL
+        try:
+            self._listen()
+        except NoRoom as error:
+            self._complain(error)
 
     @property
     def watched(self) -> bool:
@@ -59,40 +77,61 @@ class Control:
         for client in [client for client in self._clients if client.watching]:
             client.tell(line)
 
-    def ensure(self) -> None:
-        """Make the socket again if its file was removed or replaced; clients stay connected."""
+    def turn(self, now: float) -> None:
+        """When it is time to, look whether the socket's file was removed or replaced, and make it again.
+
+        The clients stay connected. What another daemon answers on is left alone.
+        """
+        if now < self._due:
+            return
+        self._due = now + INTERVAL
         if self._file is not None and identity(self._path) == self._file:
             return
-        old = self._socket
+        before = self._socket
         try:
             self._listen()
         except CannotListen as error:
-            self._report(str(error))
+            self._complain(error)
             return
-        self._selector.unregister(old)
-        old.close()
+        self._complaint = ""
+        self._report(f"the control socket {self._path} was not there, and was made anew")
+        if before is not None:
+            self._forsake(before)
+
+    def deadline(self) -> float:
+        """Tell when `turn` wants to look again."""
+        return self._due
 
     def close(self) -> None:
         """Hang up on everybody and remove the socket's file, if it is still ours."""
         for client in list(self._clients):
             client.close()
-        self._selector.unregister(self._socket)
-        self._socket.close()
+        if self._socket is not None:
+            self._forsake(self._socket)
         if self._file is not None and identity(self._path) == self._file:
             with suppress(OSError):  # the next daemon replaces it
                 self._path.unlink()
 
     def _listen(self) -> None:
-        self._socket = listen(self._path, CLIENTS)
-        self._file = identity(self._path)
+        listener = listen(self._path, CLIENTS)
+        self._socket, self._file = listener, identity(self._path)
         complaint = lend(self._path)
         if complaint is not None:
             self._report(complaint)
-        self._selector.register(self._socket, selectors.EVENT_READ, self._accept)
+        self._selector.register(listener, selectors.EVENT_READ, lambda _mask: self._accept(listener))
 
-    def _accept(self, _mask: int) -> None:
+    def _complain(self, error: CannotListen) -> None:
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            self._report(self._complaint)
+
+    def _forsake(self, listener: socket.socket) -> None:
+        self._selector.unregister(listener)
+        listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
         try:
-            peer, _ = self._socket.accept()
+            peer, _ = listener.accept()
         except OSError:
             self._drop_oldest()  # no file descriptors are left: the next turn tries again
             return

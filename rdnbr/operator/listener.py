@@ -7,6 +7,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 MODE = 0o660
@@ -17,10 +18,15 @@ class CannotListen(Exception):
     """The control socket cannot be made; the message is one sentence that says what to do."""
 
 
+class NoRoom(CannotListen):
+    """There is no room for the control socket's file now; there may be later."""
+
+
 def listen(path: Path, backlog: int) -> socket.socket:
     """Make the socket, replacing that of a dead daemon.
 
     Raises:
+        NoRoom: the file system is full.
         CannotListen: a living daemon has it, or it is not permitted.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -32,6 +38,11 @@ def listen(path: Path, backlog: int) -> socket.socket:
             listener.listen(backlog)
     except OSError as error:
         listener.close()
+        if error.errno in (ENOSPC, EDQUOT):
+            raise NoRoom(
+                f"there is no room for the control socket {path}: {error.strerror}; routing goes on, but rdnbr show "
+                f"and the like cannot ask; make room there (df {path.parent}; df -i {path.parent})"
+            ) from None
         raise CannotListen(
             f"cannot make the control socket {path}: {error.strerror or error}; "
             "be root, or set another `socket` in the configuration"

@@ -36,7 +36,7 @@ class Daemon:
     def __init__(self, path):
         self.selector = selectors.DefaultSelector()
         self.reports = []
-        self.control = Control(path, self.selector, Oracle(), self.reports.append)
+        self.control = Control(0.0, path, self.selector, Oracle(), self.reports.append)
 
     def turn(self, timeout=0.0):
         ready = self.selector.select(timeout)
@@ -302,18 +302,59 @@ def test_impossible_path():
         Daemon(Path("/proc/no/s"))
 
 
-def test_ensure(daemon, path):
-    """A socket file that was deleted is made again."""
+def test_deleted_socket(daemon, path):
+    """A socket file that was deleted is made again within a second, and that is reported; clients stay connected."""
+    client = connect(path)
+    daemon.settle()
     path.unlink()
-    daemon.control.ensure()
+    daemon.control.turn(0.99)
+    assert not path.exists()
+    daemon.control.turn(1.0)
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+    assert daemon.reports == [f"the control socket {path} was not there, and was made anew"]
+    client.sendall(b'{"command": "ports"}\n')
+    daemon.settle()
+    assert json.loads(client.recv(4096))["ok"]
+    client.close()
+
+
+def test_deleted_directory(daemon, path):
+    """The socket is made again though its whole directory was deleted."""
+    path.unlink()
+    path.parent.rmdir()
+    daemon.control.turn(1.0)
     assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
 
 
-def test_ensure_leaves_a_good_socket(daemon, path):
+def test_good_socket_is_left_alone(daemon, path):
     """A socket file that is ours is left as it is."""
     before = path.stat()
-    daemon.control.ensure()
+    daemon.control.turn(1.0)
     assert path.stat() == before
+    assert daemon.reports == []
+
+
+def test_socket_that_another_daemon_made_meanwhile(daemon, path):
+    """What another daemon answers on is not taken from it, that is reported once, and its end is waited for."""
+    path.unlink()
+    other = Daemon(path)
+    for second in range(1, 5):
+        daemon.control.turn(float(second))
+    assert daemon.reports == [f"another rdnbr answers on {path}; stop it first (systemctl stop rdnbr)"]
+    assert exchange(other, path, b'{"command": "ports"}\n')[0]["ok"]
+    other.stop()
+    daemon.control.turn(5.0)
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+
+
+def test_own_end_leaves_the_socket_of_another(path):
+    """A daemon that ends does not remove the socket that another one has made in the place of its own."""
+    first = Daemon(path)
+    path.unlink()
+    other = Daemon(path)
+    first.stop()
+    assert exchange(other, path, b'{"command": "ports"}\n')[0]["ok"]
+    other.stop()
 
 
 def test_no_daemon(path):

@@ -145,8 +145,14 @@ class Desk:
         Raises:
             Refused: with every mistake.
         """
-        works, engine = self._works, self._works.engine
         notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+        try:
+            return self._use_files(now)
+        finally:
+            notify(READY=1)
+
+    def _use_files(self, now: float) -> str:
+        works, engine = self._works, self._works.engine
         try:
             config = load(self._config.given)
             required = config.allowlist_named or not engine.open_mode
@@ -155,8 +161,6 @@ class Desk:
                 works.enforcement = self._enforcement(works.log.error)
         except (ConfigError, AllowlistError, CannotStart) as error:
             raise Refused(f"nothing was changed:\n{error}") from error
-        finally:
-            notify(READY=1)
         later = replace(config, socket=self._config.socket, log=self._config.log) != config
         before = len(engine.bindings())
         self._config = config

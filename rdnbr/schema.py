@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rdnbr.core.problem import Problem
+from rdnbr.core.settings import Metric
 from rdnbr.toml import Toml
 
 SECONDS = (0.01, 86_400.0)
 """Bounds of every timer."""
 COUNTS = (1, 1_000_000)
 """Bounds of every count and rate."""
+METRICS = (0, 2**24 - 1)
+"""Bounds of every metric; zebra would take the byte above for an administrative distance."""
 
 
 class Reader:
@@ -87,6 +90,8 @@ def _value(kind: Any, value: Any) -> Any:
         return value
     if kind is int:
         return _number(value, COUNTS, "a whole number", (int,))
+    if kind is Metric:
+        return _number(value, METRICS, "a whole number", (int,))
     if kind is float:
         return float(_number(value, SECONDS, "a number", (int, float)))
     if kind is Path:

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 from rdnbr.config import CommandLine, Config, ConfigError, load
 from rdnbr.core.problem import Problem
-from rdnbr.schema import COUNTS, SECONDS
+from rdnbr.schema import COUNTS, METRICS, SECONDS
 from rdnbr.toml import Toml
 from tests.fuzz import ROOT
 from tests.fuzz.memory_file import MemoryFile
@@ -43,6 +43,7 @@ def within_bounds(config: Config) -> None:
             if not isinstance(value, str):
                 low, high = COUNTS if isinstance(value, int) else SECONDS
                 assert low <= value <= high
+    assert all(METRICS[0] <= metric <= METRICS[1] for metric in astuple(settings.routes))
 
 
 def believe(problems: tuple[Problem, ...], content: bytes) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from rdnbr.config import CommandLine, Config, ConfigError, Log, examine, load, load_allowlist
 from rdnbr.core.allowlist import AllowlistError
-from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.settings import Limits, PortPolicy, Routes, Settings, Timers
 from rdnbr.toml import Toml
 
-KNOWN = "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports"
+KNOWN = "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports, routes, mobility"
 EXAMPLE = Path(__file__).parents[2] / "contrib" / "rdnbr.toml"
 
 
@@ -69,10 +69,10 @@ def test_values(config):
 def test_every_setting_can_be_written_in_the_file(config):
     """The keys are those of the settings: written with their defaults, they are all understood."""
     lines = []
-    for table, values in (("timers", Timers()), ("limits", Limits())):
+    for table, values in (("timers", Timers()), ("limits", Limits()), ("routes", Routes())):
         lines.append(f"[{table}]")
         lines += [f"{item.name} = {getattr(values, item.name)!r}".lower() for item in fields(values)]
-    assert config("\n".join(lines)).settings == Settings()
+    assert config('mobility = "withdrawal"\n' + "\n".join(lines)).settings == Settings()
 
 
 def test_example_has_every_key_and_its_default():
@@ -82,6 +82,21 @@ def test_example_has_every_key_and_its_default():
     values = Toml(EXAMPLE.read_text()).values
     assert set(values["timers"]) == {item.name for item in fields(Timers)}
     assert set(values["limits"]) == {item.name for item in fields(Limits)}
+    assert set(values["routes"]) == {item.name for item in fields(Routes)}
+    assert "mobility" in values
+
+
+def test_metrics_that_are_no_distance(config, mistakes):
+    """A metric may have all bits below zebra's administrative distance, and 0; mobility is one of two words."""
+    read = config('mobility = "newest-wins"\n[routes]\nmetric_ipv4 = 16777215\nmetric_ipv6 = 0\n')
+    assert read.settings == Settings(
+        mobility="newest-wins", routes=Routes(metric_ipv4=16_777_215, metric_ipv6=0)
+    )
+    assert mistakes('mobility = "newest"\n[routes]\nmetric_ipv4 = 16777216\nmetric_ipv6 = -1\n') == [
+        '1: mobility must be one of "withdrawal", "newest-wins", not "newest"; did you mean "newest-wins"?',
+        "3: metric_ipv4 must be a whole number from 0 to 16777215, not 16777216",
+        "4: metric_ipv6 must be a whole number from 0 to 16777215, not -1",
+    ]
 
 
 def test_command_line_wins(config):
@@ -160,7 +175,7 @@ def test_every_mistake_is_named(mistakes):
         ("# A form feed: \x0c\n", "1: Found invalid character '\\x0c'"),
         (
             "# fine\r\ncolor = 1\r\n",
-            "2: unknown key 'color'; known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports",
+            f"2: unknown key 'color'; {KNOWN}",
         ),
         ("\nbridges = " + "[" * 2000, "2: Too many brackets within brackets (close each with ] or })"),
         ("\nreprobe = " + "9" * 5000, "2: A number has too many digits (put text into quotes)"),
@@ -181,7 +196,9 @@ def test_mistake_cannot_command_a_terminal(tmp_path):
     path = tmp_path / "rdnbr.toml"
     path.write_text('"\\u001b[2J" = 1\n["a\\n\\u009b"]\n')
     _, problems = examine(CommandLine(config=path))
-    known = "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports"
+    known = (
+        "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports, routes, mobility"
+    )
     assert [str(problem) for problem in problems] == [
         f"{path}:1: unknown key '\\x1b[2J'; {known}",
         f"{path}:2: unknown table [a\\n\\x9b]; {known}",
@@ -198,7 +215,7 @@ def test_unclosed_array(mistakes):
 def test_line_of_a_value_that_spans_lines(mistakes):
     """A mistake after a value of several lines is told with its own line."""
     assert mistakes('bridges = [\n  "a",\n  "b",\n]\n\n# x\nnone = [\n 1,\n]\n') == [
-        "7: unknown key 'none'; known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports"
+        f"7: unknown key 'none'; {KNOWN}"
     ]
 
 

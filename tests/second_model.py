@@ -45,6 +45,7 @@ class Model(Notebook):
         ):
             if entry.port is None:
                 entry.port, entry.number = port, self.next_number()
+                entry.surmised = True
             self.hear_owner(now, entry, heard)
         else:
             self.hear_rival(now, entry, port, heard, vip=vip)
@@ -141,7 +142,9 @@ class Model(Notebook):
                 entry.proved = True
                 self.become(now, entry, "valid", "moved", "incumbent-silent", rival=loser)
                 self.count_move(now, entry, loser)
-        elif self.quarantined(now, entry.table, entry.address, anchor):
+        elif self.quarantined(now, entry.table, entry.address, anchor) and not (
+            heard.kind == "answer" and entry.asked > 0 and self.asks_anybody(entry, entry.asked - 1)
+        ):
             self.turn_down("quarantined", port, heard)
         elif not heard.override and entry.state in ROUTED:
             self.turn_down("no-override", port, heard)
@@ -345,7 +348,8 @@ class Model(Notebook):
         everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]
         if entry.state == "adopted" and entry.asked == 0 and entry.hint in everywhere:
             everywhere = [entry.hint]
-        ports = everywhere if entry.port is None else [entry.port]
+        wide = entry.port is None or self.asks_anybody(entry, entry.asked)
+        ports = everywhere if wide else [entry.port]
         to_incumbent = [(port, entry.address, entry.mac) for port in ports]
         broadcast = False
         if entry.state == "challenged" and entry.asked >= 3:
@@ -363,6 +367,11 @@ class Model(Notebook):
         self.questions += [(*question, broadcast) for question in asked]
         entry.asked += 1
         entry.due = now + self.patience(entry)[entry.asked - 1]
+
+    def asks_anybody(self, entry: Entry, asked: int) -> bool:
+        """Tell whether the question after `asked` others goes beyond the entry's port."""
+        last = asked >= min(3, self.timers.probe_count - 1)
+        return entry.surmised and last and entry.state in ("probing", "frozen", "adopted")
 
     def patience(self, entry: Entry | None) -> list[float]:
         """Tell how long is waited after each question."""
@@ -427,7 +436,7 @@ class Model(Notebook):
         entry.segment = segment
         entry.seen = now
         entry.rival = None
-        entry.proved = False
+        entry.proved = entry.surmised = False
         entry.number = self.next_number()
 
     def count_move(self, now: float, entry: Entry, loser: Named) -> None:

@@ -51,6 +51,8 @@ class Entry:
     nonce: bytes = b""
     hint: int | None = None
     """Where it is asked first, when it was found in the kernel."""
+    surmised: bool = False
+    """Its port is that of whoever spoke first after a start."""
     unwelcome: str | None = None
     """Why the kernel does not take it."""
 

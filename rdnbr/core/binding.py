@@ -57,6 +57,8 @@ class Binding:
     """How often it was due; varies the jitter."""
     hint: int | None = None
     """ifindex of the port where an adopted binding is asked first; tells nothing of whose answer counts."""
+    surmised: bool = False
+    """Whether its port is that of whoever spoke first with an adopted MAC: another guest may have been quicker."""
     stamp: int = LONG_AGO
     """When its guest arrived (`stamp`)."""
     metric: int = 0

@@ -199,7 +199,8 @@ class Court:
             if full is not None:
                 return self.turn_down(now, port, full, claim, rule)
             return self._life.prefer_rival(now, binding, claim.source, rule)
-        if self._life.quarantine.holds(now, binding.key, anchor):
+        invited = self._life.awaits_anybody(binding) and is_answer(claim, self._segments[port.segment])
+        if not invited and self._life.quarantine.holds(now, binding.key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
         if not claim.override and binding.state in WITH_ROUTE:  # V3
             return self.turn_down(now, port, Reason.NO_OVERRIDE, claim, rule)

@@ -111,6 +111,7 @@ class Lifecycle:
         """An adopted binding is heard for the first time: now its anchor is known whole."""
         known = binding.anchor.mac == anchor.mac
         self.bindings.move(binding, anchor)
+        binding.surmised = True
         if not known:
             self._install(binding)
 
@@ -119,7 +120,7 @@ class Lifecycle:
         self.bindings.move(binding, anchor)
         binding.segment = segment
         binding.rival = None
-        binding.answered = False
+        binding.answered = binding.surmised = False
         binding.since = binding.last_seen = now
 
     def awaits_rival(self, binding: Binding, anchor: Anchor) -> bool:
@@ -129,6 +130,10 @@ class Lifecycle:
         if binding.state is State.TENTATIVE:
             return True
         return binding.state is State.CHALLENGED and binding.asked > schedule.CHALLENGES
+
+    def awaits_anybody(self, binding: Binding) -> bool:
+        """Tell whether all ports have been asked for an address whose own port keeps silent."""
+        return binding.asked > 0 and self._questions.is_wide(binding, binding.asked - 1)
 
     def prefer_rival(self, now: float, binding: Binding, source: Source, rule: Rule | None) -> Reason:
         """The rival answered where the incumbent was silent: the address is the rival's."""

@@ -37,6 +37,16 @@ class Questions:
         burst = max(1.0, rate / 4)
         self._pace_bound, self._pace_new = Pace(rate, burst), Pace(rate, burst)
         self._paces = Paces()
+        self._wide_from = min(BROADCAST_AFTER, settings.timers.probe_count - 1)
+
+    def is_wide(self, binding: Binding, asked: int) -> bool:
+        """Tell whether a question before which `asked` were put goes to all ports, though one is the binding's.
+
+        A port that was only surmised when the daemon started may be that of a liar, who then keeps silent so that the
+        address is withdrawn. Before that its owner is asked, wherever that is.
+        """
+        asks_it = binding.state in (State.PROBING, State.FROZEN, State.ADOPTED)
+        return binding.surmised and asks_it and asked >= self._wide_from
 
     def close(self, port: int) -> None:
         """A port is gone."""
@@ -79,7 +89,7 @@ class Questions:
             yield Probe(port, binding.key.address, anchor.mac, frame)
 
     def _ports_of(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
-        if anchor.port is not None:
+        if anchor.port is not None and not self.is_wide(binding, binding.asked):
             return [anchor.port]
         hinted = self._ports.get(binding.hint or 0)
         if binding.state is State.ADOPTED and binding.asked == 0 and hinted and hinted.segment == segment:

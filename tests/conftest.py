@@ -29,6 +29,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many addresses one guest claims (the acceptance asks for 1,000,000)",
     )
     parser.addoption(
+        "--soak-seconds",
+        type=float,
+        default=20.0,
+        help="how long guests come and go while faults strike (the acceptance asks for 600)",
+    )
+    parser.addoption("--soak-seed", type=int, help="the seed of a soak that failed, to see it again")
+    parser.addoption(
+        "--arrived-seconds",
+        type=float,
+        default=4.0,
+        help="how long captured guests are played after they have moved (the longest capture has 61)",
+    )
+    parser.addoption(
         "--only",
         choices=["crowd", "alone"],
         help="the tests that may run beside others, or those that measure time or load and may not",

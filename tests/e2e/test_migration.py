@@ -7,7 +7,7 @@ from tests.e2e.journey import Shuttle
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.alone]
 
-ROUNDS = 3
+ROUNDS = 6
 AT_MOST = {"announcement": 0.010, "RARP": 0.050, "traffic": 0.300}
 """Seconds that learning may add to what BGP itself needs."""
 FLOOR = 1.0
@@ -30,21 +30,24 @@ def shuttle():
         yield Shuttle(lab, guest)
 
 
-def check(journeys, most):
+def check(journey, most):
     """Hold the best of some journeys against what is promised: a busy machine only ever adds."""
-    learning = min(leg.kernel for legs in journeys for leg in legs.values())
-    whole = min(leg.upstream for legs in journeys for leg in legs.values())
-    print(f"learned in {1000 * learning:.1f} ms, used upstream in {1000 * whole:.0f} ms")
-    assert learning < most
-    assert whole < most + FLOOR
+    learning = []
+    for _ in range(ROUNDS):
+        legs = journey().values()
+        assert max(leg.upstream for leg in legs) < most + FLOOR
+        learning.append(max(leg.kernel for leg in legs))
+        if learning[-1] < most:
+            return
+    pytest.fail(f"learned within {min(learning):.3f} s at best, and not within {most} s")
 
 
 def test_guest_that_announces_itself_is_learned_within_ten_milliseconds(shuttle):
     """Case 1: a gratuitous ARP and an unsolicited NA on the target; the source's port goes right after."""
-    check([shuttle.go(shuttle.guest.announce) for _ in range(ROUNDS)], AT_MOST["announcement"])
+    check(lambda: shuttle.go(shuttle.guest.announce), AT_MOST["announcement"])
 
 
 def test_guest_that_only_its_hypervisor_announces_is_learned_within_fifty_milliseconds(shuttle):
     """Case 2: a RARP names a MAC which the node remembers, because the guest was there before."""
     shuttle.go(shuttle.guest.announce)
-    check([shuttle.go(shuttle.guest.announce_mac) for _ in range(ROUNDS)], AT_MOST["RARP"])
+    check(lambda: shuttle.go(shuttle.guest.announce_mac), AT_MOST["RARP"])

@@ -1,0 +1,96 @@
+"""The captured migrations, played with their own timing onto the ports of two nodes."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from rdnbr.capture import read
+from rdnbr.lab import Lab, wait_for
+from tests.e2e.node_view import binding
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+MAC = "bc:24:11:00:01:00"
+"""Of the captured guest. Its addresses are those of the lab's first guest."""
+LINGERS = 1.0
+"""Seconds that the source's port stays when the guest is gone."""
+
+
+def said_by_guest(path):
+    """When, and what, the captured guest said; the node it was captured on speaks here for itself."""
+    mac = bytes.fromhex(MAC.replace(":", ""))
+    return [(frame.at, frame.data) for frame in read(path) if frame.data[6:12] == mac]
+
+
+class Stage:
+    """Two nodes with the daemon, and a guest that answers as the captured one did, and says nothing of itself."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.source, self.target = lab.nodes
+        self.guest = lab.guest(0)
+        self.guest.ip(f"link set eth0 address {MAC}")
+        # Without DAD; and Linux announces no address that it gets.
+        self.guest.ip(*(f"addr add {address} dev eth0 nodad" for address in self.guest.addresses))
+
+    def play(self, name, after_arrival):
+        """Play what was said at the source, let the guest move, and play what was said at the target."""
+        here, there = (said_by_guest(PCAPS / f"migrate-{name}-{side}.pcap") for side in "ab")
+        arrival = there[0][0]
+        before = [(at, octets) for at, octets in here if at < arrival]
+        after = [(at, octets) for at, octets in there if at < arrival + after_arrival]
+        clock = Clock(before[0][0])
+        self.lab.plug(self.guest, self.target)
+        self.send(clock, before)
+        clock.wait(arrival)
+        self.lab.move(self.guest, self.target)
+        self.send(clock, [one for one in after if one[0] < arrival + LINGERS])
+        self.lab.unplug(self.guest, self.source)
+        self.send(clock, [one for one in after if one[0] >= arrival + LINGERS])
+
+    def send(self, clock, frames):
+        for at, octets in frames:
+            clock.wait(at)
+            self.guest.send(octets)
+
+
+class Clock:
+    """The captures' clock, which starts now at `start`."""
+
+    def __init__(self, start):
+        self._ahead = start - time.monotonic()
+
+    def wait(self, at):
+        """Wait until this clock shows `at`."""
+        time.sleep(max(0.0, at - self._ahead - time.monotonic()))
+
+
+@pytest.fixture
+def stage():
+    with Lab(guests=1, nodes=2, frr=False) as lab:
+        for node in lab.nodes:
+            node.start_daemon()
+        yield Stage(lab)
+
+
+@pytest.mark.parametrize("name", ["plain", "samemac-traffic", "diffmac-traffic"])
+def test_guest_of_a_capture_ends_on_the_target_alone(stage, name, request):
+    """Case 1: both addresses are routed on the target, to the captured MAC, and no longer on the source."""
+    stage.play(name, request.config.getoption("--arrived-seconds"))
+    addresses = {"2.57.57.30", "2001:678:3a4:100::80"}
+    wait_for(lambda: stage.target.hosts() == addresses, 1, "the target's routes")
+    wait_for(lambda: stage.source.hosts() == set(), 1, "the source's withdrawal")
+    for address in addresses:
+        found = binding(stage.target, address)
+        assert (found["mac"], found["port"], found["state"]) == (MAC, "tap100i0", "valid")
+
+
+def test_guest_of_a_capture_is_routed_on_the_source_until_it_leaves(stage):
+    """Of a guest that the source knows by its DAD alone, the target has nothing while it only has its port."""
+    here = said_by_guest(PCAPS / "migrate-plain-a.pcap")
+    stage.lab.plug(stage.guest, stage.target)
+    stage.send(Clock(here[0][0]), here)
+    wait_for(lambda: stage.source.hosts() == {"2001:678:3a4:100::80"}, 2, "the source's route")
+    assert stage.target.hosts() == set()

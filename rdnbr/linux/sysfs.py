@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+from rdnbr.core.address import MAC
 from rdnbr.core.diagnosis.bridge import Details
 from rdnbr.core.diagnosis.finding import Unseen
+from rdnbr.linux.machine_mac import machine_mac
 
 _NET = Path("/sys/class/net")
 _NET_ADDR_SET = 3  # linux/netdevice.h
 
 
-def details(name: str, index: int) -> Details | Unseen:
-    """Read the details of a bridge.
+def details(name: str, index: int, mac: MAC) -> Details | Unseen:
+    """Read the details of a bridge that has this MAC.
 
     sysfs shows the network namespace that it was mounted in, which need not be ours: ifindexes tell.
     """
@@ -22,6 +24,7 @@ def details(name: str, index: int) -> Details | Unseen:
         )
     return Details(
         mac_fixed=_number(bridge / "addr_assign_type") == _NET_ADDR_SET,
+        mac_of_machine=mac == machine_mac(name),
         snooping=_number(bridge / "bridge" / "multicast_snooping") == 1,
         querier=_number(bridge / "bridge" / "multicast_querier") == 1,
         vlan_filtering=_number(bridge / "bridge" / "vlan_filtering") == 1,

@@ -74,7 +74,7 @@ def _bridges(there: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
                 segment,
                 link.carrier,
                 members,
-                sysfs.details(segment.name, segment.index),
+                sysfs.details(segment.name, segment.index, segment.mac),
                 above.name if above is not None and above.kind == "vrf" else None,
             )
         )

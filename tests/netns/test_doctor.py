@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from rdnbr.core.address import show_mac
 from rdnbr.lab.network import Lab
 from rdnbr.lab.node import BRIDGE_MAC, Node
 from rdnbr.lab.wait import wait_for
+from rdnbr.linux.machine_mac import machine_mac
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def knob(path: str, wrong: int, right: int) -> tuple[str, str]:
         ),
         ("warning", "no-ipv6-gateway", "ip addr del fe80::1/64 dev vmbr1", "ip addr add fe80::1/64 dev vmbr1"),
         (
-            "note", "bridge-mac-universal",
+            "warning", "bridge-mac-universal",
             "ip link set vmbr1 address 00:16:3e:00:00:01", f"ip link set vmbr1 address {BRIDGE_MAC}",
         ),
         ("note", "port-not-running", "ip link set tap100i0 down", "ip link set tap100i0 up"),
@@ -104,6 +106,19 @@ def test_a_wrong_node(shared: Node, severity: str, name: str, wrong: str, right:
         assert (severity, "vmbr1", name) in found(shared)
     finally:
         shared.run(*right.split())
+
+
+@pytest.mark.root
+def test_a_mac_that_systemd_made(shared: Node) -> None:
+    """A bridge has the MAC that systemd gives one of its name on this machine: on other nodes it has another."""
+    mac = machine_mac("vmbr1")
+    if mac is None:
+        pytest.skip("this machine has no /etc/machine-id")
+    shared.ip(f"link set vmbr1 address {show_mac(mac)}")
+    try:
+        assert ("warning", "vmbr1", "bridge-mac-of-this-node") in found(shared)
+    finally:
+        shared.ip(f"link set vmbr1 address {BRIDGE_MAC}")
 
 
 @pytest.mark.root

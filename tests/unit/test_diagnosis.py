@@ -21,7 +21,7 @@ SEGMENT = Segment(
     gateway4=parse_ip("169.254.0.1"),
     gateway6=parse_ip("fe80::1"),
 )
-DETAILS = Details(mac_fixed=True, snooping=False, querier=False, vlan_filtering=False)
+DETAILS = Details(mac_fixed=True, mac_of_machine=False, snooping=False, querier=False, vlan_filtering=False)
 KEEP = Link(8, "vmbr1keep", "dummy", parse_mac("02:00:00:00:00:08"), 7, up=True, carrier=True)
 TAP = Link(9, "tap100i0", "tun", parse_mac("02:00:00:00:00:09"), 7, up=True, carrier=True)
 BRIDGE = Bridge(SEGMENT, carrier=True, members=(KEEP, TAP), details=DETAILS)
@@ -103,7 +103,8 @@ OLD_FRR = {"version": (10, 2)}
         # Case 20
         (with_details(mac_fixed=False), "problem", "vmbr1", "bridge-mac-not-fixed"),
         # Case 21
-        (with_segment(mac=parse_mac("00:16:3e:00:00:01")), "note", "vmbr1", "bridge-mac-universal"),
+        (with_details(mac_of_machine=True), "warning", "vmbr1", "bridge-mac-of-this-node"),
+        (with_segment(mac=parse_mac("00:16:3e:00:00:01")), "warning", "vmbr1", "bridge-mac-universal"),
         # Case 22
         (with_bridge(carrier=False, members=()), "problem", "vmbr1", "bridge-without-carrier"),
         (

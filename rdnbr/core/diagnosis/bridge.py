@@ -19,6 +19,8 @@ class Details:
 
     mac_fixed: bool
     """Somebody assigned its MAC (NET_ADDR_SET), so it does not follow its ports'."""
+    mac_of_machine: bool
+    """systemd made it up from this machine's id, for nobody had given it one."""
     snooping: bool
     """Multicast goes only to ports that asked for it."""
     querier: bool
@@ -112,22 +114,33 @@ def _gateways(segment: Segment) -> Iterator[Finding]:
 
 def _details(segment: Segment, details: Details) -> Iterator[Finding]:
     name, mac = segment.name, show_mac(segment.mac)
+    one_mac = (
+        f"ip link set {name} address 02:00:5e:00:00:01, and `hwaddress 02:00:5e:00:00:01` in "
+        "/etc/network/interfaces: one locally administered MAC for all nodes"
+    )
     # Case 20
     if not details.mac_fixed:
         yield problem(
             "bridge-mac-not-fixed",
             name,
             "the bridge's MAC follows its ports': a change cuts off all guests, and drops all permanent neighbours",
-            f"ip link set {name} address 02:00:5e:00:00:01, and `hwaddress` in /etc/network/interfaces; "
-            "the same on all nodes",
+            one_mac,
         )
-    # Case 21: one node cannot see the others, but only a locally administered MAC can be theirs too.
+    # Case 21: one node cannot see the others, but it knows MACs that theirs are not.
+    elif details.mac_of_machine:
+        yield warning(
+            "bridge-mac-of-this-node",
+            name,
+            f"systemd made the bridge's MAC, {mac}, of this machine's id, so that each node has another, and guests "
+            "that migrate keep the old node's",
+            one_mac,
+        )
     elif not segment.mac[0] & 2:
-        yield note(
+        yield warning(
             "bridge-mac-universal",
             name,
             f"the bridge's MAC, {mac}, looks like one device's own, and guests that migrate keep the old node's",
-            "use the same locally administered MAC on all nodes, such as 02:00:5e:00:00:01",
+            one_mac,
         )
     if details.snooping and not details.querier:
         yield warning(

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak-seconds",
         type=float,
-        default=20.0,
+        default=16.0,
         help="how long guests come and go while faults strike (the acceptance asks for 600)",
     )
     parser.addoption("--soak-seed", type=int, help="the seed of a soak that failed, to see it again")

@@ -1,0 +1,289 @@
+"""Guests come and go while faults strike every few seconds; in the end everybody agrees on where everybody is."""
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from rdnbr.lab.guest import Guest
+from rdnbr.lab.node import BRIDGE, BRIDGE_MAC, SOCKET
+
+pytestmark = [pytest.mark.root, pytest.mark.frr, pytest.mark.slow, pytest.mark.alone]
+
+GUESTS = 300
+CHURN_APART = 0.1
+"""Seconds between two guests that come or go."""
+ASKS_APART = 1.0
+"""Seconds between two ARP requests of a guest that has not got its gateway yet."""
+FAULTS_APART = 2.0
+"""Seconds between two faults."""
+SETTLED = 60.0
+"""Seconds within which all agree once nothing happens any more: `adopt_grace`, the probes, and FRR."""
+
+CONFIGURATION = """\
+[timers]
+reprobe = 5
+probe_count = 4
+adopt_grace = 8
+"""
+"""Everything is asked often, so that the end is not waited for."""
+
+
+class Day:
+    """What happens to one node, its guests and its daemon; the same seed makes the same day."""
+
+    def __init__(self, lab: Lab, seed: int) -> None:
+        self.lab = lab
+        self.node = lab.node
+        self.chance = random.Random(seed)
+        self.here: set[Guest] = set()
+        """The guests that are plugged in, and have their addresses."""
+        self.silent: set[Guest] = set()
+        """Those that are plugged in, and gave their addresses up without a word."""
+        self.unheard: dict[Guest, float] = {}
+        """Those that spoke up, when, and are not bound since: they go on asking for their gateway, as guests do."""
+        self.foreign: set[str] = set()
+        self.told: list[str] = []
+
+    def expected(self) -> set[str]:
+        """Return the addresses that are to be routed."""
+        return {address for guest in self.here for address in guest.addresses}
+
+    def churn(self) -> None:
+        """Let one guest come, go, fall silent, or be plugged in anew."""
+        absent = [guest for guest in self.lab.guests if guest not in self.here | self.silent]
+        match self.chance.choice(["come", "come", "go", "vanish", "wake", "again"]):
+            case "come" if absent:
+                self.come(self.chance.choice(absent))
+            case "go":
+                self.go(self.anybody(self.here))
+            case "vanish":
+                guest = self.anybody(self.here)
+                guest.forget_addresses()
+                guest.ip("route del default via fe80::1")
+                self.here.discard(guest)
+                self.silent.add(guest)
+            case "wake" if self.silent:
+                guest = self.anybody(self.silent)
+                self.silent.discard(guest)
+                self.speak_up(guest)
+            case "again":
+                guest = self.anybody(self.here)
+                self.go(guest)
+                self.come(guest)
+
+    def ask_gateways(self) -> None:
+        """Whoever is not bound yet asks for its gateway once more; who is says nothing of itself any more."""
+        if not self.unheard:
+            return
+        since = {
+            one["address"]: datetime.fromisoformat(one["since"]).timestamp()
+            for one in self.node.show()["bindings"]
+            if one["installed"]
+        }
+        for guest, spoke in list(self.unheard.items()):
+            if guest not in self.here or all(since.get(one, 0) > spoke for one in guest.addresses):
+                del self.unheard[guest]
+            else:
+                guest.greet_in_passing()
+                guest.announce()
+
+    def fault(self, name: str) -> None:
+        """Let one fault strike."""
+        self.told.append(name)
+        FAULTS[name](self)
+
+    def agreement(self) -> str:
+        """Say who does not agree with what is expected; nothing if all do."""
+        expected = self.expected()
+        views: dict[str, Callable[[], set[str]]] = {
+            "the kernel's routes": self.node.hosts,
+            "the kernel's neighbours": self._neighbours,
+            "the daemon": self._bound,
+            "zebra": self._zebra,
+            "the upstream": self.lab.upstream.hosts,
+        }
+        for who, view in views.items():
+            seen = view()
+            if seen != expected:
+                return f"{who}: {len(seen - expected)} too many, {len(expected - seen)} too few"
+        return ""
+
+    def anybody(self, among: set[Guest]) -> Guest:
+        return self.chance.choice(sorted(among, key=lambda guest: guest.number))
+
+    def come(self, guest: Guest) -> None:
+        self.lab.plug(guest)
+        self.speak_up(guest)
+
+    def speak_up(self, guest: Guest) -> None:
+        guest.configure()
+        guest.greet_in_passing()
+        self.here.add(guest)
+        self.unheard[guest] = time.time()
+
+    def go(self, guest: Guest) -> None:
+        self.lab.unplug(guest)
+        self.here.discard(guest)
+
+    def _neighbours(self) -> set[str]:
+        macs = {address: guest.mac for guest in self.lab.guests for address in guest.addresses}
+        lines = self.node.run("ip", "neigh", "show", "dev", BRIDGE, "proto", "171").splitlines()
+        entries = {line.split()[0]: line.split()[2] for line in lines}
+        assert {address: macs[address] for address in entries} == entries
+        return set(entries)
+
+    def _bound(self) -> set[str]:
+        return {one["address"] for one in self.node.show()["bindings"] if one["installed"]}
+
+    def _zebra(self) -> set[str]:
+        assert self.node.frr is not None
+        return {
+            prefix.partition("/")[0]
+            for command in ("show ip route kernel json", "show ipv6 route kernel json")
+            for prefix, routes in self.node.frr.show(command).items()
+            if any(route.get("selected") for route in routes) and prefix.endswith(("/32", "/128"))
+        }
+
+
+def _kill(day: Day) -> None:
+    assert day.node.daemon is not None
+    day.node.daemon.signal(signal.SIGKILL)
+    day.node.daemon.wait()
+    day.node.start_daemon()
+
+
+def _restart(day: Day) -> None:
+    assert day.node.stop_daemon() == 0
+    day.churn()
+    day.node.start_daemon()
+
+
+def _stop_a_while(day: Day) -> None:
+    assert day.node.daemon is not None
+    day.node.daemon.signal(signal.SIGSTOP)
+    for _ in range(20):
+        day.churn()
+        time.sleep(CHURN_APART)
+    day.node.daemon.signal(signal.SIGCONT)
+
+
+def _bridge_down(day: Day) -> None:
+    day.node.ip(f"link set {BRIDGE} down", f"link set {BRIDGE} up")
+
+
+def _bridge_mac(day: Day) -> None:
+    day.node.ip(f"link set {BRIDGE} address 02:00:00:00:00:99", f"link set {BRIDGE} address {BRIDGE_MAC}")
+
+
+def _port_flaps(day: Day) -> None:
+    guest = day.anybody(day.here)
+    day.node.ip(f"link set {guest.port} down", f"link set {guest.port} up")
+    # Its IPv6 address is lost with its link, as on any Linux, and comes back with its configuration.
+    day.go(guest)
+    day.come(guest)
+
+
+def _foreign_route(day: Day) -> None:
+    guest = day.anybody(day.here)
+    day.node.attempt("ip", "route", "add", f"{guest.address4}/32", "dev", BRIDGE, "metric", "7")
+    day.foreign.add(guest.address4)
+
+
+def _socket_lost(day: Day) -> None:
+    day.node.path(SOCKET).unlink(missing_ok=True)
+
+
+FAULTS: dict[str, Callable[[Day], None]] = {
+    "killed": _kill,
+    "restarted": _restart,
+    "stopped for a while": _stop_a_while,
+    "routes flushed": lambda day: day.node.run("ip", "route", "flush", "proto", "171"),
+    "IPv6 routes flushed": lambda day: day.node.run("ip", "-6", "route", "flush", "proto", "171"),
+    "neighbours flushed": lambda day: day.node.run("ip", "neigh", "flush", "nud", "permanent", "dev", BRIDGE),
+    "bridge down and up": _bridge_down,
+    "bridge MAC changed": _bridge_mac,
+    "port down and up": _port_flaps,
+    "foreign route": _foreign_route,
+    "control socket lost": _socket_lost,
+}
+DEADLY = ("killed", "restarted")
+"""After these it is another process, whose use of memory proves nothing."""
+
+
+def _strike(day: Day, faults: list[str], during: float) -> None:
+    end = time.monotonic() + during
+    next_fault = time.monotonic() + FAULTS_APART
+    next_ask = time.monotonic()
+    while time.monotonic() < end:
+        day.churn()
+        if time.monotonic() >= next_fault:
+            day.fault(day.chance.choice(faults))
+            next_fault = time.monotonic() + FAULTS_APART
+        if time.monotonic() >= next_ask:
+            day.ask_gateways()
+            next_ask = time.monotonic() + ASKS_APART
+        time.sleep(CHURN_APART)
+
+
+def _settle(day: Day) -> float:
+    for address in day.foreign:
+        day.node.attempt("ip", "route", "del", f"{address}/32", "dev", BRIDGE, "metric", "7")
+    day.foreign.clear()
+    start = time.monotonic()
+
+    def settled() -> bool:
+        day.ask_gateways()
+        return not day.agreement()
+
+    try:
+        wait_for(settled, SETTLED, "all to agree")
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {day.agreement()}; faults: {', '.join(day.told)}") from None
+    return time.monotonic() - start
+
+
+def _descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@pytest.fixture
+def seed(request) -> Iterator[int]:
+    """A seed that is told when the test fails; `--soak-seed` repeats its day."""
+    given = request.config.getoption("--soak-seed")
+    chosen = random.SystemRandom().randrange(1 << 32) if given is None else given
+    print(f"--soak-seed {chosen}")
+    return chosen
+
+
+def test_a_day_of_churn_and_faults_ends_in_agreement(request, seed):
+    """Kernel, daemon, FRR and upstream agree exactly on 300 guests after churn and faults, and nothing has leaked."""
+    length = request.config.getoption("--soak-seconds")
+    with Lab(guests=GUESTS, frr=True) as lab:
+        lab.node.write("/etc/rdnbr/rdnbr.toml", CONFIGURATION)
+        day = Day(lab, seed)
+        lab.node.start_daemon()
+        for guest in lab.guests:
+            day.speak_up(guest)
+        _settle(day)
+        _strike(day, list(FAULTS), length / 2)
+        _settle(day)
+        daemon = lab.node.daemon
+        assert daemon is not None
+        memory, descriptors, ports = (
+            daemon.resident_bytes(),
+            _descriptors(daemon.pid),
+            len(day.here | day.silent),
+        )
+        _strike(day, [name for name in FAULTS if name not in DEADLY], length / 2)
+        settled = _settle(day)
+        print(f"{len(day.told)} faults; settled after {settled:.1f} s")
+        assert daemon.ended is None
+        assert _descriptors(daemon.pid) - descriptors == len(day.here | day.silent) - ports
+        assert daemon.resident_bytes() - memory < 8 << 20
+        assert "Traceback" not in daemon.log

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rdnbr.core.allowlist import AllowlistError, parse
 from rdnbr.core.problem import Problem
+from rdnbr.core.rule import Rule
 from rdnbr_proxmox.cluster import Cluster, ClusterError, Unreadable, read_cluster
 from rdnbr_proxmox.document import Kept, document, shared
 from rdnbr_proxmox.firewall import read_aliases
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def judge(cluster: Cluster, bridges: Sequence[str], output: Path) -> tuple[list[Rules | Kept], list[Problem]]:
     """Tell which rules the guests on these bridges have, and what is wrong with the configuration of some."""
     datacenter = read_aliases(cluster.firewall)
-    had = rules_in(output)
     guests: list[Rules | Kept] = []
     problems: list[Problem] = []
+    had: tuple[Rule, ...] | None = None
     for guest in cluster.guests:
         if isinstance(guest, Unreadable):
             found: Rules | list[Problem] | None = [Problem(guest.file, 1, guest.message)]
@@ -52,6 +53,7 @@ def judge(cluster: Cluster, bridges: Sequence[str], output: Path) -> tuple[list[
                 guests.append(found)
             case list():
                 problems += found
+                had = rules_in(output) if had is None else had
                 guests.append(Kept(guest.vm, tuple(rule for rule in had if rule.qualifiers.vm == guest.vm)))
             case None:
                 pass

@@ -62,17 +62,21 @@ def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules
 
 
 def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Problem]) -> list[Entry]:
-    found: dict[Rule, list[str]] = {}
+    wanted: dict[Rule, list[Named]] = {}
     for one in named:
-        if _never_routed(one.prefix):
-            continue  # a firewall has its reasons to name link-local addresses
-        rule = Rule(prefix=one.prefix, deny=one.deny, qualifiers=qualifiers)
-        verdict = read(str(rule), "")
-        if verdict == rule:
-            found.setdefault(rule, []).append(one.by)
-        elif not isinstance(verdict, Rule):
-            problems += (Problem(one.file, one.line, f"{one.by}: {mistake}") for mistake in verdict)
-    return [Entry(rule, tuple(dict.fromkeys(by))) for rule, by in found.items()]
+        if not _never_routed(one.prefix):  # a firewall has its reasons to name link-local addresses
+            rule = Rule(prefix=one.prefix, deny=one.deny, qualifiers=qualifiers)
+            wanted.setdefault(rule, []).append(one)
+    entries = []
+    for rule, by in wanted.items():
+        match read(str(rule), ""):
+            case Rule():
+                entries.append(Entry(rule, tuple(dict.fromkeys(one.by for one in by))))
+            case mistakes:
+                problems += (
+                    Problem(one.file, one.line, f"{one.by}: {mistake}") for one in by for mistake in mistakes
+                )
+    return entries
 
 
 def _never_routed(prefix: Prefix) -> bool:

@@ -47,8 +47,7 @@ class Metrics:
     def set_clock(self, now: float, wall: float) -> None:
         """At `now` it is `wall` seconds since 1970; only stamps to come follow a clock that was set."""
         self._clock = wall - now
-        if self._era is None:
-            self._era = stamp.era(self._tick(now))
+        self._keep_era(now)
 
     def arrived(self, now: float, binding: Binding) -> None:
         """Its guest has just arrived."""
@@ -90,10 +89,7 @@ class Metrics:
 
     def reviewed(self, now: float) -> list[Binding]:
         """Go on with the review, if it is time to; return the bindings that have another metric now."""
-        era = stamp.era(self._tick(now))
-        if self._newest and era != self._era:
-            self._era = era
-            self.review(now, self._bindings)
+        self._keep_era(now)
         changed: list[Binding] = []
         if now < self._next_review:
             return changed
@@ -116,6 +112,13 @@ class Metrics:
         if self._era is None or not self._newest:
             return None
         return stamp.end(self._era) - self._clock + _LATE_ENOUGH
+
+    def _keep_era(self, now: float) -> None:
+        """Review all when another era has begun: only then do stamps change what they are worth."""
+        era = stamp.era(self._tick(now))
+        if era != self._era:
+            self._era = era
+            self.review(now, self._bindings)
 
     @property
     def _newest(self) -> bool:

@@ -20,6 +20,7 @@ SOCKET = Path("/run/rdnbr/rdnbr.sock")
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
+OnStop = Literal["keep", "withdraw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Config:
     socket: Path = SOCKET
     enforce: bool = False
     """Whether guests can send only from addresses that are bound to them, to each other as well."""
+    on_stop: OnStop = "keep"
+    """Whether what is in the kernel outlives the daemon when that is told to stop. It outlives a crash in any case."""
     log: Log = field(default_factory=Log)
     settings: Settings = field(default_factory=Settings)
     given: CommandLine = field(default_factory=CommandLine)
@@ -101,8 +104,9 @@ def examine(given: CommandLine) -> tuple[Config, list[Problem]]:
     toml = Toml(text)
     problems = [Problem(str(path), line, message) for line, message in toml.mistakes]
     reader = Reader(str(path), toml, problems)
-    own = {"bridges": tuple[str, ...], "allowlist": Path, "socket": Path, "enforce": bool, "log": Log}
-    found = reader.table(own | get_type_hints(Settings), toml.values, ())
+    own = ("bridges", "allowlist", "socket", "enforce", "on_stop", "log")
+    hints = get_type_hints(Config)
+    found = reader.table({name: hints[name] for name in own} | get_type_hints(Settings), toml.values, ())
     settings = {name: found.pop(name) for name in get_type_hints(Settings) if name in found}
     return _with(given, found, settings), sorted(problems)
 
@@ -159,6 +163,7 @@ def _with(given: CommandLine, found: dict[str, Any], settings: dict[str, Any]) -
         allowlist=given.allowlist or found.get("allowlist", ALLOWLIST),
         socket=found.get("socket", SOCKET),
         enforce=found.get("enforce", False),
+        on_stop=found.get("on_stop", "keep"),
         log=Log(given.log_level or log.level, given.log_format or log.format),
         settings=Settings(**settings),
         given=given,

@@ -23,6 +23,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long one guest floods (the acceptance asks for 10)",
     )
     parser.addoption(
+        "--restarts",
+        type=int,
+        default=4,
+        help="how often a daemon with 200 guests is killed and started again (the acceptance asks for 20)",
+    )
+    parser.addoption(
+        "--stop-ports",
+        type=int,
+        default=300,
+        help="on how many ports a daemon listens that is stopped (the acceptance asks for 1,000)",
+    )
+    parser.addoption(
         "--walk",
         type=int,
         default=100_000,

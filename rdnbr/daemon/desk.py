@@ -41,10 +41,27 @@ class Desk:
         self._files = _watched(config, now)
         self._reload_wanted = False
 
+    def leave(self, now: float) -> str:
+        """Leave the kernel as the configuration wants it when nobody serves it, and say what became of the routes."""
+        works = self._works
+        if works.dry_run:
+            return "none were made"
+        if self._config.on_stop == "keep":
+            return "left in place; rdnbr flush removes them"
+        try:
+            works.withdraw(now)
+            self.close()
+            nft.removed()
+        except (OSError, nft.NftError) as error:
+            works.log.error("on_stop = withdraw failed; rdnbr flush does the same", why=str(error))
+            return "not all withdrawn"
+        return "withdrawn, for on_stop says so"
+
     def close(self) -> None:
         """Let go of what filters guests; the table stays."""
         if self._works.enforcement is not None:
             self._works.enforcement.close()
+            self._works.enforcement = None
 
     def answer(self, command: Command, address: IP | None) -> Document:
         """Answer at the control socket.

@@ -134,10 +134,7 @@ class Daemon:
                 key.data(mask)
             self._turn(time.monotonic())
         notify(STOPPING=1)
-        if self._works.dry_run:
-            self._log.info("stopping", routes="none were made")
-        else:
-            self._log.info("stopping", routes="left in place; rdnbr flush removes them")
+        self._log.info("stopping", routes=self._desk.leave(time.monotonic()))
 
     def close(self) -> None:
         """Let go of everything but what is in the kernel."""

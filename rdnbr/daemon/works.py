@@ -11,7 +11,7 @@ from rdnbr.core.adoption import finds
 from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
-from rdnbr.core.plan import Route, host
+from rdnbr.core.plan import Route, host, plan
 from rdnbr.core.reconcile import Reconciliation
 from rdnbr.core.topology import Segment
 from rdnbr.daemon.refusals import Refusals
@@ -117,6 +117,18 @@ class Works:
 
     def _route_over(self, segment: Segment, address: IP) -> Route:
         return host(segment.table, address, segment.index, None).route
+
+    def withdraw(self, now: float) -> None:
+        """Take all of ours out of the kernel, whatever is known of it.
+
+        Raises:
+            OSError: the kernel did not answer.
+        """
+        assert self._kernel is not None
+        self.take(now, self.engine.flush(now))
+        refusals = self._kernel.apply(plan([], *self._kernel.found()))
+        for refusal in refusals:
+            self._refusals.tell(refusal, self.engine.segments)
 
     def finish(self, now: float) -> None:
         """Make the kernel agree, then send: a guest's answer must find its route."""

@@ -10,7 +10,7 @@ from rdnbr.core.allowlist import AllowlistError
 from rdnbr.core.settings import Limits, PortPolicy, Routes, Settings, Timers
 from rdnbr.toml import Toml
 
-KNOWN = "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports, routes, mobility"
+KNOWN = "known here: bridges, allowlist, socket, enforce, on_stop, log, timers, limits, port, ports, routes, mobility"
 EXAMPLE = Path(__file__).parents[2] / "contrib" / "rdnbr.toml"
 
 
@@ -84,6 +84,13 @@ def test_example_has_every_key_and_its_default():
     assert set(values["limits"]) == {item.name for item in fields(Limits)}
     assert set(values["routes"]) == {item.name for item in fields(Routes)}
     assert "mobility" in values
+
+
+def test_what_a_stop_does_is_one_of_two_words(config, mistakes):
+    """A stop keeps routes unless the file says otherwise, in one of the words there are for it."""
+    assert config("").on_stop == "keep"
+    assert config('on_stop = "withdraw"\n').on_stop == "withdraw"
+    assert mistakes('on_stop = "flush"\n') == ['1: on_stop must be one of "keep", "withdraw", not "flush"']
 
 
 def test_metrics_that_are_no_distance(config, mistakes):
@@ -196,12 +203,9 @@ def test_mistake_cannot_command_a_terminal(tmp_path):
     path = tmp_path / "rdnbr.toml"
     path.write_text('"\\u001b[2J" = 1\n["a\\n\\u009b"]\n')
     _, problems = examine(CommandLine(config=path))
-    known = (
-        "known here: bridges, allowlist, socket, enforce, log, timers, limits, port, ports, routes, mobility"
-    )
     assert [str(problem) for problem in problems] == [
-        f"{path}:1: unknown key '\\x1b[2J'; {known}",
-        f"{path}:2: unknown table [a\\n\\x9b]; {known}",
+        f"{path}:1: unknown key '\\x1b[2J'; {KNOWN}",
+        f"{path}:2: unknown table [a\\n\\x9b]; {KNOWN}",
     ]
 
 

@@ -1,0 +1,123 @@
+"""Stopping: what becomes of the routes, and how long it takes."""
+
+import signal
+import time
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from tests.e2e.node_view import entries
+from tests.e2e.test_network import settle
+
+pytestmark = pytest.mark.root
+
+CONFIG = "/etc/rdnbr/rdnbr.toml"
+WITHDRAW = 'on_stop = "withdraw"\n'
+MOST_PORTS = 1000
+"""A bridge takes 1,023 (BR_MAX_PORTS)."""
+
+
+def ours(node, guest):
+    return [line for address in guest.addresses for line in entries(node, address) if "proto 171" in line]
+
+
+def test_stop_withdraws_where_that_is_wanted(lab):
+    """With `on_stop = "withdraw"` a stop leaves nothing of ours, and nobody else's entry is touched."""
+    lab.node.write(CONFIG, WITHDRAW)
+    lab.node.ip("neigh add 2.57.57.200 lladdr 02:00:00:00:00:01 dev vmbr1 nud permanent")
+    daemon = lab.node.start_daemon()
+    settle(lab, *lab.guests)
+    assert lab.node.stop_daemon() == 0
+    assert [ours(lab.node, guest) for guest in lab.guests] == [[], []]
+    assert "2.57.57.200 dev vmbr1 lladdr 02:00:00:00:00:01 PERMANENT" in lab.node.run("ip", "neigh")
+    assert "withdrawn, for on_stop says so" in daemon.log
+
+
+def test_routes_go_before_their_neighbours(lab):
+    """While the kernel still routes to a guest, it need not ask the wire for its MAC."""
+    lab.node.write(CONFIG, WITHDRAW)
+    lab.node.start_daemon()
+    settle(lab, lab.guest(0))
+    watch = lab.node.launch("changes", "ip", "monitor", "route", "neigh")
+    lab.node.run("ip", "route", "add", "192.0.2.1", "dev", "vmbr1")
+    wait_for(lambda: "192.0.2.1" in watch.log, 5, "the monitor to listen")
+    assert lab.node.stop_daemon() == 0
+
+    def order():
+        lines = [
+            line for line in watch.log.splitlines() if line.startswith("Deleted") and "proto 171" in line
+        ]
+        return [("neighbour" if "lladdr" in line else "route", line.split()[1]) for line in lines]
+
+    wait_for(lambda: len(order()) == 4, 5, "two routes and two neighbours to go")
+    assert {kind for kind, _ in order()[:2]} == {"route"}
+    watch.stop()
+
+
+def test_reload_changes_what_a_stop_does(lab):
+    """The file that was read last counts."""
+    lab.node.start_daemon()
+    settle(lab, lab.guest(0))
+    lab.node.write(CONFIG, WITHDRAW)
+    assert lab.node.rdnbr("reload").returncode == 0
+    assert lab.node.stop_daemon() == 0
+    assert lab.node.hosts() == set()
+
+
+def test_crash_withdraws_nothing(lab):
+    """Whatever a stop does, a daemon that is killed leaves all there is, for the next one to adopt."""
+    lab.node.write(CONFIG, WITHDRAW)
+    daemon = lab.node.start_daemon()
+    settle(lab, lab.guest(0))
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    assert lab.node.hosts() == set(lab.guest(0).addresses)
+
+
+def test_dry_run_withdraws_nothing(lab):
+    """A dry run leaves what an earlier run has installed."""
+    lab.node.start_daemon()
+    settle(lab, lab.guest(0))
+    assert lab.node.stop_daemon() == 0
+    lab.node.write(CONFIG, WITHDRAW)
+    dry = lab.node.start_daemon("--dry-run", ready=False)
+    wait_for(lambda: "serving" in dry.log, 10, "the dry run")
+    assert lab.node.stop_daemon() == 0
+    assert lab.node.hosts() == set(lab.guest(0).addresses)
+
+
+def test_stop_withdraws_the_filter_too(lab):
+    """What guests may send from bound addresses means nothing when no address is bound any more."""
+    lab.node.write(CONFIG, WITHDRAW + "enforce = true\n")
+    lab.node.start_daemon()
+    settle(lab, *lab.guests)
+    tables = "nft", "list", "tables"
+    wait_for(lambda: "rdnbr" in lab.node.run(*tables), 10, "the table")
+    assert lab.node.stop_daemon() == 0
+    assert lab.node.run(*tables) == ""
+    assert lab.node.hosts() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_stop_is_quick_with_many_ports(request):
+    """Each socket takes 12 ms to close, but a node with a thousand ports stops in a few seconds."""
+    count = request.config.getoption("--stop-ports")
+    assert count <= MOST_PORTS
+    with Lab(guests=1, frr=False) as lab:
+        taps = [f"tap{1000 + number}i0" for number in range(count)]
+        lab.node.sysctl(ipv6__conf__default__disable_ipv6=1)
+        lab.node.ip(
+            *(f"link add {tap} type veth peer name peer-{tap}" for tap in taps),
+            *(f"link set {tap} master vmbr1 up" for tap in taps),
+            *(f"link set peer-{tap} up" for tap in taps),
+        )
+        daemon = lab.node.start_daemon()
+        settle(lab, lab.guest(0))
+        assert len(lab.node.show("ports")["ports"]) == count + 1
+        began = time.monotonic()
+        assert lab.node.stop_daemon() == 0
+        took = time.monotonic() - began
+        print(f"{count + 1} ports: stopped in {took:.2f} s")
+        assert took < 2.0 + 0.005 * count, daemon.log[-1000:]
+        assert lab.node.hosts() == set(lab.guest(0).addresses)

@@ -103,9 +103,10 @@ class Battlefield:
         """All routes of the node and the upstream, and what the node believes of its neighbours for good."""
         commands = ("-4 route show table all", "-6 route show table all", "neigh show nud permanent")
         kept = [line for command in commands for line in self.node.run("ip", *command.split()).splitlines()]
-        # How fresh the neighbours on the uplink are does not matter.
-        fabric = self.node.run("ip", "neigh", "show", "dev", "uplink").splitlines()
-        return kept + [line.rsplit(maxsplit=1)[0] for line in fabric] + sorted(self.lab.upstream.hosts())
+        # Which neighbours are on the uplink, and how fresh, is a matter of time; who they are is not.
+        fabric = self.node.run("ip", "neigh", "show", "dev", "uplink").split()
+        macs = {word for before, word in itertools.pairwise(fabric) if before == "lladdr"}
+        return kept + sorted(macs) + sorted(self.lab.upstream.hosts())
 
     def is_reached(self, address: str) -> bool:
         """Tell whether the upstream reaches an address."""

@@ -77,21 +77,18 @@ class Pings:
     """Echo requests from the upstream, and back, in both families, 20 a second each."""
 
     def __init__(self, lab, guest):
-        self._logs = {family: lab.upstream.path(f"/run/ping{family}.log") for family in (4, 6)}
-        self._running = [
-            lab.upstream.start("ping", "-n", "-i", "0.05", guest.address(family), log=log)
-            for family, log in self._logs.items()
-        ]
-        wait_for(
-            lambda: all(log.read_text().count("icmp_seq") > 3 for log in self._logs.values()), 5, "echoes"
-        )
+        self._running = {
+            family: lab.upstream.launch(f"ping{family}", "ping", "-n", "-i", "0.05", guest.address(family))
+            for family in (4, 6)
+        }
+        wait_for(lambda: all(ping.log.count("icmp_seq") > 3 for ping in self._running.values()), 5, "echoes")
 
     def lost(self):
         """Stop, and return how many echoes never came, by family."""
-        for process in self._running:
-            process.send_signal(signal.SIGINT)
-            process.wait(10)
+        for ping in self._running.values():
+            ping.signal(signal.SIGINT)
+            ping.wait()
         summary = re.compile(r"(\d+) packets transmitted, (\d+) received")
-        counts = {family: summary.search(log.read_text()) for family, log in self._logs.items()}
+        counts = {family: summary.search(ping.log) for family, ping in self._running.items()}
         # The last one may be on its way when the ping is stopped.
         return {family: max(0, int(found[1]) - int(found[2]) - 1) for family, found in counts.items()}

@@ -135,7 +135,7 @@ both 192.0.2.1
 
 [IPSET ipfilter-net0] # what it may send from
 2.57.57.30 # its address
-dc/vip
+dc/Vip
 guest/mine
 both
 ! 2001:db8:1::9 # that is another's
@@ -147,8 +147,11 @@ fe80::/10
 [IPSET other]
 198.51.100.2
 
+[group ipfilter-net0]
+198.51.100.3
+
 [RULES]
-IN ACCEPT -source 198.51.100.3
+IN ACCEPT -source 198.51.100.4
 """
 
 DATACENTER = """\
@@ -179,6 +182,13 @@ def test_the_file_says_where_a_rule_is_from(tree: Tree) -> None:
     tree.run()
     lines = tree.allowlist.read_text().splitlines()
     assert lines[lines.index("# vm 100 web1") + 1].endswith("vm=100        # ipconfig0, ipfilter-net0")
+
+
+def test_a_name_is_printable(tree: Tree) -> None:
+    """Whatever a name has in it for a terminal to obey does not get into the file."""
+    tree.guest(100, CARD + "name: we\x1b[2Jb\u2028\udcff\nipconfig0: ip=2.57.57.30/32\n")
+    tree.run()
+    assert "# vm 100 we?[2Jb?\ufffd\n" in tree.allowlist.read_text()
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class Model(Notebook):
         self.ports[port] = (name, segment)
         if not before or before[1] != segment:
             for entry in self.by_number():
-                if (entry.state, entry.port, entry.segment) == ("departed", port, segment):
+                if (entry.state, entry.port, entry.table) == ("departed", port, self.tables[segment]):
                     self.arrive(now, entry, port, entry.mac)
         elif before[0] != name:
             self.judge_again([entry for entry in self.by_number() if entry.port == port])

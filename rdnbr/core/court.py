@@ -86,11 +86,14 @@ class Court:
         return self._rival(now, port, binding, anchor, claim, verdict.rule)
 
     def look_for(self, now: float, port: Port) -> None:
-        """A port is back: whoever was on it is asked, for a guest that sees its link return need not speak."""
+        """A port is back: whoever was on it is asked, for a guest that sees its link return need not speak.
+
+        Perhaps it is on another bridge now, or on one of the same name that was made anew.
+        """
         for binding in self._life.bindings.departed_from(port.index):
             if self._limits.exhausted(now, port.index):
                 return
-            if binding.segment == port.segment:
+            if binding.key.table == self._segments[port.segment].table:
                 self._arrival(now, binding, binding.anchor, port, binding.source)
 
     def turn_down(

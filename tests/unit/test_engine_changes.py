@@ -71,6 +71,18 @@ def test_bridge_that_goes_takes_everything_along():
     assert world.reloads("10.0.0.0/8") == []
 
 
+def test_bridge_that_is_made_again_has_its_guests_asked():
+    """When the same port is enslaved to a bridge that was made anew, whoever was on it is asked, and routed there."""
+    world, _ = settled()
+    world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
+    assert world.wanted == {}
+    again = replace(BRIDGE, index=9)
+    world.engine.segment_up(again)
+    world.carries_out(world.engine.port_up(world.now, Port(world.indexes["tap1i0"], "tap1i0", 9)))
+    world.runs(0.1)
+    assert [host.device for host in world.wanted.values()] == [9]
+
+
 def test_renamed_port_is_judged_by_its_new_name():
     """A rule about a port's name counts from the moment the name changes."""
     world, _ = settled(f"{V4} port=tap1i0")

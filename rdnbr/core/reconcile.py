@@ -30,6 +30,8 @@ _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 
 ROBBED, ROBBED_WINDOW = 3, 60.0
 """What was removed so many times in so many seconds is reported instead of fought for."""
+SAME_ACT = 1.0
+"""Seconds. What goes again so soon goes by the same act: `ip neigh flush` starts anew until it finds nothing."""
 TRUCE = 10.0
 """Seconds until it is put back after that."""
 
@@ -251,8 +253,12 @@ class Reconciliation:
         for address in self._robbed:
             if address not in self._wanted or address in self._retries:
                 continue
-            times = (*self._robberies.pop(address, ()), now)[-ROBBED:]
-            self._robberies[address] = times
+            before = self._robberies.pop(address, ())
+            if before and now - before[-1] < SAME_ACT:
+                self._robberies[address] = (*before[:-1], now)
+                self._retries[address] = (now + SAME_ACT, SAME_ACT)
+                continue
+            times = self._robberies[address] = (*before, now)[-ROBBED:]
             if len(times) == ROBBED and now - times[0] <= ROBBED_WINDOW:
                 self._retries[address] = (now + TRUCE, TRUCE)
                 self.contested.append(address)

@@ -253,7 +253,7 @@ class Court:
         elif not at_home:
             return self._life.contend(now, binding, anchor, port.segment).verb is not Verb.REFUSED
         self._life.turn(now, binding, Stimulus.ARRIVAL)
-        if binding.anchor == anchor and self._life.may_renew(now, binding):
+        if self._life.may_renew(now, binding):
             self._life.renew(now, binding)
         return True
 

@@ -1,0 +1,206 @@
+"""Time that goes wrong: a process that stood still, a clock that is set, a loop that does not turn."""
+
+import re
+import signal
+import socket
+import sys
+import time
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from tests.e2e.frames import solicitations
+from tests.e2e.learning import learn
+from tests.e2e.node_view import stays
+
+pytestmark = pytest.mark.root
+
+RUN = (sys.executable, "-m", "rdnbr", "run", "--log-format", "json")
+TIMERS = """\
+[timers]
+reprobe = 2.0
+probe_retrans = 0.3
+probe_count = 3
+"""
+BUDGET = 2.0 * 1.25 + 0.5 + 0.3 * (1 + 1.5 + 1.5**2)
+"""Seconds from a guest's last word to the end of its route, with these timers."""
+SLACK = 2.0
+"""Seconds that a busy machine may take."""
+HOUR = 3600
+
+
+class Withdrawals:
+    """Every host route that the kernel loses, as `ip monitor` tells of it."""
+
+    def __init__(self, node):
+        self._monitor = node.launch("withdrawals", "ip", "monitor", "route")
+        wait_for(
+            lambda: node.ip("route add 192.0.2.99 dev lo", "route del 192.0.2.99 dev lo") or self.seen,
+            5,
+            "it",
+        )
+
+    @property
+    def seen(self):
+        return set(re.findall(r"^Deleted (\S+)", self._monitor.log, re.MULTILINE))
+
+
+def start(node, *before):
+    """Start the daemon behind other words, and wait until it answers."""
+    daemon = node.launch("rdnbr", *before, *RUN)
+    wait_for(lambda: node.rdnbr("show").returncode == 0, 20, "the daemon to answer")
+    return daemon
+
+
+def test_stop_is_not_taken_for_silence(request):
+    """After SIGSTOP and SIGCONT nobody who lives is withdrawn; who left is asked anew, and goes within the budget.
+
+    What came or went in between is known in the first turns: a port that is gone, and a guest that is new.
+    """
+    seconds = request.config.getoption("--stopped-seconds")
+    with Lab(guests=5, frr=False) as lab:
+        talks, listens, left, unplugged, new = lab.guests
+        lab.node.write("/etc/rdnbr/rdnbr.toml", TIMERS)
+        daemon = lab.node.start_daemon()
+        learn(lab, talks, listens, left, unplugged)
+        everyone = lab.node.hosts()
+        withdrawals = Withdrawals(lab.node)
+
+        daemon.signal(signal.SIGSTOP)
+        left.forget_addresses()
+        new.configure()
+        new.greet_in_passing()
+        lab.unplug(unplugged)
+        stays(lambda: talks.greet_in_passing() or lab.node.hosts() == everyone, seconds, "all routes")
+        with lab.node.capture(left.port) as capture:
+            daemon.signal(signal.SIGCONT)
+            resumed = time.monotonic()
+            wait_for(lambda: not {*unplugged.addresses} & lab.node.hosts(), SLACK, "the port's end")
+            wait_for(lambda: new.address4 in lab.node.hosts(), SLACK, "the new guest")
+            wait_for(lambda: not {*left.addresses} & lab.node.hosts(), BUDGET + SLACK, "the end of who left")
+            spent = time.monotonic() - resumed
+            for address in left.addresses:
+                assert len([one for one in solicitations(capture.seen(), address) if one.outgoing]) >= 3
+        assert spent > 0.3 * (1 + 1.5 + 1.5**2)
+        stays(lambda: {*talks.addresses, *listens.addresses} <= lab.node.hosts(), BUDGET, "who lives")
+        assert not {*talks.addresses, *listens.addresses} & withdrawals.seen
+
+
+@pytest.fixture
+def faketime():
+    """A library that moves the wall clock of one process by what a file says, and no other clock."""
+    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if found is None:
+        pytest.fail("needs libfaketime (Debian: apt-get install faketime)")
+    return (
+        "env",
+        f"LD_PRELOAD={found}",
+        "FAKETIME_TIMESTAMP_FILE=/run/clock",
+        "FAKETIME_NO_CACHE=1",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        "NO_FAKE_STAT=1",
+    )
+
+
+@pytest.mark.parametrize("by", [-HOUR, HOUR], ids=["back", "forward"])
+def test_clock_that_is_set_changes_nothing(lab, faketime, by):
+    """When the clock is set by an hour, who lives is asked in time and stays, who left goes within the budget.
+
+    What was seen before is shown by the new clock, in order; a file that changes is read.
+    """
+    stays_, left = lab.guests
+    lab.node.write("/run/clock", "+0")
+    lab.node.write("/etc/rdnbr/rdnbr.toml", TIMERS)
+    daemon = start(lab.node, *faketime)
+    learn(lab, stays_, left)
+    withdrawals = Withdrawals(lab.node)
+    before = since(lab.node, stays_.address4)
+
+    lab.node.write("/run/clock", f"{by:+}")
+    left.forget_addresses()
+    with lab.node.capture(stays_.port) as capture:
+        wait_for(lambda: not {*left.addresses} & lab.node.hosts(), BUDGET + SLACK, "the end of who left")
+        wait_for(
+            lambda: len([one for one in solicitations(capture.seen(), stays_.address4) if one.outgoing]) >= 2,
+            2 * BUDGET + SLACK,
+            "two questions",
+        )
+    assert lab.node.hosts() == {*stays_.addresses}
+    assert not {*stays_.addresses} & withdrawals.seen
+    moved = since(lab.node, stays_.address4) - before
+    assert abs(moved - timedelta(seconds=by)) < timedelta(seconds=1)
+    told = [event["at"] for event in lab.node.show("events")["events"]]
+    assert told == sorted(told)
+    lab.node.write("/etc/rdnbr/allowlist", f"{stays_.address4}\n")
+    wait_for(lambda: "reloaded: 1 rules" in daemon.log, 2 + SLACK, "the allowlist to be read")
+    wait_for(lambda: lab.node.hosts() == {stays_.address4}, SLACK, "the reload's withdrawal")
+
+
+def since(node, address):
+    return next(
+        datetime.fromisoformat(one["since"]) for one in node.show()["bindings"] if one["address"] == address
+    )
+
+
+class Systemd:
+    """Hears what the daemon tells systemd, as sd_notify(3) has it."""
+
+    def __init__(self, node):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(node.path("/run/notify")))
+        self._told = []
+
+    def close(self):
+        self._socket.close()
+
+    def told(self):
+        """Return the seconds and the words of all messages so far."""
+        while True:
+            try:
+                message = self._socket.recv(4096).decode()
+            except BlockingIOError:
+                return self._told
+            self._told.append((time.monotonic(), dict(line.split("=", 1) for line in message.splitlines())))
+
+    def kinds(self):
+        """Return what each message begins with, those of the watchdog left out."""
+        return [next(iter(words)) for _, words in self.told() if "WATCHDOG" not in words]
+
+    def fed(self, after=0.0):
+        """Return how often the watchdog was fed after a moment."""
+        return sum(at > after for at, words in self.told() if words.get("WATCHDOG") == "1")
+
+
+HANGS = "#!/bin/sh\nsleep 3\necho Error: of the test >&2\nexit 1\n"
+"""In place of nft, which a reload that turns `enforce` on waits for."""
+
+
+def test_systemd_is_told_and_the_watchdog_fed_by_the_loop_alone(lab):
+    """READY, RELOADING and STOPPING come in order; while the loop waits for something, nobody feeds the watchdog."""
+    lab.node.write("/run/nft", HANGS)
+    lab.node.run("chmod", "755", "/run/nft")
+    lab.node.run("mount", "--bind", "/run/nft", "/usr/sbin/nft")
+    with closing(Systemd(lab.node)) as systemd:
+        daemon = start(lab.node, "env", "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=600000")
+        assert systemd.told()[0][1] == {"READY": "1", "STATUS": "0 bindings on 2 ports"}
+        learn(lab, *lab.guests)
+        wait_for(lambda: systemd.told()[-1][1].get("STATUS") == "4 bindings on 2 ports", SLACK, "the status")
+        fed = systemd.fed()
+        stays(lambda: True, 2, "the loop")
+        assert 5 <= systemd.fed() - fed <= 12
+
+        lab.node.write("/etc/rdnbr/rdnbr.toml", "enforce = true\n")
+        asked = time.monotonic_ns() // 1000
+        wait_for(lambda: systemd.kinds() == ["READY", "RELOADING"], 5, "the reload")
+        stuck, reloading = systemd.told()[-1]
+        assert reloading["RELOADING"] == "1"
+        assert asked <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        stays(lambda: systemd.fed(stuck) == 0, 2, "a starving watchdog")
+        wait_for(lambda: systemd.kinds() == ["READY", "RELOADING", "READY"], 5, "its end")
+        wait_for(lambda: systemd.fed(stuck), SLACK, "the watchdog to be fed again")
+
+        assert daemon.stop() == 0
+        assert systemd.kinds() == ["READY", "RELOADING", "READY", "STOPPING"]

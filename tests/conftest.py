@@ -54,6 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long captured guests are played after they have moved (the longest capture has 61)",
     )
     parser.addoption(
+        "--stopped-seconds",
+        type=float,
+        default=5.0,
+        help="how long the daemon's process stands still (the acceptance asks for 60)",
+    )
+    parser.addoption(
         "--only",
         choices=["crowd", "alone"],
         help="the tests that may run beside others, or those that measure time or load and may not",

@@ -66,6 +66,12 @@ def _doctor(args: Namespace) -> int:
     return doctor(args)
 
 
+def _explain(args: Namespace) -> int:
+    from rdnbr.operator.explain import explain
+
+    return explain(args)
+
+
 def _replay(args: Namespace) -> int:
     from rdnbr import replay
 
@@ -92,6 +98,7 @@ _COMMANDS = {
     "replay": _replay,
     "check": _check,
     "doctor": _doctor,
+    "explain": _explain,
     "lab": _lab,
     "show": asking.show,
     "watch": asking.watch,

@@ -81,6 +81,11 @@ class Engine:
         """Whether there is no allowlist."""
         return self._law.allowlist is None
 
+    @property
+    def allowlist(self) -> Allowlist | None:
+        """The allowlist in force; None in open mode."""
+        return self._law.allowlist
+
     def configure(self, now: float, settings: Settings) -> None:
         """Other settings count from the next question on."""
         self._life.configure(now, settings)

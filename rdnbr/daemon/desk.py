@@ -8,6 +8,7 @@ from dataclasses import replace
 from rdnbr.config import Config, ConfigError, load, load_allowlist
 from rdnbr.core.address import IP, show_ip
 from rdnbr.core.allowlist import AllowlistError
+from rdnbr.core.engine import GONE
 from rdnbr.daemon.start import CannotStart
 from rdnbr.daemon.surroundings import Surroundings
 from rdnbr.daemon.tally import Tally
@@ -15,8 +16,9 @@ from rdnbr.daemon.works import Works
 from rdnbr.linux import nft
 from rdnbr.linux.enforcement import CannotEnforceError, Enforcement
 from rdnbr.linux.notify import notify
-from rdnbr.operator import views
+from rdnbr.operator import explanation, views
 from rdnbr.operator.answers import Command, Document, Refused
+from rdnbr.operator.explanation import Wanted
 from rdnbr.operator.files import Files
 from rdnbr.operator.views import Wall
 
@@ -81,6 +83,8 @@ class Desk:
                 return views.counters(engine.counters, self._tallies(), mode)
             case "events":
                 return views.events(self._works.events.recent(), mode, self._wall)
+            case "explain":
+                return self._explain(now, address)
             case "reload":
                 try:
                     return {"message": self._reload(now)}
@@ -91,6 +95,8 @@ class Desk:
                 return {"message": self._flush(now, address)}
             case "probe":
                 return {"message": self._ask(now, address)}
+            case "reannounce":
+                return {"message": self._reannounce(now, address)}
 
     def turn(self, now: float) -> None:
         """Read the files again if they changed, or somebody wants it."""
@@ -155,6 +161,36 @@ class Desk:
             raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
         self._works.take(now, self._works.engine.probe(now, address))
         return f"asked for {show_ip(address)}; rdnbr show tells when it was last seen"
+
+    def _explain(self, now: float, address: IP | None) -> Document:
+        if address is None:
+            raise Refused("name the address to explain")
+        works, engine = self._works, self._works.engine
+        names = {segment.index: segment.name for segment in engine.segments.values()}
+        retry_at, why = works.reconciliation.retry_at(address), works.why_refused(address)
+        wanted = [
+            Wanted(host, names.get(host.device, GONE), retry_at, why)
+            for host in works.reconciliation.wanted(address)
+        ]
+        return explanation.document(
+            engine.explain(now, address),
+            engine.find(address),
+            wanted,
+            works.events.recent(),
+            engine.allowlist,
+            self._wall,
+        )
+
+    def _reannounce(self, now: float, address: IP | None) -> str:
+        """Let whoever listens to netlink hear of a route once more: zebra may have missed it."""
+        if address is None:
+            raise Refused("name the address whose route is to be told of once more")
+        reason = self._works.engine.explain(now, address).refused
+        if reason is not None:
+            raise Refused(f"{show_ip(address)} is no guest's address: {reason}")
+        if self._works.repeat(address):
+            return f"took the route of {show_ip(address)} out and put it back"
+        return f"put a route of {show_ip(address)} in and took it out"
 
     def _reload(self, now: float) -> str:
         """Read the files again; with a mistake in them everything stays as it is.

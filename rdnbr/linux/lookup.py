@@ -13,14 +13,22 @@ from rdnbr.core.address import IP, MAC
 from rdnbr.core.plan import Neighbour
 from rdnbr.linux.attributes import attributes
 from rdnbr.linux.netlink import NetlinkSocket
-from rdnbr.linux.rtnetlink import RTM_GETROUTE, Entry, Request, dump_routes, get_neighbour, read_neighbour
+from rdnbr.linux.rtnetlink import (
+    RTM_GETROUTE,
+    Entry,
+    Request,
+    dump_routes,
+    get_neighbour,
+    read_neighbour,
+    read_place,
+)
 
 _RTMSG = struct.Struct("=8BI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _U32 = struct.Struct("=I")
 _U32_ATTRIBUTE = struct.Struct("=HHI")
 _ATTRIBUTE = struct.Struct("=HH")
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
-_RTM_F_CLONED, _RTM_F_FIB_MATCH = 0x200, 0x2000
+_RTM_F_CLONED, _RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 _KINDS = {1: "unicast", 2: "local", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
 _NOWHERE = (6, 7, 8)
 _NO_MAC = MAC(bytes(6))
@@ -64,6 +72,23 @@ def routes(address: IP, devices: Iterable[int]) -> list[HostRoute]:
     return sorted(found, key=lambda route: (route.table, route.metric, route.protocol))
 
 
+def hosts_over(device: int) -> frozenset[IP]:
+    """Return the addresses that have a host route over a device, whoever made it, in whatever table.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    netlink = NetlinkSocket()
+    try:
+        messages = [
+            message for family in (AF_INET, AF_INET6) for message in netlink.dump(_dump(family, device))
+        ]
+    finally:
+        netlink.close()
+    places = (read_place(message.body) for message in messages)
+    return frozenset(place.address for place in places if place is not None)
+
+
 def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
     """Return the neighbour entries of `address` on `devices`.
 
@@ -80,7 +105,9 @@ def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
 
 
 def _lookup(family: int, address: IP) -> Request:
-    body = _RTMSG.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, _RTM_F_FIB_MATCH)
+    # IPv6 tells the table anyway, and refuses what it does not know (net/ipv6/route.c).
+    flags = _RTM_F_FIB_MATCH | (_RTM_F_LOOKUP_TABLE if family == AF_INET else 0)
+    body = _RTMSG.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, flags)
     return Request(RTM_GETROUTE, 0, body + _ATTRIBUTE.pack(4 + len(address), _RTA_DST) + address)
 
 

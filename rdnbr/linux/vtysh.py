@@ -1,5 +1,6 @@
 """What FRR tells of itself, asked by vtysh. Only `show` is ever said."""
 
+import itertools
 import json
 import os
 import re
@@ -7,7 +8,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from rdnbr.core.address import IP, parse_ip
+from rdnbr.core.address import IP, parse_ip, show_ip
+from rdnbr.core.advertisement import Advertisement, ZebraRoute
 from rdnbr.core.diagnosis.finding import Unseen
 from rdnbr.core.diagnosis.frr import Frr, Redistribution, Seen
 
@@ -24,9 +26,14 @@ class Silent(Exception):
     """vtysh has no answer."""
 
 
+def installed() -> bool:
+    """Tell whether there is a vtysh to ask."""
+    return shutil.which("vtysh") is not None
+
+
 def look() -> Seen:
     """Ask which FRR this is, what of it runs, and what it redistributes."""
-    if shutil.which("vtysh") is None:
+    if not installed():
         return None
     try:
         version = _VERSION.search(_ask("show version"))
@@ -39,15 +46,36 @@ def look() -> Seen:
     return Frr((int(version[1]), int(version[2])) if version else None, daemons, tuple(redistributions))
 
 
-def selected(vrf: str | None) -> frozenset[tuple[IP, str]]:
-    """Return address and device of the kernel's host routes that zebra has selected, in a VRF or in none.
+def kernel_routes(vrf: str | None) -> dict[tuple[IP, str], bool]:
+    """Return address and device of the kernel's host routes that zebra knows in a VRF, or in none.
+
+    The value tells whether zebra has selected it, which is what lets bgpd have it.
 
     Raises:
         Silent: zebra cannot be asked.
     """
     where = f"vrf {vrf} " if vrf else ""
     texts = (_ask(f"show {family} route {where}kernel json") for family in ("ip", "ipv6"))
-    return frozenset(route for text in texts for route in read_selected(text))
+    return {route: selected for text in texts for route, selected in read_kernel_routes(text)}
+
+
+def advertisement(address: IP, vrf: str | None, patience: float) -> Advertisement:
+    """Return what zebra and bgpd say of one host.
+
+    Args:
+        address: of the host.
+        vrf: where to look.
+        patience: seconds that each of two answers may take.
+
+    Raises:
+        Silent: one of them cannot be asked.
+    """
+    version, bits = (4, 32) if len(address) == 4 else (6, 128)
+    prefix = f"{show_ip(address)}/{bits}"
+    where = f"vrf {vrf} " if vrf else ""
+    routes = _ask(f"show {'ip' if version == 4 else 'ipv6'} route {where}{prefix} json", patience)
+    paths = _ask(f"show bgp {where}ipv{version} unicast {prefix} json", patience)
+    return Advertisement(tuple(read_routes(routes)), *read_paths(paths))
 
 
 def read_redistributions(configuration: str) -> list[Redistribution]:
@@ -67,7 +95,36 @@ def read_redistributions(configuration: str) -> list[Redistribution]:
     return found
 
 
-def read_selected(text: str) -> Iterator[tuple[IP, str]]:
+def read_routes(text: str) -> Iterator[ZebraRoute]:
+    """Read `show ip route PREFIX json`.
+
+    Raises:
+        Silent: it is something else.
+    """
+    try:
+        for route in itertools.chain(*json.loads(text or "{}").values()):
+            hops = [hop.get("interfaceName") for hop in route.get("nexthops", ())]
+            yield ZebraRoute(route["protocol"], hops[0] if hops else None, route.get("selected", False))
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise Silent(f"no list of routes ({error})") from None
+
+
+def read_paths(text: str) -> tuple[bool, tuple[str, ...]]:
+    """Read `show bgp ipv4 unicast PREFIX json`: whether a path is this node's own, and to whom the best is told.
+
+    Raises:
+        Silent: it is something else.
+    """
+    try:
+        found = json.loads(text or "{}")
+        return any(path.get("sourced") for path in found.get("paths", ())), tuple(
+            found.get("advertisedTo", {})
+        )
+    except (ValueError, AttributeError, TypeError) as error:
+        raise Silent(f"no list of paths ({error})") from None
+
+
+def read_kernel_routes(text: str) -> Iterator[tuple[tuple[IP, str], bool]]:
     """Read `show ip route kernel json`: a list of routes by prefix.
 
     Raises:
@@ -80,26 +137,26 @@ def read_selected(text: str) -> Iterator[tuple[IP, str]]:
             if int(length) < len(packed) * 8:
                 continue
             for route in routes:
-                if route.get("selected"):
-                    yield from ((packed, hop.get("interfaceName")) for hop in route.get("nexthops", ()))
+                for hop in route.get("nexthops", ()):
+                    yield (packed, hop.get("interfaceName")), bool(route.get("selected"))
     except (ValueError, AttributeError, TypeError) as error:
         raise Silent(f"no list of routes ({error})") from None
 
 
-def _ask(command: str) -> str:
+def _ask(command: str, patience: float = _PATIENCE) -> str:
     try:
         done = subprocess.run(  # noqa: S603
             ["vtysh", "-c", command],  # noqa: S607 (where it is differs)
             check=False,
             text=True,
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=patience,
             stdin=subprocess.DEVNULL,
         )
     except OSError as error:
         raise Silent(f"{error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise Silent(f"nothing within {_PATIENCE:g} s") from None
+        raise Silent(f"nothing within {patience:g} s") from None
     if done.returncode:
         said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
         raise Silent(said or f"exit {done.returncode}")

@@ -11,8 +11,10 @@ ports         no          `views.ports`
 counters      no          `views.counters`
 events        no          `views.events`
 reload        no          ``{"message": "what was done"}``
+explain       yes         `explanation.document`
 flush         optional    ``{"message": "what was done"}``
 probe         yes         ``{"message": "what was done"}``
+reannounce    yes         ``{"message": "what was done"}``
 watch         no          ``{"watching": true}``, then a decision a line, until the watcher hangs up
 ============  ==========  ============================================================================
 
@@ -26,7 +28,9 @@ from rdnbr.core.address import IP
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 Document = dict[str, Json]
 
-Command = Literal["bindings", "ports", "counters", "events", "reload", "flush", "probe"]
+Command = Literal[
+    "bindings", "ports", "counters", "events", "explain", "reload", "flush", "probe", "reannounce"
+]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 
 

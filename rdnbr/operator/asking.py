@@ -59,5 +59,7 @@ def _socket(args: Namespace) -> Path:
         return Path(args.socket)
     from rdnbr.config import CommandLine, examine  # noqa: PLC0415
 
-    config, _ = examine(CommandLine())  # its mistakes are for `check`: a daemon may run from before them
+    config, _ = examine(
+        CommandLine(args.config)
+    )  # its mistakes are for `check`: a daemon may run from before them
     return config.socket

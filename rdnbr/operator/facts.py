@@ -12,12 +12,11 @@ from rdnbr.core.diagnosis.finding import Unseen
 from rdnbr.core.diagnosis.frr import Frr, Seen
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.core.node import Node, node
-from rdnbr.core.plan import Route
 from rdnbr.core.topology import segments
 from rdnbr.linux import networkd, protocols, sysctl, sysfs, vtysh
-from rdnbr.linux.fib import Fib
 from rdnbr.linux.links import Snapshot, snapshot
 from rdnbr.linux.next_hops import next_hops
+from rdnbr.operator.comparison import Over, compare
 from rdnbr.operator.client import CannotAsk, Client, NoDaemon
 
 
@@ -96,25 +95,13 @@ def _frr(bridges: Iterable[Bridge]) -> Seen:
     frr = vtysh.look()
     if not isinstance(frr, Frr) or "zebra" not in frr.daemons:
         return frr
-    before = _routes()
-    missed = {}
-    for bridge in bridges:
-        try:
-            known = vtysh.selected(bridge.vrf)
-        except vtysh.Silent as silent:
-            return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
-        # Those that are there before and after: zebra has had the time to hear of them.
-        stand = {route.address for route in before & _routes() if route.device == bridge.segment.index}
-        unknown = tuple(sorted(address for address in stand if (address, bridge.segment.name) not in known))
-        if unknown:
-            missed[bridge.segment.name] = unknown
-    return replace(frr, missed=missed)
-
-
-def _routes() -> frozenset[Route]:
-    fib = Fib()
     try:
-        routes, _ = fib.found()
-    finally:
-        fib.close()
-    return frozenset(routes)
+        differences = compare(Over(one.segment.name, one.segment.index, one.vrf) for one in bridges)
+    except vtysh.Silent as silent:
+        return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
+    return replace(
+        frr,
+        missed={one.bridge: one.missed for one in differences},
+        outdone={one.bridge: one.outdone for one in differences},
+        stale={one.bridge: one.stale for one in differences},
+    )

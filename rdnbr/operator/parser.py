@@ -22,6 +22,7 @@ _GROUPS = {
     },
     "what it sees": {
         "show": "bindings, ports, counters or events",
+        "explain": "why an address is routed, or is not",
         "watch": "follow decisions as they happen",
     },
     "before you trust it": {
@@ -67,6 +68,14 @@ examples:
   rdnbr show
   rdnbr show counters
   rdnbr show events --json | jq '.events[] | select(.decision == "refused")'""",
+    "explain": """\
+First the verdict, and what to do; then what each layer says: built-in refusals, allowlist, limits, quarantine,
+binding, what the daemon wants, what the kernel holds (whoever put it there), zebra and BGP; then what happened
+lately. With no daemon it says what files, kernel and FRR tell. Exit code 0 when the address is routed, else 1.
+
+examples:
+  rdnbr explain 2.57.57.30
+  rdnbr explain 2001:678:3a4:100::80 --json | jq -r '.layers[] | select(.answer == "no") | .text'""",
     "watch": """\
 Ctrl-C ends it. What comes faster than it can be read is left out and counted.
 
@@ -160,10 +169,18 @@ def parser() -> ArgumentParser:
     made["flush"].add_argument(
         "address", nargs="?", type=_address, metavar="ADDRESS", help="this one only (all)"
     )
+    made["explain"].add_argument("address", type=_address, metavar="ADDRESS", help="a guest's address")
+    made["explain"].add_argument("--json", action="store_true", help="one JSON document")
     made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="whom to ask")
-    for name in ("show", "watch", "reload", "flush", "probe"):
+    for name in ("show", "explain", "watch", "reload", "flush", "probe"):
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
+        )
+        made[name].add_argument(
+            "--config",
+            type=Path,
+            metavar="F",
+            help="configuration that names the socket (/etc/rdnbr/rdnbr.toml)",
         )
     made["lab"].add_argument("--guests", type=_guests, default=3, metavar="N", help="how many guests (3)")
     made["lab"].add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, to look around")
@@ -243,6 +260,8 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
+        if "/" in text:
+            raise ArgumentTypeError(f"{text!r} has a length; name one address") from None
         raise ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from None
 
 

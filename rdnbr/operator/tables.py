@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rdnbr.operator.clock import age, clock
+
 WIDE = 110
 """Columns of the terminal from which on a table shows everything."""
 
@@ -70,7 +72,7 @@ def line(event: Mapping[str, Any]) -> str:
     if "missed" in event:
         return f"… {event['missed']:,} decisions were missed: they came faster than they were read"
     cells = (
-        f"{_clock(event['at']):8}",
+        f"{clock(event['at']):8}",
         f"{event['decision']:10}",
         f"{event['address'] or '-':26}",
         f"{event['mac'] or '-':17}",
@@ -84,15 +86,6 @@ def _against(event: Mapping[str, Any]) -> str:
     """Name the rival; a daemon that was not restarted since an upgrade may tell of none."""
     mac, port = event.get("rival_mac"), event.get("rival_port")
     return f", rival {mac or '-'} on {port or '-'}" if mac or port else ""
-
-
-def age(then: str, now: datetime) -> str:
-    """Return how long ago an RFC 3339 time was, in its largest unit."""
-    seconds = max(0, int((now - datetime.fromisoformat(then)).total_seconds()))
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -122,10 +115,6 @@ def _state(row: Mapping[str, Any]) -> Text:
 
 def _rival(row: Mapping[str, Any]) -> Text:
     return Text(" ".join(filter(None, (row.get("rival_mac"), row.get("rival_port")))) or "-")
-
-
-def _clock(at: str) -> str:
-    return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
 
 
 Shape = tuple[list[Column], list[Mapping[str, Any]]]
@@ -185,7 +174,7 @@ def _tallies(tallies: Mapping[str, int], out: Console) -> None:
 
 def _events(document: Mapping[str, Any], _now: datetime) -> Shape:
     columns = [
-        Column("AT", lambda row: Text(_clock(row["at"]))),
+        Column("AT", lambda row: Text(clock(row["at"]))),
         Column("DECISION", _plain("decision")),
         Column("ADDRESS", _plain("address")),
         Column("MAC", _plain("mac"), wide=True),

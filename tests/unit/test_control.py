@@ -16,6 +16,8 @@ from rdnbr.operator.connection import PATIENCE, WATCHED
 from rdnbr.operator.control import CLIENTS, Control
 from rdnbr.operator.listener import CannotListen
 
+KNOWN = "bindings, ports, counters, events, explain, reload, flush, probe, reannounce, watch"
+
 
 class Oracle:
     """Answers what it was asked."""
@@ -139,11 +141,11 @@ def test_large_reply(serve, path):
         (b"[1]\n", 'no command; send an object such as {"command": "bindings"}'),
         (
             b'{"command": 3}\n',
-            "unknown command 3; known are bindings, ports, counters, events, reload, flush, probe, watch",
+            f"unknown command 3; known are {KNOWN}",
         ),
         (
             b'{"command": ["watch"]}\n',
-            "unknown command ['watch']; known are bindings, ports, counters, events, reload, flush, probe, watch",
+            f"unknown command ['watch']; known are {KNOWN}",
         ),
         (b'{"command": "probe", "address": "vm100"}\n', "'vm100' is not an IPv4 or IPv6 address"),
         (b"x" * 5000, "the request is longer than 4096 bytes"),

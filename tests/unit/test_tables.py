@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from rdnbr.operator import tables
+from rdnbr.operator.clock import age
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -173,7 +174,7 @@ def test_names_are_no_markup():
 )
 def test_age(seconds, text):
     """Ages are in the largest unit that has at least two."""
-    assert tables.age((NOW - timedelta(seconds=seconds)).isoformat(), NOW) == text
+    assert age((NOW - timedelta(seconds=seconds)).isoformat(), NOW) == text
 
 
 def test_no_colours_in_a_pipe(capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from rdnbr.core.address import show_ip
 from rdnbr.core.diagnosis.frr import Redistribution
-from rdnbr.linux.vtysh import Silent, read_redistributions, read_selected
+from rdnbr.linux.vtysh import Silent, read_kernel_routes, read_paths, read_redistributions, read_routes
 
 CONFIGURATION = """\
 Building configuration...
@@ -64,8 +64,8 @@ def test_no_redistribution():
     assert read_redistributions(without) == []
 
 
-def test_selected():
-    """Host routes of either family that zebra has selected are read with their device, and no others."""
+def test_kernel_routes():
+    """Host routes of either family are read with their device, and whether zebra has selected them."""
     via = '"nexthops": [{"interfaceName": "vmbr1"}]'
     text = f"""{{
         "0.0.0.0/0": [{{"protocol": "kernel", "selected": true, {via}}}],
@@ -76,19 +76,55 @@ def test_selected():
             {{"protocol": "kernel", "selected": true, "nexthops": [{{"interfaceName": "uplink"}}]}}
         ]
     }}"""
-    assert [(show_ip(address), device) for address, device in read_selected(text)] == [
-        ("2.57.57.30", "vmbr1"),
-        ("2001:db8::80", "uplink"),
+    found = [(show_ip(address), device, chosen) for (address, device), chosen in read_kernel_routes(text)]
+    assert found == [
+        ("2.57.57.30", "vmbr1", True),
+        ("2.57.57.31", "vmbr1", False),
+        ("2001:db8::80", "vmbr1", False),
+        ("2001:db8::80", "uplink", True),
     ]
 
 
-def test_nothing_selected():
+def test_no_routes():
     """No route, and no VRF of that name, are no routes."""
-    assert list(read_selected("{}\n")) == list(read_selected("")) == []
+    assert list(read_kernel_routes("{}\n")) == list(read_kernel_routes("")) == []
 
 
 @pytest.mark.parametrize("text", ["% VRF red is unknown", "[1]", '{"default": {}}', '{"x/y": []}'])
 def test_no_list_of_routes(text):
     """What is no list of routes is said to be none."""
     with pytest.raises(Silent, match="no list of routes"):
-        list(read_selected(text))
+        list(read_kernel_routes(text))
+
+
+def test_routes_of_a_host():
+    """Each route that zebra has to a host is read with its protocol and device, and whether it is selected."""
+    text = """{"2.57.57.30/32": [
+        {"protocol": "bgp", "nexthops": [{"ip": "198.51.100.0", "interfaceName": "uplink"}]},
+        {"protocol": "kernel", "selected": true, "nexthops": [{"interfaceName": "vmbr1"}]},
+        {"protocol": "static", "nexthops": [{"blackhole": true}]}
+    ]}"""
+    assert list(read_routes(text)) == [
+        ("bgp", "uplink", False),
+        ("kernel", "vmbr1", True),
+        ("static", None, False),
+    ]
+    assert list(read_routes("{}")) == []
+
+
+def test_paths_of_a_host():
+    """BGP tells whether the host is this node's own, and to whom it is advertised."""
+    own = '{"paths": [{"sourced": true}], "advertisedTo": {"198.51.100.0": {"hostname": "upstream"}}}'
+    assert read_paths(own) == (True, ("198.51.100.0",))
+    assert read_paths('{"paths": [{"aspath": {}}]}') == (False, ())
+    assert read_paths("{}") == read_paths("") == (False, ())
+
+
+@pytest.mark.parametrize("text", ["% BGP instance not found", "[1]", '{"x": [1]}'])
+def test_no_answer_about_a_host(text):
+    """What is no answer is said to be none."""
+    with pytest.raises(Silent, match="no list of"):
+        list(read_routes(text))
+    if not text.startswith("{"):
+        with pytest.raises(Silent, match="no list of"):
+            read_paths(text)

@@ -33,7 +33,11 @@ class Frr:
     """Those that answer."""
     redistributions: tuple[Redistribution, ...] = ()
     missed: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
-    """By bridge: addresses whose host route is in the kernel, and not what zebra has selected."""
+    """By bridge: addresses whose host route is in the kernel, and unknown to zebra."""
+    outdone: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
+    """By bridge: addresses whose host route zebra knows, and prefers another to."""
+    stale: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
+    """By bridge: addresses to which zebra has a route of the kernel's that is gone."""
 
 
 Seen = Frr | Unseen | None
@@ -87,15 +91,38 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
     instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
     for vrf, version in sorted(instances):
         yield from _redistributed(frr, vrf or None, version)
-    for bridge, addresses in frr.missed.items():
+    yield from _differing(
+        frr.missed,
+        "zebra-missed-routes",
+        "host routes that are in the kernel, and zebra has not heard of, so that BGP does not advertise them",
+        "rdnbr resync --frr has the kernel tell zebra of them once more",
+    )
+    yield from _differing(
+        frr.stale,
+        "zebra-stale-routes",
+        "host routes that zebra has from the kernel, which has them no longer, so that BGP advertises them in vain",
+        "rdnbr resync --frr has the kernel tell zebra once more that they are gone",
+    )
+    yield from _differing(
+        frr.outdone,
+        "zebra-prefers-others",
+        "host routes that zebra knows, and prefers others to, so that BGP does not advertise ours",
+        "vtysh -c 'show {route} {address}' shows the other; remove it, or see where it comes from",
+    )
+
+
+def _differing(found: Mapping[str, tuple[IP, ...]], name: str, message: str, cure: str) -> Iterator[Finding]:
+    for bridge, addresses in found.items():
+        if not addresses:
+            continue
+        first = show_ip(addresses[0])
         named = ", ".join(show_ip(address) for address in addresses[:_MOST_NAMED])
         more = f" and {len(addresses) - _MOST_NAMED} more" if len(addresses) > _MOST_NAMED else ""
         yield warning(
-            "zebra-missed-routes",
+            name,
             bridge,
-            f"host routes that are in the kernel, but zebra has not heard of or prefers others to: {named}{more}",
-            f"vtysh -c 'show {_ROUTE[family(addresses[0])]} {show_ip(addresses[0])}' shows others; if there is none, "
-            "systemctl restart frr lets zebra read the kernel's routes anew",
+            f"{message}: {named}{more}",
+            cure.format(route=_ROUTE[family(addresses[0])], address=first),
         )
 
 

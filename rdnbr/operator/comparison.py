@@ -1,0 +1,81 @@
+"""What zebra knows of the routes over our bridges, held against what the kernel has."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rdnbr.core.address import IP
+from rdnbr.linux import lookup, vtysh
+from rdnbr.linux.fib import Fib
+
+
+class Over(NamedTuple):
+    """A bridge, and where zebra keeps the routes over it."""
+
+    bridge: str
+    device: int
+    """Its ifindex."""
+    vrf: str | None
+
+
+class Difference(NamedTuple):
+    """Where zebra and the kernel disagree about the host routes over one bridge, each in the order of addresses."""
+
+    bridge: str
+    routes: int
+    """Routes of ours in the kernel."""
+    missed: tuple[IP, ...]
+    """Routes of ours that zebra has not heard of."""
+    outdone: tuple[IP, ...]
+    """Routes of ours that zebra knows, and prefers others to."""
+    stale: tuple[IP, ...]
+    """Routes that zebra still has, and the kernel does not."""
+
+
+def compare(bridges: Iterable[Over]) -> list[Difference]:
+    """Compare, bridge for bridge.
+
+    Raises:
+        vtysh.Silent: zebra cannot be asked.
+        OSError: netlink does not answer.
+    """
+    served: Sequence[Over] = list(bridges)
+    ours_before, all_before = _ours(), {over.device: lookup.hosts_over(over.device) for over in served}
+    known = {over.bridge: vtysh.kernel_routes(over.vrf) for over in served}
+    # Those that are, or are not, there before and after: zebra has had the time to hear of it.
+    ours = ours_before & _ours()
+    return [
+        _difference(
+            over,
+            frozenset(address for device, address in ours if device == over.device),
+            all_before[over.device] | lookup.hosts_over(over.device),
+            {
+                address: chosen
+                for (address, name), chosen in known[over.bridge].items()
+                if name == over.bridge
+            },
+        )
+        for over in served
+    ]
+
+
+def _difference(over: Over, ours: frozenset[IP], there: frozenset[IP], known: dict[IP, bool]) -> Difference:
+    return Difference(
+        over.bridge,
+        len(ours),
+        _ordered(ours - known.keys()),
+        _ordered(address for address in ours & known.keys() if not known[address]),
+        _ordered(known.keys() - there),
+    )
+
+
+def _ordered(addresses: Iterable[IP]) -> tuple[IP, ...]:
+    return tuple(sorted(addresses, key=lambda address: (len(address), address)))
+
+
+def _ours() -> frozenset[tuple[int, IP]]:
+    fib = Fib()
+    try:
+        routes, _ = fib.found()
+    finally:
+        fib.close()
+    return frozenset((route.device, route.address) for route in routes)

@@ -1,0 +1,211 @@
+"""`rdnbr explain`: why an address is routed, or is not."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rdnbr.config import CommandLine, Config, examine, load_allowlist
+from rdnbr.core.address import IP, parse_ip, show_ip, show_mac
+from rdnbr.core.advertisement import Advertisement
+from rdnbr.core.allowlist import Allowlist, AllowlistError
+from rdnbr.core.engine import Engine
+from rdnbr.core.landscape import Landscape
+from rdnbr.core.topology import Link, Segment
+from rdnbr.linux import lookup, protocols, vtysh
+from rdnbr.linux.links import snapshot
+from rdnbr.linux.next_hops import next_hops
+from rdnbr.operator import explanation, views
+from rdnbr.operator.answers import Document
+from rdnbr.operator.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.clock import clock
+from rdnbr.operator.judgement import Judgement, judge
+from rdnbr.operator.layers import Facts, Kernel, Layer, layers
+
+PATIENCE = 3.0
+"""Seconds that FRR may take for an answer: whoever asks has a guest that does not work."""
+
+_MARKS = {"ok": "ok", "no": "NO", "unknown": "?"}
+
+
+def explain(args: Namespace) -> int:
+    """Print it, and return 0 when the address is routed, else 1."""
+    facts = look(args.address, CommandLine(args.config), args.socket)
+    found = layers(facts)
+    judgement = judge(facts, found)
+    if args.json:
+        print(json.dumps(document(facts, found, judgement), ensure_ascii=False))
+    else:
+        print("\n".join(lines(facts, found, judgement)))
+    return 0 if judgement.routed else 1
+
+
+class _Here(NamedTuple):
+    """This node's devices, as far as they matter."""
+
+    links: tuple[Link, ...]
+    segments: tuple[Segment, ...]
+    landscape: Landscape
+
+
+def look(text: str, given: CommandLine, socket: str | None = None) -> Facts:
+    """Look at everything there is to look at; what cannot be looked at is said to be unknown."""
+    address = parse_ip(text)
+    config, _ = examine(given)  # its mistakes are for `check`
+    here = _here(config)
+    told, why_not = _told(address, Path(socket) if socket else config.socket, config, here)
+    return Facts(
+        daemon=not why_not,
+        why_not=why_not,
+        told=told,
+        kernel=here if isinstance(here, str) else _kernel(address, here),
+        frr=_frr(address, here),
+        now=datetime.now(UTC),
+    )
+
+
+def document(facts: Facts, found: Iterable[Layer], judgement: Judgement) -> Document:
+    """Return all of it as the JSON promised to scripts."""
+    told = {key: value for key, value in facts.told.items() if key not in ("address", "family", "events")}
+    return {
+        "address": facts.told["address"],
+        "family": facts.told["family"],
+        "routed": judgement.routed,
+        "verdict": judgement.sentence,
+        "cure": judgement.cure,
+        "daemon": facts.daemon,
+        "layers": [{"layer": layer.name, "answer": layer.answer, "text": layer.text} for layer in found],
+        **told,
+        "kernel": None if isinstance(facts.kernel, str) else _kernel_document(facts.kernel),
+        "frr": None if isinstance(facts.frr, str) else _frr_document(facts.frr),
+        "events": facts.told["events"],
+    }
+
+
+def lines(facts: Facts, found: Iterable[Layer], judgement: Judgement) -> Iterator[str]:
+    """Yield all of it for people: the verdict, the cure, each layer, and what happened lately."""
+    yield judgement.sentence
+    if judgement.cure is not None:
+        yield f"    do: {judgement.cure}"
+    yield ""
+    for layer in found:
+        yield f"{_MARKS[layer.answer]:3} {layer.name:11} {layer.text}"
+    if facts.told["events"]:
+        yield ""
+        yield "lately:"
+    for event in facts.told["events"]:
+        yield f"    {clock(event['at'])} {_event(event)}"
+
+
+def _event(event: dict[str, Any]) -> str:
+    who = f"{event['mac'] or '-'} on {event['port'] or '-'}"
+    rule = f" ({event['rule']})" if event["rule"] else ""
+    rival = f", rival {event['rival_mac'] or '-'} on {event['rival_port'] or '-'}"
+    return f"{event['decision']:10} {who}: {event['reason']}{rule}" + (rival if event["rival_port"] else "")
+
+
+def _here(config: Config) -> _Here | str:
+    landscape = Landscape(config.bridges)
+    try:
+        there = snapshot()
+        landscape.replace(*there)
+        landscape.lead_to(next_hops())
+    except OSError as error:
+        return f"the kernel was not looked at: {error.strerror or error}"
+    return _Here(tuple(there.links), tuple(landscape.segments()), landscape)
+
+
+def _told(address: IP, socket: Path, config: Config, here: _Here | str) -> tuple[Document, str]:
+    """Return what a daemon says; without one what can be said from the files, and why no daemon did."""
+    try:
+        with Client(socket) as client:
+            told: Document = client.ask("explain", show_ip(address))
+    except NoDaemon:
+        why_not = f"no daemon answers on {socket}"
+    except CannotAsk as error:
+        why_not = str(error)
+    else:
+        return told, ""
+    allowlist: Allowlist | None = None
+    try:
+        allowlist = load_allowlist(
+            config.allowlist, config.allowlist_directory, required=config.allowlist_named
+        )
+    except AllowlistError as error:
+        why_not += f"; the allowlist has {len(error.problems)} mistakes (rdnbr check)"
+    engine = Engine(config.settings, allowlist)
+    if not isinstance(here, str):
+        here.landscape.tell(0.0, engine)
+    standing = engine.explain(0.0, address)
+    return explanation.document(standing, (), (), (), allowlist, views.epoch), why_not
+
+
+def _kernel(address: IP, here: _Here) -> Kernel | str:
+    indexes = [segment.index for segment in here.segments]
+    try:
+        routes, neighbours = lookup.routes(address, indexes), lookup.neighbours(address, indexes)
+    except OSError as error:
+        return f"the kernel was not looked at: {error.strerror or error}"
+    names = {number: protocols.name_of(number) for number in {route.protocol for route in routes}}
+    return Kernel(
+        routes,
+        neighbours,
+        {link.index: link.name for link in here.links},
+        {number: name for number, name in names.items() if name is not None},
+    )
+
+
+def _frr(address: IP, here: _Here | str) -> Advertisement | str:
+    if not vtysh.installed():
+        return "FRR is not installed"
+    try:
+        return vtysh.advertisement(address, None if isinstance(here, str) else _vrf(here), PATIENCE)
+    except vtysh.Silent as silent:
+        return f"FRR was not asked, for vtysh says: {silent}"
+
+
+def _vrf(here: _Here) -> str | None:
+    """Name the VRF of the bridges, where all are in the same."""
+    links = {link.index: link for link in here.links}
+    above = {links[segment.index].master for segment in here.segments if segment.index in links}
+    found = {master: links[master] for master in above if master is not None and master in links}
+    names = [link.name for link in found.values() if link.kind == "vrf"]
+    return names[0] if len(names) == len(above) == 1 else None
+
+
+def _kernel_document(kernel: Kernel) -> Document:
+    return {
+        "routes": [
+            {
+                "table": route.table,
+                "device": None if route.device is None else kernel.device(route.device),
+                "metric": route.metric,
+                "protocol": route.protocol,
+                "kind": route.kind,
+                "gateway": None if route.gateway is None else show_ip(route.gateway),
+            }
+            for route in kernel.routes
+        ],
+        "neighbours": [
+            {
+                "device": kernel.device(entry.device),
+                "mac": show_mac(entry.neighbour.mac) if entry.mac else None,
+                "permanent": entry.settled,
+                "protocol": entry.protocol,
+            }
+            for entry in kernel.neighbours
+        ],
+    }
+
+
+def _frr_document(frr: Advertisement) -> Document:
+    return {
+        "zebra": [
+            {"protocol": route.protocol, "device": route.device, "selected": route.selected}
+            for route in frr.zebra
+        ],
+        "in_bgp": frr.in_bgp,
+        "peers": list(frr.peers),
+    }

@@ -1,0 +1,171 @@
+"""The first sentence of `rdnbr explain`: whether the address is routed, the one reason why not, and what to do."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rdnbr.core.address import show_ip, show_mac
+from rdnbr.core.advertisement import Advertisement
+from rdnbr.core.kernel import PROTOCOL
+from rdnbr.operator.clock import age
+from rdnbr.operator.layers import Facts, Kernel, Layer, held_neighbour, held_route
+
+
+class Judgement(NamedTuple):
+    """What it comes to."""
+
+    routed: bool
+    sentence: str
+    cure: str | None
+    """What to do; None when all is well, or when it is as it should be."""
+
+
+def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
+    """Judge by all layers: by the first that says no, where the address is not routed."""
+    address = facts.told["address"]
+    found = {layer.name: layer for layer in layers}
+    if found["route"].answer == "ok" and found["neighbour"].answer == "ok" and _bound(facts):
+        return _routed(facts, found)
+    said = {name: layer.text for name, layer in found.items()}
+    if isinstance(facts.kernel, str):
+        return _not(address, f"who knows, for {facts.kernel}", "be root; the kernel's own entries tell")
+    if found["built-in"].answer == "no":
+        return _not(address, said["built-in"], None)
+    elsewhere = _elsewhere(facts.kernel)
+    if elsewhere is not None and not facts.told["wanted"]:
+        return _not(
+            address,
+            f"the fabric has it elsewhere: {elsewhere}",
+            "if its guest is on this node, let it ping its gateway",
+        )
+    foreign = _foreign(facts.kernel)
+    if foreign is not None:
+        return _not(
+            address,
+            f"somebody else's entry holds its place, and is never replaced: {foreign}",
+            f"see who makes it (ip route show {address}; ip neigh show {address}) and remove it",
+        )
+    if not facts.daemon:
+        return _not(
+            address, "nothing of rdnbr's is in the kernel for it, and no daemon runs", "systemctl start rdnbr"
+        )
+    if found["wanted"].answer == "no" and facts.told["wanted"]:
+        return _not(
+            address, said["wanted"], "rdnbr show events; journalctl -u rdnbr says what the kernel refuses"
+        )
+    return _unbound(facts, found)
+
+
+def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
+    routed = f"{facts.told['address']} is routed to {_where(facts)}"
+    if not facts.daemon:
+        return Judgement(
+            routed=True, sentence=f"{routed}; no daemon watches over it", cure="systemctl start rdnbr"
+        )
+    if found["zebra"].answer == "no":
+        return Judgement(routed=True, sentence=f"{routed}, but {found['zebra'].text}", cure=_for_zebra(facts))
+    if found["bgp"].answer == "no":
+        return Judgement(
+            routed=True,
+            sentence=f"{routed}, but BGP does not tell anybody: {found['bgp'].text}",
+            cure="rdnbr doctor; then `redistribute kernel`, its route-map and the filters of the neighbours in FRR",
+        )
+    told = f", and {found['bgp'].text}" if found["bgp"].answer == "ok" else ""
+    return Judgement(routed=True, sentence=routed + told, cure=None)
+
+
+def _for_zebra(facts: Facts) -> str:
+    known = isinstance(facts.frr, Advertisement) and any(one.protocol == "kernel" for one in facts.frr.zebra)
+    return (
+        f"vtysh -c 'show ip route {facts.told['address']}' shows what it prefers"
+        if known
+        else "rdnbr resync --frr"
+    )
+
+
+def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
+    """Nobody holds it, or who claims it has not proved it."""
+    address, told = facts.told["address"], facts.told
+    tentative = next((one for one in told["bindings"] if one["state"] == "tentative"), None)
+    if tentative is not None:
+        return _not(
+            address,
+            f"{tentative['mac']} on {tentative['port']} claims it, and has not answered for it yet "
+            f"({tentative['asked']} questions)",
+            "the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore",
+        )
+    if found["allowlist"].answer == "no":
+        return _not(
+            address, found["allowlist"].text, "change the allowlist if it should be; rdnbr check proves it"
+        )
+    if told["refused"] is None and not told["chances"]:
+        return _not(
+            address, "no guest port is there", "rdnbr show ports; start the guest, or plug it into the bridge"
+        )
+    for name in ("limits", "quarantine"):
+        if found[name].answer == "no":
+            return _not(address, found[name].text, _CURES[name])
+    last = next((event for event in reversed(told["events"]) if event["decision"] == "refused"), None)
+    if last is not None and not told["bindings"]:
+        return _not(
+            address,
+            f"{last['mac']} on {last['port']} claimed it {age(last['at'], facts.now)} ago and was refused: "
+            f"{last['reason']}" + (f" ({last['rule']})" if last["rule"] else ""),
+            "see the events below, and rdnbr show counters",
+        )
+    gone = next((one for one in told["bindings"] if one["state"] == "departed"), None)
+    why = "nobody claims it"
+    if gone is not None:
+        why = f"it was at {gone['mac']} on {gone['port'] or 'a port that is gone'}, and is withdrawn"
+    return _not(
+        address,
+        why,
+        "let the guest ping its gateway; tcpdump -eni PORT arp or icmp6 shows whether it says anything",
+    )
+
+
+_ZEBRA_S = frozenset({11, *range(186, 199)})
+"""Protocols of routes that FRR itself makes (zebra/rt_netlink.c, is_selfroute), but for babel's."""
+
+_CURES = {
+    "limits": "[port] in the configuration has the limits; rdnbr show counters says who reached them",
+    "quarantine": "wait until then; who claimed it did not answer for it, or its guest answered",
+}
+
+
+def _not(address: str, why: str, cure: str | None) -> Judgement:
+    return Judgement(routed=False, sentence=f"{address} is not routed: {why}", cure=cure)
+
+
+def _bound(facts: Facts) -> bool:
+    return not facts.daemon or any(binding["installed"] for binding in facts.told["bindings"])
+
+
+def _where(facts: Facts) -> str:
+    binding = next((one for one in facts.told["bindings"] if one["installed"]), None)
+    assert isinstance(facts.kernel, Kernel)
+    route, neighbour = held_route(facts.kernel), held_neighbour(facts.kernel)
+    assert route is not None
+    assert neighbour is not None
+    mac, over = show_mac(neighbour.neighbour.mac), facts.kernel.device(route.device)
+    port = binding["port"] if binding is not None else None
+    return f"{port} ({mac}) over {over}" if port else f"{mac} over {over}"
+
+
+def _elsewhere(kernel: Kernel) -> str | None:
+    """Name the route by which FRR knows of the address on another node, if it is that one that is taken."""
+    taken = next(iter(kernel.routes), None)
+    if taken is None or taken.protocol not in _ZEBRA_S:
+        return None
+    gateway = "" if taken.gateway is None else f" via {show_ip(taken.gateway)}"
+    return f"{kernel.origin(taken.protocol)}{gateway} dev {kernel.device(taken.device)}"
+
+
+def _foreign(kernel: Kernel) -> str | None:
+    """Name what of somebody else's keeps ours out, or wins over it."""
+    taken = next((route for route in kernel.routes if route.protocol not in _ZEBRA_S), None)
+    if taken is not None and taken.protocol != PROTOCOL:
+        return f"a route, {kernel.origin(taken.protocol)} dev {kernel.device(taken.device)} metric {taken.metric}"
+    other = next((entry for entry in kernel.neighbours if entry.settled and not entry.ours), None)
+    if other is not None:
+        return f"a permanent neighbour on {kernel.device(other.device)}"
+    return None

@@ -32,6 +32,8 @@ RECEIVE_BUFFER = 16 << 20
 
 _SO_RCVBUFFORCE = 33
 _DATAGRAM = 1 << 16
+_MOST_WAITING = 1 << 17
+"""Datagrams, each of which fills more than a hundred bytes of the buffer."""
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_DELADDR = 16, 17, 20, 21
 _GROUPS = (1, 3, 5, 7, 9, 11)  # RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
 
@@ -171,8 +173,8 @@ class Monitor:
                 datagram, (sender, _) = self._socket.recvfrom(_DATAGRAM)
             except OSError as error:
                 if error.errno == ENOBUFS:
-                    events.append(Overrun())
-                    continue
+                    self._discard()
+                    return [*events, Overrun()]
                 if error.errno in (EAGAIN, EINTR):
                     break
                 raise
@@ -180,6 +182,21 @@ class Monitor:
                 for message in read_messages(datagram):
                     events.extend(_events(message))
         return events
+
+    def _discard(self) -> None:
+        """Throw away what waits: whoever looks at everything anew has no use for it.
+
+        Until the buffer is empty the kernel puts nothing more into it (net/netlink/af_netlink.c,
+        NETLINK_S_CONGESTED), so to read it in turns would mean to lose yet more meanwhile.
+        """
+        for _ in range(_MOST_WAITING):
+            try:
+                self._socket.recv(1)
+            except OSError as error:
+                if error.errno in (EAGAIN, EINTR):
+                    return
+                if error.errno != ENOBUFS:
+                    raise
 
 
 def _events(message: Message) -> Iterator[Event]:

@@ -259,7 +259,7 @@ def test_overrun(node: Node) -> None:
     node.monitor._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     for last in range(50):
         node.run(f"ip addr add 192.0.2.{last + 1}/32 dev vmbr1")
-    assert Overrun() in node.monitor.receive()
+    assert node.monitor.receive() == [Overrun()]  # what was not lost is out of date
     item = host(254, V4, node.vmbr1, GUEST)
     node.fib.apply([PutNeighbour(item.neighbour)])
     node.events(lambda event: event == NeighbourSeen(item.neighbour))

@@ -1,0 +1,203 @@
+"""What goes wrong with guests that move, and with their nodes."""
+
+import signal
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from tests.e2e.node_view import stays
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+IMPATIENT = """\
+[timers]
+reprobe = 1.0
+probe_retrans = 0.3
+probe_count = 3
+adopt_grace = 3.0
+"""
+"""A quiet guest is asked after 0.75 to 1.75 s, and given up 1.4 s later."""
+GIVEN_UP = 6.0
+"""Seconds after which a silent guest has lost its routes, on a busy machine too."""
+
+
+@pytest.fixture
+def lab():
+    """Two nodes with the daemon, and a guest that the first of them has learned."""
+    with Lab(guests=1, nodes=2, frr=False) as lab:
+        for node in lab.nodes:
+            node.write("/etc/rdnbr/rdnbr.toml", IMPATIENT)
+            node.start_daemon()
+        appear(lab, lab.guest(0))
+        yield lab
+
+
+def appear(lab, guest):
+    guest.sysctl(ipv6__conf__eth0__accept_dad=0)  # what waits for its DAD is tried elsewhere
+    guest.configure()
+    guest.announce()
+    wait_for(lambda: at(lab, guest) == [0], 5, "the first node to have it, in both families")
+
+
+def at(lab, guest):
+    """Numbers of the nodes that route the guest's addresses; of a node that has one alone, that address instead."""
+    found = {node.number: sorted(set(guest.addresses) & node.hosts()) for node in lab.nodes}
+    return [number if len(routed) == 2 else routed[0] for number, routed in found.items() if routed]
+
+
+def travel(lab, guest, here, there):
+    """Migrate the guest as it usually goes."""
+    lab.plug(guest, there)
+    lab.move(guest, there)
+    guest.announce()
+    lab.unplug(guest, here)
+    wait_for(lambda: at(lab, guest) == [there.number], 2, f"node {there.number} alone")
+
+
+def deleted(watch):
+    return [line for line in watch.log.splitlines() if "Deleted" in line]
+
+
+def test_port_on_the_target_is_no_arrival(lab):
+    """Case 1: the target's port is up long before the guest; only the guest's own frame makes its routes there."""
+    guest, (_, target) = lab.guest(0), lab.nodes
+    lab.plug(guest, target)
+    stays(lambda: at(lab, guest) == [0], 2, "the source alone")
+    lab.move(guest, target)
+    guest.announce()
+    wait_for(lambda: at(lab, guest)[-1:] == [1], 2, "the target")
+
+
+def test_port_that_goes_takes_its_routes_along(lab):
+    """Case 1: the source withdraws when the port goes, not when it would have asked the guest."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    lab.plug(guest, target)
+    lab.move(guest, target)
+    guest.announce()
+    lab.unplug(guest, source)
+    wait_for(lambda: source.hosts() == set(), 0.5, "the source's withdrawal")
+
+
+def test_guest_that_left_a_lingering_port_is_given_up_by_its_silence(lab):
+    """Case 3: the source's port stays up; without newest-wins the guest's silence there withdraws it in the end."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    lab.plug(guest, target)
+    lab.move(guest, target)
+    guest.announce()
+    wait_for(lambda: at(lab, guest) == [1], GIVEN_UP, "the source to give the guest up")
+    assert guest.port in source.run("ip", "-br", "link", "show", "master", "vmbr1")
+
+
+def test_aborted_migration_changes_nothing(lab):
+    """Case 4: the guest stands still for a moment, the target's port goes, the guest goes on where it was."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    watches = [node.launch("watch", "ip", "monitor", "route") for node in lab.nodes]
+    lab.plug(guest, target)
+    lab.pause(guest)
+    lab.unplug(guest, target)
+    lab.move(guest, source)
+    stays(lambda: at(lab, guest) == [0], 3, "the source's routes")
+    assert [watch.log for watch in watches] == ["", ""]
+
+
+def test_guest_paused_for_less_than_its_patience_keeps_its_routes(lab):
+    """Case 5: a snapshot, say; the guest is asked in vain, and answers before the last question is due."""
+    guest, (source, _) = lab.guest(0), lab.nodes
+    watch = source.launch("watch", "ip", "monitor", "route")
+    with source.capture(guest.port) as capture:
+        lab.pause(guest)
+        wait_for(lambda: asked(capture), 5, "the first questions")
+        lab.move(guest, source)
+        stays(lambda: at(lab, guest) == [0], 3, "its routes")
+    assert deleted(watch) == []
+
+
+def asked(capture):
+    """Tell whether both families of a guest were asked."""
+    kinds = {seen.frame[12:14] for seen in capture.seen() if seen.outgoing}
+    return {b"\x08\x06", b"\x86\xdd"} <= kinds
+
+
+def test_guest_paused_for_longer_is_withdrawn_and_comes_back_by_itself(lab):
+    """Case 5: what stays silent is withdrawn, though its port is up, and routed again by the first frame it sends."""
+    guest, (source, _) = lab.guest(0), lab.nodes
+    lab.pause(guest)
+    wait_for(lambda: at(lab, guest) == [], GIVEN_UP, "the withdrawal")
+    lab.move(guest, source)
+    guest.announce()
+    wait_for(lambda: at(lab, guest) == [0], 1, "its routes")
+
+
+def test_guest_that_moves_twice_within_a_second_ends_where_it_is(lab):
+    """Cases 1 and 3: there and back before the first node has noticed anything; only the other's port goes."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    lab.plug(guest, target)
+    for node in (target, source):
+        lab.move(guest, node)
+        guest.announce()
+    lab.unplug(guest, target)
+    wait_for(lambda: at(lab, guest) == [0], 1, "the first node alone")
+    stays(lambda: at(lab, guest) == [0], 4, "the first node alone")
+
+
+def test_guest_that_moves_twice_and_leaves_its_ports_behind_ends_where_it_is(lab):
+    """Case 3: the same with all ports lingering: the node that it only passed gives it up."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    lab.plug(guest, target)
+    for node in (target, source):
+        lab.move(guest, node)
+        guest.announce()
+    wait_for(lambda: at(lab, guest) == [0], GIVEN_UP, "the first node alone")
+    stays(lambda: at(lab, guest) == [0], 3, "the first node alone")
+
+
+def test_family_that_is_announced_brings_the_other_along(lab):
+    """Case 55: of a guest that was there before, one family's announcement has the other's address asked for."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    travel(lab, guest, source, target)
+    travel(lab, guest, target, source)
+    lab.plug(guest, target)
+    lab.move(guest, target)
+    guest.greet_in_passing()
+    lab.unplug(guest, source)
+    wait_for(lambda: at(lab, guest) == [1], 1, "IPv6 to follow IPv4")
+
+
+def test_guest_that_left_while_the_daemon_was_dead_is_withdrawn_by_the_next(lab):
+    """Case 25: a killed daemon leaves its routes; the next finds the guest's port gone and removes them."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    source.daemon.signal(signal.SIGKILL)
+    source.daemon.wait()
+    lab.plug(guest, target)
+    lab.move(guest, target)
+    guest.announce()
+    lab.unplug(guest, source)
+    wait_for(lambda: at(lab, guest) == [0, 1], 2, "the target beside what the dead one left")
+    source.start_daemon()
+    wait_for(lambda: at(lab, guest) == [1], GIVEN_UP, "the target alone")
+
+
+def test_guest_starts_on_another_node_after_a_power_cut(lab):
+    """Case 26: both nodes boot with empty kernels, and the guest on the other one: nothing is left of the first."""
+    guest, (source, target) = lab.guest(0), lab.nodes
+    for node in lab.nodes:
+        cut_power(node)
+    lab.unplug(guest, source)
+    guest.forget_addresses()
+    for node in lab.nodes:
+        node.start_daemon()
+    lab.plug(guest, target)
+    guest.ip(f"addr add {guest.address4}/32 dev eth0", f"addr add {guest.address6}/128 dev eth0")
+    guest.announce()
+    wait_for(lambda: at(lab, guest) == [1], 5, "the second node alone")
+    stays(lambda: source.hosts() == set(), 1, "nothing on the first")
+
+
+def cut_power(node):
+    """End the daemon with no chance to do anything, and empty the kernel of what only it remembers."""
+    node.daemon.signal(signal.SIGKILL)
+    node.daemon.wait()
+    for family in ("-4", "-6"):
+        node.run("ip", family, "route", "flush", "proto", "171")
+    node.run("ip", "neigh", "flush", "all", "nud", "permanent")
+    node.run("sh", "-c", "rm -rf /run/rdnbr")

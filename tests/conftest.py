@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=4,
         help="how often a daemon with 200 guests is killed and started again (the acceptance asks for 20)",
     )
+    parser.addoption("--restart-seed", type=int, help="of the moments they are killed at, as it was printed")
     parser.addoption(
         "--stop-ports",
         type=int,

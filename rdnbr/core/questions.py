@@ -14,7 +14,7 @@ from rdnbr.core.topology import Port, Segment
 BROADCAST_AFTER = 3
 """Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
 
-COPIES = 50
+COPIES = 100
 """A question to so many ports counts for one more: a copy is cheap, but a bridge may have a thousand ports."""
 
 PORT_SHARE = 0.25

@@ -16,8 +16,8 @@ from rdnbr.core.topology import segments
 from rdnbr.linux import networkd, protocols, sysctl, sysfs, vtysh
 from rdnbr.linux.links import Snapshot, snapshot
 from rdnbr.linux.next_hops import next_hops
-from rdnbr.operator.comparison import Over, compare
 from rdnbr.operator.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.comparison import Over, compare
 
 
 def look(given: CommandLine) -> Facts:

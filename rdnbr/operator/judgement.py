@@ -62,7 +62,8 @@ def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
             routed=True, sentence=f"{routed}; no daemon watches over it", cure="systemctl start rdnbr"
         )
     if found["zebra"].answer == "no":
-        return Judgement(routed=True, sentence=f"{routed}, but {found['zebra'].text}", cure=_for_zebra(facts))
+        but, cure = _of_zebra(facts, found["zebra"].text)
+        return Judgement(routed=True, sentence=f"{routed}, but {but}", cure=cure)
     if found["bgp"].answer == "no":
         return Judgement(
             routed=True,
@@ -73,13 +74,15 @@ def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
     return Judgement(routed=True, sentence=routed + told, cure=None)
 
 
-def _for_zebra(facts: Facts) -> str:
-    known = isinstance(facts.frr, Advertisement) and any(one.protocol == "kernel" for one in facts.frr.zebra)
-    return (
-        f"vtysh -c 'show ip route {facts.told['address']}' shows what it prefers"
-        if known
-        else "rdnbr resync --frr"
-    )
+def _of_zebra(facts: Facts, text: str) -> tuple[str, str]:
+    """Say why zebra does not use a route that the kernel has, and what to do."""
+    if isinstance(facts.frr, Advertisement) and any(route.protocol == "kernel" for route in facts.frr.zebra):
+        command = "ip route" if facts.told["family"] == 4 else "ipv6 route"
+        return (
+            f"zebra prefers another: {text}",
+            f"vtysh -c 'show {command} {facts.told['address']}' shows both",
+        )
+    return "zebra has not heard of it", "rdnbr resync --frr"
 
 
 def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:

@@ -1,0 +1,390 @@
+"""`rdnbr explain`: each layer's answer, the verdict, and what to do about it."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from dialogue import World, rules
+
+from rdnbr.core.address import parse_ip, parse_mac
+from rdnbr.core.advertisement import Advertisement, ZebraRoute
+from rdnbr.core.plan import host
+from rdnbr.core.settings import PortPolicy, Settings
+from rdnbr.linux.lookup import HostRoute
+from rdnbr.linux.rtnetlink import Entry
+from rdnbr.operator import explain, explanation, views
+from rdnbr.operator.judgement import Judgement, judge
+from rdnbr.operator.layers import Facts, Kernel, layers
+
+V4 = "2.57.57.30"
+ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
+ALLOW = f"{V4} port=tap1i0"
+BRIDGE, UPLINK = 1, 2
+OURS = HostRoute(254, BRIDGE, 0, 171, "unicast", None)
+NEIGHBOUR = Entry(BRIDGE, parse_ip(V4), ALICE, 0x80, 171)
+DEVICES = {BRIDGE: "vmbr1", UPLINK: "uplink"}
+HELD = Kernel((OURS,), (NEIGHBOUR,), DEVICES, {171: "rdnbr"})
+EMPTY = Kernel(devices=DEVICES, protocols={4: "static"})
+SELECTED = ZebraRoute("kernel", "vmbr1", selected=True)
+ADVERTISED = Advertisement((SELECTED,), in_bgp=True, peers=("198.51.100.0",))
+UNHEARD = Advertisement((), in_bgp=False, peers=())
+
+
+def told(world: World, address: str = V4, allow: str | None = ALLOW, **wanted: Any) -> dict[str, Any]:
+    """Return what the daemon tells; what it wants is what the engine asked for."""
+    packed = parse_ip(address)
+    wants = [
+        explanation.Wanted(item, "vmbr1", wanted.get("retry_at"), wanted.get("why"))
+        for key, item in world.wanted.items()
+        if key.address == packed
+    ]
+    standing = world.engine.explain(world.now, packed)
+    found = world.engine.find(packed)
+    return explanation.document(standing, found, wants, world.decisions, rules(allow), views.epoch)
+
+
+def bound(allow: str | None = ALLOW) -> World:
+    """Alice has the address, since a while."""
+    world = World(allow)
+    world.guest("alice", "tap1i0", V4).asks_gateway()
+    world.plugs("tap2i0")
+    world.runs(10)
+    return world
+
+
+def quiet(allow: str | None = ALLOW, *ports: str, settings: Settings | None = None) -> World:
+    """Nobody has said anything."""
+    world = World(allow, settings or Settings())
+    for port in ports or ("tap1i0", "tap2i0"):
+        world.plugs(port)
+    return world
+
+
+def facts(document: dict[str, Any], **changes: Any) -> Facts:
+    made = Facts(True, "", document, HELD, ADVERTISED, datetime.fromtimestamp(10, UTC))
+    return replace(made, **changes)
+
+
+def said(made: Facts) -> dict[str, tuple[str, str]]:
+    return {layer.name: (layer.answer, layer.text) for layer in layers(made)}
+
+
+def verdict(made: Facts) -> Judgement:
+    return judge(made, layers(made))
+
+
+def test_a_routed_address():
+    """Of an address that is routed every layer says so, and the verdict names guest and peers."""
+    made = facts(told(bound()))
+    assert said(made) == {
+        "daemon": ("ok", "runs, by the allowlist"),
+        "built-in": ("ok", "not special, not the node's own, no next hop, in no network of the node's"),
+        "allowlist": ("ok", "permitted by allowlist:1 (2.57.57.30 port=tap1i0)"),
+        "limits": ("ok", "tap1i0 has 1 of 16 addresses"),
+        "quarantine": ("ok", "everybody is heard"),
+        "binding": (
+            "ok",
+            "valid: 52:02:45:00:00:01 on tap1i0 since 10s, last seen 9s ago (arp-request)",
+        ),
+        "wanted": ("ok", "route over vmbr1 with metric 0, neighbour 52:02:45:00:00:01"),
+        "route": ("ok", "proto 171 (rdnbr) dev vmbr1 metric 0"),
+        "neighbour": ("ok", "52:02:45:00:00:01 dev vmbr1, permanent, proto 171 (rdnbr)"),
+        "zebra": ("ok", "kernel dev vmbr1, selected"),
+        "bgp": ("ok", "advertised to 198.51.100.0"),
+    }
+    assert verdict(made) == Judgement(
+        routed=True,
+        sentence="2.57.57.30 is routed to tap1i0 (52:02:45:00:00:01) over vmbr1, and advertised to 198.51.100.0",
+        cure=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1", "127.0.0.1 is not routed: special-address: no host can be routed there"),
+        ("169.254.0.1", "169.254.0.1 is not routed: own-address: it is the node's own"),
+    ],
+)
+def test_what_nobody_may_have(address, sentence):
+    """A built-in refusal is the verdict, whatever the other layers say, and there is nothing to do."""
+    made = facts(told(quiet(None), address, None), kernel=EMPTY, frr=UNHEARD)
+    assert (said(made)["built-in"][0], said(made)["allowlist"][0]) == ("no", "unknown")
+    assert verdict(made) == Judgement(routed=False, sentence=sentence, cure=None)
+
+
+@pytest.mark.parametrize(
+    ("allow", "answer", "text"),
+    [
+        (None, "ok", "none: whoever answers for it may have it, first come, first served"),
+        ("2.57.58.0/24", "no", "not-permitted: no rule has it in its prefix"),
+        (f"deny {V4}", "no", f"denied for tap1i0, tap2i0 by allowlist:1 (deny {V4})"),
+        (f"{V4} port=tap9i0", "no", f"pinned for tap1i0, tap2i0 by allowlist:1 ({V4} port=tap9i0)"),
+        ("2.57.57.0/24", "ok", "permitted to tap1i0, tap2i0 by allowlist:1 (2.57.57.0/24)"),
+        (
+            f"{V4} mac=52:02:45:00:00:01",
+            "ok",
+            "permitted to 52:02:45:00:00:01 on tap1i0, tap2i0 by allowlist:1 (2.57.57.30 mac=52:02:45:00:00:01)",
+        ),
+    ],
+)
+def test_what_the_law_says_of_an_unbound_address(allow, answer, text):
+    """Of an address nobody has, the allowlist tells who might have it, and by which rule."""
+    made = facts(told(quiet(allow), V4, allow), kernel=EMPTY, frr=UNHEARD)
+    assert said(made)["allowlist"] == (answer, text)
+    assert (f": {text}" in verdict(made).sentence) == (answer == "no")
+
+
+def test_many_ports_are_counted():
+    """With hundreds of ports three are named."""
+    made = facts(told(quiet("2.57.57.0/24", *(f"tap{n}i0" for n in range(100, 120)))))
+    assert said(made)["allowlist"][1].startswith("permitted to tap100i0, tap101i0, tap102i0 and 17 more by")
+
+
+def test_nobody_claims_it():
+    """A permitted address that nobody claims needs its guest to say something."""
+    made = facts(told(quiet()), kernel=EMPTY, frr=UNHEARD)
+    assert said(made)["binding"] == ("no", "none: nobody has claimed it, or it was forgotten")
+    assert verdict(made).sentence == f"{V4} is not routed: nobody claims it"
+    assert "ping its gateway" in str(verdict(made).cure)
+
+
+def test_no_port_at_all():
+    """Without any port the verdict says just that."""
+    made = facts(told(World(ALLOW)), kernel=EMPTY, frr=UNHEARD)
+    assert said(made)["allowlist"] == (
+        "unknown",
+        f"no port is there; the narrowest rule is allowlist:1 ({V4} port=tap1i0)",
+    )
+    assert verdict(made).sentence == f"{V4} is not routed: no guest port is there"
+
+
+def test_who_was_refused_lately_is_named():
+    """When somebody claimed it in vain, the verdict names him, and the reason and rule."""
+    world = quiet()
+    world.guest("mallory", "tap2i0", V4).asks_gateway()
+    made = facts(told(world), kernel=EMPTY, frr=UNHEARD)
+    assert verdict(made).sentence == (
+        f"{V4} is not routed: 52:02:45:00:00:01 on tap2i0 claimed it 10s ago and was refused: pinned (allowlist:1)"
+    )
+
+
+def test_a_claim_that_was_not_answered_for():
+    """While nobody answers, the claimant is named, with the number of questions."""
+    world = World(None)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.awake = False
+    alice.asks_gateway()
+    world.runs(0.6)
+    made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
+    assert verdict(made).sentence == (
+        f"{V4} is not routed: 52:02:45:00:00:01 on tap1i0 claims it, and has not answered for it yet (2 questions)"
+    )
+
+
+def test_a_full_port():
+    """When all ports that may have it are full, that is why."""
+    settings = Settings(port=PortPolicy(addresses_ipv4=1))
+    allow = "2.57.57.0/24"
+    world = World(allow, settings)
+    world.guest("alice", "tap1i0", "2.57.57.99").asks_gateway()
+    made = facts(told(world, V4, allow), kernel=EMPTY, frr=UNHEARD)
+    assert said(made)["limits"] == ("no", "tap1i0 is full")
+    assert verdict(made).sentence == f"{V4} is not routed: tap1i0 is full"
+
+
+def test_a_quarantined_claimant():
+    """Who did not answer for its claim is not heard, and the verdict says until when."""
+    world = World(None)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.awake = False
+    alice.asks_gateway()
+    world.runs(5)
+    made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
+    answer, text = said(made)["quarantine"]
+    assert (answer, text[:33]) == ("no", "tap1i0 is not heard for it until ")
+    assert verdict(made).sentence == f"{V4} is not routed: {text}"
+
+
+def test_a_rival_is_named():
+    """While two contend, the binding names the rival."""
+    world = World(f"{V4}/32")
+    alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4)
+    alice.asks_gateway()
+    world.runs(5)
+    alice.awake = False
+    bob.asks_gateway()
+    text = said(facts(told(world, allow=f"{V4}/32")))["binding"][1]
+    assert text.startswith("challenged: 52:02:45:00:00:01 on tap1i0")
+    assert text.endswith("— rival 52:02:45:00:00:02 on tap2i0")
+
+
+def test_a_foreign_route():
+    """Somebody else's route in our place is named with its protocol, and is the verdict."""
+    foreign = HostRoute(254, UPLINK, 0, 4, "unicast", None)
+    kernel = replace(EMPTY, routes=(foreign,))
+    why = "another program's route holds this prefix and metric"
+    made = facts(told(bound(), why=why, retry_at=20.0), kernel=kernel, frr=UNHEARD)
+    assert said(made)["route"] == (
+        "no",
+        "proto 4 (static) dev uplink metric 0, which rdnbr never replaces",
+    )
+    answer, text = said(made)["wanted"]
+    assert (answer, f"the kernel refuses: {why} — tried again at " in text) == ("no", True)
+    assert verdict(made).sentence == (
+        f"{V4} is not routed: somebody else's entry holds its place, and is never replaced: "
+        "a route, proto 4 (static) dev uplink metric 0"
+    )
+
+
+def test_a_foreign_route_that_wins_over_ours():
+    """Ours behind somebody else's of a lower metric is not what the kernel takes."""
+    world = bound()
+    mine = OURS._replace(metric=10)
+    foreign = HostRoute(254, UPLINK, 5, 4, "unicast", None)
+    made = facts(told(world), kernel=replace(HELD, routes=(foreign, mine)))
+    assert said(made)["route"][0] == "no"
+    assert not verdict(made).routed
+
+
+def test_a_foreign_neighbour():
+    """Somebody else's permanent neighbour is named as well."""
+    entry = NEIGHBOUR._replace(protocol=4, mac=BOB)
+    made = facts(told(bound(), why="x"), kernel=replace(EMPTY, neighbours=(entry,)), frr=UNHEARD)
+    assert said(made)["neighbour"][1] == (
+        "52:02:45:00:00:02 dev vmbr1: somebody else's, which rdnbr never replaces"
+    )
+    assert verdict(made).sentence.endswith("never replaced: a permanent neighbour on vmbr1")
+
+
+def test_an_address_that_the_fabric_has_elsewhere():
+    """A route of BGP's tells where the guest is, when it is not here."""
+    there = HostRoute(254, UPLINK, 20, 186, "unicast", parse_ip("198.51.100.0"))
+    made = facts(told(quiet()), kernel=replace(EMPTY, routes=(there,)), frr=UNHEARD)
+    assert verdict(made).sentence == (
+        f"{V4} is not routed: the fabric has it elsewhere: proto 186 via 198.51.100.0 dev uplink"
+    )
+
+
+def test_zebra_that_missed_the_route():
+    """A route that zebra has not heard of is mended by a resync; the address is routed all the same."""
+    made = verdict(facts(told(bound()), frr=UNHEARD))
+    assert (made.routed, made.cure) == (True, "rdnbr resync --frr")
+    assert made.sentence.endswith("over vmbr1, but zebra has not heard of it")
+
+
+def test_zebra_that_prefers_another():
+    """Where zebra has selected another route, no resync helps."""
+    known = (ZebraRoute("static", "uplink", selected=True), SELECTED._replace(selected=False))
+    made = verdict(facts(told(bound()), frr=Advertisement(known, in_bgp=False, peers=())))
+    assert made.sentence.endswith("but zebra prefers another: static dev uplink, selected; kernel dev vmbr1")
+    assert made.cure == f"vtysh -c 'show ip route {V4}' shows both"
+
+
+@pytest.mark.parametrize(
+    ("in_bgp", "text"),
+    [(True, "in bgpd's table, and advertised to nobody"), (False, "not redistributed into bgpd's table")],
+)
+def test_bgp_that_tells_nobody(in_bgp, text):
+    """What zebra has and BGP does not tell is a matter of FRR's configuration."""
+    made = verdict(facts(told(bound()), frr=Advertisement((SELECTED,), in_bgp=in_bgp, peers=())))
+    assert made.routed
+    assert made.sentence.endswith(f"but BGP does not tell anybody: {text}")
+
+
+def test_frr_that_cannot_be_asked():
+    """Without FRR's answer its layers are unknown, and the verdict is that of the others."""
+    made = facts(told(bound()), frr="FRR is not installed")
+    assert said(made)["zebra"] == said(made)["bgp"] == ("unknown", "FRR is not installed")
+    assert verdict(made).sentence.endswith("(52:02:45:00:00:01) over vmbr1")
+
+
+def test_without_a_daemon():
+    """What only a daemon knows is unknown; the kernel still tells whether the address is routed."""
+    made = facts(told(quiet()), daemon=False, why_not="no daemon answers on /run/x")
+    names = {name for name, (answer, _) in said(made).items() if answer == "unknown"}
+    assert names == {"limits", "quarantine", "binding", "wanted"}
+    assert said(made)["daemon"][0] == "no"
+    assert verdict(made) == Judgement(
+        routed=True,
+        sentence=f"{V4} is routed to 52:02:45:00:00:01 over vmbr1; no daemon watches over it",
+        cure="systemctl start rdnbr",
+    )
+    empty = verdict(replace(made, kernel=EMPTY))
+    assert (empty.routed, empty.cure) == (False, "systemctl start rdnbr")
+
+
+def test_a_kernel_that_cannot_be_looked_at():
+    """Without the kernel's word nothing is said to be routed."""
+    made = facts(told(bound()), kernel="the kernel was not looked at: no permission")
+    assert said(made)["route"] == ("unknown", "the kernel was not looked at: no permission")
+    assert not verdict(made).routed
+
+
+def test_events_are_those_of_the_address():
+    """The latest decisions about the address are told, oldest first, and nobody else's."""
+    world = bound("2.57.57.0/24")
+    world.guest("carol", "tap3i0", "2.57.57.99").asks_gateway()
+    events = told(world, allow="2.57.57.0/24")["events"]
+    assert {event["address"] for event in events} == {V4}
+    assert [event["decision"] for event in events][:2] == ["learned", "installed"]
+
+
+def test_json_names_are_as_promised():
+    """The document has these keys in this order, and is the same for a program each time."""
+    made = facts(told(bound()))
+    document = explain.document(made, layers(made), verdict(made))
+    assert list(document) == [
+        "address", "family", "routed", "verdict", "cure", "daemon", "layers", "mode", "refused", "within",
+        "rules", "chances", "full", "hurried", "quarantine", "bindings", "wanted", "kernel", "frr", "events",
+    ]  # fmt: skip
+    assert [layer["layer"] for layer in document["layers"]] == [
+        "daemon", "built-in", "allowlist", "limits", "quarantine", "binding", "wanted", "route", "neighbour",
+        "zebra", "bgp",
+    ]  # fmt: skip
+    assert {layer["answer"] for layer in document["layers"]} == {"ok"}
+    assert document["kernel"] == {
+        "routes": [
+            {
+                "table": 254,
+                "device": "vmbr1",
+                "metric": 0,
+                "protocol": 171,
+                "kind": "unicast",
+                "gateway": None,
+            }
+        ],
+        "neighbours": [
+            {"device": "vmbr1", "mac": "52:02:45:00:00:01", "permanent": True, "protocol": 171},
+        ],
+    }
+    assert document["frr"] == {
+        "zebra": [{"protocol": "kernel", "device": "vmbr1", "selected": True}],
+        "in_bgp": True,
+        "peers": ["198.51.100.0"],
+    }
+    json.dumps(document)
+
+
+def test_text_begins_with_the_verdict_and_the_cure():
+    """Whoever is woken up reads first what it is, and what to do."""
+    made = facts(told(quiet()), kernel=EMPTY, frr=UNHEARD)
+    text = list(explain.lines(made, layers(made), verdict(made)))
+    assert text[0] == f"{V4} is not routed: nobody claims it"
+    assert text[1].startswith("    do: let the guest ping")
+    assert "NO  binding     none: nobody has claimed it, or it was forgotten" in text
+    assert "ok  built-in" in text[4]
+
+
+def test_a_host_that_waits_for_its_mac():
+    """A route adopted without its neighbour says that the neighbour is not known yet."""
+    world = quiet()
+    document = told(world)
+    document["wanted"] = [
+        explanation._wanted(
+            explanation.Wanted(host(254, parse_ip(V4), 1, None), "vmbr1", None, None), views.epoch
+        )
+    ]
+    assert said(facts(document))["wanted"][1] == "route over vmbr1 with metric 0, neighbour not known yet"

@@ -132,16 +132,18 @@ def test_guest_that_moves_twice_within_a_second_ends_where_it_is(lab):
     """Cases 1 and 3: there and back before the first node has noticed anything; only the other's port goes."""
     guest, (source, target) = lab.guest(0), lab.nodes
     lab.plug(guest, target)
-    for node in (target, source):
-        lab.move(guest, node)
-        guest.announce()
+    lab.move(guest, target)
+    guest.announce()
+    wait_for(lambda: at(lab, guest) == [0, 1], 2, "the second node to have it")
+    lab.move(guest, source)
+    guest.announce()
     lab.unplug(guest, target)
     wait_for(lambda: at(lab, guest) == [0], 1, "the first node alone")
     stays(lambda: at(lab, guest) == [0], 4, "the first node alone")
 
 
 def test_guest_that_moves_twice_and_leaves_its_ports_behind_ends_where_it_is(lab):
-    """Case 3: the same with all ports lingering: the node that it only passed gives it up."""
+    """Case 3: faster than either node can ask it, and all ports linger: the node that it only passed gives it up."""
     guest, (source, target) = lab.guest(0), lab.nodes
     lab.plug(guest, target)
     for node in (target, source):

@@ -24,6 +24,7 @@ class Frr:
 
     def __init__(self, host: Host, config: str) -> None:
         self._host = host
+        self._programs: dict[str, Program] = {}
         owner = pwd.getpwnam("frr")
         for directory in ("/run/frr", "/etc/frr"):
             path = host.path(directory)
@@ -32,23 +33,37 @@ class Frr:
         host.write("/etc/frr/vtysh.conf", "")
         host.write("/etc/frr/frr.conf", config)
         shutil.chown(host.path("/etc/frr/frr.conf"), owner.pw_uid, owner.pw_gid)
-        self._start("zebra")
-        self._start("bgpd")
+        self.start("zebra")
+        self.start("bgpd")
 
-    def _start(self, name: str) -> None:
+    def stop(self, name: str) -> None:
+        """Stop zebra or bgpd; when the other one finds out is its own affair."""
+        self._programs.pop(name).stop()
+        for left in self._sockets(name):
+            left.unlink(missing_ok=True)
+
+    def start(self, name: str) -> None:
+        """Start zebra or bgpd, and wait until it can be spoken to.
+
+        Raises:
+            LabError: it ended, or says nothing.
+        """
         # -P 0: no telnet port. zebra is ready when its clients' socket is there, either of them with its vty socket.
         program = self._host.launch(
             name, str(_DAEMONS / name), "-f", "/etc/frr/frr.conf", "-P", "0", "--log", "stdout"
         )
-        sockets = [self._host.path(f"/run/frr/{name}.vty")]
-        if name == "zebra":
-            sockets.append(self._host.path("/run/frr/zserv.api"))
+        self._programs[name] = program
+        sockets = self._sockets(name)
         try:
             wait_for(
                 lambda: _stopped(name, program) or all(s.exists() for s in sockets), 15.0, f"{name} to start"
             )
         except TooLate as late:
             raise LabError(f"{late}; it says: {program.log.strip()[-500:]}") from None
+
+    def _sockets(self, name: str) -> list[Path]:
+        names = [f"{name}.vty", *(["zserv.api"] if name == "zebra" else [])]
+        return [self._host.path(f"/run/frr/{each}") for each in names]
 
     def show(self, command: str) -> dict[str, Any]:
         """Return what vtysh answers to `command`, which must end with `json`."""

@@ -159,6 +159,7 @@ OLD_FRR = {"version": (10, 2)}
         (replace(RIGHT, frr=HIDDEN), "note", "frr", "not-seen"),
         (with_frr(daemons=frozenset()), "warning", "frr", "frr-not-running"),
         (with_frr(daemons=frozenset({"zebra"})), "problem", "frr", "bgpd-not-running"),
+        (with_frr(daemons=frozenset({"bgpd"})), "problem", "frr", "zebra-not-running"),
         (with_frr(redistributions=FRR.redistributions[:1]), "problem", "frr", "no-redistribute-kernel"),
         (with_bridge(vrf="red", segment=replace(SEGMENT, gateway6=None)), "problem", "frr", "no-redistribute-kernel"),
         (

@@ -80,6 +80,14 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
             "systemctl start frr",
         )
         return
+    if "zebra" not in frr.daemons:
+        yield problem(
+            "zebra-not-running",
+            "frr",
+            "FRR runs without zebra, so BGP hears of no guest that comes or goes",
+            "systemctl restart frr; journalctl -u frr says why it ended",
+        )
+        return
     if "bgpd" not in frr.daemons:
         yield problem(
             "bgpd-not-running",

@@ -1,0 +1,432 @@
+"""What may go wrong around the daemon, and how it is mended: the table that the tests carry out and README shows.
+
+The scene: two guests with both addresses on `vmbr1`; `vmbr2` is a second bridge with the same gateways, `vmbr3` one
+without. The same daemon lives through all of it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.e2e.scene import Scene
+
+BATCH = "/run/batch"
+KEEPS_REMOVING = "somebody keeps removing"
+FLOOD = 25_000
+"""Routes that come and go."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks, and perhaps is put right by somebody."""
+
+    title: str
+    notice: str
+    """What guests notice."""
+    within: float
+    """Seconds until all is as before, from the moment in which the last step was done."""
+    breaks: Callable[[Scene], None]
+    meanwhile: Callable[[Scene], object] | None = None
+    """What comes true before somebody puts it right."""
+    mends: Callable[[Scene], None] | None = None
+    log: str = ""
+    """What the log says of it."""
+
+
+def flush_routes(scene: Scene) -> None:
+    scene.node.run("ip", "-4", "route", "flush", "proto", "171")
+    scene.node.run("ip", "-6", "route", "flush", "proto", "171")
+
+
+def flush_neighbours(scene: Scene) -> None:
+    scene.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
+
+
+def steal_thrice(scene: Scene) -> None:
+    said = len(scene.daemon.log)
+    while KEEPS_REMOVING not in scene.daemon.log[said:]:
+        scene.wait_until_restored(5)
+        scene.node.ip(f"route del {scene.guest.address4} dev vmbr1 proto 171")
+
+
+def bridge_down(scene: Scene) -> None:
+    scene.node.ip("link set vmbr1 down")
+
+
+def bridge_up(scene: Scene) -> None:
+    scene.node.ip("link set vmbr1 up")
+    scene.hold_gateways()
+
+
+def bridge_down_and_up_at_once(scene: Scene) -> None:
+    with scene.daemon_paused():
+        bridge_down(scene)
+        bridge_up(scene)
+
+
+def bridge_remade(scene: Scene) -> None:
+    index = scene.index("vmbr1")
+    scene.node.ip("link del vmbr1")
+    scene.make_bridge("vmbr1")
+    assert scene.index("vmbr1") != index
+
+
+def bridge_remade_at_once(scene: Scene) -> None:
+    with scene.daemon_paused():
+        index = scene.index("vmbr1")
+        scene.node.ip("link del vmbr1")
+        scene.make_bridge("vmbr1", index=index)
+
+
+def mac_changes(scene: Scene) -> None:
+    """Four times, as when guests start one after the other under a bridge that has no MAC of its own."""
+    for last in range(4):
+        scene.node.ip(f"link set vmbr1 address 02:52:44:4e:42:{last:02x}")
+        scene.wait_until_restored(1)
+
+
+def mac_restored(scene: Scene) -> None:
+    scene.node.ip(f"link set vmbr1 address {scene.bridge_mac}")
+
+
+def port_down(scene: Scene) -> None:
+    scene.node.ip(f"link set {scene.guest.port} down")
+
+
+def port_up(scene: Scene) -> None:
+    scene.node.ip(f"link set {scene.guest.port} up")
+
+
+def gateways_removed(scene: Scene) -> None:
+    scene.node.ip("addr flush dev vmbr1")
+
+
+def gateways_restored(scene: Scene) -> None:
+    scene.hold_gateways()
+
+
+def gateway4_removed(scene: Scene) -> None:
+    scene.node.ip("addr del 169.254.0.1/32 dev vmbr1")
+
+
+def gateway4_flaps(scene: Scene) -> None:
+    with scene.daemon_paused():
+        gateway4_removed(scene)
+        gateways_restored(scene)
+
+
+def port_renamed(scene: Scene) -> None:
+    scene.rename(scene.guest.port, "tap900i0")
+
+
+def port_named_again(scene: Scene) -> None:
+    scene.rename("tap900i0", scene.guest.port)
+
+
+def port_to(bridge: str) -> Callable[[Scene], None]:
+    def move(scene: Scene) -> None:
+        scene.node.ip(f"link set {scene.guest.port} master {bridge}")
+
+    return move
+
+
+def guest_is_on(bridge: str) -> Callable[[Scene], bool]:
+    return lambda scene: {line.split()[2] for line in scene.guest_entries()} == {bridge}
+
+
+def guest_is_nowhere(scene: Scene) -> bool:
+    return scene.guest_entries() == []
+
+
+def ifindex_reused(scene: Scene) -> None:
+    """The guest's last words wait to be read when its port's number is another port's already."""
+    with scene.daemon_paused():
+        index = scene.index(scene.guest.port)
+        for _ in range(3):
+            scene.guest_claims(scene.spare)
+        scene.lab.unplug(scene.guest)
+        scene.node.ip(
+            f"link add tap200i0 index {index} type veth peer name g200",
+            "link set g200 up",
+            "link set tap200i0 master vmbr1 up",
+        )
+
+
+def only_the_other_port_is_there(scene: Scene) -> bool:
+    ports = {port["port"] for port in scene.node.show("ports")["ports"]}
+    bound = {one["address"] for one in scene.node.show()["bindings"]}
+    return "tap200i0" in ports and scene.spare not in bound and guest_is_nowhere(scene)
+
+
+def guest_plugged_again(scene: Scene) -> None:
+    scene.node.ip("link del tap200i0")
+    scene.lab.plug(scene.guest)
+    scene.settle(scene.guest)
+
+
+def routes_flood(scene: Scene) -> None:
+    """50,000 changes that the monitor listens for, and one of our own lost among them."""
+    routes = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32 dev vmbr3 proto static" for n in range(FLOOD)]
+    add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
+    with scene.daemon_paused():
+        scene.node.write(BATCH, add + remove)
+        scene.node.run("ip", "-batch", BATCH)
+        flush_routes(scene)
+        scene.lab.unplug(scene.other)
+    scene.lab.plug(scene.other)
+    scene.settle(scene.other)
+
+
+def tables_churn(scene: Scene) -> None:
+    """Routes of our own protocol come and go while the daemon reads them all, because the bridge goes down and up."""
+    routes = [f"10.9.{n >> 8}.{n & 255}/32 dev vmbr3 proto 171 table 99" for n in range(2000)]
+    add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
+    scene.node.write(BATCH, (add + remove) * 5)
+    churn = scene.node.launch("churn", "ip", "-force", "-batch", BATCH)
+    for _ in range(10):
+        bridge_down(scene)
+        bridge_up(scene)
+    churn.wait()
+
+
+def ipv6_disabled(scene: Scene) -> None:
+    scene.node.sysctl(ipv6__conf__vmbr1__disable_ipv6=1)
+
+
+def ipv6_enabled(scene: Scene) -> None:
+    scene.node.sysctl(ipv6__conf__vmbr1__disable_ipv6=0)
+    scene.hold_gateways()
+
+
+def only_ipv4_is_left(scene: Scene) -> bool:
+    return {line.split()[0] for line in scene.entries()} == {guest.address4 for guest in scene.lab.guests}
+
+
+def foreign_routes(scene: Scene) -> None:
+    scene.node.ip(
+        f"route replace {scene.guest.address4} dev vmbr3 proto static",
+        f"route replace {scene.guest.address6} dev vmbr3 proto static metric 1024",
+    )
+
+
+def foreign_routes_removed(scene: Scene) -> None:
+    scene.node.ip(
+        f"route del {scene.guest.address4} dev vmbr3 proto static",
+        f"route del {scene.guest.address6} dev vmbr3 proto static",
+    )
+
+
+def foreign_neighbours(scene: Scene) -> None:
+    scene.node.ip(
+        *(
+            f"neigh replace {address} lladdr 02:00:00:00:00:01 dev vmbr1 nud permanent protocol static"
+            for address in scene.guest.addresses
+        )
+    )
+
+
+def foreign_neighbours_removed(scene: Scene) -> None:
+    scene.node.ip(*(f"neigh del {address} dev vmbr1" for address in scene.guest.addresses))
+
+
+def guest_is_refused(scene: Scene) -> bool:
+    """No route of ours, and it is shown as refused."""
+    routed = scene.node.hosts() & set(scene.guest.addresses)
+    shown = {one["address"]: one["installed"] for one in scene.node.show()["bindings"]}
+    return not routed and not any(shown[address] for address in scene.guest.addresses)
+
+
+ODD_NAMES = (
+    b"\xff\xfe\x80",
+    b"caf\xc3\xa9",
+    b"a\"b'c",
+    b"x;y{z}",
+    b"\x01\x1b[31m",
+    b"tap*",
+    b"..t",
+    b"\\n$(t)",
+)
+
+ODD_KINDS = (
+    "vrf table 7",
+    "vxlan id 7 dstport 4789",
+    "gre remote 192.0.2.1",
+    "ipip remote 192.0.2.1",
+    "dummy",
+    "ifb",
+    "bond",
+)
+LONG_NAME = "a-name-much-longer-than-fifteen-characters"
+
+
+def odd_devices(scene: Scene) -> None:
+    """Names that are no text, ports of a kind nobody expects, a bridge in a bridge's place."""
+    for number, odd in enumerate(ODD_NAMES):
+        name = os.fsdecode(odd)
+        scene.node.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"odd{number}")
+        scene.node.ip(f"link set odd{number} up")
+        scene.node.run("ip", "link", "set", name, "master", "vmbr1", "up")
+    for kind in ODD_KINDS:  # those that this kernel has
+        scene.node.attempt("ip", "link", "add", "odd", "type", *kind.split())
+        scene.node.attempt("ip", "link", "set", "odd", "master", "vmbr1", "up")
+        scene.node.attempt("ip", "link", "del", "odd")
+    scene.node.ip(f"link property add dev {scene.other.port} altname {LONG_NAME}")
+
+
+def odd_ports_are_served(scene: Scene) -> bool:
+    return len(scene.node.show("ports")["ports"]) == len(scene.lab.guests) + len(ODD_NAMES)
+
+
+def odd_devices_removed(scene: Scene) -> None:
+    scene.node.ip(
+        *(f"link del odd{number}" for number in range(len(ODD_NAMES))),
+        f"link property del dev {scene.other.port} altname {LONG_NAME}",
+    )
+
+
+def frr_stopped(scene: Scene) -> None:
+    scene.node.frr.stop("bgpd")
+    scene.node.frr.stop("zebra")
+
+
+def frr_started(scene: Scene) -> None:
+    scene.node.frr.start("zebra")
+    scene.node.frr.start("bgpd")
+
+
+def zebra_stopped(scene: Scene) -> None:
+    scene.node.frr.stop("zebra")
+
+
+def zebra_started(scene: Scene) -> None:
+    scene.node.frr.start("zebra")
+
+
+def fabric_has_nobody(scene: Scene) -> bool:
+    return scene.lab.upstream.hosts() == set()
+
+
+FAULTS = (
+    Fault(
+        "`ip route flush proto 171`",
+        "packets to them are lost for milliseconds",
+        2.0,
+        flush_routes,
+    ),
+    Fault("`ip neigh flush all nud permanent`", "nothing", 2.0, flush_neighbours),
+    Fault(
+        "somebody removes a route three times within a minute",
+        "the third time it stays away for 10 s, and the log names it",
+        11.0,
+        steal_thrice,
+        log=KEEPS_REMOVING,
+    ),
+    Fault("the bridge goes down", "all are cut off while it is down", 1.0, bridge_down, mends=bridge_up),
+    Fault(
+        "the bridge goes down and up between two looks",
+        "packets lost meanwhile",
+        1.0,
+        bridge_down_and_up_at_once,
+    ),
+    Fault(
+        "the bridge's MAC changes", "they must find their gateway anew", 0.5, mac_changes, mends=mac_restored
+    ),
+    Fault("the bridge is deleted and made again", "all are cut off until then", 2.0, bridge_remade),
+    Fault("the bridge is deleted and made again between two looks", "the same", 2.0, bridge_remade_at_once),
+    Fault(
+        "a port loses its carrier, or goes down",
+        "its guest is withdrawn",
+        2.0,
+        port_down,
+        guest_is_nowhere,
+        port_up,
+    ),
+    Fault(
+        "the gateway addresses are removed, and come back (`ifreload -a`)",
+        "withdrawn until then",
+        2.0,
+        gateways_removed,
+        lambda scene: scene.entries() == [],
+        gateways_restored,
+    ),
+    Fault(
+        "the IPv4 gateway address is removed",
+        "they have no gateway",
+        1.0,
+        gateway4_removed,
+        mends=gateways_restored,
+    ),
+    Fault("the IPv4 gateway address goes and comes between two looks", "nothing", 1.0, gateway4_flaps),
+    Fault("a port is renamed", "nothing", 1.0, port_renamed, mends=port_named_again),
+    Fault(
+        "a port is moved to another bridge that is served",
+        "routed there when the guest has answered",
+        2.0,
+        port_to("vmbr2"),
+        guest_is_on("vmbr2"),
+        port_to("vmbr1"),
+    ),
+    Fault(
+        "a port is moved to a bridge that is not served",
+        "withdrawn until it is back",
+        2.0,
+        port_to("vmbr3"),
+        guest_is_nowhere,
+        port_to("vmbr1"),
+    ),
+    Fault(
+        "a port's ifindex is another port's at once",
+        "nobody is taken for the other",
+        1.0,
+        ifindex_reused,
+        only_the_other_port_is_there,
+        guest_plugged_again,
+    ),
+    Fault(
+        "50,000 route changes overrun the netlink buffer",
+        "-",
+        12.0,
+        routes_flood,
+        log="netlink events were lost",
+    ),
+    Fault("tables change while they are read", "-", 5.0, tables_churn),
+    Fault(
+        "IPv6 is switched off on the bridge",
+        "IPv4 goes on",
+        5.0,
+        ipv6_disabled,
+        only_ipv4_is_left,
+        ipv6_enabled,
+    ),
+    Fault(
+        "another program takes a guest's routes",
+        "traffic goes where that one leads",
+        1.0,
+        foreign_routes,
+        guest_is_refused,
+        foreign_routes_removed,
+        log="another program's route",
+    ),
+    Fault(
+        "another program takes a guest's neighbours",
+        "withdrawn until they are gone",
+        1.0,
+        foreign_neighbours,
+        guest_is_refused,
+        foreign_neighbours_removed,
+        log="somebody else's permanent neighbour",
+    ),
+    Fault(
+        "ports with odd names, and odd devices as ports",
+        "nothing",
+        1.0,
+        odd_devices,
+        odd_ports_are_served,
+        odd_devices_removed,
+    ),
+)
+
+FRR_FAULTS = (
+    Fault("FRR is stopped and started", "-", 15.0, frr_stopped, fabric_has_nobody, frr_started),
+    Fault("zebra alone is stopped and started", "-", 15.0, zebra_stopped, mends=zebra_started),
+)

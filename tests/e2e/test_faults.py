@@ -1,0 +1,61 @@
+"""Each fault of the table is mended in its time, by the daemon that was there before."""
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from tests.e2e.faults import FAULTS, FRR_FAULTS
+from tests.e2e.scene import FabricScene, Scene
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def scene():
+    with Lab(guests=2, frr=False) as lab:
+        yield Scene(lab)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.title)
+def test_fault_is_mended(scene, fault):
+    """Kernel and daemon are as before within the time that the table says; nothing is lost, nothing crashes."""
+    said = len(scene.daemon.log)
+    fault.breaks(scene)
+    if fault.meanwhile is not None:
+        wait_for(lambda: fault.meanwhile(scene), 5, "what is expected meanwhile")
+    if fault.mends is not None:
+        fault.mends(scene)
+    try:
+        took = scene.wait_until_restored(fault.within)
+    except BaseException:
+        print("DIFF", scene.difference, scene.daemon.log[said:])
+        print(scene.node.run("ip", "-br", "addr"), scene.node.run("ip", "-br", "link"))
+        raise
+    log = scene.daemon.log[said:]
+    print(f"{fault.title}: {took:.2f} s, {len(log.splitlines())} lines")
+    assert scene.daemon.ended is None
+    assert fault.log in log
+    assert "Traceback" not in log
+
+
+@pytest.fixture(scope="module")
+def fabric_scene():
+    with Lab(guests=2, frr=True) as lab:
+        scene = FabricScene(lab)
+        scene.wait_until_restored(10)
+        yield scene
+
+
+@pytest.mark.frr
+@pytest.mark.parametrize("fault", FRR_FAULTS, ids=lambda fault: fault.title)
+def test_frr_comes_back(fabric_scene, fault):
+    """Nothing of ours changes while FRR is away; when it is back it advertises all guests, and the doctor agrees."""
+    scene, said = fabric_scene, len(fabric_scene.daemon.log)
+    fault.breaks(scene)
+    if fault.meanwhile is not None:
+        wait_for(lambda: fault.meanwhile(scene), 15, "what is expected meanwhile")
+    assert scene.entries() == scene.normal
+    assert scene.complaints() != []
+    fault.mends(scene)
+    print(f"{fault.title}: {scene.wait_until_restored(fault.within):.2f} s, 0 lines")
+    assert scene.complaints() == []
+    assert scene.daemon.log[said:] == ""

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""libvirt's hook for QEMU guests: writes the allowlist of a guest before it starts here, or arrives by migration.
+
+Installed as /etc/libvirt/hooks/qemu, for guests on the bridge vmbr1. A guest's addresses are in its metadata, which
+migrates with it:
+
+    virsh metadata web1 urn:rdnbr --key rdnbr --set '<addresses>2.57.57.30 2001:db8:100::80</addresses>' --config --live
+
+and become one file, /etc/rdnbr/allowlist.d/libvirt-UUID.conf, with rules for the MACs of all its cards on the guests'
+bridge. It is replaced only by one that `rdnbr check` has no complaint of, and stays when the guest stops.
+
+libvirt starts no guest whose hook fails, and kills a running one when that happens while libvirt is restarted. So
+whatever goes wrong is told, and the exit code is 0.
+"""
+
+import subprocess
+import sys
+import tempfile
+from ipaddress import ip_network
+from pathlib import Path
+from uuid import UUID
+from xml.etree import ElementTree as ET
+
+BRIDGE = "vmbr1"
+DIRECTORY = Path("/etc/rdnbr/allowlist.d")
+OPERATIONS = frozenset({"prepare", "migrate", "restore", "reconnect", "attach"})
+"""Those that come before a guest speaks here, and libvirt's own start."""
+
+
+def rules(domain: ET.Element) -> list[str]:
+    """Return the rules for a guest: each of its addresses for each of its cards.
+
+    Raises:
+        ValueError: an address cannot be read.
+    """
+    words = [word for given in domain.iter("{urn:rdnbr}addresses") for word in (given.text or "").split()]
+    prefixes = [ip_network(word) for word in words]
+    cards = [
+        card
+        for card in domain.iterfind("devices/interface")
+        if any(source.get("bridge") == BRIDGE for source in card.iterfind("source"))
+    ]
+    macs = [mac.get("address", "").lower() for card in cards for mac in card.iterfind("mac")]
+    return [f"{prefix} mac={mac}" for mac in macs for prefix in prefixes]
+
+
+def put(path: Path, text: str) -> None:
+    """Replace the file if rdnbr understands the new one; nobody ever sees half of it.
+
+    Raises:
+        ValueError: it does not, and why.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".libvirt.", dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o644)
+        check = ["rdnbr", "check", "--allowlist", str(new)]
+        done = subprocess.run(  # noqa: S603  (a name that is the guest's UUID)
+            check, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+        )
+        if done.returncode != 0:
+            raise ValueError(f"rdnbr check refuses it: {done.stdout}{done.stderr}")
+        new.replace(path)
+
+
+def main() -> None:
+    """Do what libvirt's operation asks for."""
+    if OPERATIONS.isdisjoint(sys.argv[2:3]):
+        return
+    domain = ET.fromstring(sys.stdin.buffer.read())  # noqa: S314  (libvirt wrote it)
+    path = DIRECTORY / f"libvirt-{UUID(domain.findtext('uuid', ''))}.conf"
+    lines = rules(domain)
+    text = "".join(f"{line}\n" for line in [f"# {domain.findtext('name', '')!a}, by libvirt's hook", *lines])
+    if lines and not (path.exists() and path.read_text(encoding="utf-8") == text):
+        put(path, text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:  # noqa: BLE001  (see above)
+        sys.stderr.write(f"rdnbr: the allowlist of {sys.argv[1:2]} stays as it is: {error}\n")

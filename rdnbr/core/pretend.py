@@ -37,6 +37,12 @@ class PretendKernel:
         self._foreign_routes: set[_RouteKey] = set()
         self._foreign_neighbours: set[_NeighbourKey] = set()
 
+    def have_devices(self, devices: Mapping[int, str]) -> None:
+        """Let there be these devices and no others."""
+        for index in self._devices.keys() - devices.keys():
+            self.remove_device(index)
+        self._devices = dict(devices)
+
     def add_device(self, index: int, name: str) -> None:
         """Let a device appear, or take another name."""
         self._devices[index] = name

@@ -99,7 +99,7 @@ class Daemon:
         served = self._surroundings.segments()
         if not served:
             raise no_bridge(config)
-        kernel: Kernel = PretendKernel({one.index: one.name for one in served}) if dry_run else Fib()
+        kernel: Kernel = PretendKernel({}) if dry_run else Fib()
         if isinstance(kernel, Fib):
             stack.callback(kernel.close)
         self._works.use(kernel, dry_run=dry_run)

@@ -116,6 +116,7 @@ class Surroundings:
         works, engine = self._works, self._works.engine
         before = dict(engine.segments)
         works.take(now, self._landscape.tell(now, engine))
+        works.see_bridges()
         if works.enforcement is not None:
             works.enforcement.serve(self._landscape.guest_ports(), self._landscape.own_addresses())
         if before and before != engine.segments:

@@ -12,6 +12,7 @@ from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
 from rdnbr.core.plan import Route, host, plan
+from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reconcile import Reconciliation
 from rdnbr.core.topology import Segment
 from rdnbr.daemon.refusals import Refusals
@@ -46,6 +47,11 @@ class Works:
         """Put routes into this kernel from now on; in a dry run nothing is sent either."""
         self._kernel = kernel
         self.dry_run = dry_run
+
+    def see_bridges(self) -> None:
+        """Show a pretended kernel the bridges there are now; Linux sees them itself."""
+        if isinstance(self._kernel, PretendKernel):
+            self._kernel.have_devices({one.index: one.name for one in self.engine.segments.values()})
 
     def take(self, now: float, outputs: Iterable[Output]) -> None:
         """Take what came of an event; the kernel and the wire have their turn at the end of the loop's."""

@@ -1,4 +1,4 @@
-"""The scene of the faults: a lab whose daemon lives through all of them, and what is true of it while nothing is wrong."""
+"""The scene of the faults: a lab whose daemon lives through all of them, and what is true while nothing is wrong."""
 
 import json
 import signal
@@ -84,17 +84,13 @@ class Scene:
     def wait_until_restored(self, within):
         """Wait until all is as it was in the beginning, and return how long that took."""
         begin = time.monotonic()
-        wait_for(lambda: self._as_before(), within, "the kernel's tables to be as before")
+        wait_for(self._as_before, within, "the kernel's tables to be as before")
         took = time.monotonic() - begin
         wait_for(self._all_shown, 2, "all addresses to be shown as installed")
         return took
 
     def _as_before(self):
-        now = self.entries()
-        if now == self.normal:
-            return True
-        self.difference = set(now) ^ set(self.normal)
-        return False
+        return self.entries() == self.normal
 
     def _all_shown(self):
         shown = {one["address"] for one in self.node.show()["bindings"] if one["installed"]}

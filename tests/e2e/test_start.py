@@ -46,6 +46,24 @@ def test_dry_run_touches_nothing(lab):
     assert daemon.stop() == 0
 
 
+def test_dry_run_serves_a_bridge_that_is_made_later(lab):
+    """A bridge that appears during a dry run is served, without a complaint that the kernel does not know it."""
+    daemon = lab.node.start_daemon("--dry-run", ready=False)
+    wait_for(lambda: "serving" in daemon.log, 10, "its first words")
+    lab.node.ip("link add vmbr2 type bridge", "link set vmbr2 up", "addr add 169.254.0.1/32 dev vmbr2")
+    guest = lab.guest(0)
+    lab.node.ip(f"link set {guest.port} master vmbr2")
+    guest.configure()
+    guest.greet_in_passing()
+    wait_for(
+        lambda: any("installed" in line and guest.address4 in line for line in daemon.log.splitlines()),
+        10,
+        "the installation",
+    )
+    assert "refuses" not in daemon.log
+    assert daemon.stop() == 0
+
+
 def test_no_bridge_is_said_in_one_sentence(lab):
     """On a machine without such a bridge the daemon ends with 3 and says what it looks for."""
     assert_one_sentence(lab.upstream.attempt(*RUN), "bridge", "169.254.0.1/32", "fe80::1")

@@ -2,7 +2,7 @@
 
 import time
 
-from rdnbr.lab import TooLate
+from rdnbr.lab import TooLate, wait_for
 
 PROTOCOL = "proto 171"
 
@@ -41,3 +41,15 @@ def stays(condition, during, what):
 def binding(node, address):
     """The daemon's binding of an address, or None."""
     return next((one for one in node.show()["bindings"] if one["address"] == address), None)
+
+
+def monitor(node, *objects):
+    """Start `ip monitor OBJECTS`, wait until it listens, and return it; what it told before is about 192.0.2.1."""
+    watch = node.launch("monitor", "ip", "monitor", *objects)
+
+    def heard():
+        node.ip("route add 192.0.2.1/32 dev lo", "route del 192.0.2.1/32 dev lo")
+        return "192.0.2.1" in watch.log
+
+    wait_for(heard, 5, "the monitor to listen")
+    return watch

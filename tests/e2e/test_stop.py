@@ -6,7 +6,7 @@ import time
 import pytest
 
 from rdnbr.lab import Lab, wait_for
-from tests.e2e.node_view import entries
+from tests.e2e.node_view import entries, monitor
 from tests.e2e.test_network import settle
 
 pytestmark = pytest.mark.root
@@ -38,9 +38,7 @@ def test_routes_go_before_their_neighbours(lab):
     lab.node.write(CONFIG, WITHDRAW)
     lab.node.start_daemon()
     settle(lab, lab.guest(0))
-    watch = lab.node.launch("changes", "ip", "monitor", "route", "neigh")
-    lab.node.run("ip", "route", "add", "192.0.2.1", "dev", "vmbr1")
-    wait_for(lambda: "192.0.2.1" in watch.log, 5, "the monitor to listen")
+    watch = monitor(lab.node, "route", "neigh")
     assert lab.node.stop_daemon() == 0
 
     def order():

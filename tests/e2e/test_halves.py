@@ -1,0 +1,103 @@
+"""What a killed daemon, or somebody's hand, left in halves is mended at the next start, and what was whole stays."""
+
+import signal
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from tests.e2e.node_view import entries, monitor
+from tests.e2e.test_network import settle
+
+pytestmark = pytest.mark.root
+
+CONFIG = "[timers]\nadopt_grace = 1.0\n"
+A4, A6, MAC = "2.57.57.30", "2001:678:3a4:100::80", "52:02:45:76:d2:35"
+
+IN_PLACE = {
+    "routes without neighbours": [f"neigh del {A4} dev vmbr1", f"neigh del {A6} dev vmbr1"],
+    "routes over another bridge": [
+        f"route change {A4} dev vmbr2 proto 171",
+        f"route change {A6} dev vmbr2 proto 171",
+    ],
+    "routes over a device that is no bridge": [
+        f"route change {A4} dev uplink proto 171",
+        f"route change {A6} dev uplink proto 171",
+    ],
+    "routes in another table, too": [
+        f"route add {A4} dev vmbr1 proto 171 table 77",
+        f"route add {A6} dev vmbr2 proto 171 table 1077",
+    ],
+    "neighbours on another bridge, too": [
+        f"neigh add {A4} lladdr {MAC} dev vmbr2 nud permanent protocol 171",
+        f"neigh add {A6} lladdr {MAC} dev uplink nud permanent protocol 171",
+    ],
+}
+"""Halves whose address is routed all the time."""
+
+
+@pytest.fixture(scope="module")
+def crashed():
+    """A lab with two bridges, whose daemon is killed while all is well; each test starts it again."""
+    with Lab(guests=2, frr=False) as lab:
+        lab.node.write("/etc/rdnbr/rdnbr.toml", CONFIG)
+        lab.node.ip("link add vmbr2 type bridge", "link set vmbr2 up", "addr add fe80::1/64 dev vmbr2")
+        lab.node.start_daemon()
+        settle(lab, *lab.guests)
+        yield lab
+
+
+def mended(lab, breaks, *flags):
+    """Kill, break, and start; wait until all is as before, and return what the kernel told of routes meanwhile."""
+    node = lab.node
+    before = everything(lab)
+    assert len(before) == 8
+    node.daemon.signal(signal.SIGKILL)
+    node.daemon.wait()
+    node.ip(*breaks)
+    assert everything(lab) != before
+    watch = monitor(node, "route")
+    node.start_daemon(*flags)
+    for guest in lab.guests:
+        guest.announce()
+    wait_for(lambda: everything(lab) == before, 5, "all to be as before")
+    watch.stop()
+    return [" ".join(line.split()) for line in watch.log.splitlines() if "192.0.2.1" not in line]
+
+
+def everything(lab):
+    return [line for guest in lab.guests for one in guest.addresses for line in entries(lab.node, one)]
+
+
+@pytest.mark.parametrize("what", IN_PLACE)
+def test_halves_are_mended_in_place(crashed, what):
+    """No route of a main table goes, not even for a moment; what leads elsewhere is replaced by what is right."""
+    told = mended(crashed, IN_PLACE[what])
+    assert [line for line in told if line.startswith("Deleted") and "table" not in line] == []
+    assert [line for line in told if crashed.guests[1].address4 in line] == []
+
+
+def test_neighbours_without_routes_go(crashed):
+    """A neighbour alone is removed, since it may have been about to go; the guest comes back with its next frame."""
+    watch = monitor(crashed.node, "route", "neigh")
+    told = mended(crashed, [f"route del {A4} dev vmbr1 proto 171", f"route del {A6} dev vmbr1 proto 171"])
+    wait_for(lambda: f"Deleted {A4} dev vmbr1" in watch.log, 5, "the neighbour to have gone")
+    watch.stop()
+    assert [line for line in told if line.startswith("Deleted")] == []
+
+
+def test_what_is_not_served_any_more_is_withdrawn(crashed):
+    """Entries on a bridge that the daemon is told to leave out go at its start: nobody would withdraw them later."""
+    told = mended(
+        crashed,
+        [
+            f"neigh add 2.57.57.99 lladdr {MAC} dev vmbr2 nud permanent protocol 171",
+            "route add 2.57.57.99 dev vmbr2 proto 171",
+            f"route change {A4} dev vmbr2 proto 171",
+        ],
+        "--bridge",
+        "vmbr1",
+    )
+    assert [line for line in told if line.startswith("Deleted")] == [
+        "Deleted 2.57.57.99 dev vmbr2 proto 171 scope link"
+    ]
+    assert entries(crashed.node, "2.57.57.99") == []

@@ -111,3 +111,19 @@ def test_the_hook_never_fails(operation: str) -> None:
     assert (
         done.stderr.startswith("rdnbr: the allowlist of ['web1'] stays as it is: ") or operation == "stopped"
     )
+
+
+def test_networkd_makes_the_same_bridge() -> None:
+    """The bridge of contrib/network/networkd has the MAC, the addresses and the keeper of that for ifupdown2."""
+    network = HOOK.parents[1] / "network"
+    files = {path.name: path.read_text().splitlines() for path in (network / "networkd").iterdir()}
+    words = [
+        line.split(maxsplit=1) for line in (network / "interfaces").read_text().splitlines() if line.strip()
+    ]
+    (mac,) = (value for option, value in words if option == "hwaddress")
+    assert f"MACAddress={mac}" in files["vmbr1.netdev"]
+    assert [f"Address={value}" for option, value in words if option == "address"] == [
+        line for line in files["vmbr1.network"] if line.startswith("Address=")
+    ]
+    assert {"Name=vmbr1keep", "Kind=dummy"} <= set(files["vmbr1keep.netdev"])
+    assert {"Name=vmbr1keep", "Bridge=vmbr1"} <= set(files["vmbr1keep.network"])

@@ -1,7 +1,7 @@
 """Tells what the kernel refuses, in the words of ip(8), and once: it is asked again and again."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from structlog.typing import FilteringBoundLogger
 
@@ -21,14 +21,20 @@ class Refusals:
         self._log = log
         self._told: OrderedDict[IP, str] = OrderedDict()
 
-    def tell(self, refusal: Refusal, segments: Mapping[int, Segment]) -> None:
-        """Log a refusal, unless the last one of its address had the same reason."""
-        address = _entry_address(refusal.operation)
-        if self._told.pop(address, None) != refusal.text:
-            self._log.warning("the kernel refuses", what=words(refusal.operation, segments), why=refusal.text)
-        self._told[address] = refusal.text
-        if len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
+    def tell(self, refusals: Iterable[Refusal], segments: Mapping[int, Segment]) -> None:
+        """Log what was refused at one time, a line for each reason; not again what an address was refused for before."""
+        news: dict[str, dict[IP, Refusal]] = {}
+        for refusal in refusals:
+            address = _entry_address(refusal.operation)
+            if self._told.pop(address, None) != refusal.text:
+                news.setdefault(refusal.text, {}).setdefault(address, refusal)
+            self._told[address] = refusal.text
+            if len(self._told) > REMEMBERED:
+                self._told.popitem(last=False)
+        for why, alike in news.items():
+            first = words(next(iter(alike.values())).operation, segments)
+            more = {"addresses": len(alike)} if len(alike) > 1 else {}
+            self._log.warning("the kernel refuses", what=first, why=why, **more)
 
     def why(self, address: IP) -> str | None:
         """Return why the kernel refused an address last; None if it has not, or has taken it since."""

@@ -133,8 +133,7 @@ class Works:
         assert self._kernel is not None
         self.take(now, self.engine.flush(now))
         refusals = self._kernel.apply(plan([], *self._kernel.found()))
-        for refusal in refusals:
-            self._refusals.tell(refusal, self.engine.segments)
+        self._refusals.tell(refusals, self.engine.segments)
 
     def finish(self, now: float) -> None:
         """Make the kernel agree, then send: a guest's answer must find its route."""
@@ -180,7 +179,7 @@ class Works:
         self.setback.over()
         for refusal in refusals:
             self.tallies[Tally(refusal.reason)] += 1
-            self._refusals.tell(refusal, self.engine.segments)
+        self._refusals.tell(refusals, self.engine.segments)
         for key, reason in self.reconciliation.applied(now, operations, refusals):
             if reason is None:
                 self._refusals.forget(key.address)

@@ -19,6 +19,10 @@ SIX = host(171, parse_ip("2001:db8::1"), 9, GUEST)
 SEGMENTS = {3: Segment(3, "vmbr1", GUEST, 254, None, None)}
 
 
+def refused(item, text):
+    return Refusal(PutRoute(item.route, replaces=False), Reason.KERNEL_REFUSED, text)
+
+
 @pytest.fixture
 def lines():
     with structlog.testing.capture_logs() as captured:
@@ -42,10 +46,21 @@ def test_refusal_is_told_once(lines):
     """The same refusal of an address is told once, another reason again, and the first after a success again."""
     refusals = Refusals(structlog.get_logger())
     for text in ("no", "no", "never", "never"):
-        refusals.tell(Refusal(PutRoute(FOUR.route, replaces=False), Reason.KERNEL_REFUSED, text), SEGMENTS)
+        refusals.tell([refused(FOUR, text)], SEGMENTS)
     refusals.forget(FOUR.key.address)
-    refusals.tell(Refusal(PutRoute(FOUR.route, replaces=False), Reason.KERNEL_REFUSED, "never"), SEGMENTS)
+    refusals.tell([refused(FOUR, "never")], SEGMENTS)
     assert [line["why"] for line in lines] == ["no", "never", "never"]
+
+
+def test_what_many_are_refused_for_is_one_line(lines):
+    """When a bridge goes down under many guests, one line names the first of them, and how many there are."""
+    refusals = Refusals(structlog.get_logger())
+    refusals.tell([refused(FOUR, "Network is down"), refused(SIX, "Network is down")], SEGMENTS)
+    refusals.tell([refused(FOUR, "Network is down"), refused(SIX, "no")], SEGMENTS)
+    assert [(line["what"], line["why"], line.get("addresses")) for line in lines] == [
+        ("route replace 2.57.57.30 dev vmbr1 metric 0", "Network is down", 2),
+        ("route replace 2001:db8::1 dev if9 table 171 metric 1024", "no", None),
+    ]
 
 
 def test_refusals_remembered_are_bounded(lines):
@@ -53,7 +68,7 @@ def test_refusals_remembered_are_bounded(lines):
     refusals = Refusals(structlog.get_logger())
     many = [host(254, number.to_bytes(4, "big"), 3, GUEST) for number in range(REMEMBERED + 1)]
     for item in [*many, many[-1], many[0]]:
-        refusals.tell(Refusal(PutNeighbour(item.neighbour), Reason.KERNEL_REFUSED, "no"), SEGMENTS)
+        refusals.tell([refused(item, "no")], SEGMENTS)
     assert len(lines) == REMEMBERED + 2
 
 

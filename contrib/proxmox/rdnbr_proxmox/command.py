@@ -18,6 +18,7 @@ from rdnbr_proxmox.firewall import read_aliases
 from rdnbr_proxmox.place import by_hand, put, rules_in
 from rdnbr_proxmox.rules import Rules, rules_of
 
+BRIDGE = "vmbr1"
 OUTPUT = Path("/etc/rdnbr/allowlist.d/50-proxmox.conf")
 
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _arguments(arguments)
     try:
         cluster = read_cluster(args.pve)
-        guests, problems = judge(cluster, args.bridge or ["vmbr1"], args.output)
+        guests, problems = judge(cluster, args.bridge or [BRIDGE], args.output)
         for problem in problems:
             _say(str(problem))
         return _finish(guests, args) or int(bool(problems))
@@ -70,7 +71,7 @@ def _finish(guests: Sequence[Rules | Kept], args: Namespace) -> int:
         )
         return 1
     if not rules:
-        bridges = ", ".join(args.bridge or ["vmbr1"])
+        bridges = ", ".join(args.bridge or [BRIDGE])
         _say(
             f"no guest has an address on {bridges} (another bridge: --bridge NAME); {args.output} stays as it is, "
             "for without rules nobody would be routed"
@@ -91,9 +92,10 @@ def _say(text: str) -> None:
 
 
 def _arguments(arguments: Sequence[str] | None) -> Namespace:
-    parser = ArgumentParser(prog="rdnbr-proxmox-allowlist", description=__doc__.partition("\n")[0])
+    description = "Brings the allowlist of this node up to date with the guests of the cluster."
+    parser = ArgumentParser(prog="rdnbr-proxmox-allowlist", description=description)
     parser.add_argument(
-        "--bridge", action="append", metavar="GLOB", help="the guests' bridge (vmbr1); may be given again"
+        "--bridge", action="append", metavar="GLOB", help=f"the guests' bridge ({BRIDGE}); may be given again"
     )
     parser.add_argument("--print", action="store_true", help="write to standard output instead")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="the file (%(default)s)")

@@ -86,7 +86,7 @@ class Model(Notebook):
             entry.nonce = heard.nonce
             self.hear_owner_intend(now, entry)
             return
-        entry.seen = now
+        entry.seen, entry.asked_since = now, None
         if answered:
             entry.proved = True
             for who in ((entry.port, entry.mac), (entry.port, "")):
@@ -321,6 +321,7 @@ class Model(Notebook):
         else:
             if late:
                 entry.asked = 0
+                entry.asked_since = None
             if entry.asked == len(self.patience(entry)):
                 self.be_silent(now, entry)
             else:
@@ -330,7 +331,9 @@ class Model(Notebook):
         if entry.state == "challenged":
             assert entry.rival is not None
             self.dismiss(now, entry, self.timers.unproven)
-            if now - entry.seen > self.timers.reprobe * 1.25 + sum(self.patience(None)):
+            quiet = now - entry.seen > self.timers.reprobe * 1.25 + sum(self.patience(None))
+            assert entry.asked_since is not None
+            if quiet and now - entry.asked_since >= sum(self.patience(None)):
                 self.become(now, entry, "departed", "withdrawn", "silent")
             else:
                 self.become(now, entry, "probing", "kept", "rival-silent")
@@ -366,6 +369,7 @@ class Model(Notebook):
             broadcast = entry.state != "tentative" and entry.asked >= 3
         self.questions += [(*question, broadcast) for question in asked]
         entry.asked += 1
+        entry.asked_since = now if entry.asked_since is None else entry.asked_since
         entry.due = now + self.patience(entry)[entry.asked - 1]
 
     def asks_anybody(self, entry: Entry, asked: int) -> bool:
@@ -434,7 +438,7 @@ class Model(Notebook):
     def give(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
         entry.port, entry.mac = anchor
         entry.segment = segment
-        entry.seen = now
+        entry.seen, entry.asked_since = now, None
         entry.rival = None
         entry.proved = entry.surmised = False
         entry.number = self.next_number()

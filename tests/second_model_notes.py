@@ -40,6 +40,8 @@ class Entry:
     due: float = 0.0
     entered: float = 0.0
     asked: int = 0
+    asked_since: float | None = None
+    """The first question that nothing was heard after."""
     proved: bool = False
     """It answered a question, as this anchor."""
     rival: Anchor | None = None

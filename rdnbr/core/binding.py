@@ -45,6 +45,8 @@ class Binding:
     """When it came into its state."""
     asked: int = 0
     """Questions put in this state so far, none of them answered."""
+    asked_since: float | None = None
+    """When it was first asked after its last evidence."""
     answered: bool = False
     """Whether this anchor ever answered a question."""
     rival: Anchor | None = None

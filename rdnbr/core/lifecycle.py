@@ -94,6 +94,7 @@ class Lifecycle:
     def evidence(self, now: float, binding: Binding, *, answered: bool) -> None:
         """Its anchor shows that it has the address, `answered` when in reply to a question."""
         binding.last_seen = now
+        binding.asked_since = None
         if binding.state is State.FROZEN:
             binding.asked = 0
         if answered:
@@ -122,6 +123,7 @@ class Lifecycle:
         binding.rival = None
         binding.answered = binding.surmised = False
         binding.since = binding.last_seen = now
+        binding.asked_since = None
 
     def awaits_rival(self, binding: Binding, anchor: Anchor) -> bool:
         """Tell whether an answer of `anchor` would give it the address."""
@@ -271,6 +273,8 @@ class Lifecycle:
             return
         self.outputs += self._questions.put(binding)
         binding.asked += 1
+        if binding.asked_since is None:
+            binding.asked_since = now
         self._deadlines.set(binding.key, now + schedule.waits(binding.state, self._timers)[binding.asked])
 
     def ask_from(self, now: float, binding: Binding, wait: float) -> None:
@@ -328,6 +332,7 @@ class Lifecycle:
         if late and binding.asked:
             # Its answer may have been lost while nobody listened.
             binding.asked = 0
+            binding.asked_since = None
         # More have been put than there are to put, when a reload has made them fewer.
         if binding.asked >= len(schedule.waits(binding.state, self._timers)) - 1:
             self._silence(now, binding)
@@ -350,14 +355,22 @@ class Lifecycle:
         if binding.state is State.CHALLENGED:
             assert rival is not None
             self._dismiss(now, binding, rival, self._timers.unproven, defends=False)
-            patience = self._timers.reprobe * 1.25 + sum(schedule.probing(self._timers))
-            abandoned = now - binding.last_seen > patience
+            abandoned = self._abandoned(now, binding)
             self.turn(now, binding, Stimulus.ABANDONED if abandoned else Stimulus.SILENCE)
             return
         if not binding.answered:
             for port in {anchor.port: None for anchor in (binding.anchor, rival) if anchor}:
                 self.quarantine.put(now, binding.key, port, self._timers.unproven)
         self.turn(now, binding, Stimulus.SILENCE)
+
+    def _abandoned(self, now: float, binding: Binding) -> bool:
+        """Tell whether a contested binding would have been withdrawn already if there were no rival.
+
+        That it was quiet for so long is not enough: after a stall it was, and has hardly been asked yet.
+        """
+        questions = sum(schedule.probing(self._timers))
+        quiet = now - binding.last_seen > self._timers.reprobe * 1.25 + questions
+        return quiet and binding.asked_since is not None and now - binding.asked_since >= questions
 
     def _become(self, binding: Binding, state: State) -> None:
         self.bindings.become(binding, state)

@@ -119,6 +119,23 @@ def test_loop_that_stalls_between_questions_and_verdict():
     assert world.ticks() == [f"ask alice@tap1i0 for {V4}"]
 
 
+def test_rival_after_a_stall_cuts_nobody_s_time_short():
+    """Who is contested right after a stall, and as slow as the node was, has all its questions before it is gone."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    mallory = world.guest("mallory", "tap2i0", awake=False)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    world.stalls(60)
+    mallory.asks_gateway(V4)
+    said = world.runs(10)
+    assert f"kept {V4} alice@tap1i0 probing: rival-silent" in " ".join(said)
+    alice.awake = True
+    world.runs(10)
+    assert world.state(V4) == "valid alice@tap1i0"
+
+
 def test_timers_are_the_operator_s():
     """Other settings count from the next question on."""
     world = World(ALLOW, Settings(Timers(probe_retrans=0.1, probe_count=2, reprobe=4)))

@@ -72,6 +72,12 @@ def _explain(args: Namespace) -> int:
     return explain(args)
 
 
+def _resync(args: Namespace) -> int:
+    from rdnbr.operator.resync import resync
+
+    return resync(args)
+
+
 def _replay(args: Namespace) -> int:
     from rdnbr import replay
 
@@ -99,6 +105,7 @@ _COMMANDS = {
     "check": _check,
     "doctor": _doctor,
     "explain": _explain,
+    "resync": _resync,
     "lab": _lab,
     "show": asking.show,
     "watch": asking.watch,

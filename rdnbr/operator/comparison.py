@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rdnbr.core.address import IP
+from rdnbr.core.topology import segments
 from rdnbr.linux import lookup, vtysh
 from rdnbr.linux.fib import Fib
+from rdnbr.linux.links import Snapshot
 
 
 class Over(NamedTuple):
@@ -14,6 +16,7 @@ class Over(NamedTuple):
     bridge: str
     device: int
     """Its ifindex."""
+    table: int
     vrf: str | None
 
 
@@ -29,6 +32,21 @@ class Difference(NamedTuple):
     """Routes of ours that zebra knows, and prefers others to."""
     stale: tuple[IP, ...]
     """Routes that zebra still has, and the kernel does not."""
+
+
+def served(there: Snapshot, globs: Sequence[str]) -> list[Over]:
+    """Return the bridges that are served when these names or globs are configured."""
+    links = {link.index: link for link in there.links}
+    above = {link.index: links.get(link.master or 0) for link in there.links}
+    return [
+        Over(
+            segment.name,
+            segment.index,
+            segment.table,
+            vrf.name if (vrf := above[segment.index]) is not None and vrf.kind == "vrf" else None,
+        )
+        for segment in segments(there.links, there.addresses, globs)
+    ]
 
 
 def compare(bridges: Iterable[Over]) -> list[Difference]:

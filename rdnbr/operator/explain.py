@@ -13,7 +13,7 @@ from rdnbr.core.advertisement import Advertisement
 from rdnbr.core.allowlist import Allowlist, AllowlistError
 from rdnbr.core.engine import Engine
 from rdnbr.core.landscape import Landscape
-from rdnbr.core.topology import Link, Segment
+from rdnbr.core.topology import Link
 from rdnbr.linux import lookup, protocols, vtysh
 from rdnbr.linux.links import snapshot
 from rdnbr.linux.next_hops import next_hops
@@ -21,6 +21,7 @@ from rdnbr.operator import explanation, views
 from rdnbr.operator.answers import Document
 from rdnbr.operator.client import CannotAsk, Client, NoDaemon
 from rdnbr.operator.clock import clock
+from rdnbr.operator.comparison import Over, served
 from rdnbr.operator.judgement import Judgement, judge
 from rdnbr.operator.layers import Facts, Kernel, Layer, layers
 
@@ -46,8 +47,14 @@ class _Here(NamedTuple):
     """This node's devices, as far as they matter."""
 
     links: tuple[Link, ...]
-    segments: tuple[Segment, ...]
+    bridges: tuple[Over, ...]
     landscape: Landscape
+
+    @property
+    def vrf(self) -> str | None:
+        """The VRF of the bridges, where all are in the same."""
+        found = {over.vrf for over in self.bridges}
+        return found.pop() if len(found) == 1 else None
 
 
 def look(text: str, given: CommandLine, socket: str | None = None) -> Facts:
@@ -114,7 +121,7 @@ def _here(config: Config) -> _Here | str:
         landscape.lead_to(next_hops())
     except OSError as error:
         return f"the kernel was not looked at: {error.strerror or error}"
-    return _Here(tuple(there.links), tuple(landscape.segments()), landscape)
+    return _Here(tuple(there.links), tuple(served(there, config.bridges)), landscape)
 
 
 def _told(address: IP, socket: Path, config: Config, here: _Here | str) -> tuple[Document, str]:
@@ -143,9 +150,9 @@ def _told(address: IP, socket: Path, config: Config, here: _Here | str) -> tuple
 
 
 def _kernel(address: IP, here: _Here) -> Kernel | str:
-    indexes = [segment.index for segment in here.segments]
+    devices = [over.device for over in here.bridges]
     try:
-        routes, neighbours = lookup.routes(address, indexes), lookup.neighbours(address, indexes)
+        routes, neighbours = lookup.routes(address, devices), lookup.neighbours(address, devices)
     except OSError as error:
         return f"the kernel was not looked at: {error.strerror or error}"
     names = {number: protocols.name_of(number) for number in {route.protocol for route in routes}}
@@ -161,18 +168,9 @@ def _frr(address: IP, here: _Here | str) -> Advertisement | str:
     if not vtysh.installed():
         return "FRR is not installed"
     try:
-        return vtysh.advertisement(address, None if isinstance(here, str) else _vrf(here), PATIENCE)
+        return vtysh.advertisement(address, None if isinstance(here, str) else here.vrf, PATIENCE)
     except vtysh.Silent as silent:
         return f"FRR was not asked, for vtysh says: {silent}"
-
-
-def _vrf(here: _Here) -> str | None:
-    """Name the VRF of the bridges, where all are in the same."""
-    links = {link.index: link for link in here.links}
-    above = {links[segment.index].master for segment in here.segments if segment.index in links}
-    found = {master: links[master] for master in above if master is not None and master in links}
-    names = [link.name for link in found.values() if link.kind == "vrf"]
-    return names[0] if len(names) == len(above) == 1 else None
 
 
 def _kernel_document(kernel: Kernel) -> Document:

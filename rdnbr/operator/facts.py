@@ -96,7 +96,9 @@ def _frr(bridges: Iterable[Bridge]) -> Seen:
     if not isinstance(frr, Frr) or "zebra" not in frr.daemons:
         return frr
     try:
-        differences = compare(Over(one.segment.name, one.segment.index, one.vrf) for one in bridges)
+        differences = compare(
+            Over(one.segment.name, one.segment.index, one.segment.table, one.vrf) for one in bridges
+        )
     except vtysh.Silent as silent:
         return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
     return replace(

@@ -19,6 +19,7 @@ _GROUPS = {
         "reload": "read configuration and allowlist again",
         "flush": "withdraw what was installed; also works with no daemon",
         "probe": "ask a guest now whether it is still there",
+        "resync": "have FRR told once more of routes that it missed",
     },
     "what it sees": {
         "show": "bindings, ports, counters or events",
@@ -93,6 +94,15 @@ examples:
     "probe": """\
 examples:
   rdnbr probe 2001:678:3a4:100::80 && rdnbr show""",
+    "resync": """\
+zebra hears of routes by netlink; what it missed, for its buffer was full, it does not ask for. This compares what
+it knows with what the kernel has, and has the kernel tell once more of each route that differs, 20 a second: one
+that zebra lacks is taken out and put back at once, one that it has in vain is put in and taken out. No other route
+is touched. The daemon does it where one runs. Exit code 1 if zebra still differs in the end. rdnbr and the kernel
+are compared by the daemon itself, each minute.
+
+examples:
+  rdnbr doctor; rdnbr resync --frr""",
     "check": """\
 Prints each mistake as file:line: message. Exit code 1 if there is any.
 Then rules that permit what stays refused, such as this node's own addresses, as file:line: warning: message,
@@ -171,8 +181,12 @@ def parser() -> ArgumentParser:
     )
     made["explain"].add_argument("address", type=_address, metavar="ADDRESS", help="a guest's address")
     made["explain"].add_argument("--json", action="store_true", help="one JSON document")
+    made["resync"].add_argument(
+        "--frr", action="store_true", required=True, help="compare with what FRR's zebra knows"
+    )
+    made["resync"].add_argument("--json", action="store_true", help="one JSON document")
     made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="whom to ask")
-    for name in ("show", "explain", "watch", "reload", "flush", "probe"):
+    for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync"):
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
         )

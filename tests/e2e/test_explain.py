@@ -1,0 +1,93 @@
+"""`rdnbr explain` on a node: what it says of guests that are routed, and of those that somebody keeps out."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rdnbr.lab import Lab
+from rdnbr.lab.guest import Guest
+from rdnbr.lab.wait import wait_for
+
+pytestmark = pytest.mark.root
+
+
+def explained(lab: Lab, address: str, *, code: int) -> dict[str, Any]:
+    """Return what `explain --json` tells, and insist on its exit code."""
+    done = lab.node.rdnbr("explain", address, "--json")
+    assert done.returncode == code, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def no(document: dict[str, Any]) -> set[str]:
+    return {layer["layer"] for layer in document["layers"] if layer["answer"] == "no"}
+
+
+def bound(lab: Lab, guest: Guest) -> None:
+    guest.configure()
+    guest.greet()
+    wait_for(
+        lambda: guest.address4 in {one["address"] for one in lab.node.show()["bindings"]}, 10.0, "a binding"
+    )
+
+
+def test_a_guest_from_before_it_speaks_to_after_the_daemon(lab: Lab) -> None:
+    """The verdict follows an address: unclaimed, routed, and still routed when the daemon has stopped."""
+    node, guest = lab.node, lab.guests[0]
+    node.write("/etc/rdnbr/allowlist", "2.57.57.0/24\n")
+    node.start_daemon()
+    document = explained(lab, guest.address4, code=1)
+    assert document["verdict"] == f"{guest.address4} is not routed: nobody claims it"
+    assert {"daemon", "built-in", "allowlist"}.isdisjoint(no(document))
+    bound(lab, guest)
+    routed = f"{guest.address4} is routed to {guest.port} ({guest.mac}) over vmbr1"
+    document = explained(lab, guest.address4, code=0)
+    assert document["verdict"] == routed
+    assert no(document) <= {"zebra", "bgp"}
+    assert [event["decision"] for event in document["events"]][:2] == ["learned", "installed"]
+    node.stop_daemon()
+    document = explained(lab, guest.address4, code=0)
+    assert document["verdict"].endswith(f"is routed to {guest.mac} over vmbr1; no daemon watches over it")
+    assert (document["daemon"], document["rules"][0]["where"]) == (False, "/etc/rdnbr/allowlist:1")
+
+
+@pytest.mark.parametrize(
+    ("made", "removed", "what"),
+    [
+        (
+            "route add {address} dev uplink proto static",
+            "route del {address} dev uplink",
+            "a route, proto 4 dev uplink metric 0",
+        ),
+        (
+            "neigh add {address} lladdr 52:02:45:00:00:66 dev vmbr1 nud permanent",
+            "neigh del {address} dev vmbr1",
+            "a permanent neighbour on vmbr1",
+        ),
+    ],
+)
+def test_somebody_elses_entry_is_left_alone_and_named(lab: Lab, made: str, removed: str, what: str) -> None:
+    """A foreign route or neighbour is never replaced; explain and a counter say so, until it is gone."""
+    node, guest = lab.node, lab.guests[0]
+    node.ip(made.format(address=guest.address4))
+    node.start_daemon()
+    bound(lab, guest)
+    wait_for(lambda: node.show("counters")["kernel"]["foreign-route"], 5.0, "it to be counted")
+    document = explained(lab, guest.address4, code=1)
+    assert document["verdict"] == (
+        f"{guest.address4} is not routed: somebody else's entry holds its place, and is never replaced: {what}"
+    )
+    assert document["wanted"][0]["retry_at"] is not None
+    assert guest.address4 not in node.hosts()
+    node.ip(removed.format(address=guest.address4))
+    wait_for(lambda: guest.address4 in node.hosts(), 10.0, "our route to take the place")
+    explained(lab, guest.address4, code=0)
+
+
+def test_resync_without_frr_says_so(lab: Lab) -> None:
+    """Where zebra cannot be asked, resync does nothing and says why."""
+    lab.node.start_daemon()
+    done = lab.node.rdnbr("resync", "--frr")
+    assert done.returncode == 1
+    assert done.stderr.startswith("rdnbr: zebra cannot be asked, for vtysh says: ")

@@ -133,9 +133,13 @@ class World:
     def reloads(self, allow: str | None) -> list[str]:
         return self.carries_out(self.engine.allow(self.now, rules(allow)))
 
-    def adopts(self, address: str, guest: Guest, device: int = BRIDGE.index) -> list[str]:
+    def adopts(
+        self, address: str, guest: Guest, device: int = BRIDGE.index, hint: str | None = None
+    ) -> list[str]:
+        """Find a route in the kernel, and the guest's MAC on the port `hint` in the bridge's table."""
         key = Key(MAIN, parse_ip(address))
-        return self.carries_out(self.engine.adopt(self.now, key, parse_mac(guest.mac), device))
+        port = self.indexes[hint] if hint else None
+        return self.carries_out(self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port))
 
     def flushes(self, address: str | None = None) -> list[str]:
         return self.carries_out(self.engine.flush(self.now, parse_ip(address) if address else None))

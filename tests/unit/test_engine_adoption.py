@@ -1,0 +1,185 @@
+"""What the kernel held when the daemon started: who is asked, where, how fast; and what liars gain."""
+
+from collections import Counter
+
+from dialogue import BRIDGE, MAIN, NODE, World, rules
+
+from rdnbr.core.address import parse_ip, parse_mac, show_ip
+from rdnbr.core.decision import Decision, Probe, State, Verb
+from rdnbr.core.engine import Engine
+from rdnbr.core.plan import Key
+from rdnbr.core.probe import answer
+from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.topology import Port, Segment
+
+ALLOW = "2.57.57.0/24"
+V4 = "2.57.57.30"
+ANOTHER = Segment(2, "vmbr2", BRIDGE.mac, MAIN, None, None)
+QUICK = Settings(Timers(adopt_grace=0.01))
+"""What is adopted is asked at once."""
+
+
+def words(lines: list[str]) -> list[str]:
+    """Return lines without their times."""
+    return [line.split(maxsplit=1)[1] for line in lines]
+
+
+def world_of_three(hint: str | None, allow: str | None = ALLOW, *, awake: bool = True) -> World:
+    world = World(allow, QUICK)
+    alice = world.guest("alice", "tap1i0", V4, awake=awake)
+    world.plugs("tap2i0")
+    world.plugs("tap3i0")
+    world.adopts(V4, alice, hint=hint)
+    return world
+
+
+def test_the_port_that_the_bridge_knows_is_asked_first():
+    """Where the bridge's table has the MAC, the first question goes to that port alone, and the answer settles it."""
+    world = world_of_three("tap1i0")
+    assert words(world.runs(1)) == [
+        f"ask alice@tap1i0 for {V4}",
+        f"refreshed {V4} alice@tap1i0 valid: answered",
+    ]
+
+
+def test_who_keeps_silent_there_is_asked_everywhere():
+    """After the first question all others go to every port, so that a table which is wrong or old costs a second."""
+    world = world_of_three("tap2i0")
+    assert words(world.runs(2)) == [
+        f"ask alice@tap2i0 for {V4}",
+        f"ask alice@tap1i0 for {V4}",
+        f"ask alice@tap2i0 for {V4}",
+        f"ask alice@tap3i0 for {V4}",
+        f"refreshed {V4} alice@tap1i0 valid: answered",
+    ]
+
+
+def test_hints_that_cannot_be():
+    """A port that may not have the address, one of another bridge, and one that is gone or moved, are no place to begin."""
+    everywhere = [f"ask alice@tap{number}i0 for {V4}" for number in (1, 2, 3)]
+    pinned = world_of_three("tap2i0", f"{V4} port=tap1i0")
+    assert words(pinned.runs(0.1))[:3] == everywhere
+    gone = world_of_three("tap3i0")
+    gone.unplugs("tap3i0")
+    assert words(gone.runs(0.1))[:2] == everywhere[:2]
+    moved = world_of_three("tap3i0")
+    moved.engine.segment_up(ANOTHER)
+    moved.plugs("tap3i0", moved.indexes["tap3i0"], ANOTHER.index)
+    assert words(moved.runs(0.1))[:2] == everywhere[:2]
+    abroad = World(ALLOW, QUICK)
+    alice = abroad.guest("alice", "tap1i0", V4)
+    abroad.engine.segment_up(ANOTHER)
+    abroad.plugs("tap2i0", segment=ANOTHER.index)
+    abroad.adopts(V4, alice, hint="tap2i0")
+    assert words(abroad.runs(0.1))[0] == everywhere[0]
+
+
+def test_liar_who_answers_first_and_then_keeps_silent_costs_nothing():
+    """Who speaks with an adopted guest's MAC is believed; when it is silent the guest is asked, wherever that is."""
+    world = world_of_three("tap2i0")
+    liar = world.guest("liar", "tap2i0", V4, mac=world.guests[0].mac)
+    world.runs(1)
+    assert world.state(V4) == "valid alice@tap2i0"
+    liar.awake = False
+    said = world.runs(60)
+    assert "no route" not in " ".join(said)
+    assert world.state(V4) == "valid alice@tap1i0"
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_liar_who_answers_is_no_reason_to_withdraw():
+    """While a liar and the guest both answer, and quarrel, the route stays as it is."""
+    world = world_of_three("tap2i0")
+    world.guest("liar", "tap2i0", V4, mac=world.guests[0].mac)
+    world.runs(1)
+    said = [line for _ in range(30) for line in (*world.guests[0].announces(), *world.runs(10))]
+    assert not [line for line in said if "route" in line.split()]
+    assert world.routes() == [f"{V4} alice"]
+
+
+class Node:
+    """Many guests on many ports, each with one adopted address; every guest answers at once where it is asked."""
+
+    def __init__(
+        self,
+        addresses: int,
+        ports: int,
+        *,
+        hints: bool,
+        asleep: int = 0,
+        grace: float = 60.0,
+        rate: int = 200,
+    ) -> None:
+        policy = PortPolicy(addresses_ipv4=addresses)
+        settings = Settings(Timers(adopt_grace=grace), Limits(probes_per_second=rate), policy)
+        self.engine = Engine(settings, rules("10.0.0.0/8"))
+        self.asked: Counter[int] = Counter()
+        """Questions by the second in which they were put, each with all its copies counted once."""
+        self.copies: Counter[int] = Counter()
+        self.withdrawn: dict[str, float] = {}
+        self.proved_at = 0.0
+        self.engine.segment_up(BRIDGE)
+        self.engine.node_changed(0.0, NODE)
+        for number in range(ports):
+            self.engine.port_up(0.0, Port(10 + number, f"tap{number}i0", BRIDGE.index))
+        self.homes = {parse_ip(f"10.0.{n >> 8}.{n & 255}"): 10 + n % ports for n in range(addresses)}
+        self.asleep = set(list(self.homes)[:asleep])
+        for address, port in self.homes.items():
+            mac = parse_mac(f"52:02:45:00:{port >> 8:02x}:{port & 255:02x}")
+            self.engine.adopt(0.0, Key(MAIN, address), mac, BRIDGE.index, port if hints else None)
+
+    def runs(self, until: float) -> None:
+        while (now := self.engine.deadline()) is not None and now <= until:
+            outputs = self.engine.tick(now)
+            self.asked[int(now)] += len({one.address for one in outputs if isinstance(one, Probe)})
+            for one in outputs:
+                match one:
+                    case Probe(port, address, mac, frame):
+                        self.copies[int(now)] += 1
+                        if self.homes[address] == port and address not in self.asleep:
+                            reply = answer(frame, mac)
+                            assert reply is not None
+                            self.engine.frame(now, port, reply)
+                            self.proved_at = now
+                    case Decision(verb=Verb.WITHDRAWN, address=address) if address is not None:
+                        self.withdrawn[show_ip(address)] = now
+
+    def states(self) -> set[State]:
+        return {view.state for view in self.engine.bindings()}
+
+
+def test_five_thousand_prove_themselves_within_the_grace():
+    """5,000 adopted addresses on 1,000 ports are asked in 60 s, never more than 250 in one second, and all stay."""
+    node = Node(5000, 1000, hints=True)
+    node.runs(60)
+    assert max(node.asked.values()) <= 250
+    assert 40 < node.proved_at <= 60
+    assert node.withdrawn == {}
+    assert State.ADOPTED not in node.states()
+    assert len(node.engine.bindings()) == 5000
+
+
+def test_those_that_left_go_within_the_grace():
+    """Of 5,000 those 20 that do not answer are withdrawn within 60 s, and nobody else."""
+    node = Node(5000, 50, hints=True, asleep=20)
+    node.runs(60)
+    assert set(node.withdrawn) == {f"10.0.0.{number}" for number in range(20)}
+
+
+def test_nobody_is_withdrawn_for_want_of_a_question():
+    """5,000 at 50 questions a second take 100 s to ask: the grace is exceeded, and all who answer stay."""
+    node = Node(5000, 100, hints=True, rate=50)
+    node.runs(60)
+    assert State.ADOPTED in node.states()
+    node.runs(130)
+    assert State.ADOPTED not in node.states()
+    assert node.withdrawn == {}
+
+
+def test_questions_to_all_ports_are_put_more_slowly():
+    """Where no port is known, a question to 400 of them counts for five: at most 20,000 frames a second leave."""
+    node = Node(300, 400, hints=False, grace=1.0)
+    node.runs(60)
+    assert max(node.copies.values()) <= 20_000
+    assert node.withdrawn == {}
+    assert State.ADOPTED not in node.states()

@@ -22,7 +22,7 @@ class Refusals:
         self._told: OrderedDict[IP, str] = OrderedDict()
 
     def tell(self, refusals: Iterable[Refusal], segments: Mapping[int, Segment]) -> None:
-        """Log what was refused at one time, a line for each reason; not again what an address was refused for before."""
+        """Log what was refused at one time, a line for each reason; not again what an address had before."""
         news: dict[str, dict[IP, Refusal]] = {}
         for refusal in refusals:
             address = _entry_address(refusal.operation)

@@ -1,6 +1,7 @@
 """What changes: links, addresses, and the routes and neighbours of our protocol."""
 
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import EAGAIN, EINTR, ENOBUFS
@@ -180,7 +181,10 @@ class Monitor:
                 raise
             if sender == 0:  # the kernel; anybody privileged may write to a netlink socket
                 for message in read_messages(datagram):
-                    events.extend(_events(message))
+                    try:
+                        events.extend(_events(message))
+                    except struct.error:  # it is too short for what it says to be
+                        events.append(Overrun())
         return events
 
     def _discard(self) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rdnbr.core.address import IP, MAC
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.core.plan import Neighbour, Route
+from rdnbr.linux.attributes import attributes
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
@@ -39,6 +40,7 @@ _RTM_F_CLONED = 0x200
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 _NTF_PROXY = 0x08
 _AF_BRIDGE = 7
+_LENGTHS = {AF_INET: 4, AF_INET6: 16}
 
 
 class Request(NamedTuple):
@@ -158,11 +160,11 @@ def read_route(body: bytes) -> Route | None:
         or not _is_host(family, length)
     ):
         return None
-    attributes = _attributes(body, _RTMSG.size)
-    if not attributes.keys() >= {_RTA_DST, _RTA_OIF} or attributes.keys() & _NOT_OUR_SHAPE:
+    found = attributes(body, _RTMSG.size)
+    if 8 * len(found.get(_RTA_DST, b"")) != length or _RTA_OIF not in found or found.keys() & _NOT_OUR_SHAPE:
         return None
-    (device,) = _U32.unpack(attributes[_RTA_OIF])
-    return Route(_table(table, attributes), IP(attributes[_RTA_DST]), device, _metric(attributes))
+    (device,) = _U32.unpack(found[_RTA_OIF])
+    return Route(_table(table, found), IP(found[_RTA_DST]), device, _metric(found))
 
 
 def read_place(body: bytes) -> Place | None:
@@ -170,10 +172,10 @@ def read_place(body: bytes) -> Place | None:
     family, length, _, tos, table, _, _, _, flags = _RTMSG.unpack_from(body)
     if tos or flags & _RTM_F_CLONED or not _is_host(family, length):
         return None
-    attributes = _attributes(body, _RTMSG.size)
-    if _RTA_DST not in attributes:
+    found = attributes(body, _RTMSG.size)
+    if 8 * len(found.get(_RTA_DST, b"")) != length:
         return None
-    return Place(_table(table, attributes), IP(attributes[_RTA_DST]), _metric(attributes))
+    return Place(_table(table, found), IP(found[_RTA_DST]), _metric(found))
 
 
 def read_origin(body: bytes) -> int:
@@ -184,23 +186,22 @@ def read_origin(body: bytes) -> int:
 def read_neighbour(body: bytes) -> Entry | None:
     """Read a neighbour message; None when it is of another family (the bridge's), or a proxy entry."""
     family, _, _, device, state, flags, _ = _NDMSG.unpack_from(body)
-    if family not in (AF_INET, AF_INET6) or flags & _NTF_PROXY:
+    found = attributes(body, _NDMSG.size)
+    address = found.get(_NDA_DST, b"")
+    if len(address) != _LENGTHS.get(family) or flags & _NTF_PROXY:
         return None
-    attributes = _attributes(body, _NDMSG.size)
-    if _NDA_DST not in attributes:
-        return None
-    protocol = attributes.get(_NDA_PROTOCOL, b"\0")[0]
-    return Entry(device, IP(attributes[_NDA_DST]), attributes.get(_NDA_LLADDR, b""), state, protocol)
+    protocol = int.from_bytes(found.get(_NDA_PROTOCOL, b"")[:1])
+    return Entry(device, IP(address), found.get(_NDA_LLADDR, b""), state, protocol)
 
 
 def read_station(body: bytes) -> Station | None:
     """Read an entry of a forwarding database; None for the port's own MAC, and for what no bridge learned."""
     family, _, _, port, state, _, _ = _NDMSG.unpack_from(body)
-    attributes = _attributes(body, _NDMSG.size)
-    mac = attributes.get(_NDA_LLADDR, b"")
-    if family != _AF_BRIDGE or state & _NUD_PERMANENT or _NDA_MASTER not in attributes or len(mac) != 6:
+    found = attributes(body, _NDMSG.size)
+    mac = found.get(_NDA_LLADDR, b"")
+    if family != _AF_BRIDGE or state & _NUD_PERMANENT or _NDA_MASTER not in found or len(mac) != 6:
         return None
-    (bridge,) = _U32.unpack(attributes[_NDA_MASTER])
+    (bridge,) = _U32.unpack(found[_NDA_MASTER])
     return Station(bridge, port, MAC(mac))
 
 
@@ -235,24 +236,11 @@ def _neighbour(device: int, address: IP, state: int) -> bytes:
     return body + _ATTRIBUTE.pack(4 + len(address), _NDA_DST) + address
 
 
-def _table(small: int, attributes: dict[int, bytes]) -> int:
-    value: int = _U32.unpack(attributes[_RTA_TABLE])[0] if _RTA_TABLE in attributes else small
+def _table(small: int, found: dict[int, bytes]) -> int:
+    value: int = _U32.unpack(found[_RTA_TABLE])[0] if _RTA_TABLE in found else small
     return value
 
 
-def _metric(attributes: dict[int, bytes]) -> int:
-    value: int = _U32.unpack(attributes[_RTA_PRIORITY])[0] if _RTA_PRIORITY in attributes else 0
+def _metric(found: dict[int, bytes]) -> int:
+    value: int = _U32.unpack(found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
     return value
-
-
-def _attributes(body: bytes, start: int) -> dict[int, bytes]:
-    """Split the attributes; the top two bits of a type are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER)."""
-    found = {}
-    end = len(body)
-    while start + 4 <= end:
-        length, name = _ATTRIBUTE.unpack_from(body, start)
-        if length < 4:
-            break
-        found[name & 0x3FFF] = body[start + 4 : start + length]
-        start += (length + 3) & ~3
-    return found

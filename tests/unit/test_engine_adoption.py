@@ -55,7 +55,7 @@ def test_who_keeps_silent_there_is_asked_everywhere():
 
 
 def test_hints_that_cannot_be():
-    """A port that may not have the address, one of another bridge, and one that is gone or moved, are no place to begin."""
+    """A port that may not have the address, of another bridge, gone or moved, is no place to begin."""
     everywhere = [f"ask alice@tap{number}i0 for {V4}" for number in (1, 2, 3)]
     pinned = world_of_three("tap2i0", f"{V4} port=tap1i0")
     assert words(pinned.runs(0.1))[:3] == everywhere

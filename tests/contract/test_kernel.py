@@ -174,6 +174,79 @@ def test_no_route_to_a_foreign_neighbour(world: World) -> None:
     assert world.kernel.found() == ({other.route}, {other.neighbour})
 
 
+def test_route_that_somebody_takes_and_leaves(world: World) -> None:
+    """A route of ours that somebody replaced is no longer found, refused while theirs stands, and put when it goes."""
+    for address, metric in ((V4, 0), (V6, 1024)):
+        item = host(254, address, world.vmbr1, GUEST)
+        world.kernel.apply(put(item))
+        world.foreign_route(address, metric)
+        before = world.foreign_state()
+        assert item.route not in world.kernel.found()[0]
+        assert item.neighbour in world.kernel.found()[1]
+        (refusal,) = world.kernel.apply(put(item))
+        assert (refusal.operation, refusal.reason) == (PutRoute(item.route, False), Reason.FOREIGN_ROUTE)
+        assert world.kernel.apply(drop(item)) == []
+        assert world.foreign_state() == before
+        world.no_foreign_route(address, metric)
+        assert world.kernel.apply(put(item)) == []
+        assert item.route in world.kernel.found()[0]
+
+
+def test_neighbour_that_somebody_takes_and_leaves(world: World) -> None:
+    """A neighbour of ours that somebody made his own is no longer found, refused, and put when his goes."""
+    for address in (V4, V6):
+        item = host(254, address, world.vmbr1, GUEST)
+        world.kernel.apply(put(item))
+        world.foreign_neighbour(address)
+        before = world.foreign_state()
+        assert item.route in world.kernel.found()[0]
+        assert item.neighbour not in world.kernel.found()[1]
+        (refusal,) = world.kernel.apply([PutNeighbour(item.neighbour)])
+        assert refusal.reason == Reason.FOREIGN_ROUTE
+        assert world.kernel.apply(drop(item)) == []
+        assert world.foreign_state() == before
+        world.no_foreign_neighbour(address)
+        assert world.kernel.apply(put(item)) == []
+        assert item.neighbour in world.kernel.found()[1]
+
+
+def test_device_that_goes_takes_its_entries_along(world: World) -> None:
+    """With a device its routes and neighbours are gone; to put them is refused, to drop them is success."""
+    lost, kept = host(254, V4, world.vmbr2, GUEST), host(254, V6, world.vmbr1, GUEST)
+    world.kernel.apply(put(lost) + put(kept))
+    world.lose_vmbr2()
+    assert world.kernel.found() == ({kept.route}, {kept.neighbour})
+    assert [one.reason for one in world.kernel.apply(put(lost) + put(kept))] == [Reason.KERNEL_REFUSED] * 2
+    assert world.kernel.apply(drop(lost) + drop(kept)) == []
+    assert world.kernel.found() == (set(), set())
+
+
+def test_unusual_metric(world: World) -> None:
+    """A host with another metric than the usual is put, found, put again over another device, and dropped."""
+    for address in (V4, V6):
+        old, new = (host(254, address, device, GUEST, 15_999_990) for device in (world.vmbr1, world.vmbr2))
+        assert world.kernel.apply(put(old)) == []
+        assert world.kernel.found()[0] == {old.route}
+        assert world.kernel.apply(put(new, replaces=True)) == []
+        assert world.kernel.found()[0] == {new.route}
+        assert world.kernel.apply(drop(old)) == []
+        assert world.kernel.found()[0] == {new.route}
+        assert world.kernel.apply(drop(new)) == []
+        assert world.kernel.found() == (set(), set())
+
+
+def test_unusual_metric_beside_a_foreign_route(world: World) -> None:
+    """A foreign route with the usual metric is no obstacle for one of ours with another, and survives its removal."""
+    for address, metric in ((V4, 0), (V6, 1024)):
+        world.foreign_route(address, metric)
+        before = world.foreign_state()
+        item = host(254, address, world.vmbr1, GUEST, 15_999_990)
+        assert world.kernel.apply(put(item)) == []
+        assert world.kernel.found()[0] == {item.route}
+        assert world.kernel.apply(drop(item)) == []
+        assert world.foreign_state() == before
+
+
 def test_missing_device(world: World) -> None:
     """Of operations on a device that is gone each is refused, and the rest of the batch is carried out."""
     lost, item = host(254, V4, world.missing, GUEST), host(254, V6, world.vmbr1, GUEST)

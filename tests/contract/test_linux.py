@@ -1,7 +1,9 @@
 """What the real kernel holds after our operations, seen with the eyes of `ip`."""
 
 import json
+import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -138,3 +140,49 @@ def test_dropping_names_our_protocol(real: Real) -> None:
         assert real.kernel.apply([DropRoute(host(254, address, real.vmbr1, GUEST).route)]) == []
     assert real.run("ip -4 route show proto static").startswith("2.57.57.30 dev vmbr1")
     assert "2001:678:3a4:100::80 dev vmbr1" in real.run("ip -6 route show proto static")
+
+
+def test_without_the_right_to_it_everything_is_refused(real: Real) -> None:
+    """A process that may not change routes gets a refusal for each operation, and can still look."""
+    items = [host(254, address, real.vmbr1, GUEST) for address in (V4, V6)]
+    real.kernel.apply(plan(items[:1], (), ()))
+    os.seteuid(65534)  # takes the capabilities away until it is 0 again
+    try:
+        refusals = real.kernel.apply([*plan(items[1:], (), ()), DropRoute(items[0].route)])
+        found = real.kernel.found()
+    finally:
+        os.seteuid(0)
+    assert [(one.reason, one.text) for one in refusals] == [("kernel-refused", "Operation not permitted")] * 3
+    assert found == ({items[0].route}, {items[0].neighbour})
+
+
+def test_ipv6_switched_off_is_a_refusal(real: Real) -> None:
+    """Where IPv6 is off, an IPv6 host is refused in the kernel's words, and an IPv4 host of the same batch goes in."""
+    real.run.sysctl("net/ipv6/conf/vmbr1/disable_ipv6", 1)
+    four, six = (host(254, address, real.vmbr1, GUEST) for address in (V4, V6))
+    refusals = real.kernel.apply(plan([six, four], (), ()))
+    assert [one.text for one in refusals] == [
+        "Invalid argument: IPv6 is disabled on this device",
+        "Permission denied: IPv6 is disabled on nexthop device",
+    ]
+    assert real.kernel.found() == ({four.route}, {four.neighbour})
+
+
+def test_found_while_the_tables_change(real: Real) -> None:
+    """However many routes of our own protocol come and go meanwhile, those that stay are found, each time."""
+    items = [host(254, IP(V4[:2] + number.to_bytes(2, "big")), real.vmbr1, GUEST) for number in range(2000)]
+    assert real.kernel.apply(plan(items, (), ())) == []
+    kept = ({item.route for item in items}, {item.neighbour for item in items})
+    changing = [f"10.9.{number >> 8}.{number & 255}/32 dev vmbr2 proto 171" for number in range(4000)]
+    lines = [f"route {verb} {one}" for _ in range(3) for verb in ("add", "del") for one in changing]
+    looks = 0
+    with ThreadPoolExecutor(1) as pool:
+        churn = pool.submit(real.run, "ip -batch -", "\n".join(lines))
+        while not churn.done():
+            routes, neighbours = real.kernel.found()
+            assert routes >= kept[0]
+            assert neighbours == kept[1]
+            looks += 1
+        churn.result()
+    assert looks > 3
+    assert real.kernel.found() == kept

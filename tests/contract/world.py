@@ -17,8 +17,21 @@ class World(Protocol):
     vmbr2: int
     missing: int
 
-    def foreign_route(self, address: IP, metric: int, table: int = 254) -> None: ...
-    def foreign_neighbour(self, address: IP) -> None: ...
+    def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
+        """Let somebody put a route over vmbr2, in the place of what is there."""
+
+    def no_foreign_route(self, address: IP, metric: int) -> None:
+        """Let it be removed."""
+
+    def foreign_neighbour(self, address: IP) -> None:
+        """Let somebody put a permanent neighbour on vmbr1, in the place of what is there."""
+
+    def no_foreign_neighbour(self, address: IP) -> None:
+        """Let it be removed."""
+
+    def lose_vmbr2(self) -> None:
+        """Let the device go, and with it what leads over it."""
+
     def foreign_state(self) -> object:
         """What there is that is not ours, to compare before and after."""
 
@@ -31,8 +44,17 @@ class Pretended:
     def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
         self.kernel.add_foreign_route(table, address, metric)
 
+    def no_foreign_route(self, address: IP, metric: int) -> None:
+        self.kernel.remove_foreign_route(254, address, metric)
+
     def foreign_neighbour(self, address: IP) -> None:
         self.kernel.add_foreign_neighbour(self.vmbr1, address)
+
+    def no_foreign_neighbour(self, address: IP) -> None:
+        self.kernel.remove_foreign_neighbour(self.vmbr1, address)
+
+    def lose_vmbr2(self) -> None:
+        self.kernel.remove_device(self.vmbr2)
 
     def foreign_state(self) -> object:
         return set(self.kernel._foreign_routes), set(self.kernel._foreign_neighbours)
@@ -49,10 +71,20 @@ class Real:
             self.kernel = Fib()
 
     def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
-        self.run(f"ip route add {show_ip(address)} dev vmbr2 proto static metric {metric} table {table}")
+        self.run(f"ip route replace {show_ip(address)} dev vmbr2 proto static metric {metric} table {table}")
+
+    def no_foreign_route(self, address: IP, metric: int) -> None:
+        self.run(f"ip route del {show_ip(address)} dev vmbr2 proto static metric {metric}")
 
     def foreign_neighbour(self, address: IP) -> None:
-        self.run(f"ip neigh add {show_ip(address)} lladdr 02:aa:aa:aa:aa:aa dev vmbr1 nud permanent")
+        entry = f"{show_ip(address)} lladdr 02:aa:aa:aa:aa:aa dev vmbr1 nud permanent protocol static"
+        self.run(f"ip neigh replace {entry}")
+
+    def no_foreign_neighbour(self, address: IP) -> None:
+        self.run(f"ip neigh del {show_ip(address)} dev vmbr1")
+
+    def lose_vmbr2(self) -> None:
+        self.run("ip link del vmbr2")
 
     def foreign_state(self) -> object:
         """Everything `ip` shows that does not carry our protocol (nor belongs to the device itself)."""

@@ -115,6 +115,14 @@ def test_the_unit_has_two_capabilities() -> None:
     assert options["RestrictAddressFamilies"] == ["AF_UNIX AF_NETLINK AF_PACKET"]
 
 
+def test_the_unit_starts_again_and_takes_no_route_along() -> None:
+    """After a crash or a hang the daemon is started again, and nothing in the unit runs when it stops."""
+    options = unit()
+    assert (options["Restart"], options["StartLimitIntervalSec"]) == (["always"], ["0"])
+    assert (options["Type"], options["WatchdogSec"], options["KillMode"]) == (["notify"], ["30"], ["mixed"])
+    assert [name for name in options if name.startswith("ExecStop") or name == "PrivateNetwork"] == []
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd's systemd-analyze")
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     """The unit gives systemd nothing to complain of, and an exposure of 2.0 or less."""

@@ -45,10 +45,12 @@ NOT_PERMITTED = Verdict(permitted=False, reason=Reason.NOT_PERMITTED, rule=None)
 class Allowlist:
     """Rules, found by longest prefix."""
 
-    __slots__ = ("_lengths", "rules")
+    __slots__ = ("_lengths", "repeated", "rules")
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], repeated: Iterable[tuple[Rule, Rule]] = ()) -> None:
         self.rules = tuple(rules)
+        self.repeated = tuple(repeated)
+        """Rules that say the same, the first of which counts."""
         tables: dict[int, dict[int, dict[int, list[Rule]]]] = {4: {}, 16: {}}
         for rule in self.rules:
             size = len(rule.prefix.address)
@@ -89,6 +91,7 @@ def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:
         AllowlistError: with every mistake in every file.
     """
     rules: list[Rule] = []
+    repeated: list[tuple[Rule, Rule]] = []
     problems: list[Problem] = []
     earlier: dict[object, Rule] = {}
     for file, text in texts:
@@ -108,6 +111,8 @@ def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:
                 problems.append(Problem(file, number, message))
             elif first is rule:
                 rules.append(rule)
+            else:
+                repeated.append((first, rule))
     if problems:
         raise AllowlistError(tuple(problems))
-    return Allowlist(rules)
+    return Allowlist(rules, repeated)

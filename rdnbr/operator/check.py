@@ -12,7 +12,7 @@ class Checked(NamedTuple):
     mistakes: list[str]
     """Each as `file:line: message`."""
     remarks: list[str]
-    """Rules that permit what stays refused on this node, as `file:line: warning: message` or `… note: …`."""
+    """Rules that mean less than they say, or more, as `file:line: warning: message` or `… note: …`."""
     summary: str | None
     """A sentence on what was read, when there is no mistake."""
 
@@ -35,7 +35,7 @@ def check(given: CommandLine) -> Checked:
 
 def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
     # Netlink's codec takes a moment to be imported; files without mistakes are what it is for.
-    from rdnbr.core.diagnosis import overlaps  # noqa: PLC0415
+    from rdnbr.core.diagnosis import doubts, overlaps  # noqa: PLC0415
     from rdnbr.core.node import Node  # noqa: PLC0415
     from rdnbr.operator.facts import this_node  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
         node = Node()  # what is refused everywhere can still be pointed out
     return [
         f"{finding.about}: {finding.severity}: {finding.message}; {finding.cure}"
-        for finding in overlaps(allowlist, node)
+        for finding in (*doubts(allowlist), *overlaps(allowlist, node))
     ]
 
 

@@ -105,8 +105,9 @@ examples:
   rdnbr doctor; rdnbr resync --frr""",
     "check": """\
 Prints each mistake as file:line: message. Exit code 1 if there is any.
-Then rules that permit what stays refused, such as this node's own addresses, as file:line: warning: message,
-or note: where that is a small part of the rule. These leave the exit code at 0.
+Then rules that permit what stays refused, such as this node's own addresses, and rules that hardly mean what they
+say, such as a vip that any guest may take, as file:line: warning: message, or note: where that is a small part of
+the rule. These leave the exit code at 0.
 
 examples:
   rdnbr check

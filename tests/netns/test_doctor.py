@@ -244,7 +244,7 @@ def test_routes_that_zebra_does_not_take(fabric: Lab) -> None:
     assert found(node) == {("warning", "daemon", "daemon-not-running")}
     node.ip("route add 2001:678:3a4:100::80 dev uplink metric 5")
     done = json.loads(node.rdnbr("doctor", "--json").stdout)
-    (missed,) = (one for one in done["findings"] if one["name"] == "zebra-missed-routes")
+    (missed,) = (one for one in done["findings"] if one["name"] == "zebra-prefers-others")
     assert missed["about"] == "vmbr1"
     assert missed["message"].endswith(": 2001:678:3a4:100::80")
 

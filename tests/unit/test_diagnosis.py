@@ -167,6 +167,8 @@ OLD_FRR = {"version": (10, 2)}
             "warning", "frr", "redistribute-without-route-map",
         ),
         (with_frr(missed={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-missed-routes"),
+        (with_frr(stale={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-stale-routes"),
+        (with_frr(outdone={"vmbr1": (parse_ip("2001:db8::1"),)}), "warning", "vmbr1", "zebra-prefers-others"),
         (replace(RIGHT, protocol=None), "note", "node", "protocol-without-name"),
         (replace(RIGHT, protocol="l3"), "warning", "node", "protocol-is-anothers"),
     ],

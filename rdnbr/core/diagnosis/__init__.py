@@ -7,6 +7,7 @@ from typing import Literal
 from rdnbr.core.allowlist import Allowlist
 from rdnbr.core.diagnosis import bridge, frr, knobs
 from rdnbr.core.diagnosis.bridge import Bridge
+from rdnbr.core.diagnosis.doubts import doubts
 from rdnbr.core.diagnosis.finding import Finding, Severity, Unseen, note, problem, warning
 from rdnbr.core.diagnosis.frr import Seen
 from rdnbr.core.diagnosis.overlap import overlaps
@@ -14,7 +15,7 @@ from rdnbr.core.kernel import PROTOCOL
 from rdnbr.core.node import Node
 from rdnbr.core.problem import Problem
 
-__all__ = ["Facts", "Finding", "Severity", "diagnose", "overlaps"]
+__all__ = ["Facts", "Finding", "Severity", "diagnose", "doubts", "overlaps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _allowlist(facts: Facts) -> Iterator[Finding]:
             "mend the line; rdnbr check says when all is well",
         )
     if facts.allowlist is not None:
+        yield from doubts(facts.allowlist)
         yield from overlaps(facts.allowlist, facts.node)
 
 

@@ -29,6 +29,7 @@ steps = st.one_of(
     st.tuples(st.just("stray"), hosts, st.booleans()),
     st.tuples(st.just("delete"), st.integers(0, 9), st.booleans()),
     st.tuples(st.just("device"), st.sampled_from([1, 2]), st.booleans()),
+    st.tuples(st.just("foreign"), st.sampled_from([1, 2]), st.sampled_from(ADDRESSES), st.booleans()),
     st.tuples(st.just("resync")),
     st.tuples(st.just("try again")),
 )
@@ -40,13 +41,11 @@ class FailingKernel(PretendKernel):
     fails: tuple[bool, ...] = ()
 
     def apply(self, operations):
-        refusals: list[Refusal] = []
-        for number, operation in enumerate(operations):
-            if number < len(self.fails) and self.fails[number]:
-                refusals.append(Refusal(operation, Reason.KERNEL_REFUSED, "not now"))
-            else:
-                refusals += super().apply([operation])
-        return refusals
+        failing = [operation for operation, fails in zip(operations, self.fails, strict=False) if fails]
+        refusals = [Refusal(operation, Reason.KERNEL_REFUSED, "not now") for operation in failing]
+        return refusals + super().apply(
+            [one for one in operations if all(one is not other for other in failing)]
+        )
 
 
 class Both:
@@ -56,6 +55,8 @@ class Both:
         self.desired = Reconciliation()
         self.wanted: dict[Key, Host] = {}
         self.refused: set[Key] = set()
+        self.foreign: set[tuple[int, IP]] = set()
+        """Neighbours that somebody else holds."""
 
     def does(self, step: tuple) -> None:
         match step:
@@ -82,6 +83,14 @@ class Both:
                 self.deletes(number, heard=heard)
             case ("device", index, heard):
                 self.loses(index, heard=heard)
+            case ("foreign", device, address, stands):
+                if stands:
+                    self.kernel.add_foreign_neighbour(device, address)
+                    self.foreign.add((device, address))
+                else:
+                    self.kernel.remove_foreign_neighbour(device, address)
+                    self.foreign.discard((device, address))
+                self.desired.neighbour_gone(device, address)
             case ("resync",):
                 self.desired.found(*self.kernel.found())
             case ("try again",):
@@ -147,7 +156,10 @@ def check_order(operation: Operation, operations: list[Operation]) -> None:
 @settings(deadline=None, max_examples=300)
 @given(st.lists(hosts, min_size=1, max_size=4), st.lists(steps, max_size=15), st.booleans())
 def test_kernel_agrees_in_the_end(first: list[Host], done: list[tuple], all_is_heard: bool) -> None:
-    """Once the kernel stops failing, a minute suffices for both to be equal; after a look at all if news was missed."""
+    """Once the kernel stops failing, a minute suffices for both to be equal; after a look at all if news was missed.
+
+    Where somebody else's neighbour stands there is nothing of ours; when it goes, ours is there in the same turn.
+    """
     both = Both()
     for item in first:
         both.does(("want", item))
@@ -165,6 +177,12 @@ def test_kernel_agrees_in_the_end(first: list[Host], done: list[tuple], all_is_h
         both.does(("resync",))
     both.turn(())
     both.now += 60
+    both.turn(())
+    both.turn(())
+    possible = {item for item in both.wanted.values() if (item.device, item.key.address) not in both.foreign}
+    assert both.kernel.found() == ({item.route for item in possible}, {item.neighbour for item in possible})
+    for device, address in sorted(both.foreign):
+        both.does(("foreign", device, address, False))
     both.turn(())
     routes, neighbours = both.kernel.found()
     assert routes == {item.route for item in both.wanted.values()}

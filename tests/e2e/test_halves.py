@@ -101,3 +101,18 @@ def test_what_is_not_served_any_more_is_withdrawn(crashed):
         "Deleted 2.57.57.99 dev vmbr2 proto 171 scope link"
     ]
     assert entries(crashed.node, "2.57.57.99") == []
+
+
+def test_what_the_allowlist_refuses_now_is_withdrawn(crashed):
+    """An allowlist that was written while the daemon was down is the law for what is found; nobody else notices."""
+    node, (refused, permitted) = crashed.node, crashed.guests
+    node.daemon.signal(signal.SIGKILL)
+    node.daemon.wait()
+    node.write("/etc/rdnbr/allowlist", "\n".join(permitted.addresses))
+    watch = monitor(node, "route", "neigh")
+    node.start_daemon()
+    wait_for(lambda: node.hosts() == set(permitted.addresses), 5, "the other's withdrawal")
+    told = [line for line in watch.log.splitlines() if line.startswith("Deleted 2") and "proto 171" in line]
+    assert sorted(line.split()[1] for line in told) == sorted(refused.addresses * 2)
+    assert node.show()["mode"] == "allowlist"
+    watch.stop()

@@ -1,12 +1,9 @@
 """The table of attacks in README.md; `python -m tests.readme_attacks` writes it anew."""
 
 from itertools import groupby
-from pathlib import Path
 
 from tests.e2e.attacks import ATTACKS, LIVE, Attack, every_kind, overriding
-
-README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- attacks -->\n", "<!-- /attacks -->\n"
+from tests.readme_table import write
 
 
 def table() -> str:
@@ -20,21 +17,6 @@ def table() -> str:
     return "\n".join(("A guest sends | as | rdnbr | counted as", "--- | --- | --- | ---", *rows, ""))
 
 
-def shown() -> str:
-    """Return what README has between the marks."""
-    _, _, rest = README.read_text().partition(BEGIN)
-    return rest.partition(END)[0]
-
-
-def write() -> None:
-    """Put the table between the marks."""
-    head, begin, rest = README.read_text().partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    assert begin, f"README.md has no line {BEGIN.strip()}"
-    assert end, f"README.md has no line {END.strip()} after {BEGIN.strip()}"
-    README.write_text(head + begin + table() + end + tail)
-
-
 def _kinds(attack: Attack) -> str:
     if attack.frames.keys() in (every_kind(*LIVE).keys(), overriding(*LIVE).keys()):
         return "every kind of claim"
@@ -46,4 +28,4 @@ def _reasons(attack: Attack) -> str:
 
 
 if __name__ == "__main__":
-    write()
+    write("attacks", table())

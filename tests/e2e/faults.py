@@ -22,9 +22,9 @@ class Fault:
 
     title: str
     notice: str
-    """What guests notice."""
+    """What those notice whom it concerns."""
     within: float
-    """Seconds until all is as before, from the moment in which the last step was done."""
+    """Seconds until all is as before, counted from the last thing that somebody did."""
     breaks: Callable[[Scene], None]
     meanwhile: Callable[[Scene], object] | None = None
     """What comes true before somebody puts it right."""
@@ -309,57 +309,84 @@ def fabric_has_nobody(scene: Scene) -> bool:
 FAULTS = (
     Fault(
         "`ip route flush proto 171`",
-        "packets to them are lost for milliseconds",
+        "packets to them are lost meanwhile",
         2.0,
         flush_routes,
     ),
     Fault("`ip neigh flush all nud permanent`", "nothing", 2.0, flush_neighbours),
     Fault(
-        "somebody removes a route three times within a minute",
-        "the third time it stays away for 10 s, and the log names it",
+        "somebody removes a route for the third time in a minute",
+        "it stays away for 10 s, and the log says so",
         11.0,
         steal_thrice,
         log=KEEPS_REMOVING,
     ),
-    Fault("the bridge goes down", "all are cut off while it is down", 1.0, bridge_down, mends=bridge_up),
     Fault(
-        "the bridge goes down and up between two looks",
-        "packets lost meanwhile",
+        "the bridge goes down, and comes up", "cut off while it is down", 1.0, bridge_down, mends=bridge_up
+    ),
+    Fault(
+        "the same, faster than the daemon looks",
+        "cut off while it is down",
         1.0,
         bridge_down_and_up_at_once,
     ),
     Fault(
-        "the bridge's MAC changes", "they must find their gateway anew", 0.5, mac_changes, mends=mac_restored
+        "the bridge's MAC changes",
+        "their gateway's MAC is another one; fix it with `hwaddress`",
+        1.0,
+        mac_changes,
+        mends=mac_restored,
     ),
-    Fault("the bridge is deleted and made again", "all are cut off until then", 2.0, bridge_remade),
-    Fault("the bridge is deleted and made again between two looks", "the same", 2.0, bridge_remade_at_once),
+    Fault("the bridge is deleted and made again", "cut off until then", 2.0, bridge_remade),
     Fault(
-        "a port loses its carrier, or goes down",
-        "its guest is withdrawn",
+        "the same at once, even with the same ifindex",
+        "cut off until then",
         2.0,
-        port_down,
-        guest_is_nowhere,
-        port_up,
+        bridge_remade_at_once,
     ),
     Fault(
-        "the gateway addresses are removed, and come back (`ifreload -a`)",
-        "withdrawn until then",
+        "the gateway addresses go and come (`ifreload -a`)",
+        "cut off until then",
         2.0,
         gateways_removed,
         lambda scene: scene.entries() == [],
         gateways_restored,
     ),
     Fault(
-        "the IPv4 gateway address is removed",
-        "they have no gateway",
+        "the bridge loses its only IPv4 address",
+        "IPv4 has no gateway until it is back",
         1.0,
         gateway4_removed,
         mends=gateways_restored,
     ),
-    Fault("the IPv4 gateway address goes and comes between two looks", "nothing", 1.0, gateway4_flaps),
-    Fault("a port is renamed", "nothing", 1.0, port_renamed, mends=port_named_again),
     Fault(
-        "a port is moved to another bridge that is served",
+        "it is gone so shortly that nobody saw it", "packets to them are lost meanwhile", 1.0, gateway4_flaps
+    ),
+    Fault(
+        "IPv6 is switched off on the bridge, and on again",
+        "IPv6 is cut off, IPv4 goes on",
+        5.0,
+        ipv6_disabled,
+        only_ipv4_is_left,
+        ipv6_enabled,
+    ),
+    Fault(
+        "a port goes down, or loses its carrier",
+        "withdrawn until it is back and the guest has answered",
+        2.0,
+        port_down,
+        guest_is_nowhere,
+        port_up,
+    ),
+    Fault(
+        "a port is renamed",
+        "nothing; rules that name ports count anew",
+        1.0,
+        port_renamed,
+        mends=port_named_again,
+    ),
+    Fault(
+        "a port moves to another bridge that is served",
         "routed there when the guest has answered",
         2.0,
         port_to("vmbr2"),
@@ -367,15 +394,15 @@ FAULTS = (
         port_to("vmbr1"),
     ),
     Fault(
-        "a port is moved to a bridge that is not served",
-        "withdrawn until it is back",
+        "a port moves to a bridge that is not served",
+        "withdrawn until it is back and the guest has answered",
         2.0,
         port_to("vmbr3"),
         guest_is_nowhere,
         port_to("vmbr1"),
     ),
     Fault(
-        "a port's ifindex is another port's at once",
+        "a port is deleted, and its ifindex is another port's at once",
         "nobody is taken for the other",
         1.0,
         ifindex_reused,
@@ -383,24 +410,8 @@ FAULTS = (
         guest_plugged_again,
     ),
     Fault(
-        "50,000 route changes overrun the netlink buffer",
-        "-",
-        12.0,
-        routes_flood,
-        log="netlink events were lost",
-    ),
-    Fault("tables change while they are read", "-", 5.0, tables_churn),
-    Fault(
-        "IPv6 is switched off on the bridge",
-        "IPv4 goes on",
-        5.0,
-        ipv6_disabled,
-        only_ipv4_is_left,
-        ipv6_enabled,
-    ),
-    Fault(
-        "another program takes a guest's routes",
-        "traffic goes where that one leads",
+        "another program replaces a guest's route",
+        "they are where that route leads",
         1.0,
         foreign_routes,
         guest_is_refused,
@@ -408,8 +419,8 @@ FAULTS = (
         log="another program's route",
     ),
     Fault(
-        "another program takes a guest's neighbours",
-        "withdrawn until they are gone",
+        "another program makes a guest's neighbour its own",
+        "withdrawn until that one goes",
         1.0,
         foreign_neighbours,
         guest_is_refused,
@@ -417,7 +428,15 @@ FAULTS = (
         log="somebody else's permanent neighbour",
     ),
     Fault(
-        "ports with odd names, and odd devices as ports",
+        "50,000 route changes overrun the netlink buffer",
+        "what happened meanwhile is seen late",
+        11.0,
+        routes_flood,
+        log="netlink events were lost",
+    ),
+    Fault("routes come and go while tables are read", "nothing", 5.0, tables_churn),
+    Fault(
+        "ports have odd names, and odd devices are ports",
         "nothing",
         1.0,
         odd_devices,
@@ -427,6 +446,19 @@ FAULTS = (
 )
 
 FRR_FAULTS = (
-    Fault("FRR is stopped and started", "-", 15.0, frr_stopped, fabric_has_nobody, frr_started),
-    Fault("zebra alone is stopped and started", "-", 15.0, zebra_stopped, mends=zebra_started),
+    Fault(
+        "FRR stops, and starts again",
+        "unreachable from outside until its sessions are up",
+        15.0,
+        frr_stopped,
+        fabric_has_nobody,
+        frr_started,
+    ),
+    Fault(
+        "zebra alone stops, and starts again",
+        "nothing; who comes or goes is told late",
+        15.0,
+        zebra_stopped,
+        mends=zebra_started,
+    ),
 )

@@ -1,13 +1,19 @@
 """What README promises is what the tests try."""
 
 from rdnbr.core.reason import Reason
+from tests import readme_attacks, readme_faults
 from tests.e2e.attacks import ATTACKS
-from tests.readme_attacks import shown, table
+from tests.readme_table import shown
 
 
 def test_readme_has_the_table_of_attacks_that_is_tried():
     """The attacks in README are those of the end-to-end test; `python -m tests.readme_attacks` brings it up to date."""
-    assert shown() == table()
+    assert shown("attacks") == readme_attacks.table()
+
+
+def test_readme_has_the_table_of_faults_that_is_tried():
+    """The faults in README are those of the end-to-end test; `python -m tests.readme_faults` brings it up to date."""
+    assert shown("faults") == readme_faults.table()
 
 
 def test_table_names_only_reasons_that_exist():

@@ -8,8 +8,7 @@ as soon as it runs on the target. `by hand` is the least there can be: no daemon
 
 import statistics
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from rdnbr.lab import Lab, TooLate, wait_for
-from tests.e2e.journey import INTERVAL, Leg, Shuttle, route_by_hand, undo_by_hand
+from tests.e2e.journey import Leg, Shuttle, route_by_hand, undo_by_hand
 
 ROUNDS = 5
 Round = Callable[[], dict[int, Leg]]
@@ -83,24 +82,8 @@ class Nodes:
 
     def forgotten(self, arrival: Callable[[], object]) -> dict[int, Leg]:
         """Go to a node that does not remember the guest."""
-        self.shuttle.there.stop_daemon()
-        self.shuttle.there.start_daemon()
+        self.shuttle.forget()
         return self.shuttle.go(arrival)
-
-    @contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Have the guest itself ping the upstream, in both families."""
-        log = self.shuttle.here.path("/run/guest.log")
-        pings = [
-            self.guest.start("ping", "-n", "-q", "-i", str(INTERVAL), address, log=log)
-            for address in ("198.51.100.0", "2001:db8:ffff::")
-        ]
-        try:
-            yield
-        finally:
-            for ping in pings:
-                ping.kill()
-                ping.wait()
 
 
 def main() -> None:
@@ -125,7 +108,7 @@ def main() -> None:
         measure(table, "announcement, allowlisted", rounds, nodes.announced)
         measure(table, "RARP, allowlisted", rounds, lambda: nodes.forgotten(nodes.guest.announce_mac))
         nodes.start()
-        with nodes.speaking():
+        with nodes.shuttle.speaking():
             measure(table, "traffic only", rounds, lambda: nodes.forgotten(lambda: None))
     Console(width=120).print(table)
 

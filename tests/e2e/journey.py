@@ -3,14 +3,15 @@
 import re
 import signal
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from rdnbr.lab import Guest, Lab, Node, TooLate, wait_for
 from rdnbr.lab.capture import Capture
 from rdnbr.lab.host import Host
+from rdnbr.lab.link import Link
 from rdnbr.lab.program import Program
 
 INTERVAL = 0.005
@@ -90,6 +91,26 @@ class Shuttle:
             self.lab.unplug(self.guest, self.here)
 
         return self._travel(arrival, leave, within=10.0)
+
+    def forget(self) -> None:
+        """Have the node that the guest goes to next remember nothing of it."""
+        self.there.stop_daemon()
+        self.there.start_daemon()
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Have the guest itself ping the upstream meanwhile, in both families."""
+        log = self.here.path("/run/guest.log")
+        pings = [
+            self.guest.start("ping", "-n", "-q", "-i", str(INTERVAL), address, log=log)
+            for address in (Link(0).upstream4, Link(0).upstream6)
+        ]
+        try:
+            yield
+        finally:
+            for ping in pings:
+                ping.kill()
+                ping.wait()
 
     def _travel(self, arrival: Arrival, leave: Arrival, within: float) -> dict[int, Leg]:
         self.lab.plug(self.guest, self.there)

@@ -165,6 +165,27 @@ def test_family_that_is_announced_brings_the_other_along(lab):
     wait_for(lambda: at(lab, guest) == [1], 1, "IPv6 to follow IPv4")
 
 
+def test_guest_is_told_of_the_gateway_that_it_came_to():
+    """Case 21: the nodes' bridges have MACs of their own; a guest that sends to the old one is told the new one."""
+    with Lab(guests=1, nodes=2, frr=False, one_mac=False) as lab:
+        guest, (source, target) = lab.guest(0), lab.nodes
+        for node in lab.nodes:
+            node.start_daemon()
+        appear(lab, guest)
+        guest.greet()
+        assert gateways(guest) == {source.mac}
+        travel(lab, guest, source, target)
+        wait_for(lambda: gateways(guest) == {target.mac}, 1, "both gateways' new MAC")
+
+
+def gateways(guest):
+    """The MACs that the guest sends to."""
+    told = guest.run("ip", "neigh", "show", "dev", "eth0").splitlines()
+    return {
+        line.split()[2] for line in told if line.split()[0] in {"169.254.0.1", "fe80::1"} and "lladdr" in line
+    }
+
+
 def test_guest_that_left_while_the_daemon_was_dead_is_withdrawn_by_the_next(lab):
     """Case 25: a killed daemon leaves its routes; the next finds the guest's port gone and removes them."""
     guest, (source, target) = lab.guest(0), lab.nodes

@@ -11,7 +11,7 @@ from rdnbr.core.address import show_ip, show_mac
 from rdnbr.core.decision import Decision, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Refusal
-from rdnbr.core.plan import Host, Key, Operation
+from rdnbr.core.plan import DropNeighbour, DropRoute, Host, Key, Operation, PutNeighbour, PutRoute
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
 from rdnbr.core.reconcile import Reconciliation
@@ -200,6 +200,22 @@ class Side:
                 self.does("kernel_accepted", self.now, key)
             else:
                 self.does("kernel_refused", self.now, key, reason)
+        failed = {id(refusal.operation) for refusal in refusals}
+        for operation in operations:
+            if id(operation) not in failed:
+                self._hears_of(operation)
+
+    def _hears_of(self, operation: Operation) -> None:
+        """Let the kernel tell what changed, as it tells everybody, those who wanted it too."""
+        match operation:
+            case PutRoute(route):
+                self.reconciliation.route_seen(route)
+            case DropRoute(route):
+                self.reconciliation.route_gone(route.address, route.table, route.metric)
+            case PutNeighbour(neighbour):
+                self.reconciliation.neighbour_seen(neighbour)
+            case DropNeighbour(neighbour):
+                self.reconciliation.neighbour_gone(neighbour.device, neighbour.address)
 
     def runs(self, seconds: float, awake: set[tuple[int, str]]) -> None:
         """Let time pass as the daemon does; anchors that are awake answer at once."""

@@ -273,9 +273,12 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.kernel.forget_foreign()
         packed = parse_ip(address)
         if what == "route":
-            self.node.kernel.add_foreign_route(MAIN, packed, 1024 if ":" in address else 0)
+            metric = 1024 if ":" in address else 0
+            self.node.kernel.add_foreign_route(MAIN, packed, metric)
+            self.node.reconciliation.route_gone(packed, MAIN, metric)
         elif what == "neighbour":
             self.node.kernel.add_foreign_neighbour(1, packed)
+            self.node.reconciliation.neighbour_gone(1, packed)
 
     @rule(address=st.sampled_from(ADDRESSES))
     def somebody_deletes_a_route(self, address: str) -> None:

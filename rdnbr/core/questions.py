@@ -15,7 +15,8 @@ BROADCAST_AFTER = 3
 """Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
 
 COPIES = 100
-"""A question to so many ports counts for one more: a copy is cheap, but a bridge may have a thousand ports."""
+"""Copies of questions to all ports that may leave in the time of one to a single port: a frame costs less than its
+answer, but a bridge may have a thousand ports."""
 
 PORT_SHARE = 0.25
 """Part of the pace of questions about new claims that one port may take up."""
@@ -36,6 +37,7 @@ class Questions:
         self._rate = rate = settings.limits.probes_per_second
         burst = max(1.0, rate / 4)
         self._pace_bound, self._pace_new = Pace(rate, burst), Pace(rate, burst)
+        self._pace_copies = Pace(COPIES * rate, COPIES * burst)
         self._paces = Paces()
         self._wide_from = min(BROADCAST_AFTER, settings.timers.probe_count - 1)
 
@@ -56,14 +58,21 @@ class Questions:
         """Return how long the next question has to wait, in seconds; 0: it may be put, and is counted.
 
         Questions about new claims and conflicts have a pace of their own, and each port a small part of it, so that
-        nobody's claims delay what keeps the bound addresses alive, nor other people's claims.
+        nobody's claims delay what keeps the bound addresses alive, nor other people's claims. So do those to all ports:
+        they are put to guests that have gone, most of the time, and whoever is still there must not wait behind them.
         """
-        price = self._price(binding)
-        if binding.state not in (State.TENTATIVE, State.CHALLENGED):
-            return _turn(self._pace_bound, now, price)
-        cause = binding.rival.port if binding.rival else binding.anchor.port
-        own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
-        return _turn(own, now, price) or _turn(self._pace_new, now, price)
+        pace = self._pace_bound
+        if binding.state in (State.TENTATIVE, State.CHALLENGED):
+            pace = self._pace_new
+            cause = binding.rival.port if binding.rival else binding.anchor.port
+            own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
+            if not own.take(now):
+                return own.wait(now)
+        copies = len(self._ports_of(binding, binding.anchor, binding.segment))
+        if copies > 1:
+            pace = self._pace_copies
+        count = max(1, min(copies, int(pace.burst)))
+        return 0.0 if pace.take(now, count) else pace.wait(now, count)
 
     def put(self, binding: Binding) -> Iterator[Probe]:
         """Write the next question of the binding's state to whomever it is for."""
@@ -95,12 +104,3 @@ class Questions:
         if binding.state is State.ADOPTED and binding.asked == 0 and hinted and hinted.segment == segment:
             return [hinted.index]
         return [port.index for port in self._ports.values() if port.segment == segment]
-
-    def _price(self, binding: Binding) -> int:
-        return 1 + len(self._ports_of(binding, binding.anchor, binding.segment)) // COPIES
-
-
-def _turn(pace: Pace, now: float, price: int) -> float:
-    """Pay, or return how long to wait with that, in seconds; what costs more than can be saved costs all that can."""
-    price = min(price, int(pace.burst))
-    return 0.0 if pace.take(now, price) else pace.wait(now, price)

@@ -19,6 +19,9 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         SystemExit: for --help and --version, and with 2 when `argv` is wrong.
     """
+    if not argv:
+        sys.stderr.write(parser().format_help())
+        return USAGE
     args = parser().parse_args(argv)
     try:
         return _COMMANDS[args.command](args)

@@ -242,7 +242,8 @@ def main(
         now = at - start
         _write(writer.tell(replay.hear(now, name, frame)))
     _write(writer.tell(replay.let_pass(now + tail)))
-    _write(writer.end(_outcome(replay)))
+    if json or replay.frames or not tape.errors:
+        _write(writer.end(_outcome(replay)))
     sys.stdout.flush()
     for complaint in tape.errors:
         sys.stderr.write(f"{complaint}\n")

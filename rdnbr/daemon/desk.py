@@ -18,6 +18,7 @@ from rdnbr.linux.enforcement import CannotEnforceError, Enforcement
 from rdnbr.linux.notify import notify
 from rdnbr.operator import explanation, views
 from rdnbr.operator.answers import Command, Document, Refused
+from rdnbr.operator.counted import counted
 from rdnbr.operator.explanation import Wanted
 from rdnbr.operator.files import Files
 from rdnbr.operator.views import Wall
@@ -152,7 +153,7 @@ class Desk:
             works.enforcement.dismiss()
         if address is not None and not gone:
             raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
-        return f"withdrew and forgot {gone} bindings"
+        return f"withdrew and forgot {counted(gone, 'binding')}"
 
     def _ask(self, now: float, address: IP | None) -> str:
         if address is None:
@@ -224,8 +225,8 @@ class Desk:
         self._surroundings.use(now, config)
         works.take(now, engine.allow(now, allowlist))
         gone = before - len(engine.bindings())
-        rules = "open mode" if allowlist is None else f"{len(allowlist.rules)} rules"
-        message = f"reloaded: {rules}, {gone} bindings no longer permitted"
+        rules = "open mode" if allowlist is None else counted(len(allowlist.rules), "rule")
+        message = f"reloaded: {rules}, {counted(gone, 'binding')} no longer permitted"
         if later:
             message += "; the socket and the log change at the next start"
         works.log.info(message)

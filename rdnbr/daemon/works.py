@@ -21,6 +21,7 @@ from rdnbr.daemon.tally import Tally
 from rdnbr.linux.ears import Ears
 from rdnbr.linux.enforcement import Enforcement
 from rdnbr.linux.fdb import last_heard
+from rdnbr.operator.counted import counted
 from rdnbr.operator.events import Events
 
 
@@ -146,7 +147,8 @@ class Works:
 
     def status(self) -> str:
         """Say in a few words what is served."""
-        return f"{len(self.engine.bindings())} bindings on {len(self.engine.ports)} ports"
+        bindings, ports = len(self.engine.bindings()), len(self.engine.ports)
+        return f"{counted(bindings, 'binding')} on {counted(ports, 'port')}"
 
     def deadline(self) -> float | None:
         """Tell when there is something to try again with the kernel."""

@@ -5,6 +5,8 @@ from typing import NamedTuple
 from rdnbr.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.allowlist import Allowlist, AllowlistError
 
+from rdnbr.operator.counted import counted
+
 
 class Checked(NamedTuple):
     """What there is to say of the files, in lines."""
@@ -52,4 +54,4 @@ def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
 def _summary(config: Config, allowlist: Allowlist | None) -> str:
     if allowlist is None:
         return f"no mistakes; there is no {config.allowlist}, so rdnbr would run open: any guest, any address"
-    return f"no mistakes; {len(allowlist.rules)} rules in the allowlist"
+    return f"no mistakes; {counted(len(allowlist.rules), 'rule')} in the allowlist"

@@ -6,6 +6,7 @@ from rdnbr.linux import nft, nft_table, sole
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.permission import missing
 from rdnbr.operator.client import CannotAsk
+from rdnbr.operator.counted import counted
 
 
 def flush_kernel(address: str | None) -> str:
@@ -39,7 +40,7 @@ def flush_kernel(address: str | None) -> str:
     if address is not None and not operations:
         raise CannotAsk(f"nothing of rdnbr's is in the kernel for {address}")
     removed = sum(isinstance(operation, DropRoute) for operation in operations)
-    sentence = f"removed {removed} routes and {len(operations) - removed} neighbours"
+    sentence = f"removed {counted(removed, 'route')} and {counted(len(operations) - removed, 'neighbour')}"
     if address is None and _filter_removed():
         sentence += f", and the nftables table {nft_table.TABLE}"
     return sentence

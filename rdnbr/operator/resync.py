@@ -23,6 +23,7 @@ from rdnbr.linux.permission import missing
 from rdnbr.operator.answers import Document
 from rdnbr.operator.client import CannotAsk, Client, NoDaemon
 from rdnbr.operator.comparison import Difference, Over, compare, served
+from rdnbr.operator.counted import counted
 
 AGAIN = 1.0
 """Seconds between two looks, both of which must miss a route: zebra may just not have come to it yet."""
@@ -60,7 +61,10 @@ def resync(args: Namespace) -> int:
         routes, wrong = _look_twice(bridges)
         done: list[IP] = []
         if wrong.addresses:
-            say(f"zebra has not heard of {len(wrong.missed)} routes, and of the end of {len(wrong.stale)}")
+            say(
+                f"zebra has not heard of {counted(len(wrong.missed), 'route')}, "
+                f"and of the end of {counted(len(wrong.stale), 'route')}"
+            )
             with ExitStack() as stack:
                 tell = _teller(Path(args.socket) if args.socket else config.socket, bridges, stack)
                 for number, address in enumerate(wrong.addresses):
@@ -165,13 +169,11 @@ def _in_and_out(over: Over, address: IP) -> tuple[Operation, Operation]:
 
 def _summary(routes: int, wrong: _Wrong, left: _Wrong) -> str:
     if not wrong.addresses:
-        return f"zebra knows all {routes} routes, and no others over our bridges"
+        return f"zebra knows {counted(routes, 'route')} of ours, and no others over our bridges"
     if not left.addresses:
-        return f"zebra has heard of all {len(wrong.addresses)} now, and knows what the kernel has"
-    names = ", ".join(show_ip(address) for address in left.addresses[:3])
-    return (
-        f"zebra still has {len(left.addresses)} wrong, such as {names}; see its log, or systemctl restart frr"
-    )
+        return "zebra has heard of all that now, and knows what the kernel has"
+    routes_left, first = counted(len(left.addresses), "route"), show_ip(left.addresses[0])
+    return f"zebra still differs in {routes_left}, such as {first}; see its log, or systemctl restart frr"
 
 
 def _document(routes: int, wrong: _Wrong, done: Sequence[IP], left: _Wrong) -> Document:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rdnbr.operator.clock import age, clock
+from rdnbr.operator.counted import counted
 
 WIDE = 110
 """Columns of the terminal from which on a table shows everything."""
@@ -63,8 +64,7 @@ def show(what: str, document: Mapping[str, Any], out: Console, now: datetime) ->
         _tallies(document.get("kernel", {}), out)
     if what == "bindings" and rows:
         routed = sum(row["installed"] for row in rows)
-        bound = f"{len(rows):,} binding" + ("" if len(rows) == 1 else "s")
-        out.print(Text(f"{bound}, {routed:,} routed", style="dim"))
+        out.print(Text(f"{counted(len(rows), 'binding')}, {routed:,} routed", style="dim"))
 
 
 def line(event: Mapping[str, Any]) -> str:

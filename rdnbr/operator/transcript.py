@@ -10,6 +10,7 @@ from rdnbr.core.decision import Decision, Rival, Verb
 from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
 from rdnbr.operator import views
+from rdnbr.operator.counted import counted
 
 _UNTOLD = frozenset({Verb.IGNORED, Verb.REFRESHED})
 """What a person need not see each time."""
@@ -86,7 +87,7 @@ class Text:
         yield from _table(_DECISION[shown], [row[shown] for row in self._rows])
         since = f", the first at {views.timestamp(views.epoch(self._start))}" if outcome.frames else ""
         mode = "no allowlist, every address is permitted" if outcome.open_mode else "by the allowlist"
-        yield f"\n{outcome.frames} frames{since}; {outcome.claims} claims; {mode}"
+        yield f"\n{counted(outcome.frames, 'frame')}{since}; {counted(outcome.claims, 'claim')}; {mode}"
         yield from _counts("refused", outcome.refused)
         yield from _counts("ignored", outcome.ignored)
         yield "\nbindings"

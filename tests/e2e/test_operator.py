@@ -30,7 +30,7 @@ def test_flush_without_a_daemon(lab):
     done = lab.node.rdnbr("flush", first)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        "no daemon answers, so the kernel itself is looked at: removed 1 routes and 1 neighbours\n"
+        "no daemon answers, so the kernel itself is looked at: removed 1 route and 1 neighbour\n"
     )
     assert len(lab.node.hosts()) == 3
     assert lab.node.rdnbr("flush", first).returncode == 1

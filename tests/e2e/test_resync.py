@@ -85,7 +85,7 @@ def test_missed_routes_are_told_again(lab: Lab) -> None:
     assert sum(updates(lab).values()) - sum(before.values()) == 2
     assert (
         node.rdnbr("resync", "--frr").stdout
-        == f"zebra knows all {len(node.hosts())} routes, and no others over our bridges\n"
+        == f"zebra knows {len(node.hosts())} routes of ours, and no others over our bridges\n"
     )
     assert node.show("counters")["kernel"]["reannounced"] == 2
     assert node.show("counters")["kernel"]["contested"] == 0
@@ -105,10 +105,10 @@ def test_routes_that_are_gone_are_told_to_be_gone(lab: Lab) -> None:
     done = node.rdnbr("resync", "--frr")
     node.start_daemon()
     assert done.stdout.splitlines() == [
-        "zebra has not heard of 0 routes, and of the end of 2",
+        "zebra has not heard of 0 routes, and of the end of 2 routes",
         f"put a route of {guest.address4} in and took it out",
         f"put a route of {guest.address6} in and took it out",
-        "zebra has heard of all 2 now, and knows what the kernel has",
+        "zebra has heard of all that now, and knows what the kernel has",
     ]
     assert done.returncode == 0
     wait_for(lambda: not set(guest.addresses) & lab.upstream.hosts(), 5.0, "the upstream to hear of it")

@@ -72,10 +72,40 @@ def test_version():
     assert rdnbr("--version").stdout == "rdnbr 0.1.0\n"
 
 
+def test_no_command_at_all():
+    """Whoever types the name alone is shown what there is, with the exit code of wrong usage."""
+    done = rdnbr()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == rdnbr("--help").stdout
+
+
+def test_an_address_with_a_length_is_no_address():
+    """A prefix where one address is meant is named as the mistake."""
+    done = rdnbr("explain", "2.57.57.30/32")
+    assert done.returncode == 2
+    assert done.stderr.endswith("argument ADDRESS: '2.57.57.30/32' has a length; name one address\n")
+
+
+def test_the_socket_of_another_configuration(tmp_path):
+    """A client finds the daemon by its configuration file, as the daemon found its socket."""
+    config = tmp_path / "rdnbr.toml"
+    config.write_text(f'socket = "{tmp_path}/other"\n')
+    done = rdnbr("show", "--config", config)
+    assert (done.returncode, f"no daemon answers on {tmp_path}/other" in done.stderr) == (1, True)
+
+
+def test_resync_names_what_to_compare_with():
+    """The flag is asked for: the daemon itself compares with the kernel unasked."""
+    done = rdnbr("resync")
+    assert done.returncode == 2
+    assert done.stderr.endswith("the following arguments are required: --frr\n")
+
+
 def test_help_names_every_command_and_exit_code():
     """The first page of help has all commands, examples and exit codes."""
     shown = rdnbr("--help").stdout
-    for command in ("run", "reload", "flush", "probe", "show", "watch", "check", "doctor", "replay", "lab"):
+    commands = "run reload flush probe resync show explain watch check doctor replay lab"
+    for command in commands.split():
         assert f"\n  {command} " in shown
     for title in ("examples:", "files:", "exit codes:"):
         assert f"\n{title}\n" in shown
@@ -94,7 +124,7 @@ def test_help_of_a_command(command):
 
 @pytest.mark.parametrize(
     "args",
-    [(), ("shwo",), ("show", "everything"), ("probe",), ("probe", "vm100"), ("flush", "1.2.3"), ("replay",),
+    [("shwo",), ("show", "everything"), ("probe",), ("probe", "vm100"), ("flush", "1.2.3"), ("replay",),
      ("replay", "x", "--tail", "-1"), ("run", "--log-level", "loud"), ("check", "--con", "x")],
 )  # fmt: skip
 def test_wrong_usage(args):

@@ -12,7 +12,9 @@ Rules
 5. The incumbent is asked first. A rival gets the address only when the incumbent was silent and the rival answers.
    Until then the route stays where it is. A rival that lost is not heard for a while.
 6. Who moves too often is FROZEN: the incumbent keeps the address and rivals are not heard until it thaws.
-7. What was in the kernel when rdnbr started is ADOPTED: served unchanged, asked, and withdrawn only when silent.
+7. What was in the kernel when rdnbr started is ADOPTED: served unchanged, asked, and withdrawn only when silent. Its
+   port is surmised to be that of whoever first speaks with its MAC, who may be lying; so before it is withdrawn for
+   silence, ever, it is asked on all ports.
 8. What lost its route is DEPARTED: remembered, so that its MAC is recognised when it shows up again.
 
 States

@@ -80,8 +80,8 @@ def test_guest_of_a_capture_ends_on_the_target_alone(stage, name, request):
     """Case 1: both addresses are routed on the target, to the captured MAC, and no longer on the source."""
     stage.play(name, request.config.getoption("--arrived-seconds"))
     addresses = {"2.57.57.30", "2001:678:3a4:100::80"}
-    wait_for(lambda: stage.target.hosts() == addresses, 1, "the target's routes")
-    wait_for(lambda: stage.source.hosts() == set(), 1, "the source's withdrawal")
+    wait_for(lambda: stage.target.hosts() == addresses, 3, "the target's routes")
+    wait_for(lambda: stage.source.hosts() == set(), 3, "the source's withdrawal")
     for address in addresses:
         found = binding(stage.target, address)
         assert (found["mac"], found["port"], found["state"]) == (MAC, "tap100i0", "valid")

@@ -67,6 +67,30 @@ MUTATIONS = (
         "self._law.allowlist = allowlist",
     ),
     Mutation(
+        "a guest that announces itself is not stamped anew",
+        "metrics.py",
+        "            self._stamped(binding)\n            and stamp",
+        "            False\n            and stamp",
+    ),
+    Mutation(
+        "a guest that announces itself is stamped anew each time",
+        "metrics.py",
+        "        binding.renewals.take(now)\n",
+        "",
+    ),
+    Mutation(
+        "a route that is adopted loses its stamp",
+        "metrics.py",
+        "            binding.stamp = stamp.read(metric, self._tick(now))\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "a reload leaves the metrics as they were",
+        "metrics.py",
+        "        self._settings = settings\n        self.review(now, self._bindings)\n",
+        "        self._settings = settings\n",
+    ),
+    Mutation(
         "a change of the node's addresses withdraws nothing",
         "engine.py",
         "if not same:\n            self._judge_again(now, self._bindings)",

@@ -6,13 +6,19 @@ compares gives the engine one that never runs out.
 """
 
 from math import ceil
+from typing import Any
 from zlib import crc32
 
 from second_model_notes import ROUTED, Anchor, Entry, Named, Notebook, Utterance
+from second_model_stamps import Stamps
 
 
 class Model(Notebook):
     """The whole node."""
+
+    def __init__(self, *notes: Any, **more: Any) -> None:
+        super().__init__(*notes, **more)
+        self.stamps = Stamps()
 
     # What happens
 
@@ -112,6 +118,8 @@ class Model(Notebook):
             self.say_of("refreshed", how, entry)
         else:
             self.become(now, entry, "valid", "refreshed", how)
+        if heard.kind == "announcement":
+            self.renew(now, entry)
 
     def hear_owner_intend(self, now: float, entry: Entry) -> None:
         if entry.state == "valid":
@@ -203,7 +211,12 @@ class Model(Notebook):
             self.say_of("refreshed", "awaiting-answer", entry)
         else:
             self.say_of("refreshed", "arrived", entry)
+        self.renew(now, entry)
         return True
+
+    def renew(self, now: float, entry: Entry) -> None:
+        if self.stamps.renew(now, entry):
+            self.say_of("installed", "renewed", entry)
 
     # Ports, rules, the node, the operator, the kernel
 
@@ -259,7 +272,7 @@ class Model(Notebook):
             if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment)[0]:
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "no-longer-permitted")
 
-    def adopt(self, now: float, address: str, mac: str, segment: int, hint: int) -> None:
+    def adopt(self, now: float, address: str, mac: str, segment: int, hint: int, metric: int | None) -> None:
         table = self.tables.get(segment)
         if table is None or self.find(table, address):
             return
@@ -271,6 +284,7 @@ class Model(Notebook):
         self.entries.append(entry)
         if hint in self.ports and not self.judge_law(address, (hint, mac), segment)[0]:
             entry.hint = hint
+        self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
 
     def flush(self, address: str | None) -> None:
@@ -414,6 +428,8 @@ class Model(Notebook):
         wait: float = 0.0,
         rival: Named | None = None,
     ) -> None:
+        if state in ROUTED - {"adopted"} and entry.state not in ROUTED:
+            self.stamps.arrive(now, entry)
         entry.state = state
         entry.entered = now
         entry.asked = 0
@@ -444,6 +460,7 @@ class Model(Notebook):
         entry.number = self.next_number()
 
     def count_move(self, now: float, entry: Entry, loser: Named) -> None:
+        self.stamps.arrive(now, entry)
         entry.moves = [*entry.moves, now][-5:]
         if len(entry.moves) == 5 and now - entry.moves[0] <= 180.0:
             entry.frozen_until = now + min(self.timers.freeze * 2**entry.freezes, 3600.0)

@@ -55,6 +55,11 @@ class Entry:
     """Where it is asked first, when it was found in the kernel."""
     surmised: bool = False
     """Its port is that of whoever spoke first after a start."""
+    arrived: float = -1e9
+    """By the wall clock, for newest-wins."""
+    credit: float = 24.0
+    """How often it may be stamped anew."""
+    credit_at: float = 0.0
     unwelcome: str | None = None
     """Why the kernel does not take it."""
 

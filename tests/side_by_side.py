@@ -62,9 +62,18 @@ def _open(_address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
     return None, False
 
 
+ANYCAST = {"anycast": {B4, VIP6}}
+"""What each law calls anycast."""
+
+
+def _anycast(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+    return (None if _prefixes(address) else "not-permitted"), address == VIP6
+
+
 LAWS: dict[str, tuple[str | None, Law]] = {
     "open": (None, _open),
     "plain": ("2.57.57.0/24\n2001:678::/64", _plain),
+    "anycast": (f"2.57.57.0/24\n2001:678::/64\n{B4} anycast\n{VIP6} anycast vip", _anycast),
     "vips": (f"2.57.57.0/24\n2001:678::/64\n{VIP4} vip\n{VIP6} vip", _vips),
     "pinned": (
         "\n".join(
@@ -164,7 +173,7 @@ class Side:
     def does(self, method: str, *arguments: object) -> None:
         """Do something to the engine; the model's part was done before."""
         self.calls.append(Call(method, arguments))
-        came = getattr(self.engine, method)(*arguments)
+        came = getattr(self.engine, method)(*arguments) or []
         said, asked = self.model.take()
         self.outputs += came
         decisions = [output for output in came if isinstance(output, Decision)]

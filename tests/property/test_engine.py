@@ -26,9 +26,14 @@ wished for, and the same events make a new engine say the same, byte for byte.
     an address in DAD is asked at once
     an advertisement without the override flag displaces
     what the kernel refused is never tried again
+    a guest that announces itself is not stamped anew
+    a guest that announces itself is stamped anew each time
+    a route that is adopted loses its stamp
+    a reload leaves the metrics as they were
 """
 
 import os
+from dataclasses import replace
 
 import pytest
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6, MAIN, rules
@@ -39,6 +44,7 @@ from second_model_notes import ROUTED
 from side_by_side import (
     A4,
     ADDRESSES,
+    ANYCAST,
     FOREIGN,
     LATER,
     LAWS,
@@ -62,6 +68,9 @@ from rdnbr.core.node import Node
 from rdnbr.core.plan import Key
 from rdnbr.core.topology import Port, Segment
 
+IN_AN_ERA = 1_800_000_000.0
+"""Seconds since 1970 when the walk begins; the era began in May 2026 and ends in May 2027."""
+
 LONGEST_SILENCE = 75.0
 """Seconds without evidence that no route outlives: the latest reprobe, a challenge, and all questions twice."""
 
@@ -76,15 +85,26 @@ ports = st.sampled_from(PORTS)
 class EngineAndModel(RuleBasedStateMachine):
     """Anything may happen, at any time."""
 
-    @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]))
-    def starts(self, law: str) -> None:
+    @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]), newest=st.booleans())
+    def starts(self, law: str, newest: bool) -> None:
         self.node = Side()
+        self.clock(IN_AN_ERA)
+        self.mobility(newest=newest)
         self.later: bool | None = None
         self.up(BRIDGE)
         self.node_has(later=False)
         self.law(law)
         self.port_up(11, "tap1i0", BRIDGE)
         self.port_up(12, "tap2i0", BRIDGE)
+
+    def clock(self, wall: float) -> None:
+        self.node.model.stamps.wall = wall - self.node.now
+        self.node.does("set_clock", self.node.now, wall)
+
+    def mobility(self, *, newest: bool) -> None:
+        self.node.model.stamps.newest = newest
+        mobility = "newest-wins" if newest else "withdrawal"
+        self.node.does("configure", self.node.now, replace(SETTINGS, mobility=mobility))
 
     def up(self, segment: Segment) -> None:
         self.node.model.tables[segment.index] = segment.table
@@ -95,6 +115,7 @@ class EngineAndModel(RuleBasedStateMachine):
         model = self.node.model
         model.open = text is None
         model.law = law
+        model.stamps.anycast = ANYCAST.get(name, set())
         model.judge_again()
         self.node.does("allow", self.node.now, rules(text))
 
@@ -233,6 +254,29 @@ class EngineAndModel(RuleBasedStateMachine):
         self.passes()
         self.law(name)
 
+    @rule(newest=st.booleans())
+    def switches_mobility(self, newest: bool) -> None:
+        self.passes()
+        self.mobility(newest=newest)
+
+    @rule(steps=st.integers(-1, 1))
+    def clock_is_set(self, steps: int) -> None:
+        """By less than an hour to and fro."""
+        self.passes()
+        self.clock(IN_AN_ERA + self.node.now + 1500.0 * steps)
+
+    @rule(
+        address=st.sampled_from(ADDRESSES),
+        guest=guests,
+        kind=st.sampled_from(["announcement", "rarp"]),
+        times=st.integers(1, 30),
+    )
+    def announces_itself_again(self, address: str, guest: int, kind: str, times: int) -> None:
+        """As a guest does that returns, or that cannot stop."""
+        for _ in range(times):
+            self.node.runs(2.1, {(self.home(guest), MACS[guest])})
+            self.node.hears(self.home(guest), utterance(kind, MACS[guest], address))
+
     @rule(later=st.booleans())
     def node_changes(self, later: bool) -> None:
         self.passes()
@@ -255,14 +299,15 @@ class EngineAndModel(RuleBasedStateMachine):
         mac=macs,
         segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
         hint=st.sampled_from([0, *PORTS]),
+        metric=st.sampled_from([None, 0, 1024, 9_000_000, 2**24 - 1, 2**24]) | st.integers(0, 2**24 - 1),
     )
-    def is_adopted(self, address: str, mac: str, segment: Segment, hint: int) -> None:
+    def is_adopted(self, address: str, mac: str, segment: Segment, hint: int, metric: int | None) -> None:
         self.passes()
         key = Key(segment.table, parse_ip(address))
         if len(self.node.model.entries) >= MOST:
             return
-        self.node.model.adopt(self.node.now, address, mac, segment.index, hint)
-        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, hint)
+        self.node.model.adopt(self.node.now, address, mac, segment.index, hint, metric)
+        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, hint, metric)
 
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:
@@ -317,6 +362,13 @@ class EngineAndModel(RuleBasedStateMachine):
             for key, host in node.wanted.items()
         }
         assert routes == node.model.routes()
+        if not node.engine._life.metrics._to_review:
+            metrics = {(key.table, show_ip(key.address)): host.metric for key, host in node.wanted.items()}
+            assert metrics == {
+                (entry.table, entry.address): node.model.stamps.metric(node.now, entry)
+                for entry in node.model.entries
+                if entry.state in ROUTED
+            }
         assert node.engine._life.deadline() == node.model.next_due()
         views = node.engine.bindings()
         assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
@@ -365,7 +417,9 @@ class EngineAndModel(RuleBasedStateMachine):
         assert neighbours == {host.neighbour for host in node.wanted.values()}
         # 6: the same events, the same decisions.
         again = Engine(SETTINGS, None)
-        outputs = [output for call in node.calls for output in getattr(again, call.method)(*call.arguments)]
+        outputs = [
+            output for call in node.calls for output in getattr(again, call.method)(*call.arguments) or ()
+        ]
         assert repr(outputs) == repr(node.outputs)
 
 

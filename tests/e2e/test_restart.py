@@ -13,7 +13,7 @@ import rdnbr
 from rdnbr.lab import Lab, said, wait_for
 from tests.e2e.updates import Updates
 
-pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 
 GRACE = 8.0
 CONFIG = f"[timers]\nadopt_grace = {GRACE}\nprobe_retrans = 0.4\n"

@@ -97,6 +97,7 @@ def test_stop_withdraws_the_filter_too(lab):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_stop_is_quick_with_many_ports(request):
     """Each socket takes 12 ms to close, but a node with a thousand ports stops in a few seconds."""

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from rdnbr.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.allowlist import Allowlist, AllowlistError
-
 from rdnbr.operator.counted import counted
 
 

@@ -113,7 +113,9 @@ def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
             address,
             f"{last['mac']} on {last['port']} claimed it {age(last['at'], facts.now)} ago and was refused: "
             f"{last['reason']}" + (f" ({last['rule']})" if last["rule"] else ""),
-            "see the events below, and rdnbr show counters",
+            _REFUSED.get(
+                last["reason"], "see the events below; rdnbr show counters has every frame by its reason"
+            ),
         )
     gone = next((one for one in told["bindings"] if one["state"] == "departed"), None)
     why = "nobody claims it"
@@ -128,6 +130,17 @@ def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
 
 _ZEBRA_S = frozenset({11, *range(186, 199)})
 """Protocols of routes that FRR itself makes (zebra/rt_netlink.c, is_selfroute), but for babel's."""
+
+_BY_LAW = "change that rule if it should be this guest's; if not, wait for the right guest, or let it ping its gateway"
+_REFUSED = {
+    "pinned": _BY_LAW,
+    "denied": _BY_LAW,
+    "mac-mismatch": "mac_check in the configuration, if the guest may send so (MS NLB, some bonds)",
+    "port-full": "[port] in the configuration has the limits",
+    "table-full": "[limits] in the configuration has the number of addresses",
+    "too-many-new": "[port] in the configuration has the limits",
+}
+"""What to do about the latest refusal."""
 
 _CURES = {
     "limits": "[port] in the configuration has the limits; rdnbr show counters says who reached them",

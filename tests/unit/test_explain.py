@@ -169,6 +169,7 @@ def test_who_was_refused_lately_is_named():
     assert verdict(made).sentence == (
         f"{V4} is not routed: 52:02:45:00:00:01 on tap2i0 claimed it 10s ago and was refused: pinned (allowlist:1)"
     )
+    assert str(verdict(made).cure).startswith("change that rule if it should be this guest's")
 
 
 def test_a_claim_that_was_not_answered_for():

@@ -1,6 +1,9 @@
 """What README promises is what the tests try."""
 
+from pathlib import Path
+
 from rdnbr.core.reason import Reason
+from rdnbr.daemon.tally import Tally
 from tests import readme_attacks, readme_faults
 from tests.e2e.attacks import ATTACKS
 from tests.readme_table import shown
@@ -14,6 +17,13 @@ def test_readme_has_the_table_of_attacks_that_is_tried():
 def test_readme_has_the_table_of_faults_that_is_tried():
     """The faults in README are those of the end-to-end test; `python -m tests.readme_faults` brings it up to date."""
     assert shown("faults") == readme_faults.table()
+
+
+def test_readme_has_every_counter_of_the_kernel():
+    """The counters that `show counters` has besides frames are in a table, in their order."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    table = text.partition("Counter | counts\n--- | ---\n")[2].partition("\n\n")[0]
+    assert [line.split(" | ")[0] for line in table.splitlines()] == [f"`{name.value}`" for name in Tally]
 
 
 def test_table_names_only_reasons_that_exist():

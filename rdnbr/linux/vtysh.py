@@ -56,7 +56,11 @@ def kernel_routes(vrf: str | None) -> dict[tuple[IP, str], bool]:
     """
     where = f"vrf {vrf} " if vrf else ""
     texts = (_ask(f"show {family} route {where}kernel json") for family in ("ip", "ipv6"))
-    return {route: selected for text in texts for route, selected in read_kernel_routes(text)}
+    known: dict[tuple[IP, str], bool] = {}
+    for text in texts:
+        for route, chosen in read_kernel_routes(text):
+            known[route] = known.get(route, False) or chosen  # with two metrics there are two
+    return known
 
 
 def advertisement(address: IP, vrf: str | None, patience: float) -> Advertisement:

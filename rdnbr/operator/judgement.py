@@ -56,7 +56,7 @@ def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
 
 
 def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
-    routed = f"{facts.told['address']} is routed to {_where(facts)}"
+    routed = f"{facts.told['address']} is routed to {_where(facts)}{_contested(facts)}"
     if not facts.daemon:
         return Judgement(
             routed=True, sentence=f"{routed}; no daemon watches over it", cure="systemctl start rdnbr"
@@ -174,6 +174,11 @@ def _elsewhere(kernel: Kernel) -> str | None:
         return None
     gateway = "" if taken.gateway is None else f" via {show_ip(taken.gateway)}"
     return f"{kernel.origin(taken.protocol)}{gateway} dev {kernel.device(taken.device)}"
+
+
+def _contested(facts: Facts) -> str:
+    rival = next((one for one in facts.told["bindings"] if one["installed"] and one["rival_mac"]), None)
+    return "" if rival is None else f", while {rival['rival_mac']} on {rival['rival_port']} claims it"
 
 
 def _foreign(kernel: Kernel) -> str | None:

@@ -210,16 +210,18 @@ def test_a_quarantined_claimant():
 
 
 def test_a_rival_is_named():
-    """While two contend, the binding names the rival."""
+    """While two contend, the binding and the verdict name the rival."""
     world = World(f"{V4}/32")
     alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4)
     alice.asks_gateway()
     world.runs(5)
     alice.awake = False
     bob.asks_gateway()
-    text = said(facts(told(world, allow=f"{V4}/32")))["binding"][1]
+    made = facts(told(world, allow=f"{V4}/32"))
+    text = said(made)["binding"][1]
     assert text.startswith("challenged: 52:02:45:00:00:01 on tap1i0")
     assert text.endswith("— rival 52:02:45:00:00:02 on tap2i0")
+    assert "over vmbr1, while 52:02:45:00:00:02 on tap2i0 claims it, and" in verdict(made).sentence
 
 
 def test_a_foreign_route():

@@ -21,7 +21,7 @@ from rdnbr.config import CommandLine, Config, ConfigError, load, load_allowlist
 from rdnbr.core.address import IP, MAC, parse_ip, parse_mac
 from rdnbr.core.allowlist import Allowlist, AllowlistError
 from rdnbr.core.claim import Claim, Source
-from rdnbr.core.decision import Announcement, Decision, Output, Probe, Verb, Want
+from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Verb, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.frame import decode
 from rdnbr.core.node import Node
@@ -180,13 +180,15 @@ class Replay:
                     yield output
                 case Want(key, host):
                     self._want(key, host)
+                case Probe(guess=True):
+                    pass  # of whom nobody heard, nobody knows whether he would answer
                 case Probe(port, _, mac, question):
                     reply = None if self._silent else answer(question, mac)
                     if reply is not None:
                         self._asked += 1
                         heappush(self._answers, (now + ANSWER_TIME, self._asked, port, reply))
-                case Announcement():
-                    pass  # nobody here listens
+                case Announcement() | Listen():
+                    pass  # nobody here listens, and what is to be heard is in the capture
                 case _:
                     assert_never(output)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rdnbr.core.problem import Problem
-from rdnbr.core.settings import Metric
+from rdnbr.core.settings import Metric, SecondsOrNever
 from rdnbr.toml import Toml
 
 SECONDS = (0.01, 86_400.0)
@@ -92,7 +92,9 @@ def _value(kind: Any, value: Any) -> Any:
         return _number(value, COUNTS, "a whole number", (int,))
     if kind is Metric:
         return _number(value, METRICS, "a whole number", (int,))
-    if kind is float:
+    if kind is SecondsOrNever and value == 0 and not isinstance(value, bool):
+        return 0.0
+    if kind in (float, SecondsOrNever):
         return float(_number(value, SECONDS, "a number", (int, float)))
     if kind is Path:
         if not isinstance(value, str) or not value.startswith("/") or "\0" in value:

@@ -6,6 +6,9 @@ Whatever a guest does returns what came of it, one line an output, in order:
     route 2.57.57.30 to alice                                a wish for the kernel; `no route …` takes it back
     ask alice@tap1i0 for 2.57.57.30                          a question on a port; `ask all of …` is broadcast
     tell tap1i0 of the gateway                               an announcement
+    tell alice@tap1i0 of 169.254.0.1                         the same, to one guest alone; only where `all_said`
+    listen to tap1i0 without 2.57.57.30                      IP packets are looked at; only where `all_said`
+    listen to tap1i0 no more                                 and no longer
 
 Lines of `runs` begin with their time in seconds.
 """
@@ -18,8 +21,10 @@ import guest_frames
 from rdnbr.core.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.allowlist import Allowlist, parse
 from rdnbr.core.binding import Anchor
-from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
+from rdnbr.core.claim import Claim
+from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Want
 from rdnbr.core.engine import Engine
+from rdnbr.core.frame import decode
 from rdnbr.core.node import Node
 from rdnbr.core.plan import Host, Key
 from rdnbr.core.probe import answer
@@ -98,6 +103,8 @@ class World:
     now: float = 0.0
     answer_time: float = 0.001
     """Seconds a guest takes to answer."""
+    all_said: bool = False
+    """Whether lines tell of greetings and windows, too, which come with most first frames."""
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.settings, rules(self.allow))
@@ -228,8 +235,17 @@ class World:
                         reply = answer(frame, parse_mac(guest.mac))
                         assert reply is not None
                         self._answers.append((self.now + self.answer_time, guest.port, reply))
-            case Announcement(port, _):
+            case Announcement(port, frame) if frame[0] & 1:
                 yield f"tell {self._port(port)} of the gateway"
+            case Announcement(port, frame) if self.all_said:
+                told = decode(frame)
+                assert isinstance(told, Claim)
+                assert told.address is not None
+                yield f"tell {self._who(MAC(frame[:6]))}@{self._port(port)} of {show_ip(told.address)}"
+            case Listen(port, None) if self.all_said:
+                yield f"listen to {self._port(port)} no more"
+            case Listen(port, tuple() as without) if self.all_said:
+                yield f"listen to {self._port(port)} without {', '.join(map(show_ip, without)) or 'exception'}"
 
     def _timed(self, lines: Iterable[str]) -> list[str]:
         return [f"{self.now:.2f} {line}" for line in lines]

@@ -138,6 +138,13 @@ NODE_SPEAKS = ip6(
 ECHO = ip6(LINK_LOCAL, "ff02::2", "33:33:00:00:00:02", ICMPv6EchoRequest())
 
 
+PING6 = ip6(GUEST6, OTHER6, NODE, ICMPv6EchoRequest(), hlim=64)
+
+
+def ping4(source: str) -> bytes:
+    return bytes(Ether(src=GUEST, dst=NODE) / IP(src=source, dst=GATEWAY4) / ICMP())
+
+
 def captured(*frames: Frame, order: str = "<", ticks: int = 1_000_000) -> bytes:
     """Put frames into a pcap."""
     magic = 0xA1B2C3D4 if ticks == 1_000_000 else 0xA1B23C4D
@@ -194,6 +201,9 @@ ACCEPTED = {
             / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=NOBODY, pdst=GATEWAY4)
         )
     ),
+    "packets": captured(
+        (0.0, ping4(GUEST4)), (0.1, ping4(GUEST4)), (0.2, PING6), (0.3, PING6), (11.0, ping4(OTHER4))
+    ),
     "two-families": captured(arp(), ns(sllao())),
     "two-claim-one-address": captured(announcement(), announcement(mac=OTHER), announcement(mac=OTHER)),
     "re-plugged": two_ports((0, 0, announcement(), 1), (2, 1, announcement(), 1)),
@@ -202,7 +212,7 @@ ACCEPTED = {
 }
 
 FRAME = {
-    "not-arp-or-ndp": captured(bytes(Ether(src=GUEST, dst=NODE) / IP(src=GUEST4, dst=GATEWAY4) / ICMP())),
+    "not-arp-or-ndp": captured(bytes(Ether(src=GUEST, dst="01:80:c2:00:00:0e", type=0x88CC) / bytes(46))),
     "short-frame": captured(arp()[:13]),
     "tagged": captured(
         bytes(

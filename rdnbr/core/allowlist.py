@@ -8,15 +8,16 @@
 5. What no rule permits is refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from rdnbr.core.address import IP
+from rdnbr.core.address import IP, MAC, ZERO_MAC
 from rdnbr.core.problem import Problem
 from rdnbr.core.reason import Reason
 from rdnbr.core.rule import Claimant, Rule
 from rdnbr.core.rule_line import read
+from rdnbr.core.topology import vm_of
 
 __all__ = ["Allowlist", "AllowlistError", "Claimant", "Rule", "Verdict", "parse"]
 
@@ -43,9 +44,9 @@ NOT_PERMITTED = Verdict(permitted=False, reason=Reason.NOT_PERMITTED, rule=None)
 
 
 class Allowlist:
-    """Rules, found by longest prefix."""
+    """Rules, found by longest prefix; those that name one guest and one address, by that guest too."""
 
-    __slots__ = ("_lengths", "repeated", "rules")
+    __slots__ = ("_lengths", "_named", "repeated", "rules")
 
     def __init__(self, rules: Iterable[Rule], repeated: Iterable[tuple[Rule, Rule]] = ()) -> None:
         self.rules = tuple(rules)
@@ -59,6 +60,26 @@ class Allowlist:
             tables[size].setdefault(shift, {}).setdefault(network, []).append(rule)
         # The fewer bits are shifted out, the longer the prefix.
         self._lengths = {size: sorted(shifts.items(), key=itemgetter(0)) for size, shifts in tables.items()}
+        self._named: dict[MAC | str | int, list[int]] = {}
+        for number, rule in enumerate(self.rules):
+            for name in _names(rule):
+                self._named.setdefault(name, []).append(number)
+
+    def named(self, mac: MAC | None, port: str, bridge: str) -> list[Rule]:
+        """Return the rules that permit one address to one guest, and mean this one; in their order.
+
+        A guest is named by its MAC, by its number, or by its port; a pattern of ports (`tap*`) names nobody. Without
+        `mac`, whoever is on the port is meant, whatever MAC the rule asks for besides.
+        """
+        vm = vm_of(port)
+        names = (mac, vm, port)
+        numbers = {number for name in names if name is not None for number in self._named.get(name, ())}
+        rules = (self.rules[number] for number in sorted(numbers))
+        return [
+            rule
+            for rule in rules
+            if rule.qualifiers.match(Claimant(mac or rule.qualifiers.mac or ZERO_MAC, port, bridge, vm, None))
+        ]
 
     def verdict(self, address: IP, claimant: Claimant) -> Verdict:
         """Tell whether `claimant` may have `address`, and which rule says so."""
@@ -70,6 +91,19 @@ class Allowlist:
                 if verdict is not None:
                     return verdict
         return NOT_PERMITTED
+
+
+def _names(rule: Rule) -> Iterator[MAC | str | int]:
+    """Return what names the guest of a rule, where it is about one guest and one address."""
+    only = rule.qualifiers
+    if rule.deny or rule.prefix.length != 8 * len(rule.prefix.address):
+        return
+    if only.mac is not None:
+        # Who is named twice has to be found by either: a port may appear before its guest speaks.
+        yield only.mac
+    if only.vm is not None:
+        yield only.vm
+    yield from only.ports
 
 
 def _among(rules: Sequence[Rule], claimant: Claimant) -> Verdict | None:

@@ -57,6 +57,11 @@ def reply(sender: MAC, sender_ip: IP, target: MAC, target_ip: IP) -> bytes:
     return _write(_REPLY, sender, sender_ip, target, target_ip, target)
 
 
+def gratuitous_reply(sender: MAC, sender_ip: IP, to: MAC) -> bytes:
+    """Write "`sender_ip` is at `sender`" for one host that did not ask (RFC 5944 §4.6 has this form)."""
+    return _write(_REPLY, sender, sender_ip, sender, sender_ip, to)
+
+
 def announcement(sender: MAC, sender_ip: IP) -> bytes:
     """Write "`sender_ip` is at `sender`" for everybody, as the request that RFC 5227 §2.3 makes of it."""
     return request(sender, sender_ip, sender_ip)

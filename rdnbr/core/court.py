@@ -10,6 +10,8 @@ from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.claim import Claim, Proof, Source
 from rdnbr.core.decision import Decision, State, Verb
 from rdnbr.core.gateway import Defence
+from rdnbr.core.hints import Hints
+from rdnbr.core.inquiries import Inquiries
 from rdnbr.core.law import Law
 from rdnbr.core.lifecycle import Lifecycle
 from rdnbr.core.limits import PortLimits
@@ -19,6 +21,7 @@ from rdnbr.core.probe import is_answer
 from rdnbr.core.reason import Reason
 from rdnbr.core.rule import Rule
 from rdnbr.core.topology import Port, Segment
+from rdnbr.core.welcome import Welcome
 
 IGNORED = frozenset(
     {
@@ -31,6 +34,7 @@ IGNORED = frozenset(
         Reason.UNKNOWN_PORT,
         Reason.UNKNOWN_MAC,
         Reason.LOOPED_BACK,
+        Reason.NO_HINT,
     }
 )
 """Reasons that find no fault with the sender."""
@@ -48,14 +52,20 @@ class Court:
         life: Lifecycle,
         law: Law,
         limits: PortLimits,
-        defence: Defence,
         segments: Mapping[int, Segment],
+        defence: Defence,
+        welcome: Welcome,
+        inquiries: Inquiries,
+        hints: Hints,
     ) -> None:
         self._life = life
         self._law = law
         self._limits = limits
-        self._defence = defence
         self._segments = segments
+        self._defence = defence
+        self._welcome = welcome
+        self._inquiries = inquiries
+        self._hints = hints
 
     def hear(self, now: float, port: Port, claim: Claim) -> Reason:
         """Hear one claim, and return the reason it is counted under."""
@@ -67,6 +77,13 @@ class Court:
                 return self.turn_down(now, port, Reason.MAC_MISMATCH, claim)
             if check == "log":
                 self._tell(now, Verb.NOTED, port, Reason.MAC_MISMATCH, claim)
+        reason = self._judge(now, port, claim)
+        if self._welcome.has_arrived(now, port.index, claim):
+            self._life.outputs += self._welcome.greet(port, claim.mac)
+            self._life.outputs += self._inquiries.look_for(now, port, claim.mac)
+        return reason
+
+    def _judge(self, now: float, port: Port, claim: Claim) -> Reason:
         anchor = Anchor(port.index, claim.mac)
         if claim.address is None:
             return self._presence(now, port, anchor, claim)
@@ -80,21 +97,25 @@ class Court:
         binding = self._life.bindings.get(key)
         if binding is None or binding.state is State.DEPARTED:
             return self._unclaimed(now, port, key, anchor, claim, verdict.rule)
+        if claim.source is Source.DATA:
+            # Anybody can write any source into a packet; who has the address is asked without that.
+            return self.turn_down(now, port, Reason.NO_HINT, claim, verdict.rule)
         placed = binding.anchor.port is not None or binding.segment == port.segment
         if placed and binding.anchor.may_be(anchor):
             return self._incumbent(now, binding, anchor, claim, verdict.rule)
         return self._rival(now, port, binding, anchor, claim, verdict.rule)
 
     def look_for(self, now: float, port: Port) -> None:
-        """A port is back: whoever was on it is asked, for a guest that sees its link return need not speak.
+        """A port is there: ask who was on it, or should be, for a guest that sees its link return need not speak.
 
-        Perhaps it is on another bridge now, or on one of the same name that was made anew.
+        It may be on another bridge now, or on one of the same name that was made anew.
         """
         for binding in self._life.bindings.departed_from(port.index):
             if self._limits.exhausted(now, port.index):
-                return
+                break
             if binding.key.table == self._segments[port.segment].table:
                 self._arrival(now, binding, binding.anchor, port, binding.source)
+        self._life.outputs += self._inquiries.look_for(now, port, None)
 
     def turn_down(
         self,
@@ -105,6 +126,8 @@ class Court:
         rule: Rule | None = None,
     ) -> Reason:
         """Tell that a frame is refused, or ignored where that is no fault of its sender."""
+        if claim is not None and claim.source is Source.DATA:
+            reason = Reason.NO_HINT
         verb = Verb.IGNORED if reason in IGNORED else Verb.REFUSED
         self._tell(now, verb, port, reason, claim, rule)
         return reason
@@ -151,6 +174,7 @@ class Court:
         binding.nonce = claim.nonce
         came = self._life.turn(now, binding, self._stimulus(claim), fresh=departed is None)
         self._bring_along(now, port, key, anchor, claim)
+        self._life.outputs += self._inquiries.look_for(now, port, claim.mac)
         return came.reason
 
     def _bring_along(self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim) -> None:
@@ -227,12 +251,15 @@ class Court:
         # A MAC may be bound to thousands of addresses: what is beyond the pace is not even looked at.
         if self._limits.exhausted(now, port.index):
             return self.turn_down(now, port, Reason.TOO_MANY_NEW, claim)
+        self._life.outputs += self._hints.open(now, port.index)
         meant = False
         for binding in self._life.bindings.of_mac(anchor.mac):
             if binding.key.table == table and self._arrival(now, binding, anchor, port, claim.source):
                 meant = True
             if self._limits.exhausted(now, port.index):
                 break
+        self._life.outputs += self._inquiries.look_for(now, port, claim.mac)
+        meant |= self._inquiries.expects(port.index, claim.mac)
         return Reason.ARRIVED if meant else self.turn_down(now, port, Reason.UNKNOWN_MAC, claim)
 
     def _arrival(self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source) -> bool:
@@ -262,4 +289,4 @@ class Court:
             # In open mode nobody vouches for the claimant, so its answer is awaited.
             return Stimulus.CLAIM if self._law.allowlist is None else Stimulus.PROOF
         # An address that speaks, if only unconfirmed, can be asked at once (S5); one in DAD cannot.
-        return Stimulus.CLAIM if claim.source is Source.NS else Stimulus.DAD
+        return Stimulus.CLAIM if claim.source in (Source.NS, Source.DATA) else Stimulus.DAD

@@ -1,18 +1,19 @@
-"""When each binding wants to be looked at again."""
+"""When each binding, or whatever else has a name, wants to be looked at again."""
 
 from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
 
-from rdnbr.core.plan import Key
+_Name = TypeVar("_Name", bound=int | tuple[object, ...])
 
 
-class Deadlines:
+class Deadlines(Generic[_Name]):
     """One deadline a key, in a lazy heap: an entry that is not the key's present deadline is stale and skipped."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, Key]] = []
-        self._present: dict[Key, float] = {}
+        self._heap: list[tuple[float, _Name]] = []
+        self._present: dict[_Name, float] = {}
 
-    def set(self, key: Key, at: float) -> None:
+    def set(self, key: _Name, at: float) -> None:
         """Set or change the deadline of a key."""
         if self._present.get(key) == at:
             return
@@ -23,11 +24,11 @@ class Deadlines:
             self._heap = [(when, what) for what, when in self._present.items()]
             heapify(self._heap)
 
-    def discard(self, key: Key) -> None:
+    def discard(self, key: _Name) -> None:
         """Forget a key; unknown ones are fine."""
         self._present.pop(key, None)
 
-    def of(self, key: Key) -> float | None:
+    def of(self, key: _Name) -> float | None:
         """Return the deadline of a key, or None when it has none."""
         return self._present.get(key)
 
@@ -40,7 +41,7 @@ class Deadlines:
             heappop(self._heap)
         return None
 
-    def pop(self, now: float) -> tuple[float, Key] | None:
+    def pop(self, now: float) -> tuple[float, _Name] | None:
         """Take the earliest deadline if it is due at `now`; it is no deadline any more."""
         at = self.next()
         if at is None or at > now:

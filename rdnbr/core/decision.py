@@ -76,6 +76,8 @@ class Probe(NamedTuple):
     mac: MAC
     """The MAC that is asked, also when the frame is broadcast."""
     frame: bytes
+    guess: bool = False
+    """Whether nobody claimed the address: then it is only the allowlist that thinks somebody has it."""
 
 
 class Announcement(NamedTuple):
@@ -86,6 +88,15 @@ class Announcement(NamedTuple):
     frame: bytes
 
 
+class Listen(NamedTuple):
+    """Hear, besides ARP and NDP, the IP packets of a port from now on, or no longer."""
+
+    port: int
+    """ifindex"""
+    without: tuple[IP, ...] | None
+    """Sources whose packets were heard and need not be heard again; None: no packets any more."""
+
+
 class Want(NamedTuple):
     """The kernel should hold `host` for `key` from now on; None: nothing."""
 
@@ -93,4 +104,4 @@ class Want(NamedTuple):
     host: Host | None
 
 
-Output = Decision | Probe | Announcement | Want
+Output = Decision | Probe | Announcement | Listen | Want

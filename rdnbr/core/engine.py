@@ -18,19 +18,27 @@ from rdnbr.core.court import Court
 from rdnbr.core.decision import Output, State, Verb, Want
 from rdnbr.core.frame import decode
 from rdnbr.core.gateway import Defence
+from rdnbr.core.hints import Hints
+from rdnbr.core.inquiries import Inquiries
 from rdnbr.core.law import Law
 from rdnbr.core.lifecycle import Lifecycle
 from rdnbr.core.limits import PortLimits
 from rdnbr.core.machine import WITH_ROUTE, Stimulus
 from rdnbr.core.node import Node
+from rdnbr.core.packet import hint
 from rdnbr.core.plan import Key
 from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
 from rdnbr.core.standing import Standing, standing
 from rdnbr.core.topology import Port, Segment
+from rdnbr.core.welcome import Welcome
 
 GONE = "-"
 """Counters of ports that are gone are kept under this name."""
+
+
+NO_CLAIMS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
+"""What a frame may be told by that is an IP packet."""
 
 
 class View(NamedTuple):
@@ -63,7 +71,28 @@ class Engine:
         self._life = Lifecycle(settings, self._segments, self._ports)
         self._limits = PortLimits(settings, self._life.bindings)
         self._defence = Defence(self._segments, self._ports)
-        self._court = Court(self._life, self._law, self._limits, self._defence, self._segments)
+        self._welcome = Welcome(self._segments, self._ports, self._limits)
+        self._inquiries = Inquiries(
+            settings,
+            self._segments,
+            self._ports,
+            self._law,
+            self._limits,
+            self._life.bindings,
+            self._life.quarantine,
+        )
+        self._hints = Hints(settings)
+        self._court = Court(
+            self._life,
+            self._law,
+            self._limits,
+            self._segments,
+            self._defence,
+            self._welcome,
+            self._inquiries,
+            self._hints,
+        )
+        self._clocks = (self._defence, self._welcome, self._inquiries, self._hints)
         self._bindings = self._life.bindings
 
     @property
@@ -90,6 +119,8 @@ class Engine:
         """Other settings count from the next question on."""
         self._life.configure(now, settings)
         self._limits.configure(settings, self._ports.values())
+        self._inquiries.configure(settings)
+        self._hints.configure(settings)
 
     def set_clock(self, now: float, wall: float) -> None:
         """At `now` it is `wall` seconds since 1970. Nothing but the stamps of newest-wins depends on it."""
@@ -97,7 +128,10 @@ class Engine:
 
     def segment_up(self, segment: Segment) -> list[Output]:
         """A segment appeared or changed."""
+        before = self._segments.get(segment.index)
         self._segments[segment.index] = segment
+        if before is not None and before.mac != segment.mac:
+            self._welcome.tell_all(segment.index)
         return []
 
     def segment_gone(self, now: float, index: int) -> list[Output]:
@@ -119,6 +153,7 @@ class Engine:
         self._ports[port.index] = port
         self._limits.open(port)
         if before is None or before.segment != port.segment:
+            self._life.outputs += self._hints.open(now, port.index)
             self._court.look_for(now, port)
         elif before.name != port.name:
             self._close_counters(before)
@@ -143,6 +178,8 @@ class Engine:
         """Another allowlist is the law now; what it does not permit is withdrawn."""
         self._law.allowlist = allowlist
         self._judge_again(now, self._bindings)
+        for port in self._ports.values():
+            self._life.outputs += self._inquiries.look_for(now, port, None)
         return self._take()
 
     def adopt(
@@ -232,6 +269,9 @@ class Engine:
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += 1
+        elif claim in NO_CLAIMS:
+            claim = self._hint(port, data) or claim
+        if isinstance(claim, Claim):
             reason = self._court.hear(now, found, claim)
         else:
             reason = self._court.turn_down(now, found, claim)
@@ -242,12 +282,17 @@ class Engine:
         """Judge the deadlines that are due; call it when all that has arrived was handled."""
         self._life.judge(now)
         self._life.review(now)
-        self._life.outputs += self._defence.judge(now)
+        for clock in self._clocks:
+            self._life.outputs += clock.judge(now)
         return self._take()
 
     def deadline(self) -> float | None:
         """Tell when `tick` is wanted next."""
-        deadlines = (self._life.deadline(), self._life.metrics.deadline(), self._defence.deadline())
+        deadlines = (
+            self._life.deadline(),
+            self._life.metrics.deadline(),
+            *(clock.deadline() for clock in self._clocks),
+        )
         return min((at for at in deadlines if at is not None), default=None)
 
     def bindings(self) -> list[View]:
@@ -267,6 +312,17 @@ class Engine:
         outputs, self._life.outputs = self._life.outputs, []
         return outputs
 
+    def _hint(self, port: int, frame: bytes) -> Claim | None:
+        """Return what a packet hints at, the first time that it does."""
+        if not self._hints.is_open(port):
+            return None
+        claim = hint(frame)
+        if claim is None or claim.address is None:
+            return None
+        first = self._hints.take(port, claim.address)
+        self._life.outputs += first
+        return claim if first else None
+
     def _lose_port(self, now: float, index: int, reason: Reason) -> None:
         port = self._ports.get(index)
         if port is None:
@@ -275,6 +331,9 @@ class Engine:
             self._life.depart(now, binding, reason)
         del self._ports[index]
         self._limits.close(index)
+        self._welcome.close(index)
+        self._inquiries.close(index)
+        self._hints.close(index)
         self._life.lose_rivals(now, port)
         self._close_counters(port)
 

@@ -50,7 +50,7 @@ class Lifecycle:
         """What came of the present event; the engine takes it."""
         self._ports = ports
         self._questions = Questions(settings, segments, ports)
-        self._deadlines = Deadlines()
+        self._deadlines: Deadlines[Key] = Deadlines()
         self._departed: OrderedDict[Key, None] = OrderedDict()
         self._timers = settings.timers
 

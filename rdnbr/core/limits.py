@@ -18,6 +18,7 @@ class PortLimits:
         self._settings = settings
         self._policies: dict[int, PortPolicy] = {}
         self._paces = Paces()
+        self._greetings = Paces()
 
     def configure(self, settings: Settings, ports: Iterable[Port]) -> None:
         """Other limits count from now on; what is bound beyond them stays."""
@@ -29,13 +30,14 @@ class PortLimits:
         """A port appeared, or has another name now."""
         policy = self._settings.policy(port.name)
         self._policies[port.index] = policy
-        burst = policy.addresses_ipv4 + policy.addresses_ipv6
-        self._paces.of(port.index, policy.new_addresses_per_second, burst)
+        for paces in (self._paces, self._greetings):
+            paces.of(port.index, policy.new_addresses_per_second, self.capacity(port.index))
 
     def close(self, port: int) -> None:
         """A port is gone."""
         self._policies.pop(port, None)
         self._paces.close(port)
+        self._greetings.close(port)
 
     def policy(self, port: int) -> PortPolicy:
         """Return the policy of a port that is open."""
@@ -44,6 +46,14 @@ class PortLimits:
     def arrival(self, now: float, port: int) -> Reason | None:
         """Tell why a port may not have one more address asked about now, or None and count it."""
         return None if self._paces[port].take(now) else Reason.TOO_MANY_NEW
+
+    def capacity(self, port: int) -> int:
+        """Return how many addresses a port may have, of both families together."""
+        return self._policies[port].addresses_ipv4 + self._policies[port].addresses_ipv6
+
+    def greeting(self, now: float, port: int) -> bool:
+        """Tell whether a port may have one more guest told of its gateway now, and count it."""
+        return self._greetings[port].take(now)
 
     def exhausted(self, now: float, port: int) -> bool:
         """Tell whether a port may have nothing more asked about now."""

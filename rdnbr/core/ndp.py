@@ -101,9 +101,12 @@ def advertisement(sender: MAC, target: IP, to: MAC, destination: IP) -> bytes:
     return _write(_ADVERTISEMENT, flags, target, _TARGET_LINK_LAYER, sender, target, to, destination)
 
 
-def router_announcement(sender: MAC, target: IP) -> bytes:
-    """Write "`target`, a router, is at `sender`" for all nodes, unsolicited, overriding (RFC 4861 §7.2.6)."""
-    to = multicast_mac(_ALL_NODES)
+def router_announcement(sender: MAC, target: IP, to: MAC | None = None) -> bytes:
+    """Write "`target`, a router, is at `sender`", unsolicited, overriding (RFC 4861 §7.2.6).
+
+    It is for all nodes, or in a frame for one of them alone, whose address need not be known (RFC 6085).
+    """
+    to = to if to is not None else multicast_mac(_ALL_NODES)
     return _write(
         _ADVERTISEMENT, _ROUTER | _OVERRIDE, target, _TARGET_LINK_LAYER, sender, target, to, _ALL_NODES
     )

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     KERNEL_REFUSED = "kernel-refused"
     FOREIGN_ROUTE = "foreign-route"  # somebody else's route or neighbour holds the place
     UNKNOWN_PORT = "unknown-port"  # F2
+    NO_HINT = "no-hint"  # an IP packet, looked at for its source, that nothing comes of
 
     # Limits
     PORT_FULL = "port-full"

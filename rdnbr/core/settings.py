@@ -12,6 +12,9 @@ Mobility = Literal["withdrawal", "newest-wins"]
 Metric = NewType("Metric", int)
 """From 0 to 2²⁴ - 1: the byte above is zebra's administrative distance."""
 
+SecondsOrNever = NewType("SecondsOrNever", float)
+"""0 for never."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timers:
@@ -44,6 +47,9 @@ class Timers:
     """How long an address whose port went is remembered."""
     adopt_grace: float = 60.0
     """How long a route found in the kernel at start has to prove itself."""
+    data_window: SecondsOrNever = SecondsOrNever(10.0)
+    """How long the packets of a port are looked at, for the addresses they come from, after it appears and after a
+    RARP."""
 
 
 @dataclass(frozen=True, slots=True)

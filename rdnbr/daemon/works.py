@@ -8,7 +8,7 @@ from structlog.typing import FilteringBoundLogger
 from rdnbr.core import probe
 from rdnbr.core.address import IP, MAC, show_ip
 from rdnbr.core.adoption import finds
-from rdnbr.core.decision import Announcement, Decision, Output, Probe, Want
+from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
 from rdnbr.core.plan import Route, host, plan
@@ -43,6 +43,8 @@ class Works:
         self._kernel: Kernel | None = None
         self.dry_run = False
         self._to_send: list[tuple[int, bytes]] = []
+        self._to_hear: dict[int, tuple[IP, ...] | None] = {}
+        """What has changed of whose packets are heard, by port."""
 
     def use(self, kernel: Kernel, *, dry_run: bool) -> None:
         """Put routes into this kernel from now on; in a dry run nothing is sent either."""
@@ -66,13 +68,15 @@ class Works:
                     self.reconciliation.want(key, host)
                 case Probe() | Announcement() if not self.dry_run:
                     self._to_send.append((output.port, output.frame))
-                case Probe():
+                case Probe(guess=False):
                     # Nothing is sent in a dry run; let us suppose that whoever spoke would also answer.
                     reply = probe.answer(output.frame, output.mac)
                     if reply is not None:
                         self.take(now, self.engine.frame(now, output.port, reply))
-                case Announcement():
+                case Probe() | Announcement():
                     pass  # nor is this sent
+                case Listen(port, without):
+                    self._to_hear[port] = without
 
     def adopt(self, now: float) -> None:
         """Serve what an earlier run left in the kernel, until it has proved itself or not."""
@@ -144,6 +148,9 @@ class Works:
         frames, self._to_send = self._to_send, []
         for port, frame in frames:
             self.ears.send(port, frame)
+        packets, self._to_hear = self._to_hear, {}
+        for port, without in packets.items():
+            self.ears.hear_packets(port, without)
 
     def status(self) -> str:
         """Say in a few words what is served."""

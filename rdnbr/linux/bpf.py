@@ -46,6 +46,11 @@ def byte(offset: int) -> Step:
     return Step(_LD_BYTE_ABS, offset)
 
 
+def word(offset: int) -> Step:
+    """Load four bytes, big-endian, into A."""
+    return Step(_LD_WORD_ABS, offset)
+
+
 def extension(number: int) -> Step:
     """Load what is not in the packet (SKF_AD_OFF, linux/filter.h); it may use A and X as its arguments."""
     return Step(_LD_WORD_ABS, (-0x1000 + number) & 0xFFFFFFFF)

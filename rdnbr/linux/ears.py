@@ -3,17 +3,21 @@
 A port that exceeds its rate gets a second ear, for answers alone, and keeps it: else its guest's answers to our
 questions would drown in its own flood, and honest addresses behind the port be withdrawn. The other ports do without,
 for each socket costs a port a few percent of the packets it can forward.
+
+IP packets have an ear of their own too, while they are looked at: be there ever so many, they take no room from ARP and
+NDP.
 """
 
 import selectors
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rdnbr.core.address import IP
 from rdnbr.core.pace import Pace
 from rdnbr.core.topology import Port
 from rdnbr.linux.closer import Closer
-from rdnbr.linux.filter import ANSWERS, CLAIMS
+from rdnbr.linux.filter import ANSWERS, CLAIMS, packets
 from rdnbr.linux.packet import Frame, PortSocket
 
 BUDGET = 64
@@ -21,6 +25,10 @@ BUDGET = 64
 
 MUTE = 0.05
 """Seconds a port that exceeds its rate is left unread; what its buffer cannot hold the kernel drops for free."""
+
+
+PACKETS_BUFFER = 1 << 16
+"""Bytes of kernel memory for a port's IP packets: only the first of each source is of use."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +50,7 @@ class Ears:
         self._selector = selector
         self._ears: dict[int, _Ear] = {}
         self._for_answers: dict[int, _Ear] = {}
+        self._for_packets: dict[int, _Ear] = {}
         self._ready: dict[_Ear, None] = {}
         self._muted: dict[_Ear, float] = {}
         self._closer = Closer()
@@ -64,14 +73,20 @@ class Ears:
 
     def close(self, index: int) -> None:
         """Stop listening; unknown ports are fine."""
-        for ears in (self._ears, self._for_answers):
-            ear = ears.pop(index, None)
-            if ear is None:
-                continue
-            self._ready.pop(ear, None)
-            if self._muted.pop(ear, None) is None:
-                self._selector.unregister(ear.socket)
-            self._closer.close(ear.socket)
+        for ears in (self._ears, self._for_answers, self._for_packets):
+            self._drop(ears.pop(index, None))
+
+    def hear_packets(self, index: int, without: Collection[IP] | None) -> None:
+        """Hear the IP packets of a port too, but for those from the sources `without`; None: hear none any more."""
+        main, ear = self._ears.get(index), self._for_packets.get(index)
+        if main is None or without is None:
+            self._drop(self._for_packets.pop(index, None))
+        elif ear is not None:
+            ear.socket.hear(packets(without))
+        else:
+            with suppress(OSError):  # the port is gone, or descriptors have run out: they were but hints
+                socket = PortSocket(main.socket.port, packets(without), PACKETS_BUFFER)
+                self._for_packets[index] = self._listen(socket, main.rate)
 
     def lost(self, index: int) -> bool:
         """Tell whether a port that is listened on is not the device any more that it was."""
@@ -129,7 +144,7 @@ class Ears:
         return min(self._muted.values(), default=None)
 
     def _set_rate(self, index: int, rate: int) -> None:
-        for ears in (self._ears, self._for_answers):
+        for ears in (self._ears, self._for_answers, self._for_packets):
             ear = ears.get(index)
             if ear is not None and ear.rate != rate:
                 ear.rate, ear.pace = rate, Pace(rate, rate)
@@ -143,16 +158,24 @@ class Ears:
         self._ready.pop(ear)
         self._muted[ear] = until
         self._selector.unregister(ear.socket)
-        if ear.index not in self._for_answers:
+        if ear is self._ears.get(ear.index) and ear.index not in self._for_answers:
             with suppress(OSError):  # the port is gone, or descriptors have run out: then one ear must do
                 answers = PortSocket(ear.socket.port, ANSWERS)
                 self._for_answers[ear.index] = self._listen(answers, ear.rate)
                 ear.socket.hear(CLAIMS)
 
+    def _drop(self, ear: _Ear | None) -> None:
+        if ear is None:
+            return
+        self._ready.pop(ear, None)
+        if self._muted.pop(ear, None) is None:
+            self._selector.unregister(ear.socket)
+        self._closer.close(ear.socket)
+
     def _waker(self, ear: _Ear) -> Callable[[int], None]:
         def wake(_mask: int) -> None:
             # Somebody else's callback of the same turn may have closed it.
-            if ear in (self._ears.get(ear.index), self._for_answers.get(ear.index)):
+            if any(ears.get(ear.index) is ear for ears in (self._ears, self._for_answers, self._for_packets)):
                 self._ready[ear] = None
 
         return wake

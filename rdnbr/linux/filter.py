@@ -5,7 +5,9 @@ here.
 """
 
 import sys
+from collections.abc import Iterable, Iterator
 
+from rdnbr.core.address import IP
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.linux.bpf import (
     Step,
@@ -23,12 +25,14 @@ from rdnbr.linux.bpf import (
     index,
     index_from_a,
     take,
+    word,
 )
 from rdnbr.linux.next_hops import ORIGINS
 
 SNAP = 256
 """Bytes delivered of a frame. ARP takes 42; an advertisement with the options anybody uses, less than 100."""
 
+_VLAN_TAG = 44  # SKF_AD_VLAN_TAG
 _ETHERNET = 14
 _IPV6 = 40
 
@@ -100,6 +104,61 @@ ANSWERS = assemble(*_is_answer("accept", "reject"), "reject", take(0), "accept",
 
 CLAIMS = assemble(*_is_answer("reject", "others"), "others", *_FRAMES)
 """Of these, all but the answers."""
+
+
+HEAD = 64
+"""Bytes delivered of an IP packet: the headers that tell whose it is, and that it is no neighbour discovery."""
+
+
+def packets(without: Iterable[IP]) -> bytes:
+    """Return a program for a port's IPv4 and IPv6 packets, but for ARP, neighbour discovery and those `without`.
+
+    Sources that nobody can have are left out, and so is what has a tag or extension headers.
+    """
+    sources = list(without)
+    return assemble(
+        extension(_VLAN_TAG),
+        any_bit(0xFFF, "reject"),  # VID; 0 is a priority tag, and what there is without any
+        half(12),
+        equal(0x0800, "ipv4"),
+        equal(0x86DD, None, "reject"),
+        byte(_ETHERNET + 6),  # next header
+        *(equal(extending, "reject") for extending in (0, 43, 44, 60)),
+        equal(58, None, "ipv6"),
+        byte(_ETHERNET + _IPV6),  # type
+        at_least(133, None, "ipv6"),  # router solicitation
+        above(137, None, "reject"),  # redirect
+        "ipv6",
+        byte(_ETHERNET + 8),  # first byte of the source
+        equal(0, "reject"),  # unspecified, loopback, IPv4-mapped
+        at_least(0xFE, "reject"),  # link-local, multicast
+        *_not_from([source for source in sources if len(source) == 16], _ETHERNET + 8),
+        take(HEAD),
+        "reject",
+        take(0),
+        "ipv4",
+        byte(_ETHERNET + 12),  # first byte of the source
+        equal(0, "nobody"),
+        equal(127, "nobody"),
+        at_least(224, "nobody"),
+        half(_ETHERNET + 12),
+        equal(0xA9FE, "nobody"),  # 169.254.0.0/16
+        *_not_from([source for source in sources if len(source) == 4], _ETHERNET + 12),
+        take(HEAD),
+        "nobody",
+        take(0),
+    )
+
+
+def _not_from(sources: Iterable[IP], offset: int) -> Iterator[Step | str]:
+    """End with 0 for packets that come from one of `sources`, of one family; the others go on."""
+    for number, source in enumerate(sources):
+        other = f"not from {number} at {offset}"
+        for at in range(0, len(source), 4):
+            yield word(offset + at)
+            yield equal(int.from_bytes(source[at : at + 4], "big"), None, other)
+        yield take(0)
+        yield other
 
 
 def _host16(value: int) -> int:

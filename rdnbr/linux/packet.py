@@ -56,7 +56,7 @@ class PortSocket:
         OSError: the port is gone (ENODEV), or packet sockets are not permitted (EPERM).
     """
 
-    def __init__(self, port: Port, program: bytes = FRAMES) -> None:
+    def __init__(self, port: Port, program: bytes = FRAMES, buffer: int = RECEIVE_BUFFER) -> None:
         self.port = port
         self._drops = 0
         # Protocol 0 hears nothing until bind() names one, so no frame slips in before the filter is there.
@@ -65,7 +65,7 @@ class PortSocket:
             attach(self._socket, program)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
             _bind(self._socket, port)
         except OSError:
             self._socket.close()

@@ -1,0 +1,87 @@
+"""When the packets of a port are looked at, for the addresses they come from.
+
+A guest that keeps its gateway's MAC in mind, and does no DAD, can use an address for a long time without ever naming it
+in ARP or NDP. So for a short window after a port appears, and after a RARP, the source of a packet is a hint; its owner
+is asked, and only the answer counts.
+
+A guest may send a million packets in that window. Only the first of each source matters: each is told to the port's
+filter, and packets from there stay in the kernel from then on; and after some sources the window closes.
+"""
+
+from dataclasses import dataclass, field
+
+from rdnbr.core.address import IP
+from rdnbr.core.deadlines import Deadlines
+from rdnbr.core.decision import Listen
+from rdnbr.core.settings import Settings
+
+SOURCES = 16
+"""Of one window. Who sends from more than these is forging them, or routes for others."""
+
+
+@dataclass(slots=True)
+class _Window:
+    reopens: float
+    """When it may be opened again, if it is closed before its time."""
+    sources: dict[IP, None] = field(default_factory=dict)
+
+
+class Hints:
+    """The windows of all ports."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._length = settings.timers.data_window
+        self._open: dict[int, _Window] = {}
+        self._ends: Deadlines[int] = Deadlines()
+        self._shut: dict[int, float] = {}
+        """Ports whose window closed before its time, and when it may be opened again."""
+
+    def configure(self, settings: Settings) -> None:
+        """Windows that open from now on are of this length; 0: none does."""
+        self._length = settings.timers.data_window
+
+    def open(self, now: float, port: int) -> list[Listen]:
+        """Look at the packets of a port for a while, or for longer."""
+        if not self._length or now < self._shut.get(port, now):
+            return []
+        self._shut.pop(port, None)
+        until = now + self._length
+        self._ends.set(port, until)
+        if port in self._open:
+            return []
+        self._open[port] = _Window(until)
+        return [Listen(port, ())]
+
+    def is_open(self, port: int) -> bool:
+        """Tell whether the packets of a port are looked at."""
+        return port in self._open
+
+    def take(self, port: int, source: IP) -> list[Listen]:
+        """Take note of a packet on a port that is looked at; nothing comes of it unless the source is new."""
+        window = self._open[port]
+        if source in window.sources:
+            return []
+        window.sources[source] = None
+        if len(window.sources) < SOURCES:
+            return [Listen(port, tuple(window.sources))]
+        self.close(port)
+        self._shut[port] = window.reopens
+        return [Listen(port, None)]
+
+    def judge(self, now: float) -> list[Listen]:
+        """Close the windows whose time is over."""
+        over: list[Listen] = []
+        while (due := self._ends.pop(now)) is not None:
+            del self._open[due[1]]
+            over.append(Listen(due[1], None))
+        return over
+
+    def deadline(self) -> float | None:
+        """Tell when `judge` is wanted next."""
+        return self._ends.next()
+
+    def close(self, port: int) -> None:
+        """A port is gone."""
+        self._open.pop(port, None)
+        self._ends.discard(port)
+        self._shut.pop(port, None)

@@ -3,6 +3,7 @@
 from functools import cache
 from ipaddress import ip_address
 
+from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import (
     ICMPv6ND_NA,
     ICMPv6ND_NS,
@@ -47,6 +48,13 @@ def announcement(mac: str, address: str, *, override: bool = True) -> bytes:
         return _arp(mac, EVERYBODY, op=1, psrc=address, pdst=address)
     news = ICMPv6ND_NA(R=0, S=0, O=int(override), tgt=address) / ICMPv6NDOptDstLLAddr(lladdr=mac)
     return _ip6(mac, ALL_NODES, address, "ff02::1", news)
+
+
+def packet(mac: str, source: str) -> bytes:
+    """Send something to somebody far away."""
+    if ":" not in source:
+        return bytes(Ether(src=mac, dst=NODE) / IP(src=source, dst="192.0.2.1") / UDP())
+    return bytes(Ether(src=mac, dst=NODE) / IPv6(src=source, dst="2001:db8::1") / UDP())
 
 
 def intent(mac: str, address: str, nonce: bytes = b"") -> bytes:

@@ -150,6 +150,25 @@ MUTATIONS = (
         "for address, (at, _) in self._retries.items() if at <= now}",
         "for address, (at, _) in self._retries.items() if at < 0}",
     ),
+    Mutation(
+        "a guest that arrives is not told of its gateway",
+        "court.py",
+        "if self._welcome.has_arrived(now, port.index, claim):",
+        "if False:",
+    ),
+    Mutation(
+        "what the allowlist names is asked for although somebody has it",
+        "inquiries.py",
+        "and (binding is None or binding.state is State.DEPARTED)",
+        "",
+    ),
+    Mutation("packets are looked at for ever", "hints.py", "self._ends.pop(now)", "self._ends.pop(-1.0)"),
+    Mutation(
+        "a packet contends for an address",
+        "court.py",
+        "if claim.source is Source.DATA:\n            # Anybody",
+        "if False:\n            # Anybody",
+    ),
 )
 
 WALKS = 3

@@ -9,11 +9,12 @@ from math import ceil
 from typing import Any
 from zlib import crc32
 
-from second_model_notes import ROUTED, Anchor, Entry, Named, Notebook, Utterance
+from second_model_arrivals import Arrivals
+from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance
 from second_model_stamps import Stamps
 
 
-class Model(Notebook):
+class Model(Arrivals):
     """The whole node."""
 
     def __init__(self, *notes: Any, **more: Any) -> None:
@@ -25,15 +26,26 @@ class Model(Notebook):
     def hear(self, now: float, port: int, heard: Utterance) -> None:
         if port not in self.ports:
             self.say("ignored", "unknown-port", None, None, None, None)
+        elif heard.kind == "packet" and not self.packet_counts(port, heard.address):
+            why = "not-ndp" if ":" in heard.address else "not-arp-or-ndp"
+            self.say("ignored", why, None, None, self.ports[port][0], None)
         elif heard.mac == self.node_mac:
             self.turn_down("own-mac", port, heard)
-        elif heard.kind == "rarp":
+        else:
+            self.hear_guest(now, port, heard)
+            self.note_arrival(now, port, heard)
+
+    def hear_guest(self, now: float, port: int, heard: Utterance) -> None:
+        if heard.kind == "rarp":
+            self.open_window(now, port)
             mine = [
                 e
                 for e in self.by_number()
                 if e.mac == heard.mac and e.table == self.tables[self.ports[port][1]]
             ]
-            if not any([self.arrive(now, entry, port, heard.mac) for entry in mine]):  # noqa: C419 - all arrive
+            arrived = [self.arrive(now, entry, port, heard.mac) for entry in mine]
+            self.look_for(now, port, heard.mac)
+            if not any(arrived) and not self.expects(port, heard.mac):
                 self.say("ignored", "unknown-mac", None, heard.mac, self.ports[port][0], None)
         else:
             self.claim(now, port, heard)
@@ -43,9 +55,13 @@ class Model(Notebook):
         why, vip = self.judge_law(heard.address, (port, heard.mac), segment)
         entry = self.find(self.tables[segment], heard.address)
         if why:
+            if why == "own-address" and heard.kind != "packet":
+                self.defend(now, segment, heard.address)
             self.turn_down(why, port, heard)
         elif entry is None or entry.state == "departed":
             self.claim_free(now, port, heard, entry)
+        elif heard.kind == "packet":
+            self.turn_down("no-hint", port, heard)
         elif entry.mac == heard.mac and (
             entry.port == port or (entry.port is None and entry.segment == segment)
         ):
@@ -76,7 +92,7 @@ class Model(Notebook):
         entry.nonce = heard.nonce
         if heard.kind == "intent":
             self.become(now, entry, "tentative", "learned", "awaiting-dad", wait=self.dad(entry))
-        elif heard.kind == "unconfirmed" or self.open:
+        elif heard.kind in ("unconfirmed", "packet") or self.open:
             self.become(now, entry, "tentative", "learned", "awaiting-answer")
         else:
             self.become(now, entry, "valid", "learned", "first-claim")
@@ -85,6 +101,7 @@ class Model(Notebook):
         for other in self.by_number():
             if other.mac == heard.mac and other.state == "departed" and other.table == table:
                 self.arrive(now, other, port, heard.mac)
+        self.look_for(now, port, heard.mac)
 
     def hear_owner(self, now: float, entry: Entry, heard: Utterance) -> None:
         answered = heard.kind == "answer" and entry.asked > 0
@@ -226,9 +243,11 @@ class Model(Notebook):
             self.port_gone(now, port)
         self.ports[port] = (name, segment)
         if not before or before[1] != segment:
+            self.open_window(now, port)
             for entry in self.by_number():
                 if (entry.state, entry.port, entry.table) == ("departed", port, self.tables[segment]):
                     self.arrive(now, entry, port, entry.mac)
+            self.look_for(now, port, None)
         elif before[0] != name:
             self.judge_again([entry for entry in self.by_number() if entry.port == port])
 
@@ -239,6 +258,7 @@ class Model(Notebook):
             if entry.port == port and entry.state != "departed":
                 self.depart(now, entry, why)
         name, _ = self.ports.pop(port)
+        self.port_leaves(port)
         for entry in list(self.entries):
             if entry.rival and entry.rival[0] == port:
                 gone = (entry.rival[1], name)
@@ -253,6 +273,9 @@ class Model(Notebook):
             if entry.port is None and entry.segment == segment and entry.state != "departed":
                 self.depart(now, entry, "segment-gone")
         self.tables.pop(segment, None)
+        self.node_macs.pop(segment, None)
+        self.defended = {key: at for key, at in self.defended.items() if key[0] != segment}
+        self.to_defend = {key: at for key, at in self.to_defend.items() if key[0] != segment}
 
     def depart(self, now: float, entry: Entry, why: str) -> None:
         if entry.state not in ROUTED:
@@ -316,6 +339,7 @@ class Model(Notebook):
     def tick(self, now: float) -> None:
         while due := [entry for entry in self.entries if entry.due <= now]:
             self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)))
+        self.tick_arrivals(now)
 
     def judge(self, now: float, entry: Entry) -> None:
         late = now - entry.due > 1.0
@@ -488,7 +512,3 @@ class Model(Notebook):
         for name in [name for name, term in self.terms.items() if name[:2] == (entry.table, entry.address)]:
             if self.terms[name][2]:
                 del self.terms[name]
-
-    def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:
-        both = (anchor, (anchor[0], ""))
-        return any(now < self.terms.get((table, address, who), (-1000.0, 0.0, False))[0] for who in both)

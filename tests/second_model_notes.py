@@ -12,6 +12,8 @@ Named = tuple[str | None, str | None]
 """MAC and name of the port of a rival."""
 Law = Callable[[str, str, str], tuple[str | None, bool]]
 """Address, port and MAC in; why it is refused, and whether it is a vip, out."""
+Hosts = Callable[[str, str | None], list[tuple[str, str | None]]]
+"""Port, and MAC if known, in; addresses permitted to them by name, and the MAC that their rule asks for, out."""
 
 
 @dataclass
@@ -19,7 +21,7 @@ class Utterance:
     """What a guest says, whatever the frame looks like."""
 
     kind: str
-    """use, unconfirmed, intent, announcement, answer (to us) or rarp"""
+    """use, unconfirmed, intent, announcement, answer (to us), rarp or packet"""
     mac: str
     address: str = ""
     override: bool = True
@@ -65,12 +67,16 @@ class Entry:
 
     @property
     def packed(self) -> bytes:
-        if ":" not in self.address:
-            return bytes(map(int, self.address.split(".")))
-        head, _, tail = self.address.partition("::")
-        left = b"".join(int(word, 16).to_bytes(2) for word in head.split(":"))
-        right = b"".join(int(word, 16).to_bytes(2) for word in tail.split(":"))
-        return left + bytes(16 - len(left) - len(right)) + right
+        return packed(self.address)
+
+
+def packed(address: str) -> bytes:
+    if ":" not in address:
+        return bytes(map(int, address.split(".")))
+    head, _, tail = address.partition("::")
+    left = b"".join(int(word, 16).to_bytes(2) for word in head.split(":"))
+    right = b"".join(int(word, 16).to_bytes(2) for word in tail.split(":"))
+    return left + bytes(16 - len(left) - len(right)) + right
 
 
 class Notebook:
@@ -86,12 +92,16 @@ class Notebook:
         self.ports: dict[int, tuple[str, int]] = {}
         self.law: Law = lambda _address, _port, _mac: (None, False)
         self.open = True
+        self.hosts: Hosts = lambda _port, _mac: []
         self.own: Callable[[str], str | None] = lambda _address: None
         self.entries: list[Entry] = []
         self.terms: dict[tuple[int, str, Anchor], tuple[float, float, bool]] = {}
         """Until when, for how long, and whether it is for an incumbent that answered."""
         self.said: list[tuple[str | Named | None, ...]] = []
         self.questions: list[tuple[int, str, str, bool]] = []
+        self.announced: list[tuple[int, str, str]] = []
+        """Port, MAC or "all", and the gateway that they are told of."""
+        self.listened: list[tuple[int, tuple[str, ...] | None]] = []
         self._number = 0
 
     def find(self, table: int, address: str) -> Entry | None:
@@ -120,10 +130,16 @@ class Notebook:
         verdicts = [self.law(address, name, anchor[1]) for name in names]
         return next((verdict for verdict in verdicts if verdict[0] is None), verdicts[-1])
 
+    def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:
+        both = (anchor, (anchor[0], ""))
+        return any(now < self.terms.get((table, address, who), (-1000.0, 0.0, False))[0] for who in both)
+
     def routes(self) -> dict[tuple[int, str], tuple[int, str]]:
         return {(e.table, e.address): (e.segment, e.mac) for e in self.entries if e.state in ROUTED}
 
     def turn_down(self, why: str, port: int, heard: Utterance, verb: str = "refused") -> None:
+        if heard.kind == "packet":
+            verb, why = "ignored", "no-hint"
         self.say(verb, why, heard.address or None, heard.mac, self.ports[port][0], None)
 
     def named(self, port: int | None, mac: str) -> Named:
@@ -152,8 +168,7 @@ class Notebook:
         self.said.append((verb, reason, address, mac, port, state, rival))
 
     def take(self) -> Iterator[list[tuple[object, ...]]]:
-        """Hand out what was said and asked since the last time."""
-        yield list(self.said)
-        yield list(self.questions)
-        self.said.clear()
-        self.questions.clear()
+        """Hand out what was said, asked, announced and listened to since the last time."""
+        for what in (self.said, self.questions, self.announced, self.listened):
+            yield list(what)
+            what.clear()

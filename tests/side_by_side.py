@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 import guest_frames
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6
 from second_model import Model
-from second_model_notes import Law, Utterance
+from second_model_arrivals import ANYBODY
+from second_model_notes import Hosts, Law, Utterance
 
-from rdnbr.core.address import show_ip, show_mac
-from rdnbr.core.decision import Decision, Output, Probe, Want
+from rdnbr.core.address import MAC, show_ip, show_mac
+from rdnbr.core.claim import Claim
+from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Want
 from rdnbr.core.engine import Engine
+from rdnbr.core.frame import decode
 from rdnbr.core.kernel import Refusal
 from rdnbr.core.plan import DropNeighbour, DropRoute, Host, Key, Operation, PutNeighbour, PutRoute
 from rdnbr.core.pretend import PretendKernel
@@ -92,6 +95,19 @@ LAWS: dict[str, tuple[str | None, Law]] = {
 }
 
 
+def nobodys(_port: str, _mac: str | None) -> list[tuple[str, str | None]]:
+    """Name nobody, as a law does that HOSTS has nothing about."""
+    return []
+
+
+def _pins(port: str, mac: str | None) -> list[tuple[str, str | None]]:
+    by_port: list[tuple[str, str | None]] = [(A4, None), (A6, None)] if port == "tap1i0" else []
+    return by_port + ([(VIP4, mac)] if mac in MACS[:2] else [])
+
+
+HOSTS: dict[str, Hosts] = {"pinned": _pins}
+
+
 def frame(heard: Utterance) -> bytes:
     """Write what a guest says as its frame."""
     gateway = GATEWAY6 if ":" in heard.address else GATEWAY4
@@ -106,6 +122,8 @@ def frame(heard: Utterance) -> bytes:
             return guest_frames.announcement(heard.mac, heard.address, override=heard.override)
         case "intent":
             return guest_frames.intent(heard.mac, heard.address, heard.nonce)
+        case "packet":
+            return guest_frames.packet(heard.mac, heard.address)
         case _:
             return guest_frames.rarp(heard.mac)
 
@@ -174,13 +192,18 @@ class Side:
         """Do something to the engine; the model's part was done before."""
         self.calls.append(Call(method, arguments))
         came = getattr(self.engine, method)(*arguments) or []
-        said, asked = self.model.take()
+        said, asked, announced, listened = self.model.take()
         self.outputs += came
         decisions = [output for output in came if isinstance(output, Decision)]
         heard = [spoken(decision) for decision in decisions]
         assert heard == said, f"{method}{arguments}: the engine says {heard}, the model {said}"
         probes = [output for output in came if isinstance(output, Probe)]
-        assert [(p.port, show_ip(p.address), show_mac(p.mac), bool(p.frame[0] & 1)) for p in probes] == asked
+        asks = [(p.port, show_ip(p.address), show_mac(p.mac), bool(p.frame[0] & 1)) for p in probes]
+        assert asks == asked, f"{method}{arguments}: the engine asks {asks}, the model {asked}"
+        telling = [told(output) for output in came if isinstance(output, Announcement)]
+        assert telling == announced, f"{method}{arguments}: the engine tells {telling}, the model {announced}"
+        hears = [hearing(output) for output in came if isinstance(output, Listen)]
+        assert hears == listened, f"{method}{arguments}: the engine hears {hears}, the model {listened}"
         assert all(decision.at == self.now for decision in decisions)
         self.asked = (self.asked + probes)[-20:]
         for output in came:
@@ -242,9 +265,24 @@ class Side:
         while self.asked:
             probe = self.asked.pop(0)
             mac, address = show_mac(probe.mac), show_ip(probe.address)
-            if (probe.port, mac) in awake:
+            asked = MACS if mac == ANYBODY else [mac]
+            for answering in [one for one in asked if (probe.port, one) in awake]:
                 self.now += 0.001
-                self.hears(probe.port, utterance("answer", mac, address))
+                self.hears(probe.port, utterance("answer", answering, address))
+
+
+def told(announcement: Announcement) -> tuple[int, str, str]:
+    """Say whom an announcement is for, and of which gateway, as the model does."""
+    claim = decode(announcement.frame)
+    assert isinstance(claim, Claim)
+    assert claim.address is not None
+    to = MAC(announcement.frame[:6])
+    return announcement.port, "all" if to[0] & 1 else show_mac(to), show_ip(claim.address)
+
+
+def hearing(listen: Listen) -> tuple[int, tuple[str, ...] | None]:
+    """Say whose packets are heard, as the model does."""
+    return listen.port, None if listen.without is None else tuple(map(show_ip, listen.without))
 
 
 def spoken(decision: Decision) -> tuple[object, ...]:

@@ -118,7 +118,8 @@ class Inquiries:
         key = Key(self._segments[port.segment].table, address)
         binding = self._bindings.get(key)
         return (
-            (binding is None or binding.state is State.DEPARTED)
+            self._law.allowlist is not None
+            and (binding is None or binding.state is State.DEPARTED)
             and self._law.verdict(address, anchor, port.segment).permitted
             and not self._quarantine.holds(now, key, anchor)
             and self._limits.full(port.index, address) is None

@@ -30,6 +30,10 @@ wished for, and the same events make a new engine say the same, byte for byte.
     a guest that announces itself is stamped anew each time
     a route that is adopted loses its stamp
     a reload leaves the metrics as they were
+    a guest that arrives is not told of its gateway
+    what the allowlist names is asked for although somebody has it
+    packets are looked at for ever
+    a packet contends for an address
 """
 
 import os
@@ -46,6 +50,7 @@ from side_by_side import (
     ADDRESSES,
     ANYCAST,
     FOREIGN,
+    HOSTS,
     LATER,
     LAWS,
     MACS,
@@ -59,10 +64,11 @@ from side_by_side import (
     VIP6,
     VRF_BRIDGE,
     Side,
+    nobodys,
     utterance,
 )
 
-from rdnbr.core.address import parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.address import MAC, ZERO_MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.engine import Engine
 from rdnbr.core.node import Node
 from rdnbr.core.plan import Key
@@ -70,16 +76,24 @@ from rdnbr.core.topology import Port, Segment
 
 IN_AN_ERA = 1_800_000_000.0
 """Seconds since 1970 when the walk begins; the era began in May 2026 and ends in May 2027."""
+OTHER_MAC = parse_mac("02:00:00:00:00:02")
 
 LONGEST_SILENCE = 75.0
 """Seconds without evidence that no route outlives: the latest reprobe, a challenge, and all questions twice."""
 
-kinds = st.sampled_from(["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "answer", "use"])
+kinds = st.sampled_from(
+    ["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "packet", "answer", "use"]
+)
 nonces = st.sampled_from([b"", b"", b"sixsix", b"number"])
 addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, LATER])
 macs = st.sampled_from(MACS)
 guests = st.integers(0, len(MACS) - 1)
 ports = st.sampled_from(PORTS)
+
+
+def one_of(mac: MAC) -> str:
+    """Return a MAC that is asked, also where anybody is."""
+    return show_mac(mac) if mac != ZERO_MAC else MACS[0]
 
 
 class EngineAndModel(RuleBasedStateMachine):
@@ -107,16 +121,17 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.does("configure", self.node.now, replace(SETTINGS, mobility=mobility))
 
     def up(self, segment: Segment) -> None:
-        self.node.model.tables[segment.index] = segment.table
+        self.node.model.segment_up(segment.index, segment.table, show_mac(segment.mac))
         self.node.does("segment_up", segment)
 
     def law(self, name: str) -> None:
         text, law = LAWS[name]
         model = self.node.model
         model.open = text is None
-        model.law = law
+        model.law, model.hosts = law, HOSTS.get(name, nobodys)
         model.stamps.anycast = ANYCAST.get(name, set())
         model.judge_again()
+        model.look_everywhere(self.node.now)
         self.node.does("allow", self.node.now, rules(text))
 
     def node_has(self, *, later: bool) -> None:
@@ -187,7 +202,7 @@ class EngineAndModel(RuleBasedStateMachine):
         """A question is answered, perhaps late, perhaps from another port, perhaps by another guest."""
         self.passes()
         probe = self.node.asked[chosen % len(self.node.asked)]
-        heard = utterance("answer", mac or show_mac(probe.mac), show_ip(probe.address))
+        heard = utterance("answer", mac or one_of(probe.mac), show_ip(probe.address))
         self.node.hears(port or probe.port, heard)
 
     @rule(
@@ -248,6 +263,12 @@ class EngineAndModel(RuleBasedStateMachine):
         self.passes()
         self.node.model.segment_gone(self.node.now, segment.index)
         self.node.does("segment_gone", self.node.now, segment.index)
+
+    @rule(segment=st.sampled_from([BRIDGE, VRF_BRIDGE]), mac=st.sampled_from([BRIDGE.mac, OTHER_MAC]))
+    def bridge_takes_another_mac(self, segment: Segment, mac: MAC) -> None:
+        self.passes()
+        if segment.index in self.node.model.tables:
+            self.up(replace(segment, mac=mac))
 
     @rule(name=st.sampled_from(list(LAWS)))
     def reloads(self, name: str) -> None:
@@ -396,6 +417,11 @@ class EngineAndModel(RuleBasedStateMachine):
         assert len(node.engine._life._deadlines._heap) <= 4 * MOST + 64
         assert set(node.engine._limits._policies) == set(node.engine._limits._paces) == set(node.engine.ports)
         assert set(node.engine._life._questions._paces) <= {*node.engine.ports, None}
+        # At most each address of the allowlist on each port.
+        assert set(node.engine._inquiries._of_port) <= set(node.engine.ports)
+        assert len(node.engine._inquiries._deadlines) == len(node.model.inquiries) <= 4 * len(PORTS)
+        assert set(node.engine._welcome._told) <= set(node.engine.ports)
+        assert set(node.engine._hints._open) == set(node.model.windows) <= set(node.engine.ports)
         assert set(node.engine._life._departed) == {
             binding.key for binding in bindings if binding.state == "departed"
         }

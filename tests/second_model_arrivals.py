@@ -1,0 +1,158 @@
+"""The second model's part of arrivals: who is told of the gateway, asked without a claim, heard by its packets."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from second_model_notes import Notebook, Utterance, packed
+
+GATEWAYS = ("169.254.0.1", "fe80::1")
+ANYBODY = "00:00:00:00:00:00"
+PATIENCE = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+@dataclass
+class Inquiry:
+    port: int
+    address: str
+    mac: str
+    asked: int = 0
+    due: float = 0.0
+
+
+@dataclass
+class Window:
+    until: float
+    sources: list[str] = field(default_factory=list)
+
+
+class Arrivals(Notebook):
+    """Everything about guests that are new on a port."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.node_macs: dict[int, str] = {}
+        self.told: dict[tuple[int, str], float] = {}
+        self.to_tell: list[int] = []
+        self.next_batch = 0.0
+        self.defended: dict[tuple[int, str], float] = {}
+        self.to_defend: dict[tuple[int, str], float] = {}
+        self.inquiries: list[Inquiry] = []
+        self.windows: dict[int, Window] = {}
+
+    # Who is told of the gateway
+
+    def segment_up(self, segment: int, table: int, mac: str) -> None:
+        if self.node_macs.get(segment, mac) != mac:
+            for port, (_, where) in self.ports.items():
+                if where == segment and port not in self.to_tell:
+                    self.to_tell.append(port)
+        self.tables[segment] = table
+        self.node_macs[segment] = mac
+
+    def note_arrival(self, now: float, port: int, heard: Utterance) -> None:
+        last = self.told.get((port, heard.mac))
+        # Whoever uses the gateway's address against the gateway says the same as one that announces it.
+        announces = heard.kind in ("rarp", "announcement") or (
+            heard.address == GATEWAYS[0] and heard.kind in ("use", "answer")
+        )
+        if last is not None and not (announces and now >= last + 5.0):
+            return
+        self.told[port, heard.mac] = now
+        self.announced += [(port, heard.mac, gateway) for gateway in GATEWAYS]
+        self.look_for(now, port, heard.mac)
+
+    def defend(self, now: float, segment: int, address: str) -> None:
+        if address not in GATEWAYS:
+            return
+        last = self.defended.get((segment, address), -1000.0)
+        if now < last + 10.0:
+            self.to_defend[segment, address] = last + 10.0
+        else:
+            self.announce(now, segment, address)
+
+    def announce(self, now: float, segment: int, address: str) -> None:
+        self.defended[segment, address] = now
+        self.to_defend.pop((segment, address), None)
+        ports = [port for port, (_, where) in self.ports.items() if where == segment]
+        self.announced += [(port, "all", address) for port in ports]
+
+    def tick_arrivals(self, now: float) -> None:
+        for (segment, address), at in list(self.to_defend.items()):
+            if at <= now:
+                self.announce(now, segment, address)
+        if self.to_tell and now >= self.next_batch:
+            self.next_batch = now + 0.1
+            self.announced += [(port, "all", gateway) for port in self.to_tell for gateway in GATEWAYS]
+            self.to_tell.clear()
+        while due := [inquiry for inquiry in self.inquiries if inquiry.due <= now]:
+            inquiry = min(due, key=lambda one: (one.due, one.port, packed(one.address)))
+            if inquiry.asked == len(PATIENCE) or not self.lacks(
+                now, inquiry.port, inquiry.address, inquiry.mac
+            ):
+                self.inquiries.remove(inquiry)
+            else:
+                self.inquire(now, inquiry)
+        for port, window in sorted(self.windows.items(), key=lambda item: (item[1].until, item[0])):
+            if window.until <= now:
+                del self.windows[port]
+                self.listened.append((port, None))
+
+    # Who is asked without a claim
+
+    def look_for(self, now: float, port: int, mac: str | None) -> None:
+        for address, only in self.hosts(self.ports[port][0], mac):
+            who = mac or only or ANYBODY
+            under_way = any((one.port, one.address) == (port, address) for one in self.inquiries)
+            if not under_way and self.lacks(now, port, address, who):
+                self.inquiries.append(Inquiry(port, address, who))
+                self.inquire(now, self.inquiries[-1])
+
+    def look_everywhere(self, now: float) -> None:
+        for port in self.ports:
+            self.look_for(now, port, None)
+
+    def expects(self, port: int, mac: str) -> bool:
+        return any(one.port == port and one.mac in (mac, ANYBODY) for one in self.inquiries)
+
+    def lacks(self, now: float, port: int, address: str, mac: str) -> bool:
+        """Tell whether nobody has it, and this one might."""
+        segment = self.ports[port][1]
+        entry = self.find(self.tables[segment], address)
+        why, _ = self.judge_law(address, (port, mac), segment)
+        return (
+            not self.open
+            and (entry is None or entry.state == "departed")
+            and (why is None or (why == "pinned" and mac == ANYBODY))
+            and not self.quarantined(now, self.tables[segment], address, (port, mac))
+            and not self.is_full(port, address)
+        )
+
+    def inquire(self, now: float, inquiry: Inquiry) -> None:
+        inquiry.due = now + PATIENCE[inquiry.asked]
+        inquiry.asked += 1
+        self.questions.append((inquiry.port, inquiry.address, inquiry.mac, inquiry.mac == ANYBODY))
+
+    # Whose packets count
+
+    def open_window(self, now: float, port: int) -> None:
+        until = now + self.timers.data_window
+        if port in self.windows:
+            self.windows[port].until = until
+        else:
+            self.windows[port] = Window(until)
+            self.listened.append((port, ()))
+
+    def packet_counts(self, port: int, source: str) -> bool:
+        window = self.windows.get(port)
+        if window is None or source.startswith(("169.254.", "fe80:")) or source in window.sources:
+            return False
+        window.sources.append(source)
+        self.listened.append((port, tuple(window.sources)))
+        return True
+
+    def port_leaves(self, port: int) -> None:
+        """Forget what was about a port."""
+        self.told = {key: at for key, at in self.told.items() if key[0] != port}
+        self.to_tell = [one for one in self.to_tell if one != port]
+        self.inquiries = [one for one in self.inquiries if one.port != port]
+        self.windows.pop(port, None)

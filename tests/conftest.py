@@ -55,6 +55,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long captured guests are played after they have moved (the longest capture has 61)",
     )
     parser.addoption(
+        "--moves",
+        type=int,
+        default=2,
+        help="how often a guest moves from a node that does not notice (the acceptance asks for 20)",
+    )
+    parser.addoption(
         "--stopped-seconds",
         type=float,
         default=5.0,

@@ -17,16 +17,37 @@ MOST_PORTS = 1000
 """A bridge takes 1,023 (BR_MAX_PORTS)."""
 
 
+@pytest.fixture(scope="module")
+def lab():
+    """A node with two guests that have their addresses; each test starts a daemon and ends it."""
+    with Lab(guests=2, frr=False) as lab:
+        for guest in lab.guests:
+            guest.configure()
+        yield lab
+
+
+def serve(lab, config=""):
+    """Start a daemon with this configuration, and wait until it has learned both guests."""
+    lab.node.write(CONFIG, config)
+    daemon = lab.node.start_daemon()
+    for guest in lab.guests:
+        guest.announce()
+    wait_for(lambda: lab.node.hosts() == everybody(lab), 10, "routes to both guests")
+    return daemon
+
+
+def everybody(lab):
+    return {address for guest in lab.guests for address in guest.addresses}
+
+
 def ours(node, guest):
     return [line for address in guest.addresses for line in entries(node, address) if "proto 171" in line]
 
 
 def test_stop_withdraws_where_that_is_wanted(lab):
     """With `on_stop = "withdraw"` a stop leaves nothing of ours, and nobody else's entry is touched."""
-    lab.node.write(CONFIG, WITHDRAW)
     lab.node.ip("neigh add 2.57.57.200 lladdr 02:00:00:00:00:01 dev vmbr1 nud permanent")
-    daemon = lab.node.start_daemon()
-    settle(lab, *lab.guests)
+    daemon = serve(lab, WITHDRAW)
     assert lab.node.stop_daemon() == 0
     assert [ours(lab.node, guest) for guest in lab.guests] == [[], []]
     assert "2.57.57.200 dev vmbr1 lladdr 02:00:00:00:00:01 PERMANENT" in lab.node.run("ip", "neigh")
@@ -35,9 +56,7 @@ def test_stop_withdraws_where_that_is_wanted(lab):
 
 def test_routes_go_before_their_neighbours(lab):
     """While the kernel still routes to a guest, it need not ask the wire for its MAC."""
-    lab.node.write(CONFIG, WITHDRAW)
-    lab.node.start_daemon()
-    settle(lab, lab.guest(0))
+    serve(lab, WITHDRAW)
     watch = monitor(lab.node, "route", "neigh")
     assert lab.node.stop_daemon() == 0
 
@@ -47,15 +66,14 @@ def test_routes_go_before_their_neighbours(lab):
         ]
         return [("neighbour" if "lladdr" in line else "route", line.split()[1]) for line in lines]
 
-    wait_for(lambda: len(order()) == 4, 5, "two routes and two neighbours to go")
-    assert {kind for kind, _ in order()[:2]} == {"route"}
+    wait_for(lambda: len(order()) == 8, 5, "four routes and four neighbours to go")
+    assert {kind for kind, _ in order()[:4]} == {"route"}
     watch.stop()
 
 
 def test_reload_changes_what_a_stop_does(lab):
     """The file that was read last counts."""
-    lab.node.start_daemon()
-    settle(lab, lab.guest(0))
+    serve(lab)
     lab.node.write(CONFIG, WITHDRAW)
     assert lab.node.rdnbr("reload").returncode == 0
     assert lab.node.stop_daemon() == 0
@@ -64,31 +82,26 @@ def test_reload_changes_what_a_stop_does(lab):
 
 def test_crash_withdraws_nothing(lab):
     """Whatever a stop does, a daemon that is killed leaves all there is, for the next one to adopt."""
-    lab.node.write(CONFIG, WITHDRAW)
-    daemon = lab.node.start_daemon()
-    settle(lab, lab.guest(0))
+    daemon = serve(lab, WITHDRAW)
     daemon.signal(signal.SIGKILL)
     daemon.wait()
-    assert lab.node.hosts() == set(lab.guest(0).addresses)
+    assert lab.node.hosts() == everybody(lab)
 
 
 def test_dry_run_withdraws_nothing(lab):
     """A dry run leaves what an earlier run has installed."""
-    lab.node.start_daemon()
-    settle(lab, lab.guest(0))
+    serve(lab)
     assert lab.node.stop_daemon() == 0
     lab.node.write(CONFIG, WITHDRAW)
     dry = lab.node.start_daemon("--dry-run", ready=False)
     wait_for(lambda: "serving" in dry.log, 10, "the dry run")
     assert lab.node.stop_daemon() == 0
-    assert lab.node.hosts() == set(lab.guest(0).addresses)
+    assert lab.node.hosts() == everybody(lab)
 
 
 def test_stop_withdraws_the_filter_too(lab):
     """What guests may send from bound addresses means nothing when no address is bound any more."""
-    lab.node.write(CONFIG, WITHDRAW + "enforce = true\n")
-    lab.node.start_daemon()
-    settle(lab, *lab.guests)
+    serve(lab, WITHDRAW + "enforce = true\n")
     tables = "nft", "list", "tables"
     wait_for(lambda: "rdnbr" in lab.node.run(*tables), 10, "the table")
     assert lab.node.stop_daemon() == 0

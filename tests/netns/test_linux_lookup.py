@@ -65,7 +65,9 @@ def test_a_blackhole(node: Namespace, address: str) -> None:
     assert [route.kind for route in found(node, address)] == ["blackhole"]
 
 
-@pytest.mark.parametrize(("address", "prefix"), [(V4, "2.57.57.0/24"), (V6, "2001:678::/64")])
+@pytest.mark.parametrize(
+    ("address", "prefix"), [(V4, "2.57.57.0/24"), ("2.57.57.0", "2.57.57.0/24"), (V6, "2001:678::/64")]
+)
 def test_a_wider_route_is_none(node: Namespace, address: str, prefix: str) -> None:
     """A prefix that has the host in it is no host route, nor is the absence of any."""
     assert found(node, address) == []

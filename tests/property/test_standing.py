@@ -9,7 +9,7 @@ from rdnbr.core.allowlist import Claimant
 from rdnbr.core.topology import vm_of
 
 PORTS = ["tap1i0", "tap1i1", "tap2i0", "veth1i0"]
-MACS = [f"52:02:45:00:00:0{number}" for number in range(4)]
+MACS = [f"52:02:45:00:00:0{number}" for number in range(3)] + ["02:00:00:00:00:00"]
 PREFIXES = ["10.0.0.0/8", "10.0.0.0/24", "10.0.0.1", "10.0.0.2"]
 QUALIFIERS = ["", "port=tap1i?", "port=tap2i0", "bridge=vmbr1", "bridge=other", "vm=1", "vlan=7"]
 

@@ -196,6 +196,18 @@ def test_a_full_port():
     assert verdict(made).sentence == f"{V4} is not routed: tap1i0 is full"
 
 
+def test_one_full_port_of_two():
+    """A full port is named, and does not keep others from having the address."""
+    settings = Settings(port=PortPolicy(addresses_ipv4=1))
+    allow = "2.57.57.0/24"
+    world = World(allow, settings)
+    world.guest("alice", "tap1i0", "2.57.57.99").asks_gateway()
+    world.plugs("tap2i0")
+    made = facts(told(world, V4, allow), kernel=EMPTY, frr=UNHEARD)
+    assert said(made)["limits"] == ("ok", "tap1i0 is full")
+    assert verdict(made).sentence == f"{V4} is not routed: nobody claims it"
+
+
 def test_a_quarantined_claimant():
     """Who did not answer for its claim is not heard, and the verdict says until when."""
     world = World(None)
@@ -269,6 +281,13 @@ def test_an_address_that_the_fabric_has_elsewhere():
     assert verdict(made).sentence == (
         f"{V4} is not routed: the fabric has it elsewhere: proto 186 via 198.51.100.0 dev uplink"
     )
+
+
+def test_an_address_that_is_here_and_that_the_fabric_has_elsewhere():
+    """Where a guest of ours has it, it is our kernel's refusal that is to be mended."""
+    there = HostRoute(254, UPLINK, 20, 186, "unicast", parse_ip("198.51.100.0"))
+    made = facts(told(bound(), why="no memory"), kernel=replace(EMPTY, routes=(there,)), frr=UNHEARD)
+    assert "the kernel refuses: no memory" in verdict(made).sentence
 
 
 def test_zebra_that_missed_the_route():

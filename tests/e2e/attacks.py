@@ -175,7 +175,7 @@ CLAIMS = (
     ),
     Attack(
         "Packet with another guest's source address",
-        "never read: only ARP and NDP leave the kernel",
+        "not read, but for moments after a port appears; then it means nothing, for the address has its guest",
         (),
         {"IPv4": lambda mac: data4(mac, LIVE[0]), "IPv6": lambda mac: data6(mac, LIVE[1])},
     ),

@@ -50,9 +50,9 @@ def test_every_knob_is_known_and_set(node: Node) -> None:
 
 @pytest.mark.frr
 def test_bgp_gets_the_guests_and_nothing_else(node: Node) -> None:
-    """FRR takes over host routes towards the bridge and within the prefix lists, without their metrics."""
+    """FRR takes over host routes towards the bridge and within the prefix lists, with their metrics as MED."""
     node.ip(
-        "route add 192.0.2.30 dev vmbr1 proto 171",
+        "route add 192.0.2.30 dev vmbr1 proto 171 metric 8056314",
         "route add 2001:db8:100::80 dev vmbr1 proto 171",
         "route add 203.0.113.7 dev vmbr1 proto 171",  # not in the prefix list
         "route add 2001:db8:ffff::7 dev vmbr1 proto 171",
@@ -69,9 +69,12 @@ def test_bgp_gets_the_guests_and_nothing_else(node: Node) -> None:
     wait_for(lambda: routes("ipv4") and routes("ipv6"), 15.0, "bgpd to hear of the routes")
     assert list(routes("ipv4")) == ["192.0.2.30/32"]
     assert list(routes("ipv6")) == ["2001:db8:100::80/128"]
-    for family, prefix in (("ipv4", "192.0.2.30/32"), ("ipv6", "2001:db8:100::80/128")):
+    for family, prefix, med in (
+        ("ipv4", "192.0.2.30/32", 8_056_314),
+        ("ipv6", "2001:db8:100::80/128", 1024),
+    ):
         (path,) = frr.show(f"show bgp {family} unicast {prefix} json")["paths"]
-        assert (path["metric"], path["community"]["string"]) == (0, "65000:171")
+        assert (path["metric"], path["community"]["string"]) == (med, "65000:171")
 
 
 @pytest.mark.root

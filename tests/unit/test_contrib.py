@@ -135,9 +135,10 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("vtysh") is None, reason="needs FRR's vtysh")
-def test_frr_understands_its_configuration() -> None:
-    """Vtysh finds no unknown command in the configuration for FRR."""
-    check = ["vtysh", "--dryrun", "--inputfile", str(CONTRIB / "frr" / "frr.conf")]
+@pytest.mark.parametrize("path", sorted((CONTRIB / "frr").iterdir()), ids=lambda path: path.name)
+def test_frr_understands_its_configuration(path: Path) -> None:
+    """Vtysh finds no unknown command in the configurations for FRR."""
+    check = ["vtysh", "--dryrun", "--inputfile", str(path)]
     assert output(check) == (0, "")
 
 

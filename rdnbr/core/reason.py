@@ -90,6 +90,7 @@ class Reason(StrEnum):
     FOUND_IN_KERNEL = "found-in-kernel"
     KERNEL_REFUSED = "kernel-refused"
     FOREIGN_ROUTE = "foreign-route"  # somebody else's route or neighbour holds the place
+    CONTESTED = "contested"  # somebody keeps removing it from the kernel, so it is put back in a while
     UNKNOWN_PORT = "unknown-port"  # F2
     NO_HINT = "no-hint"  # an IP packet, looked at for its source, that nothing comes of
 

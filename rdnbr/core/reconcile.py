@@ -5,7 +5,6 @@ planned together, so that a neighbour is never taken from under another table's 
 on either side, are looked at.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -24,19 +23,10 @@ from rdnbr.core.plan import (
     plan,
 )
 from rdnbr.core.reason import Reason
+from rdnbr.core.thefts import TRUCE, Thefts
 
 _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 """Seconds until what the kernel refused is tried again; doubles each time."""
-
-ROBBED, ROBBED_WINDOW = 3, 60.0
-"""What was removed so many times in so many seconds is reported instead of fought for."""
-SAME_ACT = 1.0
-"""Seconds. What goes again so soon goes by the same act: `ip neigh flush` starts anew until it finds nothing."""
-TRUCE = 10.0
-"""Seconds until it is put back after that."""
-
-_AFTERMATH = 1.0
-"""Seconds in which what vanishes is put down to a device that changed, and to nobody's malice."""
 
 _Entry = TypeVar("_Entry", Route, Neighbour)
 
@@ -51,9 +41,9 @@ class Reconciliation:
         self._dirty: dict[IP, None] = {}
         self._retries: dict[IP, tuple[float, float]] = {}
         """When to try an address again, and after how long a wait."""
-        self._refused: set[Key] = set()
+        self._refused: dict[Key, Reason] = {}
         self._retreats: list[Route] = []
-        """Routes of ours that lead to a neighbour which is somebody else's now."""
+        """Routes of ours that lead to a neighbour which is somebody else's now, or to where the guest is no more."""
         self._repeats: dict[Route, None] = {}
         """Routes that the kernel should tell of once more."""
         self._echoes: set[tuple[IP, int, int]] = set()
@@ -61,18 +51,16 @@ class Reconciliation:
         self._attempted: dict[IP, None] = {}
         self._robbed: dict[IP, None] = {}
         """Addresses of which somebody else has removed or changed an entry since the last `operations`."""
-        self._aftermath = float("-inf")
-        """Until when a change of devices explains what goes."""
-        self._robberies: OrderedDict[IP, tuple[float, ...]] = OrderedDict()
-        self.contested: list[IP] = []
-        """Addresses that somebody keeps removing entries of; whoever reports them empties this."""
+        self._thefts = Thefts()
+        self._contested: list[IP] = []
+        """Addresses whose truce has begun, which was not told of yet."""
 
     def want(self, key: Key, host: Host | None) -> None:
         """The kernel should hold `host` for `key`; None: nothing."""
         hosts = self._wanted.setdefault(key.address, {})
         if host is None:
             hosts.pop(key, None)
-            self._refused.discard(key)
+            self._refused.pop(key, None)
         else:
             hosts[key] = host
         if not hosts:
@@ -111,6 +99,11 @@ class Reconciliation:
         else:
             self._try_refused(address)
 
+    def route_taken(self, address: IP, table: int, metric: int) -> None:
+        """Somebody else's route is in this place: ours is not put back against it, so nobody need fight."""
+        if self._lose_routes(address, table=table, metric=metric):
+            self._dirty[address] = None
+
     def neighbour_seen(self, neighbour: Neighbour) -> None:
         """A neighbour of ours is there, in place of whatever its device had for the address."""
         if neighbour not in self._neighbours.get(neighbour.address, set()):
@@ -126,9 +119,14 @@ class Reconciliation:
         else:
             self._try_refused(address)
 
+    def neighbour_taken(self, device: int, address: IP) -> None:
+        """The device has somebody else's permanent neighbour for the address; the same holds."""
+        if self._lose_neighbours(address, device):
+            self._dirty[address] = None
+
     def operations(self, now: float) -> list[Operation]:
         """Return what is to be done now; what came of it must be told to `applied`."""
-        self._note_robberies(now)
+        self._answer_thefts(now)
         due = {address: None for address, (at, _) in self._retries.items() if at <= now}
         new = {address: None for address in self._dirty if address not in self._retries}
         self._dirty.clear()
@@ -150,8 +148,8 @@ class Reconciliation:
     ) -> list[tuple[Key, Reason | None]]:
         """Take note of what came of `operations`.
 
-        Returns the keys whose standing changed: with the reason when the kernel has begun to refuse them, with
-        None when it has taken them after all.
+        Returns the keys whose standing changed: with the reason when the kernel has begun to refuse them, or somebody
+        keeps removing them, and with None when the kernel has taken them after all.
         """
         failed = {id(refusal.operation): refusal for refusal in refusals}
         for operation in operations:
@@ -169,25 +167,28 @@ class Reconciliation:
             if isinstance(refusal.operation, PutNeighbour) and refusal.reason is Reason.FOREIGN_ROUTE
         }
         for address in self._attempted:
-            # A new route would be refused there as well: it would lead to whomever the other neighbour names.
-            self._retreats += [
-                route for route in self._routes.get(address, ()) if (route.device, address) in taken
-            ]
             if address in troubled:
                 wait = min(self._retries.get(address, (0.0, _FIRST_RETRY / 2))[1] * 2, _LAST_RETRY)
                 self._retries[address] = (now + wait, wait)
             else:
                 self._retries.pop(address, None)
             for key, host in self._wanted.get(address, {}).items():
+                # A new route would be refused there as well: it would lead to whomever the other neighbour names. And
+                # where one does not come into the place of an old one, that leads to where the guest is no more.
+                self._retreats += [
+                    route
+                    for route in self._routes.get(address, ())
+                    if (route.table, route.metric) == (key.table, host.metric)
+                    and ((route.device, address) in taken or (route != host.route and host.route in trouble))
+                ]
                 reason = trouble.get(host.route) or (trouble.get(host.neighbour) if host.neighbour else None)
                 if reason is not None:
                     changed.append((key, reason))
-                    self._refused.add(key)
-                elif key in self._refused:
+                    self._refused[key] = reason
+                elif self._refused.pop(key, None):
                     changed.append((key, None))
-                    self._refused.discard(key)
         self._attempted = {}
-        return changed
+        return changed + self._truces()
 
     def try_again(self, now: float) -> None:
         """Something about the devices changed: what the kernel refused, it may take now.
@@ -197,7 +198,7 @@ class Reconciliation:
         self._dirty |= dict.fromkeys(self._retries)
         self._retries.clear()
         self._robbed.clear()
-        self._aftermath = now + _AFTERMATH
+        self._thefts.explain(now)
 
     def wanted(self, address: IP) -> list[Host]:
         """Return what the kernel should hold for an address, in whatever tables."""
@@ -234,9 +235,15 @@ class Reconciliation:
         if route in self._routes.get(route.address, ()):
             self._echoes.add((route.address, route.table, route.metric))
 
+    def _truces(self) -> list[tuple[Key, Reason | None]]:
+        keys = [host.key for address in self._contested for host in self.wanted(address)]
+        self._contested = []
+        self._refused |= dict.fromkeys(keys, Reason.CONTESTED)
+        return [(key, Reason.CONTESTED) for key in keys]
+
     def _try_refused(self, address: IP) -> None:
         """Something that was not ours went: what the kernel refused for its sake, it may take now."""
-        if any(key in self._refused for key in self._wanted.get(address, ())):
+        if any(self._refused.get(key) is Reason.FOREIGN_ROUTE for key in self._wanted.get(address, ())):
             self._retries.pop(address, None)
             self._dirty[address] = None
 
@@ -246,26 +253,16 @@ class Reconciliation:
         if all(entry not in (host.route, host.neighbour) for host in hosts):
             self._robbed[entry.address] = None
 
-    def _note_robberies(self, now: float) -> None:
-        """Put back at once what somebody removed, unless that has gone on for a while: then wait, and report it."""
-        if now < self._aftermath:
-            self._robbed.clear()
+    def _answer_thefts(self, now: float) -> None:
         for address in self._robbed:
             if address not in self._wanted or address in self._retries:
                 continue
-            before = self._robberies.pop(address, ())
-            if before and now - before[-1] < SAME_ACT:
-                self._robberies[address] = (*before[:-1], now)
-                self._retries[address] = (now + SAME_ACT, SAME_ACT)
-                continue
-            times = self._robberies[address] = (*before, now)[-ROBBED:]
-            if len(times) == ROBBED and now - times[0] <= ROBBED_WINDOW:
-                self._retries[address] = (now + TRUCE, TRUCE)
-                self.contested.append(address)
-                del self._robberies[address]
+            wait = self._thefts.wait(now, address)
+            if wait:
+                self._retries[address] = (now + wait, wait)
+            if wait == TRUCE:
+                self._contested.append(address)
         self._robbed.clear()
-        while self._robberies and now - next(iter(self._robberies.values()))[-1] > ROBBED_WINDOW:
-            self._robberies.popitem(last=False)
 
     def _note(self, operation: Operation) -> None:
         match operation:

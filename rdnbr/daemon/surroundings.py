@@ -21,6 +21,7 @@ from rdnbr.linux.monitor import (
     Monitor,
     NeighbourGone,
     NeighbourSeen,
+    NeighbourTaken,
     NextHopsChanged,
     Overrun,
     RouteGone,
@@ -207,12 +208,16 @@ class Surroundings:
                     works.reconciliation.route_seen(route)
                 case RouteGone(route):
                     works.reconciliation.route_gone(route.address, route.table, route.metric)
-                case RouteTaken(place) | RouteLeft(place):
+                case RouteTaken(place):
+                    works.reconciliation.route_taken(place.address, place.table, place.metric)
+                case RouteLeft(place):
                     works.reconciliation.route_gone(place.address, place.table, place.metric)
                 case NeighbourSeen(neighbour):
                     works.reconciliation.neighbour_seen(neighbour)
                 case NeighbourGone(device, address):
                     works.reconciliation.neighbour_gone(device, address)
+                case NeighbourTaken(device, address):
+                    works.reconciliation.neighbour_taken(device, address)
                 case NextHopsChanged():
                     self._next_hops_wanted = True
                 case Overrun():

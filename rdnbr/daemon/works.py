@@ -13,6 +13,7 @@ from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
 from rdnbr.core.plan import Route, host, plan
 from rdnbr.core.pretend import PretendKernel
+from rdnbr.core.reason import Reason
 from rdnbr.core.reconcile import Reconciliation
 from rdnbr.core.topology import Segment
 from rdnbr.daemon.refusals import Refusals
@@ -167,15 +168,6 @@ class Works:
         if self.unsure:
             return
         operations = self.reconciliation.operations(now)
-        contested, self.reconciliation.contested = self.reconciliation.contested, []
-        self.tallies[Tally.CONTESTED] += len(contested)
-        if contested:
-            self.log.error(
-                "somebody keeps removing routes or neighbours of ours; they are put back in a while",
-                addresses=len(contested),
-                first=show_ip(contested[0]),
-                cure="ip monitor route neigh label shows when; look for another program that cleans up",
-            )
         refusals: list[Refusal] = []
         if operations and self._kernel is not None:
             try:
@@ -189,7 +181,17 @@ class Works:
         for refusal in refusals:
             self.tallies[Tally(refusal.reason)] += 1
         self._refusals.tell(refusals, self.engine.segments)
-        for key, reason in self.reconciliation.applied(now, operations, refusals):
+        changed = self.reconciliation.applied(now, operations, refusals)
+        contested = list(dict.fromkeys(key.address for key, reason in changed if reason is Reason.CONTESTED))
+        self.tallies[Tally.CONTESTED] += len(contested)
+        if contested:
+            self.log.error(
+                "somebody keeps removing routes or neighbours of ours; they are put back in a while",
+                addresses=len(contested),
+                first=show_ip(contested[0]),
+                cure="ip -ts monitor route neigh shows when; look for another program that cleans up",
+            )
+        for key, reason in changed:
             if reason is None:
                 self._refusals.forget(key.address)
                 self.take(now, self.engine.kernel_accepted(now, key))

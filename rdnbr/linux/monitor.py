@@ -104,10 +104,18 @@ class NeighbourSeen:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourGone:
-    """There is no neighbour of ours here: it is gone, no longer permanent, or somebody else's; may come twice.
+    """There is no neighbour of ours here: it is gone, or no longer permanent; may come twice.
 
     Of neighbours that never were ours it is told as well, when they go.
     """
+
+    device: int
+    address: IP
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourTaken:
+    """Somebody else's permanent neighbour is there; if ours held that place, it is gone."""
 
     device: int
     address: IP
@@ -134,6 +142,7 @@ Event = (
     | RouteLeft
     | NeighbourSeen
     | NeighbourGone
+    | NeighbourTaken
     | NextHopsChanged
     | Overrun
 )
@@ -238,5 +247,7 @@ def _neighbour_events(message: Message) -> Iterator[Event]:
         return
     if message.type == RTM_NEWNEIGH and entry.ours:
         yield NeighbourSeen(entry.neighbour)
-    elif message.type == RTM_DELNEIGH or entry.settled or entry.protocol == PROTOCOL:
+    elif message.type == RTM_NEWNEIGH and entry.settled and entry.protocol != PROTOCOL:
+        yield NeighbourTaken(entry.device, entry.address)
+    elif message.type == RTM_DELNEIGH or entry.protocol == PROTOCOL:
         yield NeighbourGone(entry.device, entry.address)

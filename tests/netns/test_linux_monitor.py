@@ -21,6 +21,7 @@ from rdnbr.linux.monitor import (
     Monitor,
     NeighbourGone,
     NeighbourSeen,
+    NeighbourTaken,
     Overrun,
     RouteGone,
     RouteLeft,
@@ -208,22 +209,21 @@ def test_place_that_somebody_left(node: Node, address: bytes) -> None:
 
 @pytest.mark.parametrize("address", [V4, V6])
 def test_neighbour_taken_and_left_by_somebody_else(node: Node, address: bytes) -> None:
-    """When another program makes our neighbour its own, it is told as gone; and so it is when that one goes."""
+    """When another program makes our neighbour its own, it is told as taken; and as gone when that one goes."""
     item = host(254, address, node.vmbr1, GUEST)
     node.fib.apply([PutNeighbour(item.neighbour)])
     node.events(lambda event: isinstance(event, NeighbourSeen))
     text = show_ip(address)
     node.run(f"ip neigh replace {text} lladdr 02:00:00:00:00:09 dev vmbr1 nud permanent protocol static")
-    gone = NeighbourGone(node.vmbr1, address)
-    assert node.events(lambda event: isinstance(event, NeighbourGone)) == [gone]
+    assert node.events(lambda event: True) == [NeighbourTaken(node.vmbr1, address)]
     node.run(f"ip neigh del {text} dev vmbr1")
-    assert node.events(lambda event: isinstance(event, NeighbourGone)) == [gone]
+    assert node.events(lambda event: True) == [NeighbourGone(node.vmbr1, address)]
 
 
 def test_neighbour_that_had_no_owner_is_told_when_it_goes(node: Node) -> None:
-    """A permanent neighbour that was put by hand, which names no protocol, is told as gone."""
+    """A permanent neighbour that was put by hand, which names no protocol, is told as it comes and goes."""
     node.run("ip neigh add 2.57.57.30 lladdr 02:00:00:00:00:09 dev vmbr1 nud permanent")
-    assert node.events(lambda event: True) == [NeighbourGone(node.vmbr1, V4)]
+    assert node.events(lambda event: True) == [NeighbourTaken(node.vmbr1, V4)]
     node.run("ip neigh del 2.57.57.30 dev vmbr1")
     assert node.events(lambda event: True) == [NeighbourGone(node.vmbr1, V4)]
 

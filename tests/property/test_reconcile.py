@@ -75,8 +75,8 @@ class Both:
                 self.turn(tuple(fails))
             case ("stray", item, heard):
                 self.kernel.fails = ()
-                self.kernel.apply(plan_put(item))
-                if heard:
+                refusals = self.kernel.apply(plan_put(item))
+                if heard and not refusals:
                     self.desired.neighbour_seen(item.neighbour)
                     self.desired.route_seen(item.route)
             case ("delete", number, heard):
@@ -87,10 +87,11 @@ class Both:
                 if stands:
                     self.kernel.add_foreign_neighbour(device, address)
                     self.foreign.add((device, address))
-                else:
+                    self.desired.neighbour_taken(device, address)
+                elif (device, address) in self.foreign:
                     self.kernel.remove_foreign_neighbour(device, address)
                     self.foreign.discard((device, address))
-                self.desired.neighbour_gone(device, address)
+                    self.desired.neighbour_gone(device, address)
             case ("resync",):
                 self.desired.found(*self.kernel.found())
             case ("try again",):

@@ -5,7 +5,8 @@ from rdnbr.core.kernel import Refusal
 from rdnbr.core.plan import DropRoute, Host, Key, Neighbour, PutNeighbour, PutRoute, Route, host
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
-from rdnbr.core.reconcile import ROBBED, TRUCE, Reconciliation
+from rdnbr.core.reconcile import Reconciliation
+from rdnbr.core.thefts import ACTS, TRUCE
 
 V4, V6 = parse_ip("2.57.57.30"), parse_ip("2001:678::80")
 ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
@@ -242,10 +243,24 @@ def test_no_route_stays_on_a_neighbour_that_somebody_took():
     assert pair.kernel.found()[0] == {ROUTE, Route(100, V4, 2, 0)}
 
 
-def rob(pair: Pair, now: float) -> None:
+def test_no_route_stays_where_the_guest_is_no_more():
+    """When a guest moves to a bridge where its route is refused, the one over the old bridge goes."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    pair.want(host(254, V4, 9, ALICE))
+    assert pair.turn(1.0) == [(MAIN, Reason.KERNEL_REFUSED)]
+    pair.turn(1.0)
+    assert pair.kernel.found() == (set(), set())
+    pair.kernel.add_device(9, "vmbr9")
+    pair.turn(2.0)
+    assert pair.kernel.found() == ({ROUTE._replace(device=9)}, {NEIGHBOUR._replace(device=9)})
+
+
+def rob(pair: Pair, now: float) -> list[tuple[Key, Reason | None]]:
     del pair.kernel._routes[ROUTE.table, ROUTE.address, ROUTE.metric]
     pair.desired.route_gone(V4, 254, 0)
-    pair.turn(now)
+    return pair.turn(now)
 
 
 def test_third_theft_within_a_minute_is_reported_and_not_fought_for_a_while():
@@ -254,12 +269,15 @@ def test_third_theft_within_a_minute_is_reported_and_not_fought_for_a_while():
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
     for now in (10.0, 40.0):
-        rob(pair, now)
-        assert (ROUTE in pair.kernel.found()[0], pair.desired.contested) == (True, [])
-    rob(pair, 69.9)
-    assert (ROUTE in pair.kernel.found()[0], pair.desired.contested) == (False, [V4])
+        assert rob(pair, now) == []
+        assert ROUTE in pair.kernel.found()[0]
+    assert rob(pair, 69.9) == [(MAIN, Reason.CONTESTED)]
+    assert ROUTE not in pair.kernel.found()[0]
     assert pair.desired.deadline() == 69.9 + TRUCE
-    pair.turn(69.9 + TRUCE)
+    pair.desired.neighbour_gone(1, V4)
+    pair.desired.neighbour_gone(1, V4)
+    assert pair.turn(70.0) == []
+    assert pair.turn(69.9 + TRUCE) == [(MAIN, None)]
     assert ROUTE in pair.kernel.found()[0]
 
 
@@ -269,8 +287,8 @@ def test_seldom_thefts_are_never_reported():
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
     for number in range(1, 10):
-        rob(pair, 31.0 * number)
-        assert (ROUTE in pair.kernel.found()[0], pair.desired.contested) == (True, [])
+        assert rob(pair, 31.0 * number) == []
+        assert ROUTE in pair.kernel.found()[0]
 
 
 def test_what_goes_with_a_device_was_not_stolen():
@@ -278,15 +296,15 @@ def test_what_goes_with_a_device_was_not_stolen():
     pair = Pair()
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
-    for number in range(1, 2 * ROBBED):
+    for number in range(1, 2 * ACTS):
         pair.kernel.remove_device(1)
         pair.kernel.add_device(1, "vmbr1")
         pair.desired.neighbour_gone(1, V4)
         pair.desired.try_again(number)
         pair.turn(number)
         pair.desired.route_gone(V4, 254, 0)
-        pair.turn(number + 0.5)
-        assert (pair.kernel.found(), pair.desired.contested) == (({ROUTE}, {NEIGHBOUR}), [])
+        assert pair.turn(number + 0.5) == []
+        assert pair.kernel.found() == ({ROUTE}, {NEIGHBOUR})
 
 
 def test_another_mac_in_our_neighbour_is_a_theft():
@@ -294,12 +312,12 @@ def test_another_mac_in_our_neighbour_is_a_theft():
     pair = Pair()
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
+    came = []
     for now in (1.0, 2.0, 3.0):
-        assert pair.desired.contested == []
         pair.kernel.apply([PutNeighbour(Neighbour(1, V4, BOB))])
         pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
-        pair.turn(now)
-    assert pair.desired.contested == [V4]
+        came.append(pair.turn(now))
+    assert came == [[], [], [(MAIN, Reason.CONTESTED)]]
     assert pair.kernel.found()[1] == {Neighbour(1, V4, BOB)}
     pair.turn(3.0 + TRUCE)
     assert pair.kernel.found()[1] == {NEIGHBOUR}
@@ -311,9 +329,8 @@ def test_late_echo_of_our_own_change_is_no_theft():
     for now in (1.0, 2.0, 3.0, 4.0):
         for mac in (ALICE, BOB):
             pair.want(host(254, V4, 1, mac))
-            pair.turn(now)
+            assert pair.turn(now) == []
         pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
-    assert pair.desired.contested == []
 
 
 def test_flush_that_goes_round_is_one_theft():
@@ -322,14 +339,33 @@ def test_flush_that_goes_round_is_one_theft():
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
     for begin in (10.0, 30.0):
-        rob(pair, begin)
+        assert rob(pair, begin) == []
         assert ROUTE in pair.kernel.found()[0]
-        rob(pair, begin + 0.01)
+        assert rob(pair, begin + 0.01) == []
         pair.turn(begin + 1.0)
         assert ROUTE not in pair.kernel.found()[0]
         pair.turn(begin + 1.01)
         assert ROUTE in pair.kernel.found()[0]
-    assert pair.desired.contested == []
+
+
+def test_what_another_program_takes_is_no_theft():
+    """However often somebody puts a route or neighbour in the place of ours, each time it is tried, and refused."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    pair.turn(0.0)
+    for now in range(1, 2 * ACTS):
+        pair.kernel.add_foreign_route(254, V4, 0)
+        pair.desired.route_taken(V4, 254, 0)
+        assert pair.turn(now) == [(MAIN, Reason.FOREIGN_ROUTE)]
+        pair.kernel.remove_foreign_route(254, V4, 0)
+        pair.desired.route_gone(V4, 254, 0)
+        assert pair.turn(now + 0.1) == [(MAIN, None)]
+        pair.kernel.add_foreign_neighbour(1, V4)
+        pair.desired.neighbour_taken(1, V4)
+        assert pair.turn(now + 0.2) == [(MAIN, Reason.FOREIGN_ROUTE)]
+        pair.kernel.remove_foreign_neighbour(1, V4)
+        pair.desired.neighbour_gone(1, V4)
+        assert pair.turn(now + 0.3) == [(MAIN, None)]
 
 
 def test_a_route_that_is_there_is_taken_out_and_put_back():
@@ -359,12 +395,12 @@ def test_to_hear_of_our_own_repeating_is_no_theft():
     pair = Pair()
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
-    for now in range(1, 2 * ROBBED):
+    for now in range(1, 2 * ACTS):
         pair.desired.repeat(ROUTE)
         pair.turn(now)
         pair.desired.route_gone(V4, 254, 0)
         pair.desired.route_seen(ROUTE)
-        assert (pair.desired.operations(now), pair.desired.contested) == ([], [])
+        assert (pair.desired.operations(now), pair.desired.applied(now, [], [])) == ([], [])
     pair.kernel.apply([DropRoute(ROUTE)])
     pair.desired.route_gone(V4, 254, 0)
     pair.turn(10.0)

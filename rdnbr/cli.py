@@ -99,7 +99,7 @@ def _replay(args: Namespace) -> int:
 def _lab(args: Namespace) -> int:
     from rdnbr import lab
 
-    return lab.main(guests=args.guests, keep=args.keep)
+    return lab.main(guests=args.guests, keep=args.keep, migrate=args.migrate)
 
 
 _COMMANDS = {

@@ -154,6 +154,17 @@ class Node(Host):
             raise LabError(f"rdnbr show {what}: exit {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
+    def wait_until_heard(self, guest: Guest) -> None:
+        """Wait until the daemon listens on the guest's port.
+
+        A hypervisor makes the port on a migration's target seconds before the guest is there.
+        """
+        wait_for(
+            lambda: any(one["port"] == guest.port for one in self.show("ports")["ports"]),
+            10.0,
+            f"rdnbr to listen on {guest.port}",
+        )
+
     def hosts(self) -> set[str]:
         """Return the addresses that its kernel has a host route of rdnbr's for, of both families."""
         return {line.split()[0] for family in (4, 6) for line in self.routes(family, "proto", "171")}

@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rdnbr.lab.host import Host
+from rdnbr.lab.migration import Away
 from rdnbr.lab.network import Lab
+from rdnbr.lab.node import Node
 from rdnbr.lab.progress import Progress, Reached
 
 _ROWS = 20
@@ -33,24 +35,41 @@ def table(progress: Progress) -> RenderableType:
 def routes(lab: Lab) -> RenderableType:
     """Quote the kernels' tables, as `ip route` prints them."""
     text = Text()
-    tables: list[tuple[str, Host, str]] = [("node", lab.node, "171")]
+    tables: list[tuple[str, Host, str]] = [(_name(lab, node), node, "171") for node in lab.nodes]
     if lab.bgp:
-        tables.append(("upstream", lab.upstream, "bgp"))
+        tables.append(("the upstream", lab.upstream, "bgp"))
     for title, host, protocol in tables:
         lines = [line for family in (4, 6) for line in host.routes(family, "proto", protocol)]
-        text.append(f"\nroutes of protocol {protocol} on the {title}:\n", style="bold")
+        text.append(f"\nroutes of protocol {protocol} on {title}:\n", style="bold")
         text.append("".join(f"  {line}\n" for line in lines[:_ROWS]))
         if len(lines) > _ROWS:
             text.append(f"  … and {len(lines) - _ROWS} more\n")
     return text
 
 
+def _name(lab: Lab, node: Node) -> str:
+    return "the node" if len(lab.nodes) == 1 else f"node {node.number}"
+
+
+def away(pings: list[Away]) -> str:
+    """Tell how long a guest that migrated was away."""
+    return "\n".join(
+        f"{ping.address}: no echo for {ping.seconds:.2f} s, {ping.lost} of {ping.sent} requests lost"
+        for ping in pings
+    )
+
+
 def where_to_look(lab: Lab) -> RenderableType:
     """Print the commands that lead into the lab."""
     node = f"nsenter --target {lab.node.pid} --mount --net"
+    others = [
+        (f"a shell on {_name(lab, one)}", f"nsenter --target {one.pid} --mount --net bash")
+        for one in lab.nodes[1:]
+    ]
     upstream = f"nsenter --target {lab.upstream.pid} --mount --net"
     lines = [
-        ("a shell on the node", f"{node} bash"),
+        (f"a shell on {_name(lab, lab.node)}", f"{node} bash"),
+        *others,
         ("who is where", f"{node} {sys.executable} -m rdnbr show"),
     ]
     if lab.bgp:

@@ -135,6 +135,7 @@ Needs root. Everything is in network namespaces of its own, and removed again wh
 
 examples:
   rdnbr lab
+  rdnbr lab --migrate
   rdnbr lab --guests 20 --keep""",
 }
 
@@ -198,6 +199,11 @@ def parser() -> ArgumentParser:
             help="configuration that names the socket (/etc/rdnbr/rdnbr.toml)",
         )
     made["lab"].add_argument("--guests", type=_guests, default=3, metavar="N", help="how many guests (3)")
+    made["lab"].add_argument(
+        "--migrate",
+        action="store_true",
+        help="with a second node, to which the first guest migrates under ping",
+    )
     made["lab"].add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, to look around")
     return front
 

@@ -48,9 +48,15 @@ def at(lab, guest):
     return [number if len(routed) == 2 else routed[0] for number, routed in found.items() if routed]
 
 
+def prepare(lab, guest, there):
+    """Make the guest's port where it is going to."""
+    lab.plug(guest, there)
+    there.wait_until_heard(guest)
+
+
 def travel(lab, guest, here, there):
     """Migrate the guest as it usually goes."""
-    lab.plug(guest, there)
+    prepare(lab, guest, there)
     lab.move(guest, there)
     guest.announce()
     lab.unplug(guest, here)
@@ -64,7 +70,7 @@ def deleted(watch):
 def test_port_on_the_target_is_no_arrival(lab):
     """Case 1: the target's port is up long before the guest; only the guest's own frame makes its routes there."""
     guest, (_, target) = lab.guest(0), lab.nodes
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     stays(lambda: at(lab, guest) == [0], 2, "the source alone")
     lab.move(guest, target)
     guest.announce()
@@ -74,7 +80,7 @@ def test_port_on_the_target_is_no_arrival(lab):
 def test_port_that_goes_takes_its_routes_along(lab):
     """Case 1: the source withdraws when the port goes, not when it would have asked the guest."""
     guest, (source, target) = lab.guest(0), lab.nodes
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     lab.move(guest, target)
     guest.announce()
     lab.unplug(guest, source)
@@ -84,7 +90,7 @@ def test_port_that_goes_takes_its_routes_along(lab):
 def test_guest_that_left_a_lingering_port_is_given_up_by_its_silence(lab):
     """Case 3: the source's port stays up; without newest-wins the guest's silence there withdraws it in the end."""
     guest, (source, target) = lab.guest(0), lab.nodes
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     lab.move(guest, target)
     guest.announce()
     wait_for(lambda: at(lab, guest) == [1], GIVEN_UP, "the source to give the guest up")
@@ -95,7 +101,7 @@ def test_aborted_migration_changes_nothing(lab):
     """Case 4: the guest stands still for a moment, the target's port goes, the guest goes on where it was."""
     guest, (source, target) = lab.guest(0), lab.nodes
     watches = [node.launch("watch", "ip", "monitor", "route") for node in lab.nodes]
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     lab.pause(guest)
     lab.unplug(guest, target)
     lab.move(guest, source)
@@ -128,7 +134,7 @@ def test_guest_paused_for_longer_is_withdrawn_and_comes_back_by_itself(lab):
 def test_guest_that_moves_twice_within_a_second_ends_where_it_is(lab):
     """Cases 1 and 3: there and back before the first node has noticed anything; only the other's port goes."""
     guest, (source, target) = lab.guest(0), lab.nodes
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     lab.move(guest, target)
     guest.announce()
     wait_for(lambda: at(lab, guest) == [0, 1], AT_ONCE, "the second node to have it")
@@ -142,7 +148,7 @@ def test_guest_that_moves_twice_within_a_second_ends_where_it_is(lab):
 def test_guest_that_moves_twice_and_leaves_its_ports_behind_ends_where_it_is(lab):
     """Case 3: faster than either node can ask it, and all ports linger: the node that it only passed gives it up."""
     guest, (source, target) = lab.guest(0), lab.nodes
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     for node in (target, source):
         lab.move(guest, node)
         guest.announce()
@@ -155,7 +161,7 @@ def test_family_that_is_announced_brings_the_other_along(lab):
     guest, (source, target) = lab.guest(0), lab.nodes
     travel(lab, guest, source, target)
     travel(lab, guest, target, source)
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     lab.move(guest, target)
     guest.greet_in_passing()
     lab.unplug(guest, source)
@@ -188,7 +194,7 @@ def test_guest_that_left_while_the_daemon_was_dead_is_withdrawn_by_the_next(lab)
     guest, (source, target) = lab.guest(0), lab.nodes
     source.daemon.signal(signal.SIGKILL)
     source.daemon.wait()
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     lab.move(guest, target)
     guest.announce()
     lab.unplug(guest, source)
@@ -206,7 +212,7 @@ def test_guest_starts_on_another_node_after_a_power_cut(lab):
     guest.forget_addresses()
     for node in lab.nodes:
         node.start_daemon()
-    lab.plug(guest, target)
+    prepare(lab, guest, target)
     guest.ip(f"addr add {guest.address4}/32 dev eth0", f"addr add {guest.address6}/128 dev eth0")
     guest.announce()
     wait_for(lambda: at(lab, guest) == [1], 5, "the second node alone")

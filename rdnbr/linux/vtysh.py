@@ -21,6 +21,8 @@ _INSTANCE = re.compile(r"router bgp \d+(?:\.\d+)?(?: (?:vrf (?P<vrf>\S+)|view \S
 _FAMILY = re.compile(r" address-family ipv([46]) unicast")
 _KERNEL = re.compile(r" {1,2}redistribute kernel\b(?:.* route-map (\S+))?")
 
+_LEVELLING = re.compile(r"^route-map (\S+) permit \d+\n(?: .*\n)*? set metric [^+-]", re.MULTILINE)
+
 
 class Silent(Exception):
     """vtysh has no answer."""
@@ -85,6 +87,7 @@ def advertisement(address: IP, vrf: str | None, patience: float) -> Advertisemen
 def read_redistributions(configuration: str) -> list[Redistribution]:
     """Find each `redistribute kernel` in bgpd's running configuration, in its VRF and address family."""
     found = []
+    levelling = {match[1] for match in _LEVELLING.finditer(configuration)}
     vrf, family, inside = None, 4, False
     for line in configuration.splitlines():
         if not line.startswith((" ", "!")):
@@ -95,7 +98,8 @@ def read_redistributions(configuration: str) -> list[Redistribution]:
         elif line.startswith(" address-family "):
             family = 0  # multicast, VPN, EVPN: not where hosts are
         elif inside and family and (kernel := _KERNEL.fullmatch(line)):
-            found.append(Redistribution(vrf, family, kernel[1]))
+            levels = " metric " in line or kernel[1] in levelling
+            found.append(Redistribution(vrf, family, kernel[1], levels))
     return found
 
 

@@ -47,6 +47,7 @@ def look(given: CommandLine) -> Facts:
         _frr(bridges),
         networkd.cleans(),
         protocols.name_of(PROTOCOL),
+        config.settings.mobility,
     )
 
 

@@ -271,3 +271,12 @@ def test_many_ports_are_not_all_named():
     taps = tuple(replace(TAP, index=100 + n, name=f"tap{100 + n}i0", carrier=False) for n in range(500))
     (finding,) = diagnose(with_bridge(members=(KEEP, TAP, *taps)))
     assert finding.message.endswith(": tap100i0, tap101i0, tap102i0, tap103i0, tap104i0 and 495 more")
+
+
+def test_one_metric_for_all():
+    """A route-map that sets the metric takes away what newest-wins is about; without newest-wins it does no harm."""
+    levelled = with_frr(
+        redistributions=(Redistribution(None, 4, "R4", levels=True), Redistribution(None, 6, "R6"))
+    )
+    assert found(replace(levelled, mobility="newest-wins")) == [("warning", "frr", "metric-levelled")]
+    assert found(levelled) == found(replace(RIGHT, mobility="newest-wins")) == []

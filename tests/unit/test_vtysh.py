@@ -52,10 +52,22 @@ end
 def test_redistributions():
     """Each `redistribute kernel` of BGP is found in its VRF and family; those of other protocols are not."""
     assert read_redistributions(CONFIGURATION) == [
-        Redistribution(None, 4, "RDNBR4"),
+        Redistribution(None, 4, "RDNBR4", levels=True),
         Redistribution(None, 6, None),
         Redistribution("red", 4, "RED"),
     ]
+
+
+def test_route_map_that_sets_the_metric():
+    """A route-map that gives all routes one metric is known by its `set metric`, wherever it stands; +1 keeps order."""
+    text = (
+        "router bgp 65001\n address-family ipv4 unicast\n  redistribute kernel route-map {}\n exit-address-family\n"
+        "exit\n!\nroute-map A permit 10\n match interface vmbr1\n set metric 0\n set community 65000:171\nexit\n!\n"
+        "route-map B permit 10\n match interface vmbr1\nexit\n!\nroute-map C permit 10\n set metric +1\nexit\n!\n"
+        "route-map D permit 10\n match interface vmbr1\nexit\n!\nroute-map D permit 20\n set metric 5\nexit\n"
+    )
+    found = [read_redistributions(text.format(name))[0].levels for name in "ABCD"]
+    assert found == [True, False, False, True]
 
 
 def test_no_redistribution():

@@ -14,6 +14,7 @@ from rdnbr.core.diagnosis.overlap import overlaps
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.core.node import Node
 from rdnbr.core.problem import Problem
+from rdnbr.core.settings import Mobility
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "doubts", "overlaps"]
 
@@ -36,6 +37,7 @@ class Facts:
     """ifindexes of devices that systemd-networkd manages and removes others' routes from."""
     protocol: str | None = None
     """The name that iproute2 has for our protocol."""
+    mobility: Mobility = "withdrawal"
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -66,6 +68,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "and systemctl restart systemd-networkd",
             )
     yield from frr.findings(facts.frr, facts.bridges)
+    if facts.mobility == "newest-wins":
+        yield from frr.levelled(facts.frr)
     yield from _protocol(facts.protocol)
 
 

@@ -21,6 +21,8 @@ class Redistribution(NamedTuple):
     vrf: str | None
     family: int
     route_map: str | None
+    levels: bool = False
+    """Whether it, or its route-map, gives all routes one metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,22 @@ def carrier_matters(frr: Seen) -> bool:
             return True
         case None:
             return False
+
+
+def levelled(frr: Seen) -> Iterator[Finding]:
+    """Yield why newest-wins has no effect."""
+    for one in frr.redistributions if isinstance(frr, Frr) else ():
+        if one.levels:
+            where = _where(one.vrf, one.family)
+            yield warning(
+                "metric-levelled",
+                "frr",
+                f"`redistribute kernel` in {where} gives all routes one metric, so that BGP cannot tell which is the "
+                "newest: newest-wins has no effect",
+                f"remove `set metric` from route-map {one.route_map}, or `metric` from the redistribute line"
+                if one.route_map
+                else "remove `metric` from the redistribute line",
+            )
 
 
 def findings(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
@@ -135,7 +153,7 @@ def _differing(found: Mapping[str, tuple[IP, ...]], name: str, message: str, cur
 
 
 def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
-    where = f"address-family ipv{version} unicast" + (f" of vrf {vrf}" if vrf else "")
+    where = _where(vrf, version)
     found = next((one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None)
     if found is None:
         yield problem(
@@ -151,3 +169,7 @@ def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]
             f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
             f"redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
         )
+
+
+def _where(vrf: str | None, version: int) -> str:
+    return f"address-family ipv{version} unicast" + (f" of vrf {vrf}" if vrf else "")

@@ -246,7 +246,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
             # Only what the kernel holds can be found there, and only while nothing is known of it.
             key = Key(TABLE, address)
             if key not in world.wanted:
-                world.take(engine.adopt(now, key, mac, segment.index))
+                world.take(engine.adopt(now, key, mac, segment.index, 10 + (who >> 2 & 3)))
         case 22:
             world.take(engine.kernel_refused(now, Key(TABLE, address), Reason.KERNEL_REFUSED))
         case 23:

@@ -62,10 +62,11 @@ def look(text: str, given: CommandLine, socket: str | None = None) -> Facts:
     address = parse_ip(text)
     config, _ = examine(given)  # its mistakes are for `check`
     here = _here(config)
-    told, why_not = _told(address, Path(socket) if socket else config.socket, config, here)
+    told, why_not, to_ask = _told(address, Path(socket) if socket else config.socket, config, here)
     return Facts(
         daemon=not why_not,
         why_not=why_not,
+        to_ask=to_ask,
         told=told,
         kernel=here if isinstance(here, str) else _kernel(address, here),
         frr=_frr(address, here),
@@ -124,17 +125,17 @@ def _here(config: Config) -> _Here | str:
     return _Here(tuple(there.links), tuple(served(there, config.bridges)), landscape)
 
 
-def _told(address: IP, socket: Path, config: Config, here: _Here | str) -> tuple[Document, str]:
-    """Return what a daemon says; without one what can be said from the files, and why no daemon did."""
+def _told(address: IP, socket: Path, config: Config, here: _Here | str) -> tuple[Document, str, str]:
+    """Return what a daemon says; without one what can be said from the files, why no daemon did, and the cure."""
     try:
         with Client(socket) as client:
             told: Document = client.ask("explain", show_ip(address))
     except NoDaemon:
-        why_not = f"no daemon answers on {socket}"
+        why_not, to_ask = f"no daemon answers on {socket}", "systemctl start rdnbr"
     except CannotAsk as error:
-        why_not = str(error)
+        why_not, _, to_ask = str(error).partition("; ")
     else:
-        return told, ""
+        return told, "", ""
     allowlist: Allowlist | None = None
     try:
         allowlist = load_allowlist(
@@ -146,7 +147,7 @@ def _told(address: IP, socket: Path, config: Config, here: _Here | str) -> tuple
     if not isinstance(here, str):
         here.landscape.tell(0.0, engine)
     standing = engine.explain(0.0, address)
-    return explanation.document(standing, (), (), (), allowlist, views.epoch), why_not
+    return explanation.document(standing, (), (), (), allowlist, views.epoch), why_not, to_ask
 
 
 def _kernel(address: IP, here: _Here) -> Kernel | str:

@@ -45,9 +45,7 @@ def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
             f"see who makes it (ip route show {address}; ip neigh show {address}) and remove it",
         )
     if not facts.daemon:
-        return _not(
-            address, "nothing of rdnbr's is in the kernel for it, and no daemon runs", "systemctl start rdnbr"
-        )
+        return _not(address, f"nothing of rdnbr's is in the kernel for it; {facts.why_not}", facts.to_ask)
     if found["wanted"].answer == "no" and facts.told["wanted"]:
         return _not(
             address, said["wanted"], "rdnbr show events; journalctl -u rdnbr says what the kernel refuses"
@@ -58,9 +56,7 @@ def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
 def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
     routed = f"{facts.told['address']} is routed to {_where(facts)}{_contested(facts)}"
     if not facts.daemon:
-        return Judgement(
-            routed=True, sentence=f"{routed}; no daemon watches over it", cure="systemctl start rdnbr"
-        )
+        return Judgement(routed=True, sentence=f"{routed}; {facts.why_not}", cure=facts.to_ask)
     if found["zebra"].answer == "no":
         but, cure = _of_zebra(facts, found["zebra"].text)
         return Judgement(routed=True, sentence=f"{routed}, but {but}", cure=cure)

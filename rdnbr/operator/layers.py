@@ -66,7 +66,9 @@ class Facts:
     daemon: bool
     """Whether a daemon told of itself; without one, what it would say is made from the files."""
     why_not: str
-    """Why no daemon told."""
+    """Why no daemon told; empty when one did."""
+    to_ask: str
+    """What to do so that one tells."""
     told: Mapping[str, Any]
     """`explanation.document`."""
     kernel: Kernel | str

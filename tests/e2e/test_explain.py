@@ -1,6 +1,7 @@
 """`rdnbr explain` on a node: what it says of guests that are routed, and of those that somebody keeps out."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -48,7 +49,9 @@ def test_a_guest_from_before_it_speaks_to_after_the_daemon(lab: Lab) -> None:
     assert [event["decision"] for event in document["events"]][:2] == ["learned", "installed"]
     node.stop_daemon()
     document = explained(lab, guest.address4, code=0)
-    assert document["verdict"].endswith(f"is routed to {guest.mac} over vmbr1; no daemon watches over it")
+    assert document["verdict"].endswith(
+        f"is routed to {guest.mac} over vmbr1; no daemon answers on /run/rdnbr/rdnbr.sock"
+    )
     assert (document["daemon"], document["rules"][0]["where"]) == (False, "/etc/rdnbr/allowlist:1")
 
 
@@ -83,6 +86,19 @@ def test_somebody_elses_entry_is_left_alone_and_named(lab: Lab, made: str, remov
     node.ip(removed.format(address=guest.address4))
     wait_for(lambda: guest.address4 in node.hosts(), 10.0, "our route to take the place")
     explained(lab, guest.address4, code=0)
+
+
+def test_who_may_not_ask_the_daemon_is_told_the_rest(lab: Lab) -> None:
+    """Without permission for the socket, files and kernel still tell; it is not said that no daemon runs."""
+    node, guest = lab.node, lab.guests[0]
+    node.start_daemon()
+    bound(lab, guest)
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    done = node.attempt(*nobody, sys.executable, "-m", "rdnbr", "explain", guest.address4)
+    assert done.returncode == 0
+    verdict, cure, *_ = done.stdout.splitlines()
+    assert verdict.endswith("over vmbr1; not permitted to use /run/rdnbr/rdnbr.sock")
+    assert cure == "    do: be root, or in the group rdnbr"
 
 
 def test_resync_without_frr_says_so(lab: Lab) -> None:

@@ -63,7 +63,7 @@ def quiet(allow: str | None = ALLOW, *ports: str, settings: Settings | None = No
 
 
 def facts(document: dict[str, Any], **changes: Any) -> Facts:
-    made = Facts(True, "", document, HELD, ADVERTISED, datetime.fromtimestamp(10, UTC))
+    made = Facts(True, "", "", document, HELD, ADVERTISED, datetime.fromtimestamp(10, UTC))
     return replace(made, **changes)
 
 
@@ -325,17 +325,17 @@ def test_frr_that_cannot_be_asked():
 
 def test_without_a_daemon():
     """What only a daemon knows is unknown; the kernel still tells whether the address is routed."""
-    made = facts(told(quiet()), daemon=False, why_not="no daemon answers on /run/x")
+    made = facts(told(quiet()), daemon=False, why_not="no daemon answers on /run/x", to_ask="start it")
     names = {name for name, (answer, _) in said(made).items() if answer == "unknown"}
     assert names == {"limits", "quarantine", "binding", "wanted"}
     assert said(made)["daemon"][0] == "no"
     assert verdict(made) == Judgement(
         routed=True,
-        sentence=f"{V4} is routed to 52:02:45:00:00:01 over vmbr1; no daemon watches over it",
-        cure="systemctl start rdnbr",
+        sentence=f"{V4} is routed to 52:02:45:00:00:01 over vmbr1; no daemon answers on /run/x",
+        cure="start it",
     )
     empty = verdict(replace(made, kernel=EMPTY))
-    assert (empty.routed, empty.cure) == (False, "systemctl start rdnbr")
+    assert (empty.routed, empty.cure) == (False, "start it")
 
 
 def test_a_kernel_that_cannot_be_looked_at():

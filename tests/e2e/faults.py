@@ -45,8 +45,13 @@ def flush_neighbours(scene: Scene) -> None:
 def steal_thrice(scene: Scene) -> None:
     said = len(scene.daemon.log)
     while KEEPS_REMOVING not in scene.daemon.log[said:]:
-        scene.wait_until_restored(5)
         scene.node.ip(f"route del {scene.guest.address4} dev vmbr1 proto 171")
+        scene.wait_until_put_back_or(lambda: KEEPS_REMOVING in scene.daemon.log[said:])
+
+
+def theft_is_shown(scene: Scene) -> bool:
+    shown = {one["address"]: one["installed"] for one in scene.node.show()["bindings"]}
+    return shown[scene.guest.address4] is False and shown[scene.guest.address6] is True
 
 
 def bridge_down(scene: Scene) -> None:
@@ -319,6 +324,7 @@ FAULTS = (
         "it stays away for 10 s, and the log says so",
         11.0,
         steal_thrice,
+        theft_is_shown,
         log=KEEPS_REMOVING,
     ),
     Fault(

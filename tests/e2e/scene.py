@@ -89,6 +89,10 @@ class Scene:
         wait_for(self._all_shown, 2, "all addresses to be shown as installed")
         return took
 
+    def wait_until_put_back_or(self, condition):
+        """Wait until the kernel's tables are as before, or something else is true."""
+        wait_for(lambda: self._as_before() or condition(), 5, "the daemon to put it back, or not")
+
     def _as_before(self):
         return self.entries() == self.normal
 

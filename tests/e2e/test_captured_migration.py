@@ -87,6 +87,16 @@ def test_guest_of_a_capture_ends_on_the_target_alone(stage, name, request):
         assert (found["mac"], found["port"], found["state"]) == (MAC, "tap100i0", "valid")
 
 
+def test_guest_of_a_capture_that_only_its_hypervisor_announced_ends_on_the_target_alone(stage, request):
+    """Case 2: five RARPs and nothing else; the allowlist says which addresses are asked for."""
+    for node in stage.lab.nodes:
+        node.write("/etc/rdnbr/allowlist", f"2.57.57.30 mac={MAC}\n2001:678:3a4:100::80 mac={MAC}\n")
+        assert node.rdnbr("reload").returncode == 0
+    stage.play("noguestann", request.config.getoption("--arrived-seconds"))
+    wait_for(lambda: len(stage.target.hosts()) == 2, 3, "the target's routes")
+    wait_for(lambda: stage.source.hosts() == set(), 3, "the source's withdrawal")
+
+
 def test_guest_of_a_capture_is_routed_on_the_source_until_it_leaves(stage):
     """Of a guest that the source knows by its DAD alone, the target has nothing while it only has its port."""
     here = said_by_guest(PCAPS / "migrate-plain-a.pcap")

@@ -51,3 +51,27 @@ def test_guest_that_only_its_hypervisor_announces_is_learned_within_fifty_millis
     """Case 2: a RARP names a MAC which the node remembers, because the guest was there before."""
     shuttle.go(shuttle.guest.announce)
     check(lambda: shuttle.go(shuttle.guest.announce_mac), AT_MOST["RARP"])
+
+
+def test_guest_that_the_allowlist_names_is_learned_from_a_single_rarp(shuttle):
+    """Case 2: the node never saw the guest; the allowlist says which addresses are that MAC's."""
+    allowlist = "".join(f"{address} mac={shuttle.guest.mac}\n" for address in shuttle.guest.addresses)
+    for node in shuttle.lab.nodes:
+        node.write("/etc/rdnbr/allowlist", allowlist)
+    try:
+        check(lambda: unknown(shuttle, shuttle.guest.announce_mac), AT_MOST["RARP"])
+    finally:
+        for node in shuttle.lab.nodes:
+            node.path("/etc/rdnbr/allowlist").unlink()
+
+
+def test_guest_that_only_goes_on_speaking_is_learned_within_three_hundred_milliseconds(shuttle):
+    """Neither announcement nor RARP, and a node that never saw the guest: its packets tell that it is there."""
+    with shuttle.speaking():
+        check(lambda: unknown(shuttle, lambda: None), AT_MOST["traffic"])
+
+
+def unknown(shuttle, arrival):
+    """Go to a node that remembers nothing."""
+    shuttle.forget()
+    return shuttle.go(arrival)

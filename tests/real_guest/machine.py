@@ -15,13 +15,23 @@ _PLUG = Path(__file__).parent / "plug"
 class Machine:
     """QEMU on `node`: `likeness` lends it its addresses, MAC and port, and is not plugged in itself.
 
-    With `incoming`, the path of a socket, it waits there for a guest that another machine sends; its port is up
-    meanwhile, as on any target of a migration. It ends, and its port goes, with the node at the latest.
+    `announces` tells whether its NIC has the guest announce itself after a migration, as virtio's does and others do
+    not; QEMU sends RARPs for it in either case. With `incoming`, the path of a socket, it waits there for a guest that
+    another machine sends; its port is up meanwhile, as on any target of a migration. It ends, and its port goes, with
+    the node at the latest.
     """
 
     def __init__(
-        self, node: Node, image: Path, likeness: Guest, directory: Path, incoming: Path | None = None
+        self,
+        node: Node,
+        image: Path,
+        likeness: Guest,
+        directory: Path,
+        *,
+        incoming: Path | None = None,
+        announces: bool = True,
     ) -> None:
+        announce = "on" if announces else "off"
         control = directory / f"qmp{node.number}"
         words = (
             f"guest4={likeness.address4} guest6={likeness.address6} gateway4={GATEWAY4} gateway6={GATEWAY6}"
@@ -33,7 +43,10 @@ class Machine:
                 accelerator(image),
                 words,
                 *("-netdev", f"tap,id=net0,ifname={likeness.port},script={_PLUG},downscript=no"),
-                *("-device", f"virtio-net-pci,netdev=net0,mac={likeness.mac},romfile="),
+                *(
+                    "-device",
+                    f"virtio-net-pci,netdev=net0,mac={likeness.mac},romfile=,guest_announce={announce}",
+                ),
                 *("-qmp", f"unix:{control},server=on,wait=off"),
                 *(("-incoming", f"unix:{incoming}") if incoming else ()),
             ),

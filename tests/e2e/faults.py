@@ -87,7 +87,7 @@ def mac_changes(scene: Scene) -> None:
     """Four times, as when guests start one after the other under a bridge that has no MAC of its own."""
     for last in range(4):
         scene.node.ip(f"link set vmbr1 address 02:52:44:4e:42:{last:02x}")
-        scene.wait_until_restored(1)
+        scene.wait_until_restored(5)
 
 
 def mac_restored(scene: Scene) -> None:
@@ -328,18 +328,18 @@ FAULTS = (
         log=KEEPS_REMOVING,
     ),
     Fault(
-        "the bridge goes down, and comes up", "cut off while it is down", 1.0, bridge_down, mends=bridge_up
+        "the bridge goes down, and comes up", "cut off while it is down", 2.0, bridge_down, mends=bridge_up
     ),
     Fault(
         "the same, faster than the daemon looks",
         "cut off while it is down",
-        1.0,
+        2.0,
         bridge_down_and_up_at_once,
     ),
     Fault(
         "the bridge's MAC changes",
         "their gateway's MAC is another one; fix it with `hwaddress`",
-        1.0,
+        2.0,
         mac_changes,
         mends=mac_restored,
     ),
@@ -361,12 +361,12 @@ FAULTS = (
     Fault(
         "the bridge loses its only IPv4 address",
         "IPv4 has no gateway until it is back",
-        1.0,
+        2.0,
         gateway4_removed,
         mends=gateways_restored,
     ),
     Fault(
-        "it is gone so shortly that nobody saw it", "packets to them are lost meanwhile", 1.0, gateway4_flaps
+        "it is gone so shortly that nobody saw it", "packets to them are lost meanwhile", 2.0, gateway4_flaps
     ),
     Fault(
         "IPv6 is switched off on the bridge, and on again",
@@ -387,7 +387,7 @@ FAULTS = (
     Fault(
         "a port is renamed",
         "nothing; rules that name ports count anew",
-        1.0,
+        2.0,
         port_renamed,
         mends=port_named_again,
     ),
@@ -410,7 +410,7 @@ FAULTS = (
     Fault(
         "a port is deleted, and its ifindex is another port's at once",
         "nobody is taken for the other",
-        1.0,
+        2.0,
         ifindex_reused,
         only_the_other_port_is_there,
         guest_plugged_again,
@@ -418,7 +418,7 @@ FAULTS = (
     Fault(
         "another program replaces a guest's route",
         "they are where that route leads",
-        1.0,
+        2.0,
         foreign_routes,
         guest_is_refused,
         foreign_routes_removed,
@@ -427,7 +427,7 @@ FAULTS = (
     Fault(
         "another program makes a guest's neighbour its own",
         "withdrawn until that one goes",
-        1.0,
+        2.0,
         foreign_neighbours,
         guest_is_refused,
         foreign_neighbours_removed,
@@ -444,7 +444,7 @@ FAULTS = (
     Fault(
         "ports have odd names, and odd devices are ports",
         "nothing",
-        1.0,
+        2.0,
         odd_devices,
         odd_ports_are_served,
         odd_devices_removed,

@@ -45,8 +45,13 @@ class Metrics:
         self.review(now, self._bindings)
 
     def set_clock(self, now: float, wall: float) -> None:
-        """At `now` it is `wall` seconds since 1970; only stamps to come follow a clock that was set."""
-        self._clock = wall - now
+        """At `now` it is `wall` seconds since 1970.
+
+        Only stamps to come follow a clock that is set, unless it is set back so far that older ones must be wrong.
+        """
+        before, self._clock = self._clock, wall - now
+        if self._clock < before - stamp.NEAR * stamp.TICK:
+            self.review(now, self._bindings)
         self._keep_era(now)
 
     def arrived(self, now: float, binding: Binding) -> None:

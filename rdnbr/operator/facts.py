@@ -13,7 +13,7 @@ from rdnbr.core.diagnosis.frr import Frr, Seen
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.core.node import Node, node
 from rdnbr.core.topology import segments
-from rdnbr.linux import networkd, protocols, sysctl, sysfs, vtysh
+from rdnbr.linux import clock, networkd, protocols, sysctl, sysfs, vtysh
 from rdnbr.linux.links import Snapshot, snapshot
 from rdnbr.linux.next_hops import next_hops
 from rdnbr.operator.client import CannotAsk, Client, NoDaemon
@@ -48,6 +48,7 @@ def look(given: CommandLine) -> Facts:
         networkd.cleans(),
         protocols.name_of(PROTOCOL),
         config.settings.mobility,
+        clock.is_kept(),
     )
 
 

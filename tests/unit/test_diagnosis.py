@@ -273,6 +273,13 @@ def test_many_ports_are_not_all_named():
     assert finding.message.endswith(": tap100i0, tap101i0, tap102i0, tap103i0, tap104i0 and 495 more")
 
 
+def test_clock_that_nobody_keeps():
+    """Only newest-wins compares clocks."""
+    adrift = replace(RIGHT, clock_kept=False)
+    assert found(replace(adrift, mobility="newest-wins")) == [("warning", "node", "clock-adrift")]
+    assert found(adrift) == []
+
+
 def test_one_metric_for_all():
     """A route-map that sets the metric takes away what newest-wins is about; without newest-wins it does no harm."""
     levelled = with_frr(

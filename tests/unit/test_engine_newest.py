@@ -328,12 +328,12 @@ def test_the_engine_wakes_when_an_era_ends():
 
 
 def test_a_clock_that_is_set_stamps_nothing_anew():
-    """A step of the wall clock changes no route; only stamps to come follow it."""
+    """A step of the wall clock, by hours ahead or an hour back, changes no route; only stamps to come follow it."""
     world = node()
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
     before = metric(world)
-    for wall in (MIDDLE + 7200, MIDDLE - 7200):
+    for wall in (MIDDLE - 3500, MIDDLE + 7200, MIDDLE + 3700):
         world.engine.set_clock(world.now, wall)
         world.runs(40)
         assert metric(world) == before
@@ -349,6 +349,18 @@ def test_a_clock_set_back_makes_nobody_older():
     world.runs(10)
     alice.announces()
     assert metric(world) == before
+
+
+def test_a_clock_that_was_hours_ahead_is_lived_down():
+    """A node whose hardware clock keeps local time: what it stamped before NTP set its clock back is oldest."""
+    world = node(wall=MIDDLE + 7200)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.announces()
+    world.engine.set_clock(world.now, MIDDLE)
+    world.runs(10)
+    assert metric(world) == 16_777_215
+    alice.announces()
+    assert metric(world) == stamp.metric(stamp.tick(MIDDLE + 10), stamp.tick(MIDDLE))
 
 
 def test_a_clock_that_was_years_ahead_is_lived_down():

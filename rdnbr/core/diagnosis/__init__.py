@@ -38,6 +38,8 @@ class Facts:
     protocol: str | None = None
     """The name that iproute2 has for our protocol."""
     mobility: Mobility = "withdrawal"
+    clock_kept: bool = True
+    """Whether the node's clock is synchronised."""
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -70,6 +72,13 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     yield from frr.findings(facts.frr, facts.bridges)
     if facts.mobility == "newest-wins":
         yield from frr.levelled(facts.frr)
+        if not facts.clock_kept:
+            yield warning(
+                "clock-adrift",
+                "node",
+                "nothing keeps this node's clock, and newest-wins compares times of several nodes",
+                "apt-get install chrony; adjtimex(2) then tells that the clock is synchronised",
+            )
     yield from _protocol(facts.protocol)
 
 

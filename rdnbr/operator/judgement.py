@@ -47,9 +47,7 @@ def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
     if not facts.daemon:
         return _not(address, f"nothing of rdnbr's is in the kernel for it; {facts.why_not}", facts.to_ask)
     if found["wanted"].answer == "no" and facts.told["wanted"]:
-        return _not(
-            address, said["wanted"], "rdnbr show events; journalctl -u rdnbr says what the kernel refuses"
-        )
+        return _not(address, said["wanted"], _RETRIED if facts.told["wanted"][0]["why"] else _REMOVED)
     return _unbound(facts, found)
 
 
@@ -127,6 +125,8 @@ def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
 _ZEBRA_S = frozenset({11, *range(186, 199)})
 """Protocols of routes that FRR itself makes (zebra/rt_netlink.c, is_selfroute), but for babel's."""
 
+_RETRIED = "the log has the kernel's words, and journalctl -k perhaps more; it is tried again by itself"
+_REMOVED = "ip -ts monitor route neigh shows when; look for another program that cleans up"
 _BY_LAW = "change that rule if it should be this guest's; if not, wait for the right guest, or let it ping its gateway"
 _REFUSED = {
     "pinned": _BY_LAW,

@@ -234,15 +234,19 @@ def _facets(binding: Mapping[str, Any], now: datetime) -> Iterator[str]:
 def _wanted(told: Mapping[str, Any]) -> Layer:
     if not told["wanted"]:
         return Layer("wanted", "no", "nothing: no binding asks for a route")
-    said, answer = [], "ok"
-    for one in told["wanted"]:
-        words = f"route over {one['bridge']} with metric {one['metric']}, neighbour {one['mac'] or 'not known yet'}"
-        if one["why"] is not None:
-            words, answer = f"{words} — the kernel refuses: {one['why']}", "no"
-        if one["retry_at"] is not None:
-            words, answer = f"{words} — tried again at {clock(one['retry_at'])}", "no"
-        said.append(words)
-    return Layer("wanted", "no" if answer == "no" else "ok", "; ".join(said))
+    held_up = any(one["why"] or one["retry_at"] for one in told["wanted"])
+    return Layer("wanted", "no" if held_up else "ok", "; ".join(map(_wish, told["wanted"])))
+
+
+def _wish(one: Mapping[str, Any]) -> str:
+    wish = (
+        f"route over {one['bridge']} with metric {one['metric']}, neighbour {one['mac'] or 'not known yet'}"
+    )
+    if one["why"] is not None:
+        wish += f" — the kernel refuses: {one['why']}"
+    elif one["retry_at"] is not None:
+        wish += " — somebody keeps removing it"
+    return wish + (f" — tried again at {clock(one['retry_at'])}" if one["retry_at"] is not None else "")
 
 
 def _kernel(kernel: Kernel | str) -> Iterator[Layer]:

@@ -10,8 +10,9 @@ import pytest
 
 from rdnbr.lab import Lab
 from rdnbr.lab.guest import Guest
-from rdnbr.lab.node import Node
+from rdnbr.lab.node import SOCKET, Node
 from rdnbr.lab.wait import wait_for
+from rdnbr.operator.client import Client
 
 pytestmark = pytest.mark.frr
 
@@ -89,6 +90,18 @@ def test_missed_routes_are_told_again(lab: Lab) -> None:
     )
     assert node.show("counters")["kernel"]["reannounced"] == 2
     assert node.show("counters")["kernel"]["contested"] == 0
+
+
+def test_telling_again_is_no_theft(lab: Lab) -> None:
+    """However often the daemon takes a route out and puts it back, it accuses nobody, and the route is there."""
+    node, guest = lab.node, lab.guests[0]
+    with Client(node.path(SOCKET)) as client:
+        for _ in range(10):
+            for address in guest.addresses:
+                client.ask("reannounce", address)
+    assert node.show("counters")["kernel"]["contested"] == 0
+    assert set(guest.addresses) <= node.hosts()
+    assert all(one["installed"] for one in node.show()["bindings"] if one["address"] in guest.addresses)
 
 
 def test_routes_that_are_gone_are_told_to_be_gone(lab: Lab) -> None:

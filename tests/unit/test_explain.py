@@ -254,6 +254,14 @@ def test_a_foreign_route():
     )
 
 
+def test_a_route_that_somebody_keeps_removing():
+    """What was not refused, and is tried again all the same, was removed too often."""
+    made = facts(told(bound(), retry_at=20.0), kernel=EMPTY, frr=UNHEARD)
+    assert " — somebody keeps removing it — tried again at " in said(made)["wanted"][1]
+    assert "somebody keeps removing it" in verdict(made).sentence
+    assert str(verdict(made).cure).startswith("ip -ts monitor route neigh")
+
+
 def test_a_foreign_route_that_wins_over_ours():
     """Ours behind somebody else's of a lower metric is not what the kernel takes."""
     world = bound()

@@ -15,8 +15,8 @@ from tests.e2e.updates import Updates
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 
-GRACE = 8.0
-CONFIG = f"[timers]\nadopt_grace = {GRACE}\nprobe_retrans = 0.4\n"
+GRACE = 6.0
+CONFIG = f"[timers]\nadopt_grace = {GRACE}\nprobe_retrans = 0.3\n"
 ALLOWED = "2.57.56.0/21\n2001:678:3a4:100::/64\n"
 GUESTS = 200
 

@@ -27,7 +27,8 @@ def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
         return _routed(facts, found)
     said = {name: layer.text for name, layer in found.items()}
     if isinstance(facts.kernel, str):
-        return _not(address, f"who knows, for {facts.kernel}", "be root; the kernel's own entries tell")
+        sentence = f"whether {address} is routed is not known: {facts.kernel}"
+        return Judgement(routed=False, sentence=sentence, cure="run it on the node itself, as root")
     if found["built-in"].answer == "no":
         return _not(address, said["built-in"], None)
     elsewhere = _elsewhere(facts.kernel)
@@ -45,10 +46,22 @@ def judge(facts: Facts, layers: Sequence[Layer]) -> Judgement:
             f"see who makes it (ip route show {address}; ip neigh show {address}) and remove it",
         )
     if not facts.daemon:
-        return _not(address, f"nothing of rdnbr's is in the kernel for it; {facts.why_not}", facts.to_ask)
+        return _not(
+            address, f"the kernel has {_lacking(found)} of rdnbr's for it; {facts.why_not}", facts.to_ask
+        )
     if found["wanted"].answer == "no" and facts.told["wanted"]:
         return _not(address, said["wanted"], _RETRIED if facts.told["wanted"][0]["why"] else _REMOVED)
+    if _bound(facts):
+        return _not(
+            address,
+            f"its guest is known, and the kernel has {_lacking(found)} of rdnbr's for it",
+            "ask again in a second; if it stays so, rdnbr show events and the log say why",
+        )
     return _unbound(facts, found)
+
+
+def _lacking(found: Mapping[str, Layer]) -> str:
+    return " and ".join(f"no {name}" for name in ("route", "neighbour") if found[name].answer == "no")
 
 
 def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:

@@ -39,6 +39,7 @@ examples:
   rdnbr run                            serve every bridge that owns 169.254.0.1/32 or fe80::1
   rdnbr run --dry-run                  say what it would do, and touch nothing
   rdnbr show                           who is where
+  rdnbr explain 2.57.57.30             why that address is routed, or is not
   rdnbr show --json | jq '.bindings[] | select(.vm == 100)'
   tcpdump -Q in -i tap100i0 -w x.pcap arp or icmp6; rdnbr replay x.pcap
 

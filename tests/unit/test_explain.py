@@ -346,10 +346,27 @@ def test_without_a_daemon():
     assert (empty.routed, empty.cure) == (False, "start it")
 
 
+def test_half_a_pair():
+    """A route without its neighbour leads nowhere, whether a daemon is about to mend that or none runs."""
+    half = replace(HELD, neighbours=())
+    made = facts(told(bound()), kernel=half, frr=UNHEARD)
+    assert verdict(made).sentence == (
+        f"{V4} is not routed: its guest is known, and the kernel has no neighbour of rdnbr's for it"
+    )
+    alone = replace(made, told=told(quiet()), daemon=False, why_not="no daemon answers on /run/x")
+    assert verdict(alone).sentence == (
+        f"{V4} is not routed: the kernel has no neighbour of rdnbr's for it; no daemon answers on /run/x"
+    )
+    assert "no route and no neighbour" in verdict(replace(alone, kernel=EMPTY)).sentence
+
+
 def test_a_kernel_that_cannot_be_looked_at():
     """Without the kernel's word nothing is said to be routed."""
     made = facts(told(bound()), kernel="the kernel was not looked at: no permission")
     assert said(made)["route"] == ("unknown", "the kernel was not looked at: no permission")
+    assert verdict(made).sentence == (
+        f"whether {V4} is routed is not known: the kernel was not looked at: no permission"
+    )
     assert not verdict(made).routed
 
 

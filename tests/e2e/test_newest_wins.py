@@ -5,11 +5,12 @@ import time
 import pytest
 
 from rdnbr.core import stamp
-from rdnbr.lab import Fabric, Lab, Peering, wait_for
+from rdnbr.lab import Fabric, Lab, Peering, said, wait_for
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow]
 
 NEWEST = 'mobility = "newest-wins"\n'
+VIP = "2.57.57.200"
 ALLOW = "2.57.56.0/21\n2001:678:3a4:100::/64\n"
 SOON = 3.0
 """Seconds; BGP needs 0.13, and a busy machine more."""
@@ -86,6 +87,24 @@ def test_the_upstream_uses_the_target_while_the_source_lingers(peering, request)
             assert all(newest[family] < oldest[family] for family in (4, 6))
         assert watch.log.count("2.57.57.30 ") >= moves
         assert "Deleted" not in watch.log
+
+
+def test_an_address_that_fails_over_between_nodes_follows_its_announcements():
+    """Two guests on two nodes take turns with an address whose rule says `vip`: who announced it last has it."""
+    with Lab(guests=2, nodes=2, frr=True, fabric=Fabric(med=True)) as lab:
+        for node in lab.nodes:
+            node.write("/etc/rdnbr/rdnbr.toml", NEWEST)
+            node.write("/etc/rdnbr/allowlist", f"{VIP} vip\n")
+            node.start_daemon()
+        lab.plug(lab.guest(1), lab.nodes[1])
+        lab.move(lab.guest(1), lab.nodes[1])
+        for number in (0, 1, 0):
+            guest = lab.guest(number)
+            let_a_tick_pass()
+            guest.send(said.arp_request(guest.mac, VIP, VIP))
+            wait_for(
+                lambda number=number: lab.upstream.via(VIP) == {number}, SOON, f"the upstream to use {number}"
+            )
 
 
 @pytest.fixture(scope="module")

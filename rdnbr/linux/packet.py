@@ -4,7 +4,7 @@ import ctypes
 import os
 import socket
 import struct
-from errno import EAGAIN, EINTR, EMSGSIZE, ENETDOWN, ENOBUFS, ENODEV, ENXIO
+from errno import ENETDOWN
 from typing import NamedTuple
 
 from rdnbr.core.topology import Port
@@ -28,9 +28,6 @@ _STATISTICS = struct.Struct("=II")
 _ANCILLARY = socket.CMSG_SPACE(_AUXDATA.size)
 _TP_STATUS_VLAN_VALID = 1 << 4
 _VID = 0x0FFF
-
-_PORT_IS_AWAY = frozenset({ENETDOWN, ENXIO, ENODEV})
-_NOT_NOW = frozenset({EAGAIN, EINTR, ENOBUFS})
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -94,9 +91,7 @@ class PortSocket:
             except OSError as error:
                 if error.errno == ENETDOWN:
                     continue  # told once, when the port goes down; frames from before may still wait
-                if error.errno in _PORT_IS_AWAY or error.errno in _NOT_NOW:
-                    break
-                raise
+                break  # nothing waits, or the device says of itself what is no other port's affair
             vlan, length = None, len(data)
             if ancillary:
                 status, length, _, _, _, tci, _ = _AUXDATA.unpack_from(ancillary[0][2])
@@ -106,13 +101,11 @@ class PortSocket:
         return frames
 
     def send(self, frame: bytes) -> bool:
-        """Send a finished Ethernet frame to the guest; False when the port is down, gone or congested."""
+        """Send a finished Ethernet frame to the guest; False when the port is down, gone, congested or refuses it."""
         try:
             self._socket.send(frame)
-        except OSError as error:
-            if error.errno in _PORT_IS_AWAY or error.errno in _NOT_NOW or error.errno == EMSGSIZE:
-                return False
-            raise
+        except OSError:  # a frame that is not sent is like one that is lost
+            return False
         return True
 
     def drops(self) -> int:

@@ -135,7 +135,7 @@ def test_clock_that_is_set_changes_nothing(lab, faketime, by):
     told = [event["at"] for event in lab.node.show("events")["events"]]
     assert told == sorted(told)
     lab.node.write("/etc/rdnbr/allowlist", f"{stays_.address4}\n")
-    wait_for(lambda: "reloaded: 1 rules" in daemon.log, 2 + SLACK, "the allowlist to be read")
+    wait_for(lambda: "reloaded: 1 rule" in daemon.log, 2 + SLACK, "the allowlist to be read")
     wait_for(lambda: lab.node.hosts() == {stays_.address4}, SLACK, "the reload's withdrawal")
 
 

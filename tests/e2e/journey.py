@@ -52,9 +52,13 @@ class Routes:
     def stop(self) -> None:
         self._program.stop()
 
+    @property
+    def log(self) -> str:
+        return self._program.log
+
     def came(self, address: str, *, device: str, after: float) -> float | None:
         """Epoch seconds at which the address was first routed over `device`, and over it alone."""
-        for line in self._program.log.splitlines():
+        for line in self.log.splitlines():
             stamp, rest = _STAMPED.match(line).groups()
             at = datetime.fromisoformat(stamp).timestamp()
             of_it = rest.startswith(f"{address} ") and self._protocol in f"{rest} "

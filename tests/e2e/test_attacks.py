@@ -36,8 +36,8 @@ addresses_ipv6 = 64
 [timers]
 data_window = 0
 """
-"""So that one attack does not use up what the next may try, and none is tried in a window that packets are looked at in;
-how fast a port may be, and what packets can do, is tried elsewhere."""
+"""So that one attack does not use up what the next may try, and none is tried while packets are looked at; how fast a
+port may be, and what packets can do, is tried elsewhere."""
 
 _numbers = itertools.count(1)
 

@@ -1,0 +1,269 @@
+"""Guests that arrive with little or nothing to say: routed all the same, and told where their gateway is.
+
+How long it takes is held against an `ip route add` by hand on the same machine, at the same time.
+"""
+
+import re
+import sys
+import time
+from datetime import datetime
+
+import pytest
+
+from rdnbr.lab import Lab, wait_for
+from rdnbr.lab.node import BRIDGE
+from tests.e2e import flood
+from tests.e2e.journey import Routes
+from tests.e2e.node_view import binding, stays
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+GATEWAYS = ("169.254.0.1", "fe80::1")
+OLD = "52:02:45:ff:00:01"
+"""The MAC of the gateway on the node that a guest came from."""
+NEW = "02:00:00:00:00:77"
+SHORT = "[timers]\ndata_window = 0.3\n"
+"""So that what is tried after the window need not be waited for."""
+INQUIRED = 4.0
+"""Seconds in which all questions to an empty port were put."""
+FRAMES, RATE = 1_000_000, 50_000
+"""Frames of a flood, and frames per second."""
+
+
+@pytest.fixture
+def lab():
+    """A node without its daemon, and two guests that have addresses and have said nothing."""
+    with Lab(guests=2, frr=False) as lab:
+        yield lab
+
+
+def hide(guest):
+    """Give the guest its addresses without a word: no DAD, no question for a gateway that it knows already."""
+    guest.sysctl(
+        ipv6__conf__eth0__accept_dad=0, ipv6__conf__eth0__ndisc_notify=0, ipv4__conf__eth0__arp_notify=0
+    )
+    guest.configure()
+
+
+def believe(guest, mac, state):
+    """Have the guest think that its gateways are at `mac`."""
+    guest.ip(*(f"neigh replace {gateway} lladdr {mac} dev eth0 nud {state}" for gateway in GATEWAYS))
+
+
+def believed(guest):
+    """Where the guest thinks that its gateways are."""
+    lines = [guest.run("ip", "neigh", "show", gateway, "dev", "eth0") for gateway in GATEWAYS]
+    return [line.split()[line.split().index("lladdr") + 1] for line in lines]
+
+
+def is_ours(lab, seen):
+    """Tell whether the node asked or told something; else it reports its groups, and floods what others say."""
+    from_node = seen.outgoing and seen.frame[6:12] == bytes.fromhex(lab.node.mac.replace(":", ""))
+    return from_node and (seen.frame[12:14] == b"\x08\x06" or seen.frame[54] in (135, 136))
+
+
+def permit(lab, *lines):
+    lab.node.write("/etc/rdnbr/allowlist", "\n".join(lines) + "\n")
+
+
+def heard_all(node, *monitors):
+    """Make a route come and go, and tell whether all monitors have told of one."""
+    node.ip("route add 192.0.2.1/32 dev lo", "route del 192.0.2.1/32 dev lo")
+    return all("192.0.2.1" in monitor.log for monitor in monitors)
+
+
+def since(lab, guest, happen):
+    """Seconds from the begin of what happens to each route of the guest, less what `ip route add` takes here."""
+    by_hand, learned = Routes(lab.node, "static"), Routes(lab.node, "171")
+    wait_for(lambda: heard_all(lab.node, by_hand, learned), 5, "both monitors to listen")
+    begun = time.time()
+    lab.node.ip("route add 192.0.2.9/32 dev lo proto static")
+    wait_for(lambda: by_hand.came("192.0.2.9", device="lo", after=begun), 5, "the route made by hand")
+    least = by_hand.came("192.0.2.9", device="lo", after=begun) - begun
+    begun = time.time()
+    happen()
+
+    def took():
+        came = [learned.came(one, device=BRIDGE, after=begun) for one in guest.addresses]
+        return None not in came and [at - begun - least for at in came]
+
+    return wait_for(took, 5, "the guest's routes")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("rule", ["mac={mac}", "vm={vm}", "port={port}"])
+def test_rarp_of_a_guest_that_the_allowlist_names(lab, rule, record_property):
+    """A silent guest, for which its hypervisor speaks, is routed less than 50 ms after the RARP, in both families."""
+    guest = lab.guest(0)
+    words = rule.format(mac=guest.mac, vm=guest.vm, port=guest.port)
+    permit(lab, *(f"{address} {words}" for address in guest.addresses))
+    lab.node.start_daemon()
+    stays(lambda: lab.node.hosts() == set(), INQUIRED, "nobody there to answer the questions to the port")
+    hide(guest)
+    stays(lambda: lab.node.hosts() == set(), 0.5, "no route to a guest that was not heard of")
+    took = since(lab, guest, guest.announce_mac)
+    record_property("seconds", took)
+    assert max(took) < 0.05
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("law", ["open", "allowlist"])
+def test_guest_that_only_sends_packets(lab, law, record_property):
+    """One that asks for nothing is routed less than 300 ms after its first packets."""
+    guest = lab.guest(0)
+    if law == "allowlist":
+        permit(lab, "2.57.57.0/24", "2001:678:3a4:100::/64")
+    lab.node.start_daemon()
+    lab.unplug(guest)
+    lab.plug(guest)
+    hide(guest)
+    believe(guest, lab.node.mac, "permanent")
+
+    def speak():
+        for target in ("198.51.100.0", "2001:db8:ffff::"):
+            guest.attempt("ping", "-n", "-q", "-c", "1", "-W", "0.01", target)
+
+    took = since(lab, guest, speak)
+    record_property("seconds", took)
+    assert max(took) < 0.3
+    assert [binding(lab.node, one)["source"] for one in guest.addresses] == ["data", "data"]
+
+
+def test_packets_after_the_window_mean_nothing(lab):
+    """Outside of it nobody is found by what he sends; a RARP opens it again."""
+    guest = lab.guest(0)
+    lab.node.write("/etc/rdnbr/rdnbr.toml", SHORT)
+    hide(guest)
+    believe(guest, lab.node.mac, "permanent")
+    lab.node.start_daemon()
+    stays(lambda: lab.node.hosts() == set(), 1, "no route while it is silent")
+    guest.attempt("ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "0.1", "198.51.100.0")
+    stays(lambda: guest.address4 not in lab.node.hosts(), 0.5, "no route to it")
+    guest.announce_mac()
+    guest.attempt("ping", "-n", "-q", "-c", "3", "-i", "0.01", "-W", "0.1", "198.51.100.0")
+    wait_for(lambda: guest.address4 in lab.node.hosts(), 5, "the route, after a RARP")
+
+
+def test_forged_packets_take_nothing(lab):
+    """A guest that sends in another's name, in its window, gets no route, and the other keeps its own."""
+    victim, thief = lab.guests
+    lab.node.start_daemon()
+    for guest in lab.guests:
+        hide(guest)
+        guest.announce()
+    wait_for(lambda: set(victim.addresses) <= lab.node.hosts(), 5, "the victim's routes")
+    lab.unplug(thief)
+    lab.plug(thief)
+    thief.ip(
+        "addr add 2.57.57.99/32 dev eth0",
+        f"addr add {victim.address4}/32 dev eth0",
+        "route add default dev eth0",
+    )
+    thief.ip(f"neigh replace 198.51.100.0 lladdr {lab.node.mac} dev eth0 nud permanent")
+    thief.sysctl(ipv4__conf__eth0__arp_ignore=8)  # answers for no address at all
+    for source in ("2.57.57.99", victim.address4):
+        thief.attempt("ping", "-n", "-q", "-c", "3", "-i", "0.1", "-W", "0.1", "-I", source, "198.51.100.0")
+    wait_for(lambda: lab.node.show("counters")["counters"][thief.port].get("no-hint"), 5, "it to be counted")
+    stays(lambda: "2.57.57.99" not in lab.node.hosts(), 1, "no route to who does not answer")
+    assert binding(lab.node, victim.address4)["port"] == victim.port
+
+
+@pytest.mark.parametrize("state", ["reachable", "stale"])
+def test_arriving_guest_is_told_of_its_gateway(lab, state):
+    """However fresh the old node's MAC was in a Linux guest, it sends to this node from now on."""
+    guest = lab.guest(0)
+    hide(guest)
+    guest.wait_for_dad()  # of its link-local address, by which it would have arrived
+    lab.node.start_daemon()
+    believe(guest, OLD, state)
+    assert believed(guest) == [OLD, OLD]
+    guest.announce_mac()
+    wait_for(lambda: believed(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
+
+
+def test_guest_that_doubts_its_gateway_is_told(lab):
+    """Case 21: its question to the old node's MAC, which nobody there answers, is the first that is heard of it."""
+    guest = lab.guest(0)
+    hide(guest)
+    guest.wait_for_dad()
+    lab.node.start_daemon()
+    believe(guest, OLD, "delay")
+    wait_for(lambda: believed(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
+
+
+def test_guest_that_is_sure_of_its_gateway_is_left_so(lab):
+    """What somebody made permanent in a guest stays."""
+    guest = lab.guest(0)
+    hide(guest)
+    guest.wait_for_dad()
+    lab.node.start_daemon()
+    believe(guest, OLD, "permanent")
+    with lab.node.capture(guest.port) as capture:
+        guest.announce_mac()
+        wait_for(lambda: sum(is_ours(lab, one) for one in capture.seen()) == 2, 5, "the greeting")
+    assert believed(guest) == [OLD, OLD]
+
+
+def test_bridge_that_changes_its_mac_tells_its_guests(lab):
+    """Case 20: all guests hold a dead MAC then, and hear of the new one at once; their routes and neighbours stay."""
+    lab.node.start_daemon()
+    for guest in lab.guests:
+        hide(guest)
+        guest.announce()
+    addresses = {address for guest in lab.guests for address in guest.addresses}
+    wait_for(lambda: lab.node.hosts() == addresses, 5, "the guests' routes")
+    lab.node.ip(f"link set {BRIDGE} address {NEW}")
+    wait_for(lambda: [believed(guest) for guest in lab.guests] == [[NEW, NEW]] * 2, 5, "the new MAC")
+    wait_for(
+        lambda: lab.node.run("ip", "neigh", "show", "nud", "permanent", "dev", BRIDGE).count("lladdr") == 4,
+        5,
+        "neighbours",
+    )
+    assert lab.node.hosts() == addresses
+
+
+def test_dry_run_tells_and_asks_nobody(lab):
+    """Nothing is sent, and nothing is supposed of guests that were never heard."""
+    guest = lab.guest(0)
+    permit(lab, f"{guest.address4} mac={guest.mac}")
+    hide(guest)
+    daemon = lab.node.start_daemon("--dry-run", ready=False)
+    wait_for(lambda: "serving" in daemon.log, 10, "the dry run")
+    with lab.node.capture(guest.port) as capture:
+        guest.announce_mac()
+        wait_for(lambda: [one for one in capture.seen() if not one.outgoing], 5, "the RARP")
+        stays(lambda: not any(is_ours(lab, one) for one in capture.seen()), 1, "silence")
+    assert "learned" not in daemon.log
+
+
+@pytest.mark.alone
+def test_port_that_goes_withdraws_at_once(lab, record_property):
+    """`ip link del` takes the routes along within moments, while another guest sends what it can."""
+    guest, noisy = lab.guests
+    lab.node.start_daemon()
+    hide(guest)
+    guest.announce()
+    wait_for(lambda: set(guest.addresses) <= lab.node.hosts(), 5, "the guest's routes")
+    log = lab.node.path("/run/flood.log")
+    flooding = noisy.start(sys.executable, flood.__file__, "arp", noisy.mac, str(FRAMES), str(RATE), log=log)
+    try:
+        wait_for(lambda: log.read_text().startswith("go"), 10, "the flood")
+        watch = lab.node.launch("gone", "ip", "-o", "-ts", "monitor", "link", "route")
+        wait_for(lambda: heard_all(lab.node, watch), 5, "the monitor to listen")
+        lab.unplug(guest)
+        wait_for(lambda: all(gone(watch, one) for one in guest.addresses), 5, "the withdrawal")
+        assert flooding.poll() is None
+    finally:
+        flooding.kill()
+        flooding.wait()
+    took = [gone(watch, one) - gone(watch, f"{guest.port}@") for one in guest.addresses]
+    record_property("seconds", took)
+    assert max(took) < 0.1
+
+
+def gone(watch, what):
+    """When something was deleted, in epoch seconds; None: not yet."""
+    for stamp, line in re.findall(r"\[([-0-9T:.]+)\] Deleted (?:\d+: )?(.*)", watch.log):
+        if line.startswith(what):
+            return datetime.fromisoformat(stamp).timestamp()
+    return None

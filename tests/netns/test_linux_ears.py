@@ -166,3 +166,15 @@ def test_every_frame_is_a_claim_or_an_answer(wire: Wire, frame: bytes, answer: b
     assert deaf.receive(10) == []
     claims.close()
     answers.close()
+
+
+def test_port_that_was_another_device_is_lost(wire: Wire, namespace: Namespace) -> None:
+    """A port is known to be lost when its device is gone, though another took its name and number; not before."""
+    index = wire.port.index
+    assert not wire.ears.lost(index)
+    assert not wire.ears.lost(index + 1000)
+    namespace("ip link set t0 down")
+    assert not wire.ears.lost(index)
+    namespace("ip link del t0")
+    namespace(f"ip link add t0 index {index} type veth peer name g0")
+    assert wire.ears.lost(index)

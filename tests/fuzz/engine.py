@@ -47,7 +47,7 @@ ADDRESSES = tuple(
 ALLOWLISTS = (
     None,
     parse([("open", "2.57.57.0/24\n2001:678:3a4:100::/64\n")]),
-    parse([("strict", "2.57.57.0/24 port=tap1*\n2.57.57.32 vip\n2001:678:3a4:100::/64 vm=2\n")]),
+    parse([("strict", "2.57.57.0/24 port=tap1*\n2.57.57.32 vip\n2.57.57.33 anycast\n2001:678:3a4:100::/64 vm=2\n")]),
 )
 SETTINGS = (
     Settings(),
@@ -55,6 +55,7 @@ SETTINGS = (
         Timers(reprobe=2.0, probe_count=2, departed=5.0, freeze=3.0),
         Limits(probes_per_second=2, addresses=3),
         PortPolicy(addresses_ipv4=1, addresses_ipv6=2, new_addresses_per_second=1, mac_check="log"),
+        mobility="newest-wins",
     ),
 )
 TIMES = (0.0, 0.001, 0.5, 1.1, 2.1, 10.0, 61.0, 400.0)
@@ -106,6 +107,7 @@ class World:
                     self.wanted.pop(key, None)
                 case Want(key, host):
                     assert host is not None
+                    assert 0 <= host.metric < 1 << 24
                     self.wanted[key] = host.mac
         self.ports = set(self.engine.ports)
         self.look()

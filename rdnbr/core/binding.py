@@ -47,6 +47,8 @@ class Binding:
     """Questions put in this state so far, none of them answered."""
     asked_since: float | None = None
     """When it was first asked after its last evidence."""
+    turn_at: float = 0.0
+    """When its next question has its turn, where the pace had none left for it."""
     answered: bool = False
     """Whether this anchor ever answered a question."""
     rival: Anchor | None = None

@@ -263,13 +263,24 @@ class Lifecycle:
             return Turn(State.TENTATIVE, Verb.REFUSED, Reason.BEING_DECIDED)
         if binding.state not in (State.CHALLENGED, State.FROZEN):
             binding.rival, binding.rival_segment = rival, segment
+            if now < binding.turn_at:  # at the pace of another port, which is none of the rival's
+                binding.turn_at = now
+                self._deadlines.set(binding.key, now)
         return self.turn(now, binding, Stimulus.RIVAL)
 
     def _ask(self, now: float, binding: Binding) -> None:
-        """Put the next question of the binding's state, or wait for the pace to allow one."""
+        """Put the next question of the binding's state, or wait for the pace to allow one.
+
+        Who waits has one turn: with another for each of its frames a guest would put off its port's next question, and
+        with that the verdict on whatever it claims, for as long as it likes.
+        """
+        if now < binding.turn_at:
+            self._deadlines.set(binding.key, binding.turn_at)
+            return
         wait = self._questions.wait(now, binding)
         if wait > 0:
-            self._deadlines.set(binding.key, now + wait)
+            binding.turn_at = now + wait
+            self._deadlines.set(binding.key, binding.turn_at)
             return
         self.outputs += self._questions.put(binding)
         binding.asked += 1
@@ -384,6 +395,7 @@ class Lifecycle:
         """Set going what a state does on its own."""
         binding.entered = now
         binding.asked = 0
+        binding.turn_at = now
         match binding.state:
             case State.TENTATIVE:
                 self.ask_from(now, binding, self.dad_wait(binding) if stimulus is Stimulus.DAD else 0.0)

@@ -209,3 +209,29 @@ def test_link_that_flaps_gets_no_more_questions():
         world.plugs("tap1i0", index)
         world.now += 0.1
     assert asked <= 10 + 5
+
+
+def test_turns_of_a_port_stay_few():
+    """A guest that has itself asked for ever is asked no later than all its addresses take at its port's pace."""
+    world = World()
+    claimed = [f"2.57.57.{100 + n}" for n in range(11)]
+    mallory = world.guest("mallory", "tap2i0", *claimed, awake=False)
+    for n in range(1001):
+        mallory.does_dad(claimed[n % 11])
+        mallory.asks_gateway(claimed[n % 11])
+        world.runs(0.002)
+    mallory.awake = True
+    world.runs(1)
+    assert [world.state(address) for address in claimed] == ["valid mallory@tap2i0"] * 11
+
+
+def test_queue_of_one_port_delays_no_rival_on_another():
+    """A claim that waits for its port's turn is decided at the pace of the rival's port as soon as there is a rival."""
+    world = World(settings=Settings(limits=Limits(probes_per_second=20)))
+    mallory = world.guest("mallory", "tap2i0", *(f"2.57.57.{100 + n}" for n in range(15)), awake=False)
+    alice = world.guest("alice", "tap1i0", V4)
+    for address in [*mallory.addresses, V4]:
+        mallory.asks_gateway(address)
+    alice.asks_gateway()
+    world.runs(1)
+    assert world.state(V4) == "valid alice@tap1i0"

@@ -105,8 +105,8 @@ MUTATIONS = (
     Mutation(
         "the neighbour stays where it was when an address moves",
         "lifecycle.py",
-        "        if routed:\n            self._install(binding)\n",
-        "        if routed:\n",
+        "            self._install(binding)\n            self._count_move",
+        "            self._count_move",
     ),
     Mutation(
         "the limit of a port is not looked at", "limits.py", "if held >= most else None", "if False else None"

@@ -171,7 +171,8 @@ MUTATIONS = (
     ),
 )
 
-WALKS = 3
+WALKS = 8
+"""A walk is a matter of chance; what so many of them pass is not noticed."""
 
 
 def main() -> int:
@@ -228,7 +229,6 @@ class Copy:
         assert whole.count(mutation.text) == 1, f"{mutation.file} has this text not once: {mutation.text}"
         broken.write_text(whole.replace(mutation.text, mutation.instead))
         try:
-            # A walk is a matter of chance; what three of them pass is not noticed.
             return not all(self.passes() for _ in range(WALKS))
         finally:
             broken.write_text(whole)

@@ -320,6 +320,12 @@ def test_a_new_era_stamps_all_anew():
     assert metric(world, "2.57.57.31") == 16_777_215 - 1_800
 
 
+def test_a_daemon_that_was_stopped_over_the_end_of_an_era():
+    """What it finds has the newest metrics of the old era, and gets the oldest of the new one."""
+    world = node(wall=ERA_BEGINS + 100)
+    assert adopt(world, 5) == adopt(world, 10_000_000, V6) == 16_777_215
+
+
 def test_the_engine_wakes_when_an_era_ends():
     """Nobody has to speak for that, and with a constant metric nothing happens at all."""
     wall = ERA_BEGINS - 500

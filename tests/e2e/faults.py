@@ -344,7 +344,7 @@ FAULTS = (
     ),
     Fault(
         "the bridge's MAC changes",
-        "their gateway's MAC is another one; fix it with `hwaddress`",
+        "little: they are told of the new one at once; fix it with `hwaddress` all the same",
         2.0,
         mac_changes,
         mends=mac_restored,

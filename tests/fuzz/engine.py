@@ -47,7 +47,14 @@ ADDRESSES = tuple(
 ALLOWLISTS = (
     None,
     parse([("open", "2.57.57.0/24\n2001:678:3a4:100::/64\n")]),
-    parse([("strict", "2.57.57.0/24 port=tap1*\n2.57.57.32 vip\n2.57.57.33 anycast\n2001:678:3a4:100::/64 vm=2\n")]),
+    parse(
+        [
+            (
+                "strict",
+                "2.57.57.0/24 port=tap1*\n2.57.57.32 vip\n2.57.57.33 anycast\n2001:678:3a4:100::/64 vm=2\n",
+            )
+        ]
+    ),
 )
 SETTINGS = (
     Settings(),

@@ -32,7 +32,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a rival's answer counts while the incumbent is still being asked",
-        "lifecycle.py",
+        "contest.py",
         "return binding.state is State.CHALLENGED and binding.asked > schedule.CHALLENGES",
         "return binding.state is State.CHALLENGED",
     ),
@@ -104,8 +104,8 @@ MUTATIONS = (
     ),
     Mutation(
         "the neighbour stays where it was when an address moves",
-        "lifecycle.py",
-        "            self._install(binding)\n            self._count_move",
+        "contest.py",
+        "            self._life.arrive(now, binding)\n            self._count_move",
         "            self._count_move",
     ),
     Mutation(
@@ -128,7 +128,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what moves too often is not frozen",
-        "lifecycle.py",
+        "contest.py",
         "MOVES, MOVES_WINDOW = 5,",
         "MOVES, MOVES_WINDOW = 6,",
     ),

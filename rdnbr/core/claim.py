@@ -22,6 +22,10 @@ class Source(StrEnum):
     DATA = "data"
 
 
+ANNOUNCEMENTS = frozenset({Source.RARP, Source.ARP_ANNOUNCEMENT, Source.NA_UNSOLICITED})
+"""By these a guest, or its hypervisor, tells everybody that it is here now."""
+
+
 class Proof(StrEnum):
     """How much a claim proves."""
 

@@ -7,7 +7,8 @@ binding. What each of these leads to is in `machine`.
 from collections.abc import Mapping
 
 from rdnbr.core.binding import Anchor, Binding
-from rdnbr.core.claim import Claim, Proof, Source
+from rdnbr.core.claim import ANNOUNCEMENTS, Claim, Proof, Source
+from rdnbr.core.contest import Contests
 from rdnbr.core.decision import Decision, State, Verb
 from rdnbr.core.gateway import Defence
 from rdnbr.core.hints import Hints
@@ -39,10 +40,6 @@ IGNORED = frozenset(
 )
 """Reasons that find no fault with the sender."""
 
-_ANNOUNCEMENTS = frozenset({Source.ARP_ANNOUNCEMENT, Source.NA_UNSOLICITED})
-_MOVE_APART = 1.0
-"""Seconds between two moves of an address whose rule says `vip`."""
-
 
 class Court:
     """Decides what a valid frame means."""
@@ -50,6 +47,7 @@ class Court:
     def __init__(
         self,
         life: Lifecycle,
+        contests: Contests,
         law: Law,
         limits: PortLimits,
         segments: Mapping[int, Segment],
@@ -59,6 +57,7 @@ class Court:
         hints: Hints,
     ) -> None:
         self._life = life
+        self._contests = contests
         self._law = law
         self._limits = limits
         self._segments = segments
@@ -203,7 +202,7 @@ class Court:
             self._life.evidence(now, binding, answered=answered)
         came = self._life.turn(now, binding, stimulus)
         if (
-            claim.source in _ANNOUNCEMENTS
+            claim.source in ANNOUNCEMENTS
             and anchor.port is not None
             and self._life.may_renew(now, binding)
             and self._limits.arrival(now, anchor.port) is None  # each renewal makes BGP speak
@@ -221,11 +220,11 @@ class Court:
     def _rival(
         self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
-        if self._life.awaits_rival(binding, anchor) and is_answer(claim, self._segments[port.segment]):
+        if self._contests.awaits(binding, anchor) and is_answer(claim, self._segments[port.segment]):
             full = self._limits.full(port.index, binding.key.address)
             if full is not None:
                 return self.turn_down(now, port, full, claim, rule)
-            return self._life.prefer_rival(now, binding, claim.source, rule)
+            return self._contests.win(now, binding, claim.source, rule).reason
         invited = self._life.awaits_anybody(binding) and is_answer(claim, self._segments[port.segment])
         if not invited and self._life.quarantine.holds(now, binding.key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
@@ -236,12 +235,10 @@ class Court:
         excess = self._limits.contention(now, port.index, binding.key.address)
         if excess is not None:
             return self.turn_down(now, port, excess, claim, rule)
-        if rule is not None and rule.vip and claim.source in _ANNOUNCEMENTS and claim.override:
-            if binding.moves and now - binding.moves[-1] < _MOVE_APART:
-                return self.turn_down(now, port, Reason.MOVED_TOO_OFTEN, claim, rule)
-            came = self._life.follow(now, binding, anchor, port.segment, claim.source, rule)
+        if rule is not None and rule.vip and claim.source in ANNOUNCEMENTS and claim.override:
+            came = self._contests.follow(now, binding, anchor, port.segment, claim.source, rule)
         else:
-            came = self._life.contend(now, binding, anchor, port.segment)
+            came = self._contests.contend(now, binding, anchor, port.segment)
         if came.verb is Verb.REFUSED:
             return self.turn_down(now, port, came.reason, claim, rule)
         return came.reason
@@ -278,7 +275,7 @@ class Court:
             self._life.relocate(now, binding, anchor, port.segment)
             binding.source, binding.rule = source, verdict.rule
         elif not at_home:
-            return self._life.contend(now, binding, anchor, port.segment).verb is not Verb.REFUSED
+            return self._contests.contend(now, binding, anchor, port.segment).verb is not Verb.REFUSED
         self._life.turn(now, binding, Stimulus.ARRIVAL)
         if self._life.may_renew(now, binding):
             self._life.renew(now, binding)

@@ -8,12 +8,12 @@ uses, and never go back.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from rdnbr.core.address import IP, MAC, ZERO_MAC
 from rdnbr.core.allowlist import Allowlist
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.claim import Claim, Source
+from rdnbr.core.contest import Contests
 from rdnbr.core.court import Court
 from rdnbr.core.decision import Output, State, Verb, Want
 from rdnbr.core.frame import decode
@@ -31,30 +31,11 @@ from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
 from rdnbr.core.standing import Standing, standing
 from rdnbr.core.topology import Port, Segment
+from rdnbr.core.view import GONE, View, view
 from rdnbr.core.welcome import Welcome
 
-GONE = "-"
-"""Counters of ports that are gone are kept under this name."""
-
-
-NO_CLAIMS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
-"""What a frame may be told by that is an IP packet."""
-
-
-class View(NamedTuple):
-    """One binding, as seen from outside."""
-
-    address: IP
-    mac: MAC
-    port: str | None
-    segment: str
-    vlan: int | None
-    state: State
-    installed: bool
-    source: Source
-    since: float
-    last_seen: float
-    rule: str | None
+_PACKETS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
+"""What IP packets are counted under, but for those that are looked at."""
 
 
 class Engine:
@@ -69,6 +50,7 @@ class Engine:
         self._ports: dict[int, Port] = {}
         self._law = Law(allowlist, self._segments, self._ports)
         self._life = Lifecycle(settings, self._segments, self._ports)
+        self._contests = Contests(settings, self._life)
         self._limits = PortLimits(settings, self._life.bindings)
         self._defence = Defence(self._segments, self._ports)
         self._welcome = Welcome(self._segments, self._ports, self._limits)
@@ -84,6 +66,7 @@ class Engine:
         self._hints = Hints(settings)
         self._court = Court(
             self._life,
+            self._contests,
             self._law,
             self._limits,
             self._segments,
@@ -118,6 +101,7 @@ class Engine:
     def configure(self, now: float, settings: Settings) -> None:
         """Other settings count from the next question on."""
         self._life.configure(now, settings)
+        self._contests.configure(settings)
         self._limits.configure(settings, self._ports.values())
         self._inquiries.configure(settings)
         self._hints.configure(settings)
@@ -269,7 +253,7 @@ class Engine:
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += 1
-        elif claim in NO_CLAIMS:
+        elif claim in _PACKETS:
             claim = self._hint(port, data) or claim
         if isinstance(claim, Claim):
             reason = self._court.hear(now, found, claim)
@@ -297,12 +281,13 @@ class Engine:
 
     def bindings(self) -> list[View]:
         """Show all bindings, in the order they were first learned."""
-        return [self._view(binding) for binding in self._bindings]
+        return [view(binding, self._segments, self._ports) for binding in self._bindings]
 
     def find(self, address: IP) -> list[View]:
         """Show the bindings of one address, in whatever table."""
         keys = {Key(segment.table, address) for segment in self._segments.values()}
-        return [self._view(found) for key in sorted(keys) if (found := self._bindings.get(key)) is not None]
+        found = (self._bindings.get(key) for key in sorted(keys))
+        return [view(binding, self._segments, self._ports) for binding in found if binding is not None]
 
     def explain(self, now: float, address: IP) -> Standing:
         """Tell all there is to say of one address, which changes nothing."""
@@ -334,7 +319,8 @@ class Engine:
         self._welcome.close(index)
         self._inquiries.close(index)
         self._hints.close(index)
-        self._life.lose_rivals(now, port)
+        self._life.close(index)
+        self._contests.close(now, port)
         self._close_counters(port)
 
     def _close_counters(self, port: Port) -> None:
@@ -357,20 +343,3 @@ class Engine:
             self._life.forget(
                 now, binding, Verb.WITHDRAWN if routed else Verb.EXPIRED, Reason.NO_LONGER_PERMITTED
             )
-
-    def _view(self, binding: Binding) -> View:
-        port = self._ports.get(binding.anchor.port or 0)
-        segment = self._segments.get(binding.segment)
-        return View(
-            binding.key.address,
-            binding.anchor.mac,
-            port.name if port else None,
-            segment.name if segment else GONE,
-            binding.vlan,
-            binding.state,
-            binding.state in WITH_ROUTE and binding.refused is None,
-            binding.source,
-            binding.since,
-            binding.last_seen,
-            binding.rule.where if binding.rule else None,
-        )

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rdnbr.core.address import IP, MAC
-from rdnbr.core.engine import View
 from rdnbr.core.machine import WITH_ROUTE
+from rdnbr.core.view import View
 
 _GATEWAY6 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
 

@@ -1,7 +1,7 @@
 """The lives of bindings: turns of the machine, and what each of them sets going.
 
-`machine` says what state comes next, `schedule` when questions are put, `questions` to whom; here the consequences are
-carried out: what the kernel should hold, and when to look again.
+`machine` says what state comes next, `schedule` when questions are put, `questions` to whom, `metrics` how a route is
+marked; here the consequences are carried out: what is told, what the kernel should hold, and when to look again.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,6 @@ from rdnbr.core import machine, schedule
 from rdnbr.core.address import ZERO_MAC
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.bindings import Bindings
-from rdnbr.core.claim import Source
 from rdnbr.core.deadlines import Deadlines
 from rdnbr.core.decision import Decision, Output, Rival, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
@@ -20,21 +19,14 @@ from rdnbr.core.plan import Host, Key
 from rdnbr.core.quarantine import Quarantine
 from rdnbr.core.questions import Questions
 from rdnbr.core.reason import Reason
-from rdnbr.core.rule import Rule
 from rdnbr.core.settings import Settings
 from rdnbr.core.topology import Port, Segment
 
 LATE = 1.0
 """Seconds. A deadline judged later than this says more about the node than about the guest."""
 
-MOVES, MOVES_WINDOW = 5, 180.0
-"""So many moves in so many seconds are too many (RFC 7432 §15.1)."""
-
 DEPARTED = 4096
 """Departed bindings remembered; the one that departed first is forgotten first."""
-
-LONGEST_FREEZE = 3600.0
-"""Seconds; doubling ends here."""
 
 
 class Lifecycle:
@@ -108,6 +100,11 @@ class Lifecycle:
         source = rival if rival.port == binding.anchor.port else rival.port
         self.quarantine.put(now, binding.key, source, first, defends=defends)
 
+    def arrive(self, now: float, binding: Binding) -> None:
+        """Its guest has come to where it is now: its route leads there, and bears the time of that."""
+        self.metrics.arrived(now, binding)
+        self._install(binding)
+
     def place(self, binding: Binding, anchor: Anchor) -> None:
         """An adopted binding is heard for the first time: now its anchor is known whole."""
         known = binding.anchor.mac == anchor.mac
@@ -125,65 +122,9 @@ class Lifecycle:
         binding.since = binding.last_seen = now
         binding.asked_since = None
 
-    def awaits_rival(self, binding: Binding, anchor: Anchor) -> bool:
-        """Tell whether an answer of `anchor` would give it the address."""
-        if binding.rival != anchor or binding.asked == 0:
-            return False
-        if binding.state is State.TENTATIVE:
-            return True
-        return binding.state is State.CHALLENGED and binding.asked > schedule.CHALLENGES
-
     def awaits_anybody(self, binding: Binding) -> bool:
         """Tell whether all ports have been asked for an address whose own port keeps silent."""
         return binding.asked > 0 and self._questions.is_wide(binding, binding.asked - 1)
-
-    def prefer_rival(self, now: float, binding: Binding, source: Source, rule: Rule | None) -> Reason:
-        """The rival answered where the incumbent was silent: the address is the rival's."""
-        assert binding.rival is not None
-        return self._hand_over(
-            now, binding, binding.rival, binding.rival_segment, source, rule, Stimulus.RIVAL_ANSWER
-        ).reason
-
-    def follow(
-        self, now: float, binding: Binding, anchor: Anchor, segment: int, source: Source, rule: Rule
-    ) -> Turn:
-        """An address that fails over was announced by another anchor."""
-        if binding.state is State.FROZEN:
-            return self.turn(now, binding, Stimulus.ANNOUNCEMENT)
-        return self._hand_over(now, binding, anchor, segment, source, rule, Stimulus.ANNOUNCEMENT)
-
-    def _hand_over(
-        self,
-        now: float,
-        binding: Binding,
-        anchor: Anchor,
-        segment: int,
-        source: Source,
-        rule: Rule | None,
-        stimulus: Stimulus,
-    ) -> Turn:
-        routed = binding.state in machine.WITH_ROUTE
-        loser = self.named(binding.anchor)
-        self.relocate(now, binding, anchor, segment)
-        binding.source, binding.rule = source, rule
-        binding.answered = stimulus is Stimulus.RIVAL_ANSWER
-        came = self.turn(now, binding, stimulus, rival=loser)
-        if routed:
-            self.metrics.arrived(now, binding)
-            self._install(binding)
-            self._count_move(now, binding, loser)
-        if binding.state is State.VALID and not binding.answered:
-            self.turn(now, binding, Stimulus.DUE)
-        return came
-
-    def _count_move(self, now: float, binding: Binding, loser: Rival) -> None:
-        binding.moves = (*binding.moves, now)[-MOVES:]
-        if len(binding.moves) == MOVES and now - binding.moves[0] <= MOVES_WINDOW:
-            length = min(self._timers.freeze * 2**binding.freezes, LONGEST_FREEZE)
-            binding.frozen_until = now + length
-            binding.freezes += 1
-            binding.moves = ()
-            self.turn(now, binding, Stimulus.MOVES, rival=loser)
 
     def depart(self, now: float, binding: Binding, reason: Reason) -> None:
         """Its anchor is gone: no route any more, but remembered. A tentative one leaves nothing to remember."""
@@ -247,27 +188,6 @@ class Lifecycle:
         port = self._ports.get(anchor.port or 0)
         return Rival(None if anchor.mac == ZERO_MAC else anchor.mac, port.name if port else None)
 
-    def lose_rivals(self, now: float, port: Port) -> None:
-        """A port is gone: nobody on it contends for anything any more."""
-        self._questions.close(port.index)
-        for binding in self.bindings:
-            if binding.rival is not None and binding.rival.port == port.index:
-                gone = Rival(binding.rival.mac, port.name)
-                binding.rival = None
-                if binding.state is State.CHALLENGED:
-                    self.turn(now, binding, Stimulus.RIVAL_GONE, rival=gone)
-
-    def contend(self, now: float, binding: Binding, rival: Anchor, segment: int) -> Turn:
-        """Another anchor claims the address of a binding."""
-        if binding.state is State.TENTATIVE and binding.rival is not None:
-            return Turn(State.TENTATIVE, Verb.REFUSED, Reason.BEING_DECIDED)
-        if binding.state not in (State.CHALLENGED, State.FROZEN):
-            binding.rival, binding.rival_segment = rival, segment
-            if now < binding.turn_at:  # at the pace of another port, which is none of the rival's
-                binding.turn_at = now
-                self._deadlines.set(binding.key, now)
-        return self.turn(now, binding, Stimulus.RIVAL)
-
     def _ask(self, now: float, binding: Binding) -> None:
         """Put the next question of the binding's state, or wait for the pace to allow one.
 
@@ -295,6 +215,16 @@ class Lifecycle:
             self._deadlines.set(binding.key, now + wait)
         else:
             self._ask(now, binding)
+
+    def hurry(self, now: float, binding: Binding) -> None:
+        """Its next question need not wait for its turn any longer."""
+        if now < binding.turn_at:
+            binding.turn_at = now
+            self._deadlines.set(binding.key, now)
+
+    def close(self, port: int) -> None:
+        """A port is gone."""
+        self._questions.close(port)
 
     def judge(self, now: float) -> None:
         """Judge every deadline that is due."""
@@ -396,24 +326,18 @@ class Lifecycle:
         binding.entered = now
         binding.asked = 0
         binding.turn_at = now
+        if binding.state is not State.CHALLENGED:
+            binding.rival = None
         match binding.state:
-            case State.TENTATIVE:
+            case State.TENTATIVE | State.PROBING:
                 self.ask_from(now, binding, self.dad_wait(binding) if stimulus is Stimulus.DAD else 0.0)
-            case State.VALID:
-                binding.rival = None
+            case State.VALID | State.FROZEN:
                 self._rest(binding)
-            case State.PROBING:
-                binding.rival = None
-                self.ask_from(now, binding, self.dad_wait(binding) if stimulus is Stimulus.DAD else 0.0)
             case State.CHALLENGED:
                 self._ask(now, binding)
-            case State.FROZEN:
-                binding.rival = None
-                self._rest(binding)
             case State.ADOPTED:
                 self._deadlines.set(binding.key, schedule.adopt_at(binding, self._timers))
             case State.DEPARTED:
-                binding.rival = None
                 binding.refused = None
                 self._deadlines.set(binding.key, now + self._timers.departed)
                 if len(self._departed) > DEPARTED:
@@ -434,9 +358,10 @@ class Lifecycle:
     def _want(self, now: float, binding: Binding, before: State | None, came: Turn) -> None:
         had, has = before in machine.WITH_ROUTE, binding.state in machine.WITH_ROUTE
         if has and not had:
-            if binding.state is not State.ADOPTED:
-                self.metrics.arrived(now, binding)
-            self._install(binding)
+            if binding.state is State.ADOPTED:
+                self._install(binding)  # as it was found
+            else:
+                self.arrive(now, binding)
             if came.verb not in (Verb.INSTALLED, Verb.ADOPTED):
                 self.tell(now, binding, Verb.INSTALLED, came.reason, binding.state)
         elif had and not has:

@@ -9,9 +9,10 @@ from itertools import count
 
 from rdnbr.core.address import IP, MAC, ZERO_MAC
 from rdnbr.core.binding import Anchor, Binding
+from rdnbr.core.contest import MOVES_WINDOW
 from rdnbr.core.decision import Rival
 from rdnbr.core.law import Law
-from rdnbr.core.lifecycle import MOVES_WINDOW, Lifecycle
+from rdnbr.core.lifecycle import Lifecycle
 from rdnbr.core.limits import PortLimits
 from rdnbr.core.plan import Key
 from rdnbr.core.reason import Reason

@@ -13,12 +13,10 @@ from collections.abc import Mapping
 
 from rdnbr.core import arp, ndp
 from rdnbr.core.address import MAC
-from rdnbr.core.claim import Claim, Source
+from rdnbr.core.claim import ANNOUNCEMENTS, Claim
 from rdnbr.core.decision import Announcement
 from rdnbr.core.limits import PortLimits
 from rdnbr.core.topology import Port, Segment
-
-ANNOUNCEMENTS = frozenset({Source.RARP, Source.ARP_ANNOUNCEMENT, Source.NA_UNSOLICITED})
 
 APART = 5.0
 """Seconds in which announcements belong to the same arrival: QEMU makes five within one (net/announce.c)."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rdnbr.config import Config, ConfigError, load, load_allowlist
 from rdnbr.core.address import IP, show_ip
 from rdnbr.core.allowlist import AllowlistError
-from rdnbr.core.engine import GONE
+from rdnbr.core.view import GONE
 from rdnbr.daemon.start import CannotStart
 from rdnbr.daemon.surroundings import Surroundings
 from rdnbr.daemon.tally import Tally

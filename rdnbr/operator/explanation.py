@@ -6,9 +6,9 @@ from typing import NamedTuple
 from rdnbr.core.address import MAC, family, show_ip, show_mac
 from rdnbr.core.allowlist import Allowlist
 from rdnbr.core.decision import Decision
-from rdnbr.core.engine import View
 from rdnbr.core.plan import Host
 from rdnbr.core.standing import Chance, Inner, Standing, Term, rules_about
+from rdnbr.core.view import View
 from rdnbr.operator import views
 from rdnbr.operator.answers import Document, Json
 from rdnbr.operator.views import Mode, Wall

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from rdnbr.core.address import IP, MAC, show_ip, show_mac
 from rdnbr.core.decision import Decision, Rival, Verb
-from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
+from rdnbr.core.view import View
 from rdnbr.operator import views
 from rdnbr.operator.counted import counted
 

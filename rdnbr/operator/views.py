@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from rdnbr.core.address import family, show_ip, show_mac
 from rdnbr.core.decision import Decision
-from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
 from rdnbr.core.topology import vm_of
+from rdnbr.core.view import View
 from rdnbr.operator.answers import Document, Json
 
 Wall = Callable[[float], datetime]

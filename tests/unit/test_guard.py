@@ -7,8 +7,8 @@ import pytest
 from rdnbr.core.address import parse_ip, parse_mac
 from rdnbr.core.claim import Source
 from rdnbr.core.decision import State
-from rdnbr.core.engine import View
 from rdnbr.core.guard import Contents, Guard, Place, Sender
+from rdnbr.core.view import View
 from rdnbr.linux import nft_table
 
 FOUR, SIX = parse_ip("2.57.57.30"), parse_ip("2001:678:3a4:100::80")

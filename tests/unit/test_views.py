@@ -5,8 +5,8 @@ import json
 from rdnbr.core.address import parse_ip, parse_mac
 from rdnbr.core.claim import Source
 from rdnbr.core.decision import Decision, Rival, State, Verb
-from rdnbr.core.engine import View
 from rdnbr.core.reason import Reason
+from rdnbr.core.view import View
 from rdnbr.operator import views
 from rdnbr.operator.wall import SinceBoot
 

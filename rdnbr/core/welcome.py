@@ -44,7 +44,9 @@ class Welcome:
 
     def has_arrived(self, now: float, port: int, claim: Claim) -> bool:
         """Tell whether the sender of a frame has just arrived on a port, and take note of that."""
-        known = self._told.setdefault(port, OrderedDict())
+        known = self._told.get(port)
+        if known is None:
+            known = self._told[port] = OrderedDict()
         told = known.get(claim.mac)
         if told is not None and (claim.source not in ANNOUNCEMENTS or now < told + APART):
             return False

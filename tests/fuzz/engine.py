@@ -6,9 +6,9 @@ The first byte chooses the kind of event, the others whom and what it is about: 
 from collections.abc import Iterator
 
 from rdnbr.core import arp, ndp
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac
+from rdnbr.core.address import IP, MAC, ZERO_MAC, parse_ip, parse_mac
 from rdnbr.core.allowlist import parse
-from rdnbr.core.decision import Announcement, Decision, Output, Probe, State, Want
+from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, State, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.machine import WITH_ROUTE
 from rdnbr.core.node import Node
@@ -44,17 +44,18 @@ ADDRESSES = tuple(
         "fe80::1",
     )
 )
+STRICT = """\
+2.57.57.0/24 port=tap1*
+2.57.57.32 vip
+2.57.57.33 anycast
+2001:678:3a4:100::/64 vm=2
+2.57.57.30 vm=1
+2001:678:3a4:100::80 port=tap1i0
+"""
 ALLOWLISTS = (
     None,
     parse([("open", "2.57.57.0/24\n2001:678:3a4:100::/64\n")]),
-    parse(
-        [
-            (
-                "strict",
-                "2.57.57.0/24 port=tap1*\n2.57.57.32 vip\n2.57.57.33 anycast\n2001:678:3a4:100::/64 vm=2\n",
-            )
-        ]
-    ),
+    parse([("strict", STRICT)]),
 )
 SETTINGS = (
     Settings(),
@@ -110,6 +111,8 @@ class World:
                     self.probes.append(output)
                 case Announcement(port=port):
                     assert port in ports
+                case Listen(port=port):
+                    assert port in self.engine.ports
                 case Want(key, None):
                     self.wanted.pop(key, None)
                 case Want(key, host):
@@ -203,6 +206,13 @@ def show_up(mac: MAC, _: IP) -> bytes:
     return bytes(frame)
 
 
+def send(mac: MAC, address: IP) -> bytes:
+    """Send a packet to somebody far away."""
+    if len(address) == 4:
+        return NODE_MAC + mac + b"\x08\x00\x45" + bytes(11) + address + bytes(4)
+    return NODE_MAC + mac + b"\x86\xdd\x60" + bytes(5) + b"\x11\x40" + address + bytes(16)
+
+
 def lie(mac: MAC, address: IP) -> bytes:
     """Claim an address for another MAC than the frame comes from."""
     frame = bytearray(ask(mac, address))
@@ -229,7 +239,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
             world.hear(10 + (who >> 2 & 3), FRAMES[kind](mac, address))
         case 7 | 8 | 9 if world.probes:
             asked = world.probes[-1 - what % len(world.probes)]
-            answered = answer(asked.frame, asked.mac)
+            answered = answer(asked.frame, mac if asked.mac == ZERO_MAC else asked.mac)
             assert answered is not None
             world.hear(asked.port, answered)
         case 10:
@@ -264,5 +274,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
             world.take(engine.flush(now, address if who else None))
         case 25:
             world.take(engine.probe(now, address))
+        case 26 | 27:
+            world.hear(10 + (who >> 2 & 3), send(mac, address))
         case _:
             world.tick()

@@ -101,6 +101,12 @@ def host(table: int, address: IP, device: int, mac: MAC | None, metric: int | No
     return Host(Key(table, address), device, mac, metric)
 
 
+def reannouncement(route: Route, *, held: bool) -> tuple[Operation, Operation]:
+    """Have the kernel tell of a route once more: that it has it, or, where it is not `held`, that it has it no more."""
+    come, go = PutRoute(route, replaces=False), DropRoute(route)
+    return (go, come) if held else (come, go)
+
+
 def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[Neighbour]) -> list[Operation]:
     """Tell what turns `routes` and `neighbours`, all of our protocol, into `wanted`.
 

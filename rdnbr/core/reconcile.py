@@ -21,6 +21,7 @@ from rdnbr.core.plan import (
     PutRoute,
     Route,
     plan,
+    reannouncement,
 )
 from rdnbr.core.reason import Reason
 from rdnbr.core.thefts import TRUCE, Thefts
@@ -44,7 +45,7 @@ class Reconciliation:
         self._refused: dict[Key, Reason] = {}
         self._retreats: list[Route] = []
         """Routes of ours that lead to a neighbour which is somebody else's now, or to where the guest is no more."""
-        self._repeats: dict[Route, None] = {}
+        self._to_reannounce: dict[Route, None] = {}
         """Routes that the kernel should tell of once more."""
         self._echoes: set[tuple[IP, int, int]] = set()
         """Address, table and metric of routes that were taken out and put back, and not yet heard to be gone."""
@@ -141,7 +142,7 @@ class Reconciliation:
                 self._routes.get(address, ()),
                 self._neighbours.get(address, ()),
             )
-        return operations + self._repeated()
+        return operations + self._reannouncements()
 
     def applied(
         self, now: float, operations: Sequence[Operation], refusals: Sequence[Refusal]
@@ -208,26 +209,26 @@ class Reconciliation:
         """Tell when it is tried again to put in what the kernel refused or somebody keeps removing."""
         return self._retries.get(address, (None, 0.0))[0]
 
-    def repeat(self, route: Route) -> None:
+    def reannounce(self, route: Route) -> None:
         """Have the kernel tell of a route once more: who listens may have missed that it came, or that it went."""
-        self._repeats[route] = None
+        self._to_reannounce[route] = None
 
     def deadline(self) -> float | None:
         """Tell when `operations` has something to do again."""
-        if self._retreats or self._repeats:
+        if self._retreats or self._to_reannounce:
             return float("-inf")
         return min((at for at, _ in self._retries.values()), default=None)
 
-    def _repeated(self) -> list[Operation]:
+    def _reannouncements(self) -> list[Operation]:
         operations: list[Operation] = []
-        for route in self._repeats:
+        for route in self._to_reannounce:
             wanted = route in (host.route for host in self.wanted(route.address))
             if wanted and route in self._routes.get(route.address, ()):
-                operations += [DropRoute(route), PutRoute(route, replaces=False)]
+                operations += reannouncement(route, held=True)
                 self._attempted[route.address] = None
             elif not self._wanted.get(route.address) and not self._routes.get(route.address):
-                operations += [PutRoute(route, replaces=False), DropRoute(route)]
-        self._repeats = {}
+                operations += reannouncement(route, held=False)
+        self._to_reannounce = {}
         return operations
 
     def _expect_echo(self, route: Route) -> None:

@@ -133,7 +133,7 @@ class Desk:
         except nft.NftError as error:
             self._works.log.warning("cannot tell whether a table of enforce is left", why=str(error))
 
-    def resync(self) -> None:
+    def look_again(self) -> None:
         """Make sure that what filters guests is still there."""
         if self._works.enforcement is not None and self._config.enforce:
             self._works.enforcement.look_again()
@@ -189,7 +189,7 @@ class Desk:
         reason = self._works.engine.explain(now, address).refused
         if reason is not None:
             raise Refused(f"{show_ip(address)} is no guest's address: {reason}")
-        if self._works.repeat(address):
+        if self._works.reannounce(address):
             return f"took the route of {show_ip(address)} out and put it back"
         return f"put a route of {show_ip(address)} in and took it out"
 

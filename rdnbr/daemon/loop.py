@@ -150,7 +150,7 @@ class Daemon:
         if self._ears.drained:
             works.take(now, works.engine.tick(now))
         if self._surroundings.look(now):
-            self._desk.resync()
+            self._desk.look_again()
         if self._control is not None:
             self._control.turn(now)
         works.finish(now)

@@ -34,8 +34,8 @@ from rdnbr.linux.next_hops import next_hops
 NEXT_HOPS_APART = 1.0
 """Seconds between two looks at the next hops, however many routes change."""
 
-RESYNC = 60.0
-"""Seconds between two looks at everything, whether anything was heard or not."""
+COMPARED_EVERY = 60.0
+"""Seconds from one comparison of all that is in the kernel to the next, whether anything was heard or not."""
 
 LOSSES_APART = 10.0
 """Seconds between two looks at everything because events were lost, however many are."""
@@ -49,7 +49,7 @@ class Surroundings:
         self._config = config
         self._landscape = Landscape(config.bridges)
         self._heard: list[Event] = []
-        self._next_resync = now + RESYNC
+        self._next_comparison = now + COMPARED_EVERY
         self._listening = Listening(works)
         self._setback = Setback(works.log)
         self._next_snapshot = math.inf
@@ -104,7 +104,7 @@ class Surroundings:
         """Tell when `turn` or `look` has something to do, though nothing is heard."""
         if self._heard:
             return 0.0
-        due = [self._resync_at(), self._next_snapshot]
+        due = [self._comparison_at(), self._next_snapshot]
         if self._next_hops_wanted:
             due.append(self._next_hops_at)
         listening = self._listening.deadline()
@@ -130,10 +130,10 @@ class Surroundings:
         Raises:
             OSError: the kernel did not answer.
         """
-        everything = now >= self._resync_at()
+        everything = now >= self._comparison_at()
         if everything:
             self._works.look_again()
-            self._next_resync = now + RESYNC
+            self._next_comparison = now + COMPARED_EVERY
             self._next_hops_wanted = True
         survey = False
         if now >= self._next_snapshot:
@@ -148,10 +148,10 @@ class Surroundings:
             self.survey(now)
         return everything
 
-    def _resync_at(self) -> float:
+    def _comparison_at(self) -> float:
         if self._works.unsure:
             return self._works.setback.until
-        return self._next_resync
+        return self._next_comparison
 
     def _look_at_devices(self, now: float) -> None:
         """Find out what events that were lost have told.
@@ -224,7 +224,7 @@ class Surroundings:
                     works.tallies[Tally.OVERRUNS] += 1
                     self._losses += 1
                     self._next_snapshot = max(now, self._next_after_loss)
-                    self._next_resync = min(self._next_resync, self._next_snapshot)
+                    self._next_comparison = min(self._next_comparison, self._next_snapshot)
         if survey:
             self.survey(now)
 
@@ -234,5 +234,5 @@ class Surroundings:
         IPv4 routes go without a word when their device goes down, and when it loses its last IPv4 address
         (net/ipv4/fib_frontend.c, fib_disable_ip), also when all is as before by the time we hear of it.
         """
-        self._next_resync = now
+        self._next_comparison = now
         self._works.reconciliation.try_again(now)

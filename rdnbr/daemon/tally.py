@@ -14,7 +14,7 @@ class Tally(StrEnum):
     """Addresses that somebody kept removing entries of, so that they were left alone for a while."""
     REANNOUNCED = "reannounced"
     """Routes taken out and put back so that others hear of them (`rdnbr resync`)."""
-    RESYNCS = "resyncs"
+    COMPARISONS = "comparisons"
     """Comparisons of all that should be in the kernel with all that is."""
     OVERRUNS = "overruns"
     """Times that the kernel lost news of its changes before they were read (ENOBUFS)."""

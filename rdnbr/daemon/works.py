@@ -106,10 +106,10 @@ class Works:
         """
         assert self._kernel is not None
         self.reconciliation.found(*self._kernel.found())
-        self.tallies[Tally.RESYNCS] += 1
+        self.tallies[Tally.COMPARISONS] += 1
         self.unsure = False
 
-    def repeat(self, address: IP) -> bool:
+    def reannounce(self, address: IP) -> bool:
         """Have the kernel tell once more that it has the routes of an address, or that it has none.
 
         Returns:
@@ -119,7 +119,7 @@ class Works:
         for route in routes or [
             self._route_over(segment, address) for segment in self.engine.segments.values()
         ]:
-            self.reconciliation.repeat(route)
+            self.reconciliation.reannounce(route)
             self.tallies[Tally.REANNOUNCED] += 1
         return bool(routes)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rdnbr.config import CommandLine, examine
 from rdnbr.core.address import IP, show_ip
-from rdnbr.core.plan import DropRoute, Operation, PutRoute, Route, host
+from rdnbr.core.plan import host, reannouncement
 from rdnbr.linux import sole, vtysh
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.links import snapshot
@@ -147,24 +147,16 @@ def _without_daemon(bridges: Sequence[Over], stack: ExitStack) -> Tell:
 
     def tell(address: IP) -> str:
         ours = [route for route in fib.found()[0] if route.address == address]
-        refusals = fib.apply([operation for route in ours for operation in _out_and_in(route)])
-        if not ours:
-            refusals = fib.apply([operation for over in bridges for operation in _in_and_out(over, address)])
+        routes = ours or [host(over.table, address, over.device, None).route for over in bridges]
+        refusals = fib.apply(
+            [operation for route in routes for operation in reannouncement(route, held=bool(ours))]
+        )
         if refusals:
             raise CannotAsk(f"{show_ip(address)}: {refusals[0].text}")
         verb = "took the route of {} out and put it back" if ours else "put a route of {} in and took it out"
         return verb.format(show_ip(address))
 
     return tell
-
-
-def _out_and_in(route: Route) -> tuple[Operation, Operation]:
-    return DropRoute(route), PutRoute(route, replaces=False)
-
-
-def _in_and_out(over: Over, address: IP) -> tuple[Operation, Operation]:
-    route = host(over.table, address, over.device, None).route
-    return PutRoute(route, replaces=False), DropRoute(route)
 
 
 def _summary(routes: int, wrong: _Wrong, left: _Wrong) -> str:

@@ -373,7 +373,7 @@ def test_a_route_that_is_there_is_taken_out_and_put_back():
     pair = Pair()
     pair.want(host(254, V4, 1, ALICE))
     pair.turn()
-    pair.desired.repeat(ROUTE)
+    pair.desired.reannounce(ROUTE)
     assert pair.desired.deadline() == float("-inf")
     assert pair.desired.operations(1.0) == [DropRoute(ROUTE), PutRoute(ROUTE, replaces=False)]
     assert pair.desired.operations(1.0) == []
@@ -382,11 +382,11 @@ def test_a_route_that_is_there_is_taken_out_and_put_back():
 def test_a_route_that_is_gone_is_put_in_and_taken_out():
     """Who has missed that a route went hears of it so; where another is wanted, nothing of the kind is done."""
     pair = Pair()
-    pair.desired.repeat(ROUTE)
+    pair.desired.reannounce(ROUTE)
     assert pair.desired.operations(0.0) == [PutRoute(ROUTE, replaces=False), DropRoute(ROUTE)]
     pair.want(host(254, V4, 2, ALICE))
     pair.turn()
-    pair.desired.repeat(ROUTE)
+    pair.desired.reannounce(ROUTE)
     assert pair.desired.operations(1.0) == []
 
 
@@ -396,7 +396,7 @@ def test_to_hear_of_our_own_repeating_is_no_theft():
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
     for now in range(1, 2 * ACTS):
-        pair.desired.repeat(ROUTE)
+        pair.desired.reannounce(ROUTE)
         pair.turn(now)
         pair.desired.route_gone(V4, 254, 0)
         pair.desired.route_seen(ROUTE)
@@ -412,7 +412,7 @@ def test_a_route_that_cannot_be_put_back_is_tried_again():
     pair = Pair()
     pair.want(host(254, V4, 1, ALICE))
     pair.turn(0.0)
-    pair.desired.repeat(ROUTE)
+    pair.desired.reannounce(ROUTE)
     operations = pair.desired.operations(1.0)
     refusals = [Refusal(operations[1], Reason.KERNEL_REFUSED, "not now")]
     pair.kernel.apply(operations[:1])

@@ -102,9 +102,9 @@ def test_ports():
 def test_counters():
     """Counters are by port, then by reason."""
     counts = {("tap101i0", Reason.DENIED): 3, ("tap100i0", Reason.EVIDENCE): 1, ("tap101i0", Reason.CODE): 2}
-    assert json.dumps(views.counters(counts, {"resyncs": 7}, "allowlist")) == (
+    assert json.dumps(views.counters(counts, {"comparisons": 7}, "allowlist")) == (
         '{"mode": "allowlist", "counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}, '
-        '"kernel": {"resyncs": 7}}'
+        '"kernel": {"comparisons": 7}}'
     )
 
 

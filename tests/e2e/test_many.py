@@ -12,12 +12,15 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.alone, pytest.mark
 
 MOST_CPU = 0.02
 """Of one core."""
+OFTEN = "[timers]\nreprobe = 10.0\n"
+"""Three times as often as by default, so that everybody is asked within a short test."""
 
 
 def test_two_hundred_quiet_guests_cost_nothing_and_lose_nothing(request):
-    """200 guests come up within the probe budget, stay without a single withdrawal, and cost under 2 % of a core."""
+    """200 guests come up in time and stay, for under 2 % of a core, though asked three times as often as usual."""
     quiet = request.config.getoption("--quiet-seconds")
     with Lab(guests=200, frr=False) as lab:
+        lab.node.write("/etc/rdnbr/rdnbr.toml", OFTEN)
         daemon = lab.node.start_daemon()
         start = time.monotonic()
         for guest in lab.guests:

@@ -141,11 +141,11 @@ class World:
         return self.carries_out(self.engine.allow(self.now, rules(allow)))
 
     def adopts(
-        self, address: str, guest: Guest, device: int = BRIDGE.index, hint: str | None = None
+        self, address: str, guest: Guest, device: int = BRIDGE.index, heard_on: str | None = None
     ) -> list[str]:
-        """Find a route in the kernel, and the guest's MAC on the port `hint` in the bridge's table."""
+        """Find a route in the kernel, and the guest's MAC on the port `heard_on` in the bridge's table."""
         key = Key(MAIN, parse_ip(address))
-        port = self.indexes[hint] if hint else None
+        port = self.indexes[heard_on] if heard_on else None
         return self.carries_out(self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port))
 
     def flushes(self, address: str | None = None) -> list[str]:

@@ -295,7 +295,9 @@ class Model(Arrivals):
             if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment)[0]:
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "no-longer-permitted")
 
-    def adopt(self, now: float, address: str, mac: str, segment: int, hint: int, metric: int | None) -> None:
+    def adopt(
+        self, now: float, address: str, mac: str, segment: int, heard_on: int, metric: int | None
+    ) -> None:
         table = self.tables.get(segment)
         if table is None or self.find(table, address):
             return
@@ -305,8 +307,8 @@ class Model(Arrivals):
             self.say("withdrawn", why, address, mac, None, None)
             return
         self.entries.append(entry)
-        if hint in self.ports and not self.judge_law(address, (hint, mac), segment)[0]:
-            entry.hint = hint
+        if heard_on in self.ports and not self.judge_law(address, (heard_on, mac), segment)[0]:
+            entry.heard_on = heard_on
         self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
 
@@ -387,8 +389,8 @@ class Model(Arrivals):
 
     def ask(self, now: float, entry: Entry) -> None:
         everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]
-        if entry.state == "adopted" and entry.asked == 0 and entry.hint in everywhere:
-            everywhere = [entry.hint]
+        if entry.state == "adopted" and entry.asked == 0 and entry.heard_on in everywhere:
+            everywhere = [entry.heard_on]
         wide = entry.port is None or self.asks_anybody(entry, entry.asked)
         ports = everywhere if wide else [entry.port]
         to_incumbent = [(port, entry.address, entry.mac) for port in ports]

@@ -53,7 +53,7 @@ class Entry:
     freezes: int = 0
     cycle: int = 0
     nonce: bytes = b""
-    hint: int | None = None
+    heard_on: int | None = None
     """Where it is asked first, when it was found in the kernel."""
     surmised: bool = False
     """Its port is that of whoever spoke first after a start."""

@@ -59,7 +59,7 @@ class Binding:
     freezes: int = 0
     cycle: int = 0
     """How often it was due; varies the jitter."""
-    hint: int | None = None
+    heard_on: int | None = None
     """ifindex of the port where an adopted binding is asked first; tells nothing of whose answer counts."""
     surmised: bool = False
     """Whether its port is that of whoever spoke first with an adopted MAC: another guest may have been quicker."""

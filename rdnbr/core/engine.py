@@ -172,17 +172,17 @@ class Engine:
         key: Key,
         mac: MAC | None,
         device: int,
-        hint: int | None = None,
+        heard_on: int | None = None,
         metric: int | None = None,
     ) -> list[Output]:
         """The kernel held this when rdnbr started; without a MAC where the route had lost its neighbour.
 
         `metric` is its route's, which stays if it is one that this node would give.
 
-        `hint` is the ifindex of the port on which the bridge last heard the MAC. Any guest of the bridge can have made
-        it say so, by one frame with that source before the start. So it decides where the first question goes, which
-        spares hundreds of other ports a copy, and nothing else: the port stays unknown until the guest is heard, and
-        the further questions go to all ports. Whoever forged it delays the true owner's answer by one question.
+        `heard_on` is the ifindex of the port on which the bridge last heard the MAC. Any guest of the bridge can have
+        made it say so, by one frame with that source before the start. So it decides where the first question goes,
+        which spares hundreds of other ports a copy, and nothing else: the port stays unknown until the guest is heard,
+        and the further questions go to all ports. Whoever forged it delays the true owner's answer by one question.
         """
         segment = self._segments.get(device)
         if segment is None or segment.table != key.table or self._bindings.get(key) is not None:
@@ -190,10 +190,10 @@ class Engine:
         anchor = Anchor(None, mac or ZERO_MAC)
         verdict = self._law.verdict(key.address, anchor, device)
         found = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, now, now)
-        port = self._ports.get(hint or 0)
+        port = self._ports.get(heard_on or 0)
         if port is not None and port.segment == device:
             there = self._law.verdict(key.address, Anchor(port.index, anchor.mac), device)
-            found.hint = port.index if there.permitted else None
+            found.heard_on = port.index if there.permitted else None
         if verdict.reason is not None:
             self._life.outputs.append(Want(key, None))
             self._life.tell(now, found, Verb.WITHDRAWN, verdict.reason, None)

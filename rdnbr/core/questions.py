@@ -100,7 +100,7 @@ class Questions:
     def _ports_of(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
         if anchor.port is not None and not self.is_wide(binding, binding.asked):
             return [anchor.port]
-        hinted = self._ports.get(binding.hint or 0)
-        if binding.state is State.ADOPTED and binding.asked == 0 and hinted and hinted.segment == segment:
-            return [hinted.index]
+        likely = self._ports.get(binding.heard_on or 0)
+        if binding.state is State.ADOPTED and binding.asked == 0 and likely and likely.segment == segment:
+            return [likely.index]
         return [port.index for port in self._ports.values() if port.segment == segment]

@@ -84,12 +84,12 @@ class Works:
         assert self._kernel is not None
         routes, neighbours = self._kernel.found()
         self.reconciliation.found(routes, neighbours)
-        hints = self._hints() if routes else {}
+        heard = self._last_heard() if routes else {}
         for key, device, mac, metric in finds(self.engine.segments, routes, neighbours):
-            hint = None if mac is None else hints.get((device, mac))
-            self.take(now, self.engine.adopt(now, key, mac, device, hint, metric))
+            heard_on = None if mac is None else heard.get((device, mac))
+            self.take(now, self.engine.adopt(now, key, mac, device, heard_on, metric))
 
-    def _hints(self) -> dict[tuple[int, MAC], int]:
+    def _last_heard(self) -> dict[tuple[int, MAC], int]:
         try:
             return last_heard()
         except OSError as error:

@@ -37,12 +37,12 @@ def frame(kind: str, mac: str) -> bytes:
 @settings(deadline=None)
 @given(
     allow=st.sampled_from([None, "2.57.57.0/24"]),
-    hint=st.sampled_from([None, *PORTS]),
+    heard_on=st.sampled_from([None, *PORTS]),
     attacked=st.lists(attacks, max_size=20),
     awake=st.booleans(),
     answer_time=st.sampled_from([0.001, 0.4]),
 )
-def test_nobody_loses_an_adopted_route_who_answers(allow, hint, attacked, awake, answer_time):
+def test_nobody_loses_an_adopted_route_who_answers(allow, heard_on, attacked, awake, answer_time):
     """Alice answers each question, on her port alone; her route is there all the time, and leads to her MAC."""
     world = World(allow, answer_time=answer_time)
     world.guest("alice", "tap1i0", V4, mac=ALICE)
@@ -52,7 +52,7 @@ def test_nobody_loses_an_adopted_route_who_answers(allow, hint, attacked, awake,
         for mac in (ALICE, MALLORY)
     ]
     key = Key(MAIN, parse_ip(V4))
-    port = world.indexes[hint] if hint else None
+    port = world.indexes[heard_on] if heard_on else None
     world.carries_out(world.engine.adopt(0.0, key, parse_mac(ALICE), BRIDGE.index, port))
     for where, kind, mac, wait in [*attacked, ("tap2i0", "sleep", ALICE, 200.0)]:
         if kind in ("sleep", "wake"):

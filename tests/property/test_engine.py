@@ -319,16 +319,16 @@ class EngineAndModel(RuleBasedStateMachine):
         address=st.sampled_from([*ADDRESSES, FOREIGN]),
         mac=macs,
         segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
-        hint=st.sampled_from([0, *PORTS]),
+        heard_on=st.sampled_from([0, *PORTS]),
         metric=st.sampled_from([None, 0, 1024, 9_000_000, 2**24 - 1, 2**24]) | st.integers(0, 2**24 - 1),
     )
-    def is_adopted(self, address: str, mac: str, segment: Segment, hint: int, metric: int | None) -> None:
+    def is_adopted(self, address: str, mac: str, segment: Segment, heard_on: int, metric: int | None) -> None:
         self.passes()
         key = Key(segment.table, parse_ip(address))
         if len(self.node.model.entries) >= MOST:
             return
-        self.node.model.adopt(self.node.now, address, mac, segment.index, hint, metric)
-        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, hint, metric)
+        self.node.model.adopt(self.node.now, address, mac, segment.index, heard_on, metric)
+        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, heard_on, metric)
 
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:

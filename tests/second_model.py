@@ -66,6 +66,9 @@ class Model(Arrivals):
             entry.port == port or (entry.port is None and entry.segment == segment)
         ):
             if entry.port is None:
+                if self.has_its_fill_of_surmises(port, heard.address):
+                    self.turn_down("port-full", port, heard)
+                    return
                 entry.port, entry.number = port, self.next_number()
                 entry.surmised = True
             self.hear_owner(now, entry, heard)
@@ -126,7 +129,8 @@ class Model(Arrivals):
                     self.ask(now, entry)
         elif entry.state == "challenged":
             assert entry.rival is not None
-            self.dismiss(now, entry, self.timers.quarantine, defends=True)
+            if entry.rival != (entry.port, entry.mac):
+                self.dismiss(now, entry, self.timers.quarantine, defends=True)
             self.become(now, entry, "valid", "kept", "incumbent-answered")
         elif entry.state == "frozen":
             entry.asked = 0
@@ -203,6 +207,8 @@ class Model(Arrivals):
         if entry.state == "challenged" or (entry.state == "tentative" and entry.rival):
             return "being-decided"
         entry.rival, entry.rival_segment = anchor, segment
+        if entry.surmised:
+            entry.port, entry.surmised, entry.number = None, False, self.next_number()
         if entry.state == "tentative":
             self.say_of("challenged", "rival-claim", entry)
         else:
@@ -287,6 +293,10 @@ class Model(Arrivals):
         if rival and rival[0] != entry.port and rival[0] in self.ports:
             self.give(now, entry, rival, segment)
             self.become(now, entry, "tentative", "learned", "arrived")
+        elif entry.surmised and why == "port-gone":
+            self.ask(now, entry)
+        else:
+            entry.surmised = False
 
     def judge_again(self, entries: list[Entry] | None = None) -> None:
         for entry in list(self.entries) if entries is None else entries:
@@ -345,7 +355,13 @@ class Model(Arrivals):
 
     def judge(self, now: float, entry: Entry) -> None:
         late = now - entry.due > 1.0
-        if entry.state == "departed":
+        if entry.state == "departed" and entry.surmised:
+            if entry.asked == len(self.patience(entry)):
+                entry.surmised = False
+                entry.due = max(now, entry.entered + self.timers.departed)
+            else:
+                self.ask(now, entry)
+        elif entry.state == "departed":
             self.forget(entry, "expired", "forgotten")
         elif entry.state == "frozen" and now >= entry.frozen_until:
             self.become(now, entry, "probing", "kept", "thawed")
@@ -382,6 +398,7 @@ class Model(Arrivals):
             self.quarantine(now, entry, (entry.port, ""), self.timers.unproven)
             if entry.rival and entry.rival[0] != entry.port:
                 self.quarantine(now, entry, (entry.rival[0], ""), self.timers.unproven)
+        entry.surmised = False
         if entry.state == "tentative":
             self.forget(entry, "expired", "silent")
         else:
@@ -391,6 +408,8 @@ class Model(Arrivals):
         everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]
         if entry.state == "adopted" and entry.asked == 0 and entry.heard_on in everywhere:
             everywhere = [entry.heard_on]
+        if entry.state == "departed":
+            everywhere = [port for port in everywhere if port != entry.port]
         wide = entry.port is None or self.asks_anybody(entry, entry.asked)
         ports = everywhere if wide else [entry.port]
         to_incumbent = [(port, entry.address, entry.mac) for port in ports]
@@ -415,6 +434,8 @@ class Model(Arrivals):
     def asks_anybody(self, entry: Entry, asked: int) -> bool:
         """Tell whether the question after `asked` others goes beyond the entry's port."""
         last = asked >= min(3, self.timers.probe_count - 1)
+        if entry.state == "departed":
+            return entry.surmised
         return entry.surmised and last and entry.state in ("probing", "frozen", "adopted")
 
     def patience(self, entry: Entry | None) -> list[float]:

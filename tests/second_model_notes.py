@@ -120,6 +120,12 @@ class Notebook:
         same = [e for e in held if (":" in e.address) == (family == 6)]
         return len(same) >= self.fill(self.ports[port][0], family)
 
+    def has_its_fill_of_surmises(self, port: int, address: str) -> bool:
+        """Tell whether so many entries are surmised to be on a port as it may have."""
+        same = [e for e in self.entries if e.port == port and (":" in e.address) == (":" in address)]
+        surmised = [e for e in same if e.surmised and e.state != "departed"]
+        return len(surmised) >= self.fill(self.ports[port][0], 6 if ":" in address else 4)
+
     def judge_law(self, address: str, anchor: Anchor, segment: int) -> tuple[str | None, bool]:
         why = self.own(address)
         if why:

@@ -42,6 +42,8 @@ class Contests:
             return Turn(State.TENTATIVE, Verb.REFUSED, Reason.BEING_DECIDED)
         if binding.state not in (State.CHALLENGED, State.FROZEN):
             binding.rival, binding.rival_segment = rival, segment
+            if binding.surmised:
+                self._life.unplace(binding)
             self._life.hurry(
                 now, binding
             )  # what it waits for is the pace of its own port, not of the rival's

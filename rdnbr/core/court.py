@@ -101,7 +101,7 @@ class Court:
             return self.turn_down(now, port, Reason.NO_HINT, claim, verdict.rule)
         placed = binding.anchor.port is not None or binding.segment == port.segment
         if placed and binding.anchor.may_be(anchor):
-            return self._incumbent(now, binding, anchor, claim, verdict.rule)
+            return self._incumbent(now, port, binding, anchor, claim, verdict.rule)
         return self._rival(now, port, binding, anchor, claim, verdict.rule)
 
     def look_for(self, now: float, port: Port) -> None:
@@ -187,11 +187,15 @@ class Court:
                     return
 
     def _incumbent(
-        self, now: float, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
+        self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
         answered = binding.asked > 0 and is_answer(claim, self._segments[binding.segment])
         stimulus = Stimulus.ANSWER if answered else self._stimulus(claim)
         if binding.anchor.port is None and (binding.anchor.mac == anchor.mac or stimulus is not Stimulus.DAD):
+            _, most = self._limits.room(port.index, binding.key.address)
+            if self._life.surmised(port.index, len(binding.key.address)) >= most:
+                # No guest had more before the start; who speaks with everybody's MAC is not everybody.
+                return self.turn_down(now, port, Reason.PORT_FULL, claim, rule)
             self._life.place(binding, anchor)
         if binding.rule is not rule:
             binding.rule = rule

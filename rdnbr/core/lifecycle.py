@@ -92,8 +92,10 @@ class Lifecycle:
         if answered:
             binding.answered = True
             self.quarantine.release(binding.key, binding.anchor)
-        if binding.state is State.CHALLENGED and binding.rival is not None:
-            self._dismiss(now, binding, binding.rival, self._timers.quarantine, defends=True)
+        rival = binding.rival
+        # Who was asked for on all ports may be the very rival.
+        if binding.state is State.CHALLENGED and rival is not None and rival != binding.anchor:
+            self._dismiss(now, binding, rival, self._timers.quarantine, defends=True)
 
     def _dismiss(self, now: float, binding: Binding, rival: Anchor, first: float, *, defends: bool) -> None:
         """Do not hear a rival that lost, nor others on its port; the incumbent's own port must stay heard."""
@@ -104,6 +106,15 @@ class Lifecycle:
         """Its guest has come to where it is now: its route leads there, and bears the time of that."""
         self.metrics.arrived(now, binding)
         self._install(binding)
+
+    def surmised(self, port: int, size: int) -> int:
+        """Return how many adopted addresses of `size` bytes are surmised to be on a port."""
+        return sum(found.surmised and len(found.key.address) == size for found in self.bindings.on_port(port))
+
+    def unplace(self, binding: Binding) -> None:
+        """Where an adopted binding is was only surmised, and is in doubt now: it is asked everywhere."""
+        self.bindings.move(binding, Anchor(None, binding.anchor.mac))
+        binding.surmised = False
 
     def place(self, binding: Binding, anchor: Anchor) -> None:
         """An adopted binding is heard for the first time: now its anchor is known whole."""
@@ -140,6 +151,11 @@ class Lifecycle:
             # It claimed the address while the incumbent was there; now nobody stands in its way.
             self.relocate(now, binding, rival, rival_segment)
             self.turn(now, binding, Stimulus.ARRIVAL)
+        elif binding.surmised and reason is Reason.PORT_GONE:
+            # Whoever spoke first and then took its link down may have lied: let the owner, wherever it is, speak.
+            self._ask(now, binding)
+        else:
+            binding.surmised = False
 
     def forget(self, now: float, binding: Binding, verb: Verb | None, reason: Reason) -> None:
         """Remove a binding, and its route if it has one."""
@@ -259,6 +275,9 @@ class Lifecycle:
 
     def _judge(self, now: float, binding: Binding, *, late: bool) -> None:
         match binding.state:
+            case State.DEPARTED if binding.surmised:
+                self._seek(now, binding)
+                return
             case State.DEPARTED:
                 self.turn(now, binding, Stimulus.SILENCE)
                 return
@@ -279,6 +298,14 @@ class Lifecycle:
             self._silence(now, binding)
             return
         self._ask(now, binding)
+
+    def _seek(self, now: float, binding: Binding) -> None:
+        """Go on asking all ports for what went with a port where it may never have been."""
+        if binding.asked < len(schedule.waits(binding.state, self._timers)) - 1:
+            self._ask(now, binding)
+            return
+        binding.surmised = False
+        self._deadlines.set(binding.key, max(now, binding.entered + self._timers.departed))
 
     def _judge_quiet(self, now: float, binding: Binding) -> None:
         at = schedule.reprobe_at(binding, self._timers)
@@ -302,6 +329,7 @@ class Lifecycle:
         if not binding.answered:
             for port in {anchor.port: None for anchor in (binding.anchor, rival) if anchor}:
                 self.quarantine.put(now, binding.key, port, self._timers.unproven)
+        binding.surmised = False  # it was asked everywhere
         self.turn(now, binding, Stimulus.SILENCE)
 
     def _abandoned(self, now: float, binding: Binding) -> bool:

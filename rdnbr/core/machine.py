@@ -14,7 +14,7 @@ Rules
 6. Who moves too often is FROZEN: the incumbent keeps the address and rivals are not heard until it thaws.
 7. What was in the kernel when rdnbr started is ADOPTED: served unchanged, asked, and withdrawn only when silent. Its
    port is surmised to be that of whoever first speaks with its MAC, who may be lying; so before it is withdrawn for
-   silence, ever, it is asked on all ports.
+   silence, ever, or passes to a rival, it is asked on all ports, and so it is when that port goes.
 8. What lost its route is DEPARTED: remembered, so that its MAC is recognised when it shows up again.
 
 States

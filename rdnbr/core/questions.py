@@ -44,9 +44,11 @@ class Questions:
     def is_wide(self, binding: Binding, asked: int) -> bool:
         """Tell whether a question before which `asked` were put goes to all ports, though one is the binding's.
 
-        A port that was only surmised when the daemon started may be that of a liar, who then keeps silent so that the
-        address is withdrawn. Before that its owner is asked, wherever that is.
+        A port that was only surmised when the daemon started may be that of a liar, who then keeps silent, or takes its
+        link down, so that the address is withdrawn. Its owner is asked, wherever that is: in the first case before.
         """
+        if binding.state is State.DEPARTED:
+            return binding.surmised
         asks_it = binding.state in (State.PROBING, State.FROZEN, State.ADOPTED)
         return binding.surmised and asks_it and asked >= self._wide_from
 
@@ -103,4 +105,5 @@ class Questions:
         likely = self._ports.get(binding.heard_on or 0)
         if binding.state is State.ADOPTED and binding.asked == 0 and likely and likely.segment == segment:
             return [likely.index]
-        return [port.index for port in self._ports.values() if port.segment == segment]
+        gone = anchor.port if binding.state is State.DEPARTED else None
+        return [port.index for port in self._ports.values() if port.segment == segment and port.index != gone]

@@ -57,7 +57,7 @@ def test_nobody_loses_an_adopted_route_who_answers(allow, heard_on, attacked, aw
     for where, kind, mac, wait in [*attacked, ("tap2i0", "sleep", ALICE, 200.0)]:
         if kind in ("sleep", "wake"):
             for guest in others:
-                guest.awake = kind == "wake"
+                guest.awake = kind == "wake" if guest.mac == mac else guest.awake
         else:
             world.hears(where, frame(kind, mac))
         said = world.runs(wait)

@@ -99,8 +99,8 @@ def one_of(mac: MAC) -> str:
 class EngineAndModel(RuleBasedStateMachine):
     """Anything may happen, at any time."""
 
-    @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]), newest=st.booleans())
-    def starts(self, law: str, newest: bool) -> None:
+    @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]), newest=st.booleans(), adopts=st.booleans())
+    def starts(self, law: str, newest: bool, adopts: bool) -> None:
         self.node = Side()
         self.clock(IN_AN_ERA)
         self.mobility(newest=newest)
@@ -110,6 +110,9 @@ class EngineAndModel(RuleBasedStateMachine):
         self.law(law)
         self.port_up(11, "tap1i0", BRIDGE)
         self.port_up(12, "tap2i0", BRIDGE)
+        if adopts:
+            for address in ADDRESSES:
+                self.is_adopted(address, MACS[0], BRIDGE, 0, None)
 
     def clock(self, wall: float) -> None:
         self.node.model.stamps.wall = wall - self.node.now

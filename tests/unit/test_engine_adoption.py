@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from dialogue import BRIDGE, MAIN, NODE, World, rules
+import guest_frames
+from dialogue import BRIDGE, GATEWAY4, MAIN, NODE, World, rules
 
 from rdnbr.core.address import parse_ip, parse_mac, show_ip
 from rdnbr.core.decision import Decision, Probe, State, Verb
@@ -95,6 +96,77 @@ def test_liar_who_answers_is_no_reason_to_withdraw():
     said = [line for _ in range(30) for line in (*world.guests[0].announces(), *world.runs(10))]
     assert not [line for line in said if "route" in line.split()]
     assert world.routes() == [f"{V4} alice"]
+
+
+def test_liar_who_keeps_silent_gains_nothing_for_itself():
+    """Who speaks with an adopted guest's MAC, keeps silent and has another MAC claim the address, does not get it."""
+    world = world_of_three(None)
+    liar = world.guest("liar", "tap2i0", V4)
+    world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
+    assert world.state(V4) == "valid alice@tap2i0"
+    liar.asks_gateway()
+    world.runs(10)
+    assert world.state(V4) == "valid alice@tap1i0"
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_liar_who_has_it_contested_for_ever_costs_nothing():
+    """Contests without end are no reason to withdraw what was adopted: the guest was asked in each of them."""
+    world = world_of_three(None)
+    world.guest("liar", "tap2i0", V4, awake=False)
+    world.hears("tap2i0", guest_frames.intent(world.guests[0].mac, V4))
+    said = []
+    for number in range(600):
+        mac = f"52:02:45:99:{number >> 8:02x}:{number & 255:02x}"
+        said += world.hears("tap2i0", guest_frames.request(mac, V4, GATEWAY4))
+        said += world.runs(0.2)
+    assert not [line for line in said if "no route" in line]
+
+
+def test_liar_who_takes_its_link_down_costs_a_moment():
+    """What goes with a port that was only surmised is asked for on all others at once, and is back with the answer."""
+    world = world_of_three(None)
+    world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
+    assert world.unplugs("tap2i0") == [
+        f"no route {V4}",
+        f"withdrawn {V4} alice@tap2i0 departed: port-gone",
+        f"ask alice@tap1i0 for {V4}",
+        f"ask alice@tap3i0 for {V4}",
+    ]
+    world.runs(0.01)
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_what_went_with_a_surmised_port_is_asked_for_five_times_and_then_remembered():
+    """Who does not answer anywhere is gone, and is remembered as any other."""
+    world = world_of_three(None, awake=False)
+    world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
+    world.unplugs("tap2i0")
+    asked = [line for line in words(world.runs(299)) if line.startswith("ask")]
+    assert len(asked) == 4 * 2
+    assert world.state(V4) == "departed alice@?"
+    world.runs(2)
+    assert world.state(V4) is None
+
+
+def test_liar_is_surmised_to_have_no_more_than_its_port_may():
+    """Who speaks with the MACs of everybody who was adopted is believed for as many addresses as a port may have."""
+    world = World(ALLOW, Settings(port=PortPolicy(addresses_ipv4=2)))
+    world.plugs("tap9i0")
+    others = [world.guest(f"g{n}", f"tap{n}i0", f"2.57.57.{n}") for n in range(4)]
+    for guest in others:
+        world.adopts(guest.addresses[0], guest)
+    said = [
+        world.hears("tap9i0", guest_frames.request(one.mac, one.addresses[0], GATEWAY4)) for one in others
+    ]
+    assert [lines[0].split(":")[-1] for lines in said] == [
+        " evidence",
+        " evidence",
+        " port-full",
+        " port-full",
+    ]
+    world.unplugs("tap9i0")
+    assert world.routes() == ["2.57.57.2 g2", "2.57.57.3 g3"]
 
 
 class Node:

@@ -4,11 +4,14 @@ How long it takes is held against an `ip route add` by hand on the same machine,
 """
 
 import re
+import socket
 import sys
 import time
+from contextlib import closing
 from datetime import datetime
 
 import pytest
+from guest_frames import packet
 
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.node import BRIDGE
@@ -26,6 +29,8 @@ SHORT = "[timers]\ndata_window = 0.3\n"
 """So that what is tried after the window need not be waited for."""
 INQUIRED = 4.0
 """Seconds in which all questions to an empty port were put."""
+FLOODED = 1.5
+"""Seconds."""
 FRAMES, RATE = 1_000_000, 50_000
 """Frames of a flood, and frames per second."""
 
@@ -166,6 +171,35 @@ def test_forged_packets_take_nothing(lab):
     wait_for(lambda: lab.node.show("counters")["counters"][thief.port].get("no-hint"), 5, "it to be counted")
     stays(lambda: "2.57.57.99" not in lab.node.hosts(), 1, "no route to who does not answer")
     assert binding(lab.node, victim.address4)["port"] == victim.port
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("sources", [1, 256])
+def test_flood_of_packets_in_the_window(lab, sources, record_property):
+    """Of all that a guest can send, from one source or from many, few packets are read, and ARP and NDP as ever."""
+    guest = lab.guest(0)
+    daemon = lab.node.start_daemon()
+    lab.unplug(guest)
+    lab.plug(guest)
+    hide(guest)
+    payload = bytes(1200)
+    burst = flood.Burst([packet(guest.mac, f"2.57.56.{number % sources}") + payload for number in range(256)])
+    with guest.inside():
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with closing(wire):
+        wire.bind(("eth0", 0))
+        used, end, sent = daemon.cpu_seconds(), time.monotonic() + FLOODED, 0
+        while time.monotonic() < end:
+            burst.send(wire)
+            sent += 256
+        guest.announce()
+        wait_for(lambda: set(guest.addresses) <= lab.node.hosts(), 5, "the routes of what it announced")
+        used = daemon.cpu_seconds() - used
+    read = sum(lab.node.show("counters")["counters"][guest.port].values())
+    record_property("packets a second, read of all, share of a core", (sent / FLOODED, read, used / FLOODED))
+    assert sent > 20_000
+    assert read < 500
+    assert used < 0.2 * FLOODED
 
 
 @pytest.mark.parametrize("state", ["reachable", "stale"])

@@ -1,6 +1,8 @@
 """Where the bridges last heard each MAC: their forwarding databases, as `bridge fdb show` prints them.
 
 Whoever sends a frame with somebody else's source writes into them, so what they say is a hint and proves nothing.
+
+Read by hand, for it is read while a daemon starts: pyroute2 would take ten times as long, and stay in its memory.
 """
 
 from rdnbr.core.address import MAC

@@ -4,33 +4,24 @@ Linux cannot be asked for all routes of one prefix. So it is asked which route o
 those that lead nowhere, and for all over the devices that ours would lead over, in whatever table.
 """
 
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from socket import AF_INET, AF_INET6
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rdnbr.core.address import IP, MAC
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import rt_type
+
+from rdnbr.core.address import IP, MAC, parse_ip, show_ip
+from rdnbr.core.kernel import PROTOCOL
 from rdnbr.core.plan import Neighbour
-from rdnbr.linux.attributes import attributes
 from rdnbr.linux.netlink import NetlinkSocket
-from rdnbr.linux.rtnetlink import (
-    RTM_GETROUTE,
-    Entry,
-    Request,
-    dump_routes,
-    get_neighbour,
-    read_neighbour,
-    read_place,
-)
+from rdnbr.linux.rtnetlink import Entry, get_neighbour, read_neighbour
 
-_RTMSG = struct.Struct("=8BI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_U32 = struct.Struct("=I")
-_U32_ATTRIBUTE = struct.Struct("=HHI")
-_ATTRIBUTE = struct.Struct("=HH")
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 _RTM_F_CLONED, _RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
-_KINDS = {1: "unicast", 2: "local", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
-_NOWHERE = (6, 7, 8)
+_NOWHERE = ("blackhole", "unreachable", "prohibit")
+_BITS = {AF_INET: 32, AF_INET6: 128}
 _NO_MAC = MAC(bytes(6))
 
 
@@ -54,22 +45,17 @@ def routes(address: IP, devices: Iterable[int]) -> list[HostRoute]:
         OSError: netlink does not answer.
     """
     family = AF_INET if len(address) == 4 else AF_INET6
-    netlink = NetlinkSocket()
-    found: set[HostRoute] = set()
-    try:
-        for answer in netlink.ask([_lookup(family, address)]):
-            found.update(_read(answer.body, address))  # no answer: no route at all, or one that leads nowhere
-        dumps = [
-            dump_routes(family),
-            *(_dump(family, kind=kind) for kind in _NOWHERE),
-            *(_dump(family, device) for device in devices),
-        ]
-        for dump in dumps:
-            for message in netlink.dump(dump):
-                found.update(_read(message.body, address))
-    finally:
-        netlink.close()
-    return sorted(found, key=lambda route: (route.table, route.metric, route.protocol))
+    of_interest = [
+        {"proto": PROTOCOL},
+        *({"type": kind} for kind in _NOWHERE),
+        *({"oif": device} for device in devices),
+    ]
+    with _kernel() as kernel:
+        found = _taken(kernel, address)
+        for wanted in of_interest:
+            found += _dump(kernel, family, wanted)
+    of_host = {_host_route(message) for message in found if _host(message) == address}
+    return sorted(of_host, key=lambda route: (route.table, route.metric, route.protocol))
 
 
 def hosts_over(device: int) -> frozenset[IP]:
@@ -78,15 +64,9 @@ def hosts_over(device: int) -> frozenset[IP]:
     Raises:
         OSError: netlink does not answer.
     """
-    netlink = NetlinkSocket()
-    try:
-        messages = [
-            message for family in (AF_INET, AF_INET6) for message in netlink.dump(_dump(family, device))
-        ]
-    finally:
-        netlink.close()
-    places = (read_place(message.body) for message in messages)
-    return frozenset(place.address for place in places if place is not None)
+    with _kernel() as kernel:
+        hosts = [_host(message) for family in _BITS for message in _dump(kernel, family, {"oif": device})]
+    return frozenset(host for host in hosts if host is not None)
 
 
 def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
@@ -95,6 +75,7 @@ def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
     Raises:
         OSError: netlink does not answer.
     """
+    # Read by hand: pyroute2 before 0.9 does not know NDA_PROTOCOL, which tells our entries from others.
     netlink = NetlinkSocket()
     try:
         asked = [get_neighbour(Neighbour(device, address, _NO_MAC)) for device in devices]
@@ -104,38 +85,44 @@ def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
     return [entry for entry in entries if entry is not None]
 
 
-def _lookup(family: int, address: IP) -> Request:
+@contextmanager
+def _kernel() -> Iterator[Any]:
+    try:
+        # Without ext_ack pyroute2 takes a dump that the kernel refuses for an empty one.
+        with IPRoute(strict_check=True, ext_ack=True) as kernel:
+            yield kernel
+    except NetlinkError as error:
+        raise OSError(*error.args) from error
+
+
+def _taken(kernel: Any, address: IP) -> list[Any]:
     # IPv6 tells the table anyway, and refuses what it does not know (net/ipv6/route.c).
-    flags = _RTM_F_FIB_MATCH | (_RTM_F_LOOKUP_TABLE if family == AF_INET else 0)
-    body = _RTMSG.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, flags)
-    return Request(RTM_GETROUTE, 0, body + _ATTRIBUTE.pack(4 + len(address), _RTA_DST) + address)
+    flags = _RTM_F_FIB_MATCH | (_RTM_F_LOOKUP_TABLE if len(address) == 4 else 0)
+    try:
+        return list(kernel.route("get", dst=show_ip(address), flags=flags))
+    except NetlinkError:
+        return []  # no route at all, or one that leads nowhere
 
 
-def _dump(family: int, device: int | None = None, *, kind: int = 0) -> Request:
-    """Ask for all routes over a device, or of a kind; the kernel leaves out the others (Linux 4.20)."""
-    body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, kind, 0)
-    return Request(
-        RTM_GETROUTE, 0, body if device is None else body + _U32_ATTRIBUTE.pack(8, _RTA_OIF, device)
+def _dump(kernel: Any, family: int, wanted: Mapping[str, Any]) -> list[Any]:
+    """Ask for the routes of a kind, of a protocol or over a device; the kernel leaves out others (Linux 4.20)."""
+    # Since 0.9 pyroute2 reads every route and filters by itself, unless it is given a filter, as None is.
+    return list(kernel.route("dump", family=family, dump_filter=None, **wanted))
+
+
+def _host(message: Any) -> IP | None:
+    if message["dst_len"] != _BITS[message["family"]] or message["flags"] & _RTM_F_CLONED:
+        return None
+    return parse_ip(message.get_attr("RTA_DST"))
+
+
+def _host_route(message: Any) -> HostRoute:
+    gateway = message.get_attr("RTA_GATEWAY")
+    return HostRoute(
+        message.get_attr("RTA_TABLE"),
+        message.get_attr("RTA_OIF"),
+        message.get_attr("RTA_PRIORITY") or 0,
+        message["proto"],
+        rt_type.get(message["type"], f"type {message['type']}"),
+        None if gateway is None else parse_ip(gateway),
     )
-
-
-def _read(body: bytes, address: IP) -> Iterator[HostRoute]:
-    if len(body) < _RTMSG.size:
-        return
-    _, length, _, _, small, protocol, _, kind, flags = _RTMSG.unpack_from(body)
-    found = attributes(body, _RTMSG.size)
-    if flags & _RTM_F_CLONED or length != 8 * len(address) or found.get(_RTA_DST) != address:
-        return
-    gateway = found.get(_RTA_GATEWAY)
-    yield HostRoute(
-        small if (table := _number(found.get(_RTA_TABLE))) is None else table,
-        _number(found.get(_RTA_OIF)),
-        _number(found.get(_RTA_PRIORITY)) or 0,
-        protocol,
-        _KINDS.get(kind, f"type {kind}"),
-        None if gateway is None else IP(gateway),
-    )
-
-
-def _number(value: bytes | None) -> int | None:
-    return None if value is None else int(_U32.unpack(value)[0])

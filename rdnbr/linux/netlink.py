@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from errno import ENOBUFS
 from typing import NamedTuple
 
+from rdnbr.linux.attributes import attributes
 from rdnbr.linux.rtnetlink import HEADER, Request
 
 _SOL_NETLINK = 270
@@ -199,12 +200,9 @@ def _failure(message: Message) -> Answer:
     if not code:
         return _DONE
     text = os.strerror(code)
-    start = 4 + HEADER.size  # the code and, with NETLINK_CAP_ACK, only the header of the request
-    while message.flags & _NLM_F_ACK_TLVS and start + 4 <= len(message.body):
-        length, name = struct.unpack_from("=HH", message.body, start)
-        if length < 4:
-            break
-        if name & 0x3FFF == _NLMSGERR_ATTR_MSG:
-            text += ": " + message.body[start + 4 : start + length].rstrip(b"\0").decode(errors="replace")
-        start += (length + 3) & ~3
+    if message.flags & _NLM_F_ACK_TLVS:
+        # Before them are the code and, with NETLINK_CAP_ACK, only the header of the request.
+        words = attributes(message.body, 4 + HEADER.size).get(_NLMSGERR_ATTR_MSG, b"")
+        if words:
+            text += ": " + words.rstrip(b"\0").decode(errors="replace")
     return Answer(code, text, b"")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from socket import AF_INET, AF_INET6
 
 from rdnbr.core.address import IP
+from rdnbr.linux.attributes import attributes
 from rdnbr.linux.netlink import NetlinkSocket
 from rdnbr.linux.rtnetlink import RTM_GETROUTE, Request
 
@@ -20,11 +21,9 @@ ORIGINS = (3, 4, 9, 16)
 _RTM_GETNEXTHOP = 106
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _NHMSG = struct.Struct("=BBBBI")
-_ATTRIBUTE = struct.Struct("=HH")
 _RTNEXTHOP = struct.Struct("=HBBi")
 _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_VIA = 5, 9, 18
 _NHA_GATEWAY = 6
-_NESTED = 0x3FFF
 
 
 def next_hops() -> frozenset[IP]:
@@ -40,30 +39,23 @@ def next_hops() -> frozenset[IP]:
             for origin in ORIGINS:
                 request = Request(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, 0, origin, 0, 0, 0))
                 for message in netlink.dump(request):
-                    found.update(_of_route(message.body[_RTMSG.size :]))
+                    found.update(_of_route(attributes(message.body, _RTMSG.size)))
         for message in netlink.dump(Request(_RTM_GETNEXTHOP, 0, _NHMSG.pack(0, 0, 0, 0, 0))):
-            attributes = message.body[_NHMSG.size :]
-            found.update(IP(value) for kind, value in _attributes(attributes) if kind == _NHA_GATEWAY)
+            gateway = attributes(message.body, _NHMSG.size).get(_NHA_GATEWAY)
+            if gateway is not None:
+                found.add(IP(gateway))
     finally:
         netlink.close()
     return frozenset(found)
 
 
-def _of_route(attributes: bytes) -> Iterator[IP]:
-    for kind, value in _attributes(attributes):
-        if kind == _RTA_GATEWAY:
-            yield IP(value)
-        elif kind == _RTA_VIA:  # an IPv6 next hop of an IPv4 route: family, address (RFC 8950)
-            yield IP(value[2:])
-        elif kind == _RTA_MULTIPATH:
-            while len(value) >= _RTNEXTHOP.size:
-                length = _RTNEXTHOP.unpack_from(value)[0]
-                yield from _of_route(value[_RTNEXTHOP.size : length])
-                value = value[max(length, _RTNEXTHOP.size) :]  # noqa: PLW2901 (walks along the list)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        yield kind & _NESTED, data[_ATTRIBUTE.size : length]
-        data = data[max((length + 3) & ~3, _ATTRIBUTE.size) :]
+def _of_route(found: dict[int, bytes]) -> Iterator[IP]:
+    if _RTA_GATEWAY in found:
+        yield IP(found[_RTA_GATEWAY])
+    if _RTA_VIA in found:  # an IPv6 next hop of an IPv4 route: family, address (RFC 8950)
+        yield IP(found[_RTA_VIA][2:])
+    several = found.get(_RTA_MULTIPATH, b"")
+    while len(several) >= _RTNEXTHOP.size:
+        length = max(_RTNEXTHOP.unpack_from(several)[0], _RTNEXTHOP.size)
+        yield from _of_route(attributes(several[:length], _RTNEXTHOP.size))
+        several = several[length:]

@@ -1,17 +1,20 @@
 """What the real kernel holds for one host, whoever put it there."""
 
 from collections.abc import Iterator
+from errno import EINVAL
+from socket import AF_INET, AF_INET6
 
 import pytest
 
 from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.linux.lookup import HostRoute, neighbours, routes
+from rdnbr.linux.lookup import HostRoute, _dump, _kernel, hosts_over, neighbours, routes
 from tests.netns.namespace import Namespace
 
 pytestmark = pytest.mark.root
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 MAIN, BABEL, STATIC = 254, 42, 4
+NLM_F_DUMP_FILTERED = 0x20
 
 
 @pytest.fixture
@@ -90,3 +93,53 @@ def test_neighbours_of_a_host(node: Namespace) -> None:
         assert neighbours(parse_ip(V6), [node.index("vmbr1")]) == []
     assert (entry.mac, entry.settled, entry.ours) == (parse_mac("52:02:45:76:d2:35"), True, False)
     assert entry.protocol == STATIC
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_the_kernel_filters(node: Namespace, address: str) -> None:
+    """Of a full table nothing is read but what leads over the device: the kernel leaves out the rest, and says so."""
+    node(f"ip route add {address} dev vmbr1")
+    family = AF_INET if address == V4 else AF_INET6
+    with node.entered(), _kernel() as kernel:
+        flags = {
+            message["header"]["flags"] & NLM_F_DUMP_FILTERED
+            for message in _dump(kernel, family, {"oif": node.index("vmbr1")})
+        }
+    assert flags == {NLM_F_DUMP_FILTERED}
+
+
+def test_a_refused_question_is_no_empty_answer(node: Namespace) -> None:
+    """When the kernel refuses a dump, its words are raised."""
+    with (
+        node.entered(),
+        pytest.raises(OSError, match="Invalid values in header") as raised,
+        _kernel() as kernel,
+    ):
+        _dump(kernel, AF_INET, {"tos": 4})
+    assert raised.value.errno == EINVAL
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_several_next_hops(node: Namespace, address: str) -> None:
+    """A route over several devices has no device of its own."""
+    gateways = ("198.51.100.2", "198.51.100.3") if address == V4 else ("2001:db8::2", "2001:db8::3")
+    node(f"ip route add {address} " + " ".join(f"nexthop via {gateway}" for gateway in gateways))
+    assert {(route.device, route.gateway) for route in found(node, address)} == {(None, None)}
+
+
+def test_a_device_that_is_gone(node: Namespace) -> None:
+    """Over a device that went away in between there are no routes."""
+    with node.entered():
+        assert hosts_over(9999) == frozenset()
+
+
+def test_hosts_over_a_device(node: Namespace) -> None:
+    """Host routes of both families over the device are found, in whatever table, and no others."""
+    node(f"ip route add {V4} dev vmbr1 table 1000 proto static")
+    node(f"ip route add {V6} dev vmbr1 proto 171")
+    node("ip route add 2.57.58.0/24 dev vmbr1")
+    node("ip route add 2.57.59.1 dev uplink")
+    with node.entered():
+        over = hosts_over(node.index("vmbr1"))
+    link_local = {address for address in over if address.startswith(b"\xfe\x80")}
+    assert over - link_local == {parse_ip(V4), parse_ip(V6)}

@@ -15,8 +15,9 @@ from rdnbr.core.deadlines import Deadlines
 from rdnbr.core.decision import Listen
 from rdnbr.core.settings import Settings
 
-SOURCES = 16
-"""Of one window. Who sends from more than these is forging them, or routes for others."""
+SOURCES = 8
+"""Of one window. Who sends from more than these is forging them, or routes for others; and half of the addresses that a
+port may have by default stay free for what its guest claims itself meanwhile."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from rdnbr.core.plan import Neighbour
 from rdnbr.linux.netlink import NetlinkSocket
 from rdnbr.linux.rtnetlink import Entry, get_neighbour, read_neighbour
 
-_RTM_F_CLONED, _RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
+_RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x1000, 0x2000
 _NOWHERE = ("blackhole", "unreachable", "prohibit")
 _BITS = {AF_INET: 32, AF_INET6: 128}
 _NO_MAC = MAC(bytes(6))
@@ -45,7 +45,7 @@ def routes(address: IP, devices: Iterable[int]) -> list[HostRoute]:
         OSError: netlink does not answer.
     """
     family = AF_INET if len(address) == 4 else AF_INET6
-    of_interest = [
+    of_interest: list[Mapping[str, Any]] = [
         {"proto": PROTOCOL},
         *({"type": kind} for kind in _NOWHERE),
         *({"oif": device} for device in devices),
@@ -111,7 +111,7 @@ def _dump(kernel: Any, family: int, wanted: Mapping[str, Any]) -> list[Any]:
 
 
 def _host(message: Any) -> IP | None:
-    if message["dst_len"] != _BITS[message["family"]] or message["flags"] & _RTM_F_CLONED:
+    if message["dst_len"] != _BITS[message["family"]]:
         return None
     return parse_ip(message.get_attr("RTA_DST"))
 

@@ -32,7 +32,15 @@ def settle(lab):
         guest.wait_for_dad()
         guest.greet()
     expected = {address for guest in lab.guests for address in guest.addresses}
-    wait_for(lambda: lab.node.hosts() == expected, 15, "all guests' routes")
+
+    def routed():
+        if lab.node.hosts() == expected:
+            return True
+        for guest in lab.guests:
+            guest.greet()  # on a busy machine a guest may have been too slow to answer for what it said
+        return False
+
+    wait_for(routed, 30, "all guests' routes")
 
 
 def senders(node):

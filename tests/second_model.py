@@ -65,7 +65,7 @@ class Model(Arrivals):
         elif entry.mac == heard.mac and (
             entry.port == port or (entry.port is None and entry.segment == segment)
         ):
-            if entry.port is None:
+            if entry.port is None and heard.kind != "intent":
                 if self.has_its_fill_of_surmises(port, heard.address):
                     self.turn_down("port-full", port, heard)
                     return

@@ -191,7 +191,8 @@ class Court:
     ) -> Reason:
         answered = binding.asked > 0 and is_answer(claim, self._segments[binding.segment])
         stimulus = Stimulus.ANSWER if answered else self._stimulus(claim)
-        if binding.anchor.port is None and (binding.anchor.mac == anchor.mac or stimulus is not Stimulus.DAD):
+        # Meaning to use an address is no evidence of where it is.
+        if binding.anchor.port is None and stimulus is not Stimulus.DAD:
             _, most = self._limits.room(port.index, binding.key.address)
             if self._life.surmised(port.index, len(binding.key.address)) >= most:
                 # No guest had more before the start; who speaks with everybody's MAC is not everybody.

@@ -110,11 +110,22 @@ def test_liar_who_keeps_silent_gains_nothing_for_itself():
     assert world.routes() == [f"{V4} alice"]
 
 
+def test_liar_who_only_means_to_use_an_address_does_not_draw_the_questions_to_itself():
+    """DAD tells nothing of where an adopted guest is, not even while its address is contested."""
+    world = world_of_three(None)
+    liar = world.guest("liar", "tap2i0", V4)
+    liar.asks_gateway()
+    world.hears("tap2i0", guest_frames.intent(world.guests[0].mac, V4))
+    world.runs(10)
+    assert world.state(V4) == "valid alice@tap1i0"
+    assert world.routes() == [f"{V4} alice"]
+
+
 def test_liar_who_has_it_contested_for_ever_costs_nothing():
     """Contests without end are no reason to withdraw what was adopted: the guest was asked in each of them."""
     world = world_of_three(None)
     world.guest("liar", "tap2i0", V4, awake=False)
-    world.hears("tap2i0", guest_frames.intent(world.guests[0].mac, V4))
+    world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
     said = []
     for number in range(600):
         mac = f"52:02:45:99:{number >> 8:02x}:{number & 255:02x}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rdnbr.core.address import IP
 from rdnbr.core.topology import segments
-from rdnbr.linux import lookup, vtysh
+from rdnbr.linux import vtysh
 from rdnbr.linux.fib import Fib
 from rdnbr.linux.links import Snapshot
 
@@ -56,8 +56,11 @@ def compare(bridges: Iterable[Over]) -> list[Difference]:
         vtysh.Silent: zebra cannot be asked.
         OSError: netlink does not answer.
     """
+    # pyroute2 takes a moment to be imported, and `check`, which compares nothing, comes by here.
+    from rdnbr.linux.lookup import hosts_over  # noqa: PLC0415
+
     served: Sequence[Over] = list(bridges)
-    ours_before, all_before = _ours(), {over.device: lookup.hosts_over(over.device) for over in served}
+    ours_before, all_before = _ours(), {over.device: hosts_over(over.device) for over in served}
     known = {over.bridge: vtysh.kernel_routes(over.vrf) for over in served}
     # Those that are, or are not, there before and after: zebra has had the time to hear of it.
     ours = ours_before & _ours()
@@ -65,7 +68,7 @@ def compare(bridges: Iterable[Over]) -> list[Difference]:
         _difference(
             over,
             frozenset(address for device, address in ours if device == over.device),
-            all_before[over.device] | lookup.hosts_over(over.device),
+            all_before[over.device] | hosts_over(over.device),
             {
                 address: chosen
                 for (address, name), chosen in known[over.bridge].items()

@@ -240,6 +240,13 @@ def test_starts_light(tmp_path, command):
     assert done.stdout.splitlines()[-1] == "heavy:"
 
 
+@pytest.mark.parametrize("module", ["daemon.loop", "operator.check", "operator.facts"])
+def test_without_pyroute2(module):
+    """Neither the daemon's memory nor the time that a check takes has room for what only `explain` needs."""
+    script = f"import sys, rdnbr.{module}; sys.exit('pyroute2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 def test_check_names_five_mistakes(tmp_path):
     """Five mistakes in an allowlist are five lines that name file and line."""
     (tmp_path / "allowlist").write_text(

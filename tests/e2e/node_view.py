@@ -1,6 +1,9 @@
-"""What the tests look at on a node."""
+"""What the tests look at on a node, and at its ports."""
 
 import time
+
+from scapy.layers.inet6 import ICMPv6ND_NS
+from scapy.layers.l2 import ARP, Ether
 
 from rdnbr.lab import TooLate, wait_for
 
@@ -53,3 +56,15 @@ def monitor(node, *objects):
 
     wait_for(heard, 5, "the monitor to listen")
     return watch
+
+
+def solicitations(seen, address):
+    """Return those of the frames seen that ask for `address`."""
+    asked = []
+    for one in seen:
+        frame = Ether(one.frame)
+        if ICMPv6ND_NS in frame and frame[ICMPv6ND_NS].tgt == address:
+            asked.append(one)
+        if ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == address:
+            asked.append(one)
+    return asked

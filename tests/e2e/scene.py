@@ -5,8 +5,9 @@ import signal
 import time
 from contextlib import contextmanager
 
+from guest_frames import announcement
+
 from rdnbr.lab import LabError, wait_for
-from tests.e2e.frames import arp_announcement
 from tests.e2e.node_view import PROTOCOL
 
 GATEWAYS = ("169.254.0.1/32", "fe80::1/64")
@@ -70,7 +71,7 @@ class Scene:
         return int(self.node.run("cat", f"/sys/class/net/{device}/ifindex"))
 
     def guest_claims(self, address):
-        self.guest.send(arp_announcement(self.guest.mac, address))
+        self.guest.send(announcement(self.guest.mac, address))
 
     def entries(self):
         """What the kernel holds of ours, table by table."""

@@ -3,9 +3,9 @@
 import signal
 
 import pytest
+from guest_frames import announcement
 
 from rdnbr.lab import wait_for
-from tests.e2e.frames import arp_announcement
 from tests.e2e.node_view import stays
 
 pytestmark = pytest.mark.root
@@ -45,7 +45,7 @@ def test_permitted_guest_is_installed_before_its_next_frame(lab):
     lab.node.write(ALLOWLIST, "2.57.57.0/24\n")
     lab.node.start_daemon()
     guest = lab.guest(0)
-    guest.send(arp_announcement(guest.mac, "2.57.57.30"))
+    guest.send(announcement(guest.mac, "2.57.57.30"))
     wait_for(lambda: lab.node.hosts() == {"2.57.57.30"}, 0.5, "the route")
 
 
@@ -53,7 +53,7 @@ def test_address_outside_is_never_routed(lawful):
     """An address outside the allowlist is routed for nobody; a counter and one log line for each port say why."""
     for guest in lawful.guests:
         for _ in range(50):
-            guest.send(arp_announcement(guest.mac, "8.8.8.8"))
+            guest.send(announcement(guest.mac, "8.8.8.8"))
     for port in ("tap100i0", "tap101i0"):
         wait_for(
             lambda: lawful.node.show("counters")["counters"].get(port, {}).get("not-permitted") == 50,  # noqa: B023
@@ -73,7 +73,7 @@ def test_guest_cannot_take_another_guests_address(lawful):
     lawful.node.write(ALLOWLIST, "2.57.57.0/24\n2001:678:3a4:100::/64\n")
     thief = lawful.guest(1)
     for _ in range(5):
-        thief.send(arp_announcement(thief.mac, "2.57.57.30"))
+        thief.send(announcement(thief.mac, "2.57.57.30"))
     stays(
         lambda: "52:02:45:76:d2:35" in lawful.node.run("ip", "neigh", "show", "2.57.57.30", "dev", "vmbr1"),
         3,
@@ -96,7 +96,7 @@ def test_reload_with_a_mistake_changes_nothing_and_says_so(lawful, act):
     act(lawful)
     wait_for(lambda: "/etc/rdnbr/allowlist:2:" in lawful.daemon.log, 3, "the log to name the mistake")
     guest = lawful.guest(1)
-    guest.send(arp_announcement(guest.mac, "2.57.57.31"))
+    guest.send(announcement(guest.mac, "2.57.57.31"))
     stays(
         lambda: lawful.node.hosts() == {"2.57.57.30", "2001:678:3a4:100::80"},
         1,

@@ -18,7 +18,6 @@ from rdnbr.lab.node import SOCKET
 from rdnbr.operator.client import Client
 from tests.e2e.attack_frames import GATEWAY4, GATEWAY6, NODE_MAC, arp, ns, rarp, sllao
 from tests.e2e.attacks import ALLOWLIST, ATTACKER, ATTACKS, SPEAKER
-from tests.e2e.frames import arp_request
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -67,7 +66,7 @@ class Battlefield:
             guest.configure()
         for guest in honest:
             guest.wait_for_dad()
-            guest.send(arp_request(guest.mac, guest.address4))
+            guest.greet_in_passing()
         bound = {address for guest in honest for address in guest.addresses}
         wait_for(lambda: self.node.hosts() == bound, 10, "the guests' routes")
         if lab.bgp:

@@ -10,13 +10,14 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 import pytest
+from guest_frames import announcement
 
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.frr import installed
 from rdnbr.lab.node import SOCKET
 from rdnbr.operator.client import Client
 from tests.e2e import flood
-from tests.e2e.frames import arp_announcement, solicitations
+from tests.e2e.node_view import solicitations
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.alone]
 
@@ -95,7 +96,7 @@ class Place:
         """Let the newcomer be forgotten and announce itself; return the seconds until the kernel has its route."""
         guest = self.lab.guest(NEWCOMER)
         self.client.ask("flush", guest.address4)
-        frame = arp_announcement(guest.mac, guest.address4)
+        frame = announcement(guest.mac, guest.address4)
         packed = ip_address(guest.address4).packed
         self._wait_for_route(_ROUTE_GONE, packed)
         start = time.monotonic()

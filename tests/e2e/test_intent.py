@@ -1,10 +1,10 @@
 """Addresses that somebody means to use, and addresses in use: DAD and ARP probes."""
 
 import pytest
+from guest_frames import announcement, intent
 
 from rdnbr.lab import wait_for
-from tests.e2e.frames import arp_announcement, arp_probe, dad, solicitations
-from tests.e2e.node_view import binding, stays
+from tests.e2e.node_view import binding, solicitations, stays
 
 pytestmark = pytest.mark.root
 
@@ -30,8 +30,8 @@ def test_probes_and_dad_alone_never_install(lab):
     """An ARP probe and a DAD solicitation whose sender never answers install nothing."""
     guest = lab.guest(0)
     lab.node.start_daemon()
-    guest.send(arp_probe(guest.mac, "2.57.57.99"))
-    guest.send(dad(guest.mac, "2001:678:3a4:100::99"))
+    guest.send(intent(guest.mac, "2.57.57.99"))
+    guest.send(intent(guest.mac, "2001:678:3a4:100::99"))
     for address in ("2.57.57.99", "2001:678:3a4:100::99"):
         wait_for(lambda: binding(lab.node, address), 2, f"{address} to be tentative")  # noqa: B023
         assert binding(lab.node, address)["state"] == "tentative"
@@ -44,7 +44,7 @@ def test_open_mode_verifies_before_it_installs(lab):
     """Without an allowlist, an announcement by somebody who does not answer for the address installs nothing."""
     guest = lab.guest(0)
     lab.node.start_daemon()
-    guest.send(arp_announcement(guest.mac, "2.57.57.99"))
+    guest.send(announcement(guest.mac, "2.57.57.99"))
     stays(lambda: lab.node.hosts() == set(), 4, "no route")
 
 
@@ -52,8 +52,8 @@ def test_gateway_cannot_be_claimed(lab):
     """A guest that announces the gateway's address, or a special one, is refused and counted."""
     guest = lab.guest(0)
     lab.node.start_daemon()
-    guest.send(arp_announcement(guest.mac, "169.254.0.1"))
-    guest.send(arp_announcement(guest.mac, "127.0.0.53"))
+    guest.send(announcement(guest.mac, "169.254.0.1"))
+    guest.send(announcement(guest.mac, "127.0.0.53"))
     counted = wait_for(
         lambda: (
             {"own-address", "special-address"}

@@ -5,8 +5,7 @@ import signal
 import pytest
 
 from rdnbr.lab import Lab, wait_for
-from tests.e2e.frames import solicitations
-from tests.e2e.node_view import stays
+from tests.e2e.node_view import solicitations, stays
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -5,8 +5,7 @@ import signal
 import pytest
 
 from rdnbr.lab import wait_for
-from tests.e2e.frames import solicitations
-from tests.e2e.node_view import binding, entries, stays, tables
+from tests.e2e.node_view import binding, entries, solicitations, stays, tables
 
 SHORT_TIMERS = """\
 [timers]

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from guest_frames import announcement
 from proxmox_tree import Tree
 
 from rdnbr.lab import wait_for
-from tests.e2e.frames import arp_announcement
 from tests.e2e.node_view import stays
 
 pytestmark = pytest.mark.root
@@ -32,10 +32,10 @@ def configure(lab, cluster: Tree, address: str) -> None:
 def test_a_guest_has_what_its_configuration_gives_it(lab, cluster: Tree) -> None:
     """VM 100 is routed with its first frame, by the rule made for it; its neighbour cannot have that address."""
     other = lab.guest(1)
-    other.send(arp_announcement(other.mac, "2.57.57.30"))
+    other.send(announcement(other.mac, "2.57.57.30"))
     stays(lambda: lab.node.hosts() == set(), 0.5, "nobody's route")
     guest = lab.guest(0)
-    guest.send(arp_announcement(guest.mac, "2.57.57.30"))
+    guest.send(announcement(guest.mac, "2.57.57.30"))
     wait_for(lambda: lab.node.hosts() == {"2.57.57.30"}, 1, "the route")
     (binding,) = lab.node.show("bindings")["bindings"]
     assert (binding["vm"], binding["rule"]) == (100, "/etc/rdnbr/allowlist.d/50-proxmox.conf:5")
@@ -44,9 +44,9 @@ def test_a_guest_has_what_its_configuration_gives_it(lab, cluster: Tree) -> None
 def test_a_changed_configuration_is_noticed(lab, cluster: Tree) -> None:
     """When the address in the configuration changes, the old one's route goes, and the new one is permitted."""
     guest = lab.guest(0)
-    guest.send(arp_announcement(guest.mac, "2.57.57.30"))
+    guest.send(announcement(guest.mac, "2.57.57.30"))
     wait_for(lambda: lab.node.hosts() == {"2.57.57.30"}, 1, "the route")
     configure(lab, cluster, "2.57.57.40/32")
     wait_for(lambda: lab.node.hosts() == set(), 5, "the old route to go")
-    guest.send(arp_announcement(guest.mac, "2.57.57.40"))
+    guest.send(announcement(guest.mac, "2.57.57.40"))
     wait_for(lambda: lab.node.hosts() == {"2.57.57.40"}, 1, "the new route")

@@ -4,10 +4,10 @@ import json
 
 import pytest
 from capture_bytes import interface, option, packet, section
+from guest_frames import announcement, intent
 
 from rdnbr.lab import wait_for
 from rdnbr.replay import main
-from tests.e2e.frames import arp_announcement, arp_probe
 
 INBOUND, OUTBOUND = 1, 2
 
@@ -62,9 +62,9 @@ def test_replay_of_a_recorded_run_gives_the_same_bindings_for_the_same_reasons(l
         guest.greet()
     addresses = {address for guest in lab.guests for address in guest.addresses}
     wait_for(lambda: lab.node.hosts() == addresses, 10, "the guests' routes")
-    thief.send(arp_announcement(thief.mac, owner.address4))
-    thief.send(arp_announcement(thief.mac, "240.0.0.1"))
-    thief.send(arp_probe(thief.mac, "2.57.57.99"))
+    thief.send(announcement(thief.mac, owner.address4))
+    thief.send(announcement(thief.mac, "240.0.0.1"))
+    thief.send(intent(thief.mac, "2.57.57.99"))
     wait_for(
         lambda: {"kept", "refused"} <= {made["decision"] for made in lab.node.show("events")["events"]},
         5,

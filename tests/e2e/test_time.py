@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from rdnbr.lab import Lab, wait_for
-from tests.e2e.frames import solicitations
 from tests.e2e.learning import learn
-from tests.e2e.node_view import stays
+from tests.e2e.node_view import solicitations, stays
 
 pytestmark = pytest.mark.root
 

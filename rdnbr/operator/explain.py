@@ -23,7 +23,7 @@ from rdnbr.operator.client import CannotAsk, Client, NoDaemon
 from rdnbr.operator.clock import clock
 from rdnbr.operator.comparison import Over, served
 from rdnbr.operator.judgement import Judgement, judge
-from rdnbr.operator.layers import Facts, Kernel, Layer, layers
+from rdnbr.operator.layers import NOT_INSTALLED, Facts, Kernel, Layer, layers
 
 PATIENCE = 3.0
 """Seconds that FRR may take for an answer: whoever asks has a guest that does not work."""
@@ -156,7 +156,8 @@ def _kernel(address: IP, here: _Here) -> Kernel | str:
         routes, neighbours = lookup.routes(address, devices), lookup.neighbours(address, devices)
     except OSError as error:
         return f"the kernel was not looked at: {error.strerror or error}"
-    names = {number: protocols.name_of(number) for number in {route.protocol for route in routes}}
+    numbers = {route.protocol for route in routes} | {entry.protocol for entry in neighbours}
+    names = {number: protocols.name_of(number) for number in numbers}
     return Kernel(
         routes,
         neighbours,
@@ -167,7 +168,7 @@ def _kernel(address: IP, here: _Here) -> Kernel | str:
 
 def _frr(address: IP, here: _Here | str) -> Advertisement | str:
     if not vtysh.installed():
-        return "FRR is not installed"
+        return NOT_INSTALLED
     try:
         return vtysh.advertisement(address, None if isinstance(here, str) else here.vrf, PATIENCE)
     except vtysh.Silent as silent:

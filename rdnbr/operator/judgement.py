@@ -7,7 +7,7 @@ from rdnbr.core.address import show_ip, show_mac
 from rdnbr.core.advertisement import Advertisement
 from rdnbr.core.kernel import PROTOCOL
 from rdnbr.operator.clock import age
-from rdnbr.operator.layers import Facts, Kernel, Layer, held_neighbour, held_route
+from rdnbr.operator.layers import NOT_INSTALLED, Facts, Kernel, Layer, held_neighbour, held_route
 
 
 class Judgement(NamedTuple):
@@ -75,10 +75,17 @@ def _routed(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
         return Judgement(
             routed=True,
             sentence=f"{routed}, but BGP does not tell anybody: {found['bgp'].text}",
-            cure="rdnbr doctor; then `redistribute kernel`, its route-map and the filters of the neighbours in FRR",
+            cure=_UNTOLD if isinstance(facts.frr, Advertisement) and facts.frr.in_bgp else _NOT_IN_BGP,
         )
-    told = f", and {found['bgp'].text}" if found["bgp"].answer == "ok" else ""
-    return Judgement(routed=True, sentence=routed + told, cure=None)
+    if found["bgp"].answer == "ok":
+        return Judgement(routed=True, sentence=f"{routed}, and {found['bgp'].text}", cure=None)
+    if facts.frr == NOT_INSTALLED:
+        return Judgement(routed=True, sentence=routed, cure=None)
+    return Judgement(
+        routed=True,
+        sentence=f"{routed}; whether BGP tells of it is not known",
+        cure="run it as root, and see that FRR runs: rdnbr doctor",
+    )
 
 
 def _of_zebra(facts: Facts, text: str) -> tuple[str, str]:
@@ -101,19 +108,26 @@ def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
             address,
             f"{tentative['mac']} on {tentative['port']} claims it, and has not answered for it yet "
             f"({tentative['asked']} questions)",
-            "the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore",
+            _MUTE,
         )
+    gone = next((one for one in told["bindings"] if one["state"] == "departed"), None)
+    if gone is not None and not gone["port"]:
+        return _not(address, f"it was at {gone['mac']} on a port that is gone, and is withdrawn", _GONE)
     if found["allowlist"].answer == "no":
-        return _not(
-            address, found["allowlist"].text, "change the allowlist if it should be; rdnbr check proves it"
-        )
+        pinned = any(chance["reason"] == "pinned" for chance in told["chances"])
+        cure = _UNCOVERED if not told["rules"] else _PINNED if pinned else _DENIED
+        return _not(address, found["allowlist"].text, cure)
     if told["refused"] is None and not told["chances"]:
         return _not(
             address, "no guest port is there", "rdnbr show ports; start the guest, or plug it into the bridge"
         )
-    for name in ("limits", "quarantine"):
-        if found[name].answer == "no":
-            return _not(address, found[name].text, _CURES[name])
+    if found["limits"].answer == "no":
+        return _not(address, found["limits"].text, _LIMITED)
+    if found["quarantine"].answer == "no":
+        made = [event["decision"] for event in told["events"] if event["decision"] != "refused"]
+        mute = made[-1:] == ["expired"]
+        sentence = found["quarantine"].text + (", for it did not answer when it claimed it" if mute else "")
+        return _not(address, sentence, _MUTE if mute else _HEARD_LATER)
     last = next((event for event in reversed(told["events"]) if event["decision"] == "refused"), None)
     if last is not None and not told["bindings"]:
         return _not(
@@ -124,15 +138,10 @@ def _unbound(facts: Facts, found: Mapping[str, Layer]) -> Judgement:
                 last["reason"], "see the events below; rdnbr show counters has every frame by its reason"
             ),
         )
-    gone = next((one for one in told["bindings"] if one["state"] == "departed"), None)
     why = "nobody claims it"
     if gone is not None:
-        why = f"it was at {gone['mac']} on {gone['port'] or 'a port that is gone'}, and is withdrawn"
-    return _not(
-        address,
-        why,
-        "let the guest ping its gateway; tcpdump -eni PORT arp or icmp6 shows whether it says anything",
-    )
+        why = f"it was at {gone['mac']} on {gone['port']}, and is withdrawn"
+    return _not(address, why, _UNHEARD)
 
 
 _ZEBRA_S = frozenset({11, *range(186, 199)})
@@ -140,6 +149,18 @@ _ZEBRA_S = frozenset({11, *range(186, 199)})
 
 _RETRIED = "the log has the kernel's words, and journalctl -k perhaps more; it is tried again by itself"
 _REMOVED = "ip -ts monitor route neigh shows when; look for another program that cleans up"
+_UNTOLD = "vtysh -c 'show bgp summary' tells whether a session is up; if so, see its filters (prefix-list, route-map)"
+_NOT_IN_BGP = "rdnbr doctor finds a missing `redistribute kernel`; else see its route-map and prefix list"
+_UNCOVERED = "if a guest should have it, add a rule to the allowlist; rdnbr check names mistakes"
+_PINNED = "see that the port of the guest it belongs to is there (rdnbr show ports), or change that rule"
+_DENIED = "change that rule if a guest should have it; rdnbr check names mistakes"
+_LIMITED = "[port] in the configuration has the limits; rdnbr show counters says who reached them"
+_MUTE = "the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore"
+_HEARD_LATER = "wait until then; who claimed it did not answer for it, or its guest answered"
+_UNHEARD = "let the guest ping its gateway; tcpdump -eni PORT arp or icmp6 shows whether it says anything"
+_GONE = (
+    "rdnbr show ports lists those that are heard; once its port is among them, let the guest ping its gateway"
+)
 _BY_LAW = "change that rule if it should be this guest's; if not, wait for the right guest, or let it ping its gateway"
 _REFUSED = {
     "pinned": _BY_LAW,
@@ -150,11 +171,6 @@ _REFUSED = {
     "too-many-new": "[port] in the configuration has the limits",
 }
 """What to do about the latest refusal."""
-
-_CURES = {
-    "limits": "[port] in the configuration has the limits; rdnbr show counters says who reached them",
-    "quarantine": "wait until then; who claimed it did not answer for it, or its guest answered",
-}
 
 
 def _not(address: str, why: str, cure: str | None) -> Judgement:

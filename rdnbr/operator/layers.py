@@ -19,6 +19,9 @@ Answer = Literal["ok", "no", "unknown"]
 
 _MOST_NAMED = 3
 
+NOT_INSTALLED = "FRR is not installed"
+"""What `Facts.frr` is then."""
+
 REFUSED = {
     "special-address": "no host can be routed there",
     "link-local": "it means something else on every link, so no host route can lead there",
@@ -99,10 +102,10 @@ def held_route(kernel: Kernel) -> HostRoute | None:
 
 
 def held_neighbour(kernel: Kernel) -> Entry | None:
-    """Return our neighbour on the device that our route leads over, or None."""
+    """Return our neighbour, on the device that our route leads over if the kernel takes one; or None."""
     route = held_route(kernel)
-    over = None if route is None else route.device
-    return next((entry for entry in kernel.neighbours if entry.ours and entry.device == over), None)
+    ours = (entry for entry in kernel.neighbours if entry.ours)
+    return next((entry for entry in ours if route is None or entry.device == route.device), None)
 
 
 def _daemon(facts: Facts) -> Layer:
@@ -137,7 +140,7 @@ def _allowlist(told: Mapping[str, Any]) -> Layer:
         said = "; ".join(f"{_who(chance)} by {_rule(chance['rule'], rules)}" for chance in permitted)
         return Layer("allowlist", "ok", f"permitted to {said}")
     if not told["rules"]:
-        return Layer("allowlist", "no", "not-permitted: no rule has it in its prefix")
+        return Layer("allowlist", "no", "not-permitted: no rule covers it")
     if not told["chances"]:
         first = told["rules"][0]
         return Layer(
@@ -215,7 +218,8 @@ def _binding(told: Mapping[str, Any], now: datetime) -> Layer:
 
 
 def _facets(binding: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    yield f"{binding['state']}: {binding['mac']} on {binding['port'] or 'a port not known yet'}"
+    unnamed = "a port that is gone" if binding["state"] == "departed" else "a port not known yet"
+    yield f"{binding['state']}: {binding['mac']} on {binding['port'] or unnamed}"
     if binding["table"] != 254:
         yield f"in table {binding['table']},"
     yield f"since {age(binding['since'], now)}, last seen {age(binding['last_seen'], now)} ago ({binding['source']})"

@@ -44,7 +44,10 @@ def test_a_guest_from_before_it_speaks_to_after_the_daemon(lab: Lab) -> None:
     bound(lab, guest)
     routed = f"{guest.address4} is routed to {guest.port} ({guest.mac}) over vmbr1"
     document = explained(lab, guest.address4, code=0)
-    assert document["verdict"] == routed
+    verdict, _, _of_frr = document["verdict"].partition(
+        "; whether BGP"
+    )  # where FRR is installed and does not run
+    assert verdict == routed
     assert no(document) <= {"zebra", "bgp"}
     assert [event["decision"] for event in document["events"]][:2] == ["learned", "installed"]
     node.stop_daemon()

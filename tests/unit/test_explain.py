@@ -116,25 +116,32 @@ def test_what_nobody_may_have(address, sentence):
 
 
 @pytest.mark.parametrize(
-    ("allow", "answer", "text"),
+    ("allow", "answer", "text", "cure"),
     [
-        (None, "ok", "none: whoever answers for it may have it, first come, first served"),
-        ("2.57.58.0/24", "no", "not-permitted: no rule has it in its prefix"),
-        (f"deny {V4}", "no", f"denied for tap1i0, tap2i0 by allowlist:1 (deny {V4})"),
-        (f"{V4} port=tap9i0", "no", f"pinned for tap1i0, tap2i0 by allowlist:1 ({V4} port=tap9i0)"),
-        ("2.57.57.0/24", "ok", "permitted to tap1i0, tap2i0 by allowlist:1 (2.57.57.0/24)"),
+        (None, "ok", "none: whoever answers for it may have it, first come, first served", "let"),
+        ("2.57.58.0/24", "no", "not-permitted: no rule covers it", "if a guest should have it, add a rule"),
+        (f"deny {V4}", "no", f"denied for tap1i0, tap2i0 by allowlist:1 (deny {V4})", "change that rule if"),
+        (
+            f"{V4} port=tap9i0",
+            "no",
+            f"pinned for tap1i0, tap2i0 by allowlist:1 ({V4} port=tap9i0)",
+            "see that the port of the guest it belongs to is there",
+        ),
+        ("2.57.57.0/24", "ok", "permitted to tap1i0, tap2i0 by allowlist:1 (2.57.57.0/24)", "let the guest"),
         (
             f"{V4} mac=52:02:45:00:00:01",
             "ok",
             "permitted to 52:02:45:00:00:01 on tap1i0, tap2i0 by allowlist:1 (2.57.57.30 mac=52:02:45:00:00:01)",
+            "let the guest ping",
         ),
     ],
 )
-def test_what_the_law_says_of_an_unbound_address(allow, answer, text):
+def test_what_the_law_says_of_an_unbound_address(allow, answer, text, cure):
     """Of an address nobody has, the allowlist tells who might have it, and by which rule."""
     made = facts(told(quiet(allow), V4, allow), kernel=EMPTY, frr=UNHEARD)
     assert said(made)["allowlist"] == (answer, text)
     assert (f": {text}" in verdict(made).sentence) == (answer == "no")
+    assert str(verdict(made).cure).startswith(cure)
 
 
 def test_many_ports_are_counted():
@@ -214,11 +221,43 @@ def test_a_quarantined_claimant():
     alice = world.guest("alice", "tap1i0", V4)
     alice.awake = False
     alice.asks_gateway()
-    world.runs(5)
+    world.runs(4)
+    alice.asks_gateway()
     made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
     answer, text = said(made)["quarantine"]
     assert (answer, text[:33]) == ("no", "tap1i0 is not heard for it until ")
-    assert verdict(made).sentence == f"{V4} is not routed: {text}"
+    assert verdict(made) == Judgement(
+        routed=False,
+        sentence=f"{V4} is not routed: {text}, for it did not answer when it claimed it",
+        cure="the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore",
+    )
+    forgotten = verdict(replace(made, told={**made.told, "events": []}))
+    assert forgotten.sentence == f"{V4} is not routed: {text}"
+    assert forgotten.cure == "wait until then; who claimed it did not answer for it, or its guest answered"
+
+
+def test_a_guest_whose_port_went():
+    """Of a guest that was here, port and binding are said to be gone, and the cure begins with the port."""
+    world = bound()
+    world.unplugs("tap1i0")
+    made = facts(told(world), kernel=EMPTY, frr=UNHEARD)
+    assert said(made)["binding"][1].startswith("departed: 52:02:45:00:00:01 on a port that is gone since ")
+    assert verdict(made).sentence == (
+        f"{V4} is not routed: it was at 52:02:45:00:00:01 on a port that is gone, and is withdrawn"
+    )
+    assert str(verdict(made).cure).startswith("rdnbr show ports")
+
+
+def test_a_guest_that_fell_silent():
+    """Of a guest that was withdrawn while its port is there, the port is named, and the cure begins with the guest."""
+    world = World(f"{V4}/32")
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    alice.awake = False
+    world.runs(60)
+    made = verdict(facts(told(world, allow=f"{V4}/32"), kernel=EMPTY, frr=UNHEARD))
+    assert made.sentence == f"{V4} is not routed: it was at 52:02:45:00:00:01 on tap1i0, and is withdrawn"
+    assert str(made.cure).startswith("let the guest ping its gateway")
 
 
 def test_a_rival_is_named():
@@ -248,6 +287,7 @@ def test_a_foreign_route():
     )
     answer, text = said(made)["wanted"]
     assert (answer, f"the kernel refuses: {why} — tried again at " in text) == ("no", True)
+    assert said(replace(made, kernel=replace(kernel, neighbours=(NEIGHBOUR,))))["neighbour"][0] == "ok"
     assert verdict(made).sentence == (
         f"{V4} is not routed: somebody else's entry holds its place, and is never replaced: "
         "a route, proto 4 (static) dev uplink metric 0"
@@ -314,14 +354,18 @@ def test_zebra_that_prefers_another():
 
 
 @pytest.mark.parametrize(
-    ("in_bgp", "text"),
-    [(True, "in bgpd's table, and advertised to nobody"), (False, "not redistributed into bgpd's table")],
+    ("in_bgp", "text", "cure"),
+    [
+        (True, "in bgpd's table, and advertised to nobody", "vtysh -c 'show bgp summary' tells"),
+        (False, "not redistributed into bgpd's table", "rdnbr doctor finds a missing `redistribute kernel`"),
+    ],
 )
-def test_bgp_that_tells_nobody(in_bgp, text):
+def test_bgp_that_tells_nobody(in_bgp, text, cure):
     """What zebra has and BGP does not tell is a matter of FRR's configuration."""
     made = verdict(facts(told(bound()), frr=Advertisement((SELECTED,), in_bgp=in_bgp, peers=())))
     assert made.routed
     assert made.sentence.endswith(f"but BGP does not tell anybody: {text}")
+    assert str(made.cure).startswith(cure)
 
 
 def test_frr_that_cannot_be_asked():
@@ -329,6 +373,11 @@ def test_frr_that_cannot_be_asked():
     made = facts(told(bound()), frr="FRR is not installed")
     assert said(made)["zebra"] == said(made)["bgp"] == ("unknown", "FRR is not installed")
     assert verdict(made).sentence.endswith("(52:02:45:00:00:01) over vmbr1")
+    stopped = verdict(
+        replace(made, frr="FRR was not asked, for vtysh says: failed to connect to any daemons.")
+    )
+    assert (stopped.routed, stopped.cure) == (True, "run it as root, and see that FRR runs: rdnbr doctor")
+    assert stopped.sentence.endswith("over vmbr1; whether BGP tells of it is not known")
 
 
 def test_without_a_daemon():
@@ -347,7 +396,7 @@ def test_without_a_daemon():
 
 
 def test_half_a_pair():
-    """A route without its neighbour leads nowhere, whether a daemon is about to mend that or none runs."""
+    """Half of route and neighbour leads nowhere, whether a daemon is about to mend that or none runs."""
     half = replace(HELD, neighbours=())
     made = facts(told(bound()), kernel=half, frr=UNHEARD)
     assert verdict(made).sentence == (
@@ -358,6 +407,10 @@ def test_half_a_pair():
         f"{V4} is not routed: the kernel has no neighbour of rdnbr's for it; no daemon answers on /run/x"
     )
     assert "no route and no neighbour" in verdict(replace(alone, kernel=EMPTY)).sentence
+    other = verdict(replace(alone, kernel=replace(HELD, routes=()))).sentence
+    assert (
+        other == f"{V4} is not routed: the kernel has no route of rdnbr's for it; no daemon answers on /run/x"
+    )
 
 
 def test_a_kernel_that_cannot_be_looked_at():

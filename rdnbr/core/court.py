@@ -260,7 +260,9 @@ class Court:
                 meant = True
             if self._limits.exhausted(now, port.index):
                 break
-        self._life.outputs += self._inquiries.look_for(now, port, claim.mac)
+        # The allowlist may have a thousand rules about this guest.
+        if self._limits.search(now, port.index):
+            self._life.outputs += self._inquiries.look_for(now, port, claim.mac)
         meant |= self._inquiries.expects(port.index, claim.mac)
         return Reason.ARRIVED if meant else self.turn_down(now, port, Reason.UNKNOWN_MAC, claim)
 

@@ -120,9 +120,9 @@ class Inquiries:
         return (
             self._law.allowlist is not None
             and (binding is None or binding.state is State.DEPARTED)
-            and self._law.verdict(address, anchor, port.segment).permitted
-            and not self._quarantine.holds(now, key, anchor)
             and self._limits.full(port.index, address) is None
+            and not self._quarantine.holds(now, key, anchor)
+            and self._law.verdict(address, anchor, port.segment).permitted
         )
 
     def _ask(self, now: float, port: Port, address: IP) -> list[Probe]:

@@ -19,6 +19,7 @@ class PortLimits:
         self._policies: dict[int, PortPolicy] = {}
         self._paces = Paces()
         self._greetings = Paces()
+        self._searches = Paces()
 
     def configure(self, settings: Settings, ports: Iterable[Port]) -> None:
         """Other limits count from now on; what is bound beyond them stays."""
@@ -30,7 +31,7 @@ class PortLimits:
         """A port appeared, or has another name now."""
         policy = self._settings.policy(port.name)
         self._policies[port.index] = policy
-        for paces in (self._paces, self._greetings):
+        for paces in (self._paces, self._greetings, self._searches):
             paces.of(port.index, policy.new_addresses_per_second, self.capacity(port.index))
 
     def close(self, port: int) -> None:
@@ -38,6 +39,7 @@ class PortLimits:
         self._policies.pop(port, None)
         self._paces.close(port)
         self._greetings.close(port)
+        self._searches.close(port)
 
     def policy(self, port: int) -> PortPolicy:
         """Return the policy of a port that is open."""
@@ -54,6 +56,10 @@ class PortLimits:
     def greeting(self, now: float, port: int) -> bool:
         """Tell whether a port may have one more guest told of its gateway now, and count it."""
         return self._greetings[port].take(now)
+
+    def search(self, now: float, port: int) -> bool:
+        """Tell whether what the allowlist names for a guest may be looked up once more now, and count it."""
+        return self._searches[port].take(now)
 
     def exhausted(self, now: float, port: int) -> bool:
         """Tell whether a port may have nothing more asked about now."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import guest_frames
 from dialogue import NODE, World
 
 from rdnbr.core.address import parse_mac
@@ -70,3 +71,20 @@ def test_another_mac_of_the_node_has_nothing_judged_again():
         world = world_with(count)
         works.append(effort(partial(world.engine.node_changed, world.now, node)))
     assert works[0] == works[1]
+
+
+def test_rarp_over_and_over_costs_the_same_however_many_rules_name_its_guest():
+    """One RARP frame of many, each of another MAC, is handled as quickly where 300 rules name the guest as with 30."""
+
+    def last_of_many(count: int) -> int:
+        addresses = [f"2.57.{n >> 8}.{n & 255}" for n in range(count)]
+        world = World("\n".join(f"{address} vm=2" for address in addresses), SETTINGS)
+        mallory = world.guest("mallory", "tap2i0", *addresses, awake=False)
+        for address in addresses[:8]:
+            mallory.asks_gateway(address)
+        frames = [guest_frames.rarp(f"52:02:45:00:01:{n:02x}") for n in range(100)]
+        for frame in frames[1:]:
+            mallory.says(frame)
+        return effort(lambda: mallory.says(frames[0]))
+
+    assert last_of_many(300) == last_of_many(30)

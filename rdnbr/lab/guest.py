@@ -1,6 +1,7 @@
 """A guest: a namespace of its own behind a port of a node's bridge, addressed as netplan would address it."""
 
 import socket
+from errno import ENOBUFS
 from ipaddress import IPv4Address, IPv6Address
 
 from rdnbr.lab import said
@@ -92,7 +93,17 @@ class Guest(Namespace):
             with self.inside():
                 self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self._socket.bind(("eth0", 0))
-        self._socket.send(frame)
+        wait_for(lambda: self._sent(frame), 5.0, f"room for a frame of guest {self.number}")
+
+    def _sent(self, frame: bytes) -> bool:
+        assert self._socket is not None
+        try:
+            self._socket.send(frame)
+        except OSError as error:
+            if error.errno != ENOBUFS:  # on a busy machine the kernel may not have come to what others sent
+                raise
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of its link."""

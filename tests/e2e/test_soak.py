@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.lab import Lab, wait_for
+from rdnbr.lab import Lab, LabError, wait_for
 from rdnbr.lab.guest import Guest
 from rdnbr.lab.node import BRIDGE, BRIDGE_MAC, SOCKET
 
@@ -81,9 +81,13 @@ class Day:
         """Whoever is not bound yet asks for its gateway once more; who is says nothing of itself any more."""
         if not self.unheard:
             return
+        try:
+            bindings = self.node.show()["bindings"]
+        except LabError:
+            bindings = []  # its socket has just been taken away
         since = {
             one["address"]: datetime.fromisoformat(one["since"]).timestamp()
-            for one in self.node.show()["bindings"]
+            for one in bindings
             if one["installed"]
         }
         for guest, spoke in list(self.unheard.items()):
@@ -191,12 +195,19 @@ def _port_flaps(day: Day) -> None:
 
 def _foreign_route(day: Day) -> None:
     guest = day.anybody(day.here)
-    day.node.attempt("ip", "route", "add", f"{guest.address4}/32", "dev", BRIDGE, "metric", "7")
+    day.node.ip(f"route replace {guest.address4}/32 dev {BRIDGE} proto static")
     day.foreign.add(guest.address4)
 
 
 def _socket_lost(day: Day) -> None:
     day.node.path(SOCKET).unlink(missing_ok=True)
+
+
+def _starts_again(day: Day, name: str) -> None:
+    assert day.node.frr is not None
+    day.node.frr.stop(name)
+    day.churn()
+    day.node.frr.start(name)
 
 
 FAULTS: dict[str, Callable[[Day], None]] = {
@@ -211,6 +222,8 @@ FAULTS: dict[str, Callable[[Day], None]] = {
     "port down and up": _port_flaps,
     "foreign route": _foreign_route,
     "control socket lost": _socket_lost,
+    "zebra starts again": lambda day: _starts_again(day, "zebra"),
+    "bgpd starts again": lambda day: _starts_again(day, "bgpd"),
 }
 DEADLY = ("killed", "restarted")
 """After these it is another process, whose use of memory proves nothing."""
@@ -233,7 +246,8 @@ def _strike(day: Day, faults: list[str], during: float) -> None:
 
 def _settle(day: Day) -> float:
     for address in day.foreign:
-        day.node.attempt("ip", "route", "del", f"{address}/32", "dev", BRIDGE, "metric", "7")
+        # Gone by itself where the bridge was down meanwhile.
+        day.node.attempt("ip", "route", "del", f"{address}/32", "dev", BRIDGE, "proto", "static")
     day.foreign.clear()
     start = time.monotonic()
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from rdnbr import __version__
 from rdnbr.config import Format, Level
+from rdnbr.textfile import is_there
 
 _ABOUT = (
     "Routes virtual machines without layer 2: learns guests from ARP and NDP on bridge ports, installs a host\n\
@@ -84,7 +85,9 @@ Ctrl-C ends it. What comes faster than it can be read is left out and counted.
 examples:
   rdnbr watch
   rdnbr watch --json | jq -r 'select(.decision == "moved") | .address'""",
-    "reload": "A file with a mistake in it changes nothing; every mistake is printed, and the exit code is 1.",
+    "reload": """\
+The daemon reads the files that it was started with. A mistake in any of them changes nothing; every mistake is
+printed, and the exit code is 1.""",
     "flush": """\
 A guest is learned again from its next ARP or neighbour discovery, which may take it a while. With no daemon,
 routes and neighbours of protocol 171 are removed, and nothing else.
@@ -154,12 +157,23 @@ class _Front(ArgumentParser):
         return "\n\n".join([usage, _ABOUT, *groups, _REST]) + "\n"
 
 
+class _Command(ArgumentParser):
+    """The parser of what follows the first word: what is left over is answered with the usage of that command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse all, or exit."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
+
+
 def parser() -> ArgumentParser:
     """Return the parser; what it parses has the command's name in `command`."""
     front = _Front(prog="rdnbr", usage="rdnbr COMMAND …", allow_abbrev=False)
     front.add_argument("--version", action="version", version=f"rdnbr {__version__}")
     commands = front.add_subparsers(
-        prog="rdnbr", dest="command", metavar="COMMAND", required=True, parser_class=ArgumentParser
+        prog="rdnbr", dest="command", metavar="COMMAND", required=True, parser_class=_Command
     )
     made = {
         name: _command(commands, name, about) for group in _GROUPS.values() for name, about in group.items()
@@ -195,7 +209,7 @@ def parser() -> ArgumentParser:
         )
         made[name].add_argument(
             "--config",
-            type=Path,
+            type=_there,
             metavar="F",
             help="configuration that names the socket (/etc/rdnbr/rdnbr.toml)",
         )
@@ -285,6 +299,15 @@ def _address(text: str) -> str:
         if "/" in text:
             raise ArgumentTypeError(f"{text!r} has a length; name one address") from None
         raise ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from None
+
+
+def _there(text: str) -> Path:
+    path = Path(text)
+    if not is_there(path):
+        raise ArgumentTypeError(
+            f"there is no {text}; name the configuration that the daemon was started with"
+        )
+    return path
 
 
 def _seconds(text: str) -> float:

@@ -94,6 +94,25 @@ def test_the_socket_of_another_configuration(tmp_path):
     assert (done.returncode, f"no daemon answers on {tmp_path}/other" in done.stderr) == (1, True)
 
 
+def test_a_configuration_that_is_not_there(tmp_path):
+    """A configuration that was named and is missing is not passed over: the daemon asked would be another one."""
+    done = rdnbr("reload", "--config", tmp_path / "new.toml")
+    assert done.returncode == 2
+    assert f"there is no {tmp_path}/new.toml; name the configuration that" in done.stderr
+
+
+def test_a_word_too_many_is_answered_with_the_usage_of_the_command():
+    """A file without its flag, say, is answered with the flags there are."""
+    done = rdnbr("check", "/etc/rdnbr/allowlist")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [
+            "usage: rdnbr check [-h] [--config F] [--allowlist F]",
+            "rdnbr check: error: unrecognized arguments: /etc/rdnbr/allowlist",
+        ],
+    )
+
+
 def test_resync_names_what_to_compare_with():
     """The flag is asked for: the daemon itself compares with the kernel unasked."""
     done = rdnbr("resync")

@@ -35,7 +35,7 @@ def check(given: CommandLine) -> Checked:
 
 
 def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
-    # Netlink's codec takes a moment to be imported; files without mistakes are what it is for.
+    # These take a moment to be imported, and are for files without mistakes only.
     from rdnbr.core.diagnosis import doubts, overlaps  # noqa: PLC0415
     from rdnbr.core.node import Node  # noqa: PLC0415
     from rdnbr.operator.facts import this_node  # noqa: PLC0415

@@ -106,8 +106,9 @@ def _taken(kernel: Any, address: IP) -> list[Any]:
 
 def _dump(kernel: Any, family: int, wanted: Mapping[str, Any]) -> list[Any]:
     """Ask for the routes of a kind, of a protocol or over a device; the kernel leaves out others (Linux 4.20)."""
-    # Since 0.9 pyroute2 reads every route and filters by itself, unless it is given a filter, as None is.
-    return list(kernel.route("dump", family=family, dump_filter=None, **wanted))
+    # pyroute2 would filter by itself too, which misses routes over several devices, and since 0.9 would read all
+    # for that. It leaves it to the kernel when told to match nothing (up to 0.8), or to have no filter (since).
+    return list(kernel.route("dump", family=family, match={}, dump_filter=None, **wanted))
 
 
 def _host(message: Any) -> IP | None:

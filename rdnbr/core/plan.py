@@ -119,7 +119,8 @@ def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[N
     have_routes = set(routes)
     have_neighbours = set(neighbours)
     slots = {(route.table, route.address, route.metric) for route in have_routes}
-    kept_slots = {(route.table, route.address, route.metric) for route in want_routes}
+    # Linux lets several routes stand in one place, and takes one of them for what replaces it.
+    replaced = {(route.table, route.address, route.metric) for route in want_routes - have_routes}
     kept_places = {(entry.device, entry.address) for entry in want_neighbours}
     operations: list[Operation] = []
     for item in wanted:
@@ -131,7 +132,7 @@ def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[N
     operations += [
         DropRoute(route)
         for route in sorted(have_routes - want_routes)
-        if (route.table, route.address, route.metric) not in kept_slots
+        if (route.table, route.address, route.metric) not in replaced
     ]
     operations += [
         DropNeighbour(entry)

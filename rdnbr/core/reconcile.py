@@ -90,12 +90,12 @@ class Reconciliation:
             self._routes.setdefault(route.address, set()).add(route)
             self._dirty[route.address] = None
 
-    def route_gone(self, address: IP, table: int, metric: int) -> None:
-        """No route of ours is in this place, or none any more; perhaps nobody's."""
+    def route_gone(self, address: IP, table: int, metric: int, device: int | None = None) -> None:
+        """No route of ours over `device` is in this place, or none any more; perhaps nobody's. None: over no device."""
         if (address, table, metric) in self._echoes:
             self._echoes.discard((address, table, metric))
             return
-        if self._lose_routes(address, table=table, metric=metric):
+        if self._lose_routes(address, table=table, metric=metric, device=device):
             self._dirty[address] = self._robbed[address] = None
         else:
             self._try_refused(address)
@@ -274,12 +274,15 @@ class Reconciliation:
                 self._lose_routes(route.address, table=route.table, metric=route.metric)
                 self._routes.setdefault(route.address, set()).add(route)
             case DropRoute(route):
-                self._lose_routes(route.address, table=route.table, metric=route.metric)
+                self._lose_routes(route.address, table=route.table, metric=route.metric, device=route.device)
             case DropNeighbour(neighbour):
                 self._lose_neighbours(neighbour.address, neighbour.device)
 
-    def _lose_routes(self, address: IP, *, table: int, metric: int) -> bool:
-        return _lose(self._routes, address, lambda route: (route.table, route.metric) == (table, metric))
+    def _lose_routes(self, address: IP, *, table: int, metric: int, device: int | None = None) -> bool:
+        def is_lost(route: Route) -> bool:
+            return (route.table, route.metric) == (table, metric) and device in (None, route.device)
+
+        return _lose(self._routes, address, is_lost)
 
     def _lose_neighbours(self, address: IP, device: int) -> bool:
         return _lose(self._neighbours, address, lambda neighbour: neighbour.device == device)

@@ -207,7 +207,7 @@ class Surroundings:
                 case RouteSeen(route):
                     works.reconciliation.route_seen(route)
                 case RouteGone(route):
-                    works.reconciliation.route_gone(route.address, route.table, route.metric)
+                    works.reconciliation.route_gone(route.address, route.table, route.metric, route.device)
                 case RouteTaken(place):
                     works.reconciliation.route_taken(place.address, place.table, place.metric)
                 case RouteLeft(place):

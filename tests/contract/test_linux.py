@@ -11,6 +11,8 @@ import pytest
 from rdnbr.core.address import IP, parse_ip, parse_mac, show_ip
 from rdnbr.core.plan import DropNeighbour, DropRoute, PutNeighbour, PutRoute, host, plan
 from rdnbr.core.pretend import PretendKernel
+from rdnbr.core.reason import Reason
+from rdnbr.core.reconcile import Reconciliation
 from tests.contract.world import Real
 
 pytestmark = pytest.mark.root
@@ -186,3 +188,34 @@ def test_found_while_the_tables_change(real: Real) -> None:
         churn.result()
     assert looks > 3
     assert real.kernel.found() == kept
+
+
+@pytest.mark.parametrize("where", ["append", "prepend"])
+@pytest.mark.parametrize("address", [V4, V6])
+def test_second_route_of_our_protocol_in_the_same_place_goes(real: Real, address: IP, where: str) -> None:
+    """Linux lets two routes of one prefix and metric stand side by side; ours stays, the other goes by a resync."""
+    wanted = host(254, address, real.vmbr1, GUEST)
+    ours = Reconciliation()
+    ours.want(wanted.key, wanted)
+    ours.applied(0.0, operations := ours.operations(0.0), real.kernel.apply(operations))
+    real.run(f"ip route {where} {show_ip(address)} dev vmbr2 proto 171 metric {wanted.metric}")
+    other = wanted.route._replace(device=real.vmbr2)
+    assert real.kernel.found()[0] == {wanted.route, other}
+    ours.route_seen(other)
+    for now in (1.0, 2.0):
+        ours.applied(now, operations := ours.operations(now), real.kernel.apply(operations))
+    ours.found(*real.kernel.found())
+    for now in (61.0, 62.0):
+        ours.applied(now, operations := ours.operations(now), real.kernel.apply(operations))
+    assert real.kernel.found() == ({wanted.route}, {wanted.neighbour})
+    ours.route_gone(address, 254, wanted.metric, real.vmbr2)
+    assert ours.operations(63.0) == []
+
+
+def test_route_over_a_nexthop_object_is_nobody_of_ours(real: Real) -> None:
+    """We make none, and could not take it out: it is somebody else's whatever its protocol, and is told of so."""
+    real.run("ip nexthop add id 5 dev vmbr1 proto 171")
+    real.run("ip route add 2.57.57.30 nhid 5 proto 171")
+    wanted = host(254, V4, real.vmbr1, GUEST)
+    refusals = real.kernel.apply(plan([wanted], *real.kernel.found()))
+    assert [refusal.reason for refusal in refusals] == [Reason.FOREIGN_ROUTE]

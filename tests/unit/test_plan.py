@@ -76,3 +76,9 @@ def test_neighbour_stays_for_the_route_of_another_table():
     """Two tables share a device's neighbour, which goes with the last of them."""
     main, vrf = host(254, V4, 1, ALICE), host(100, V4, 1, ALICE)
     assert plan([vrf], [main.route, vrf.route], [main.neighbour]) == [DropRoute(Route(254, V4, 1, 0))]
+
+
+def test_other_route_in_the_place_of_a_wanted_one_goes():
+    """Where two stand in one place the wanted one stays, and the other is removed by itself."""
+    wanted, other = host(254, V4, 1, ALICE), Route(254, V4, 2, 0)
+    assert plan([wanted], [wanted.route, other], [wanted.neighbour]) == [DropRoute(other)]

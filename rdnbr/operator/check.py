@@ -53,4 +53,5 @@ def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
 def _summary(config: Config, allowlist: Allowlist | None) -> str:
     if allowlist is None:
         return f"no mistakes; there is no {config.allowlist}, so rdnbr would run open: any guest, any address"
-    return f"no mistakes; {counted(len(allowlist.rules), 'rule')} in the allowlist"
+    nobody = ", and none permits anything" if all(rule.deny for rule in allowlist.rules) else ""
+    return f"no mistakes; {counted(len(allowlist.rules), 'rule')} in the allowlist{nobody}"

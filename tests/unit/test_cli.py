@@ -299,6 +299,16 @@ def test_check_finds_nothing(tmp_path):
     assert (done.returncode, done.stdout) == (0, "no mistakes; 2 rules in the allowlist\n")
 
 
+def test_check_of_an_empty_allowlist(tmp_path):
+    """An allowlist without rules is no mistake, and it is said what comes of it."""
+    (tmp_path / "a").touch()
+    done = rdnbr("check", "--allowlist", tmp_path / "a")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "no mistakes; 0 rules in the allowlist, and none permits anything\n",
+    )
+
+
 @pytest.mark.parametrize("option", ["--config", "--allowlist"])
 def test_run_with_a_missing_file(tmp_path, option):
     """A file named on the command line that is missing stops the start with exit code 1."""

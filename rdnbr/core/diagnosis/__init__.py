@@ -114,6 +114,13 @@ def _allowlist(facts: Facts) -> Iterator[Finding]:
             "mend the line; rdnbr check says when all is well",
         )
     if facts.allowlist is not None:
+        if all(rule.deny for rule in facts.allowlist.rules):
+            yield note(
+                "allowlist-permits-nobody",
+                "allowlist",
+                "no rule of it permits anything, so no guest is routed",
+                "write a rule for each guest, or for their networks (contrib/allowlist.example)",
+            )
         yield from doubts(facts.allowlist)
         yield from overlaps(facts.allowlist, facts.node)
 

@@ -151,8 +151,8 @@ OLD_FRR = {"version": (10, 2)}
         (replace(RIGHT, daemon=None), "warning", "daemon", "daemon-not-running"),
         (replace(RIGHT, daemon=HIDDEN), "note", "daemon", "not-seen"),
         (replace(RIGHT, daemon="open"), "warning", "daemon", "open-mode"),
-        (replace(RIGHT, allowlist=parse([("allowlist", "")])), "note", "allowlist", "allowlist-permits-nobody"),
-        (replace(RIGHT, allowlist=parse([("allowlist", "deny 2.57.57.1")])), "note", "allowlist", "allowlist-permits-nobody"),
+        (replace(RIGHT, allowlist=parse([("a", "")])), "note", "allowlist", "allowlist-permits-nobody"),
+        (replace(RIGHT, allowlist=parse([("a", "deny ::1")])), "note", "allowlist", "allowlist-permits-nobody"),
         (
             replace(RIGHT, allowlist=None, mistakes=(Problem("/etc/rdnbr/allowlist", 3, "no address"),)),
             "problem", "/etc/rdnbr/allowlist:3", "mistake-in-file",

@@ -134,7 +134,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an address in DAD is asked at once",
-        "lifecycle.py",
+        "agenda.py",
         "self._timers.dad_ipv4 if len(binding.key.address) == 4 else self._timers.dad_ipv6",
         "0.0",
     ),

@@ -254,7 +254,7 @@ class Side:
         until = self.now + seconds
         self.answers(awake)
         while (due := self.engine.deadline()) is not None and due < until:
-            assert self.engine._life.deadline() == self.model.next_due()
+            assert self.engine._life.agenda.deadline() == self.model.next_due()
             self.now = max(self.now, due)
             self.ticks()
             self.answers(awake)

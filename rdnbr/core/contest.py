@@ -44,9 +44,8 @@ class Contests:
             binding.rival, binding.rival_segment = rival, segment
             if binding.surmised:
                 self._life.unplace(binding)
-            self._life.hurry(
-                now, binding
-            )  # what it waits for is the pace of its own port, not of the rival's
+            # What its question waits for is the pace of its own port, not of the rival's.
+            self._life.agenda.hurry(now, binding)
         return self._life.turn(now, binding, Stimulus.RIVAL)
 
     def awaits(self, binding: Binding, anchor: Anchor) -> bool:

@@ -216,10 +216,10 @@ class Court:
         if binding.state is State.TENTATIVE:
             if stimulus is not Stimulus.DAD:
                 if binding.asked == 0:
-                    self._life.ask_from(now, binding, 0.0)
+                    self._life.outputs += self._life.agenda.ask_anew(now, binding, after_dad=False)
             elif binding.rival is None:
                 # With a rival there are questions under way, and whoever merely means to use it puts none of them off.
-                self._life.ask_from(now, binding, self._life.dad_wait(binding))
+                self._life.outputs += self._life.agenda.ask_anew(now, binding, after_dad=True)
         return came.reason
 
     def _rival(
@@ -230,7 +230,9 @@ class Court:
             if full is not None:
                 return self.turn_down(now, port, full, claim, rule)
             return self._contests.win(now, binding, claim.source, rule).reason
-        invited = self._life.awaits_anybody(binding) and is_answer(claim, self._segments[port.segment])
+        invited = self._life.agenda.has_asked_everywhere(binding) and is_answer(
+            claim, self._segments[port.segment]
+        )
         if not invited and self._life.quarantine.holds(now, binding.key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
         if not claim.override and binding.state in WITH_ROUTE:  # V3

@@ -273,7 +273,7 @@ class Engine:
     def deadline(self) -> float | None:
         """Tell when `tick` is wanted next."""
         deadlines = (
-            self._life.deadline(),
+            self._life.agenda.deadline(),
             self._life.metrics.deadline(),
             *(clock.deadline() for clock in self._clocks),
         )
@@ -319,7 +319,7 @@ class Engine:
         self._welcome.close(index)
         self._inquiries.close(index)
         self._hints.close(index)
-        self._life.close(index)
+        self._life.agenda.close(index)
         self._contests.close(now, port)
         self._close_counters(port)
 

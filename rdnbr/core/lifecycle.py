@@ -1,29 +1,25 @@
 """The lives of bindings: turns of the machine, and what each of them sets going.
 
-`machine` says what state comes next, `schedule` when questions are put, `questions` to whom, `metrics` how a route is
-marked; here the consequences are carried out: what is told, what the kernel should hold, and when to look again.
+`machine` says what state comes next, `agenda` when it is looked at again, `metrics` how its route is marked; here the
+consequences are carried out: what is told, and what the kernel should hold.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from rdnbr.core import machine, schedule
+from rdnbr.core import machine
 from rdnbr.core.address import ZERO_MAC
+from rdnbr.core.agenda import Agenda
 from rdnbr.core.binding import Anchor, Binding
 from rdnbr.core.bindings import Bindings
-from rdnbr.core.deadlines import Deadlines
 from rdnbr.core.decision import Decision, Output, Rival, State, Verb, Want
 from rdnbr.core.machine import Stimulus, Turn
 from rdnbr.core.metrics import Metrics
 from rdnbr.core.plan import Host, Key
 from rdnbr.core.quarantine import Quarantine
-from rdnbr.core.questions import Questions
 from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
 from rdnbr.core.topology import Port, Segment
-
-LATE = 1.0
-"""Seconds. A deadline judged later than this says more about the node than about the guest."""
 
 DEPARTED = 4096
 """Departed bindings remembered; the one that departed first is forgotten first."""
@@ -37,12 +33,11 @@ class Lifecycle:
     ) -> None:
         self.bindings = Bindings()
         self.quarantine = Quarantine()
+        self.agenda = Agenda(settings, segments, ports)
         self.metrics = Metrics(settings, self.bindings)
         self.outputs: list[Output] = []
         """What came of the present event; the engine takes it."""
         self._ports = ports
-        self._questions = Questions(settings, segments, ports)
-        self._deadlines: Deadlines[Key] = Deadlines()
         self._departed: OrderedDict[Key, None] = OrderedDict()
         self._timers = settings.timers
 
@@ -50,7 +45,7 @@ class Lifecycle:
         """Use these settings from the next question on."""
         self._timers = settings.timers
         self.metrics.configure(now, settings)
-        self._questions.configure(settings)
+        self.agenda.configure(settings)
 
     def turn(
         self,
@@ -133,10 +128,6 @@ class Lifecycle:
         binding.since = binding.last_seen = now
         binding.asked_since = None
 
-    def awaits_anybody(self, binding: Binding) -> bool:
-        """Tell whether all ports have been asked for an address whose own port keeps silent."""
-        return binding.asked > 0 and self._questions.is_wide(binding, binding.asked - 1)
-
     def depart(self, now: float, binding: Binding, reason: Reason) -> None:
         """Its anchor is gone: no route any more, but remembered. A tentative one leaves nothing to remember."""
         if binding.state not in machine.WITH_ROUTE:
@@ -153,7 +144,7 @@ class Lifecycle:
             self.turn(now, binding, Stimulus.ARRIVAL)
         elif binding.surmised and reason is Reason.PORT_GONE:
             # Whoever spoke first and then took its link down may have lied: let the owner, wherever it is, speak.
-            self._ask(now, binding)
+            self.outputs += self.agenda.ask(now, binding)
         else:
             binding.surmised = False
 
@@ -162,7 +153,7 @@ class Lifecycle:
         if binding.state in machine.WITH_ROUTE:
             self.outputs.append(Want(binding.key, None))
         self._departed.pop(binding.key, None)
-        self._deadlines.discard(binding.key)
+        self.agenda.forget(binding)
         self.bindings.remove(binding.key)
         self.quarantine.lose_incumbent(binding.key)
         self.tell(now, binding, verb, reason, None)
@@ -204,51 +195,13 @@ class Lifecycle:
         port = self._ports.get(anchor.port or 0)
         return Rival(None if anchor.mac == ZERO_MAC else anchor.mac, port.name if port else None)
 
-    def _ask(self, now: float, binding: Binding) -> None:
-        """Put the next question of the binding's state, or wait for the pace to allow one.
-
-        Who waits has one turn: with another for each of its frames a guest would put off its port's next question, and
-        with that the verdict on whatever it claims, for as long as it likes.
-        """
-        if now < binding.turn_at:
-            self._deadlines.set(binding.key, binding.turn_at)
-            return
-        wait = self._questions.wait(now, binding)
-        if wait > 0:
-            binding.turn_at = now + wait
-            self._deadlines.set(binding.key, binding.turn_at)
-            return
-        self.outputs += self._questions.put(binding)
-        binding.asked += 1
-        if binding.asked_since is None:
-            binding.asked_since = now
-        self._deadlines.set(binding.key, now + schedule.waits(binding.state, self._timers)[binding.asked])
-
-    def ask_from(self, now: float, binding: Binding, wait: float) -> None:
-        """Start the questions of its state anew, the first after `wait` seconds."""
-        binding.asked = 0
-        if wait > 0:
-            self._deadlines.set(binding.key, now + wait)
-        else:
-            self._ask(now, binding)
-
-    def hurry(self, now: float, binding: Binding) -> None:
-        """Its next question need not wait for its turn any longer."""
-        if now < binding.turn_at:
-            binding.turn_at = now
-            self._deadlines.set(binding.key, now)
-
-    def close(self, port: int) -> None:
-        """A port is gone."""
-        self._questions.close(port)
-
     def judge(self, now: float) -> None:
         """Judge every deadline that is due."""
-        while (due := self._deadlines.pop(now)) is not None:
-            at, key = due
+        while (due := self.agenda.pop(now)) is not None:
+            key, late = due
             binding = self.bindings.get(key)
             assert binding is not None
-            self._judge(now, binding, late=now - at > LATE)
+            self._judge(now, binding, late=late)
 
     def may_renew(self, now: float, binding: Binding) -> bool:
         """Tell whether a binding whose guest announces itself gets a later stamp."""
@@ -264,14 +217,6 @@ class Lifecycle:
         """Give routes that stay another metric where they should have one."""
         for binding in self.metrics.reviewed(now):
             self._install(binding)
-
-    def deadline(self) -> float | None:
-        """Tell when `judge` is wanted next."""
-        return self._deadlines.next()
-
-    def due(self, binding: Binding) -> float | None:
-        """Tell when a binding is judged next."""
-        return self._deadlines.of(binding.key)
 
     def _judge(self, now: float, binding: Binding, *, late: bool) -> None:
         match binding.state:
@@ -293,28 +238,26 @@ class Lifecycle:
             # Its answer may have been lost while nobody listened.
             binding.asked = 0
             binding.asked_since = None
-        # More have been put than there are to put, when a reload has made them fewer.
-        if binding.asked >= len(schedule.waits(binding.state, self._timers)) - 1:
+        if self.agenda.has_asked_all(binding):
             self._silence(now, binding)
-            return
-        self._ask(now, binding)
+        else:
+            self.outputs += self.agenda.ask(now, binding)
 
     def _seek(self, now: float, binding: Binding) -> None:
         """Go on asking all ports for what went with a port where it may never have been."""
-        if binding.asked < len(schedule.waits(binding.state, self._timers)) - 1:
-            self._ask(now, binding)
-            return
-        binding.surmised = False
-        self._deadlines.set(binding.key, max(now, binding.entered + self._timers.departed))
+        if self.agenda.has_asked_all(binding):
+            binding.surmised = False
+            self.agenda.remember(now, binding)
+        else:
+            self.outputs += self.agenda.ask(now, binding)
 
     def _judge_quiet(self, now: float, binding: Binding) -> None:
-        at = schedule.reprobe_at(binding, self._timers)
-        if at > now:
-            self._rest(binding)
+        if not self.agenda.is_quiet(now, binding):
+            self.agenda.rest(binding)
             return
         binding.cycle += 1
         if binding.state is State.FROZEN:
-            self._ask(now, binding)
+            self.outputs += self.agenda.ask(now, binding)
         else:
             self.turn(now, binding, Stimulus.DUE)
 
@@ -323,7 +266,7 @@ class Lifecycle:
         if binding.state is State.CHALLENGED:
             assert rival is not None
             self._dismiss(now, binding, rival, self._timers.unproven, defends=False)
-            abandoned = self._abandoned(now, binding)
+            abandoned = self.agenda.is_abandoned(now, binding)
             self.turn(now, binding, Stimulus.ABANDONED if abandoned else Stimulus.SILENCE)
             return
         if not binding.answered:
@@ -331,15 +274,6 @@ class Lifecycle:
                 self.quarantine.put(now, binding.key, port, self._timers.unproven)
         binding.surmised = False  # it was asked everywhere
         self.turn(now, binding, Stimulus.SILENCE)
-
-    def _abandoned(self, now: float, binding: Binding) -> bool:
-        """Tell whether a contested binding would have been withdrawn already if there were no rival.
-
-        That it was quiet for so long is not enough: after a stall it was, and has hardly been asked yet.
-        """
-        questions = sum(schedule.probing(self._timers))
-        quiet = now - binding.last_seen > self._timers.reprobe * 1.25 + questions
-        return quiet and binding.asked_since is not None and now - binding.asked_since >= questions
 
     def _become(self, binding: Binding, state: State) -> None:
         self.bindings.become(binding, state)
@@ -358,30 +292,20 @@ class Lifecycle:
             binding.rival = None
         match binding.state:
             case State.TENTATIVE | State.PROBING:
-                self.ask_from(now, binding, self.dad_wait(binding) if stimulus is Stimulus.DAD else 0.0)
+                self.outputs += self.agenda.ask_anew(now, binding, after_dad=stimulus is Stimulus.DAD)
             case State.VALID | State.FROZEN:
-                self._rest(binding)
+                self.agenda.rest(binding)
             case State.CHALLENGED:
-                self._ask(now, binding)
+                self.outputs += self.agenda.ask(now, binding)
             case State.ADOPTED:
-                self._deadlines.set(binding.key, schedule.adopt_at(binding, self._timers))
+                self.agenda.adopt(binding)
             case State.DEPARTED:
                 binding.refused = None
-                self._deadlines.set(binding.key, now + self._timers.departed)
+                self.agenda.remember(now, binding)
                 if len(self._departed) > DEPARTED:
                     oldest = self.bindings.get(next(iter(self._departed)))
                     assert oldest is not None
                     self.forget(now, oldest, Verb.EXPIRED, Reason.FORGOTTEN)
-
-    def dad_wait(self, binding: Binding) -> float:
-        """Return how long a DAD in progress is left alone, in seconds."""
-        return self._timers.dad_ipv4 if len(binding.key.address) == 4 else self._timers.dad_ipv6
-
-    def _rest(self, binding: Binding) -> None:
-        at = schedule.reprobe_at(binding, self._timers)
-        if binding.state is State.FROZEN:
-            at = min(at, binding.frozen_until)
-        self._deadlines.set(binding.key, at)
 
     def _want(self, now: float, binding: Binding, before: State | None, came: Turn) -> None:
         had, has = before in machine.WITH_ROUTE, binding.state in machine.WITH_ROUTE

@@ -162,7 +162,7 @@ def _inner(binding: Binding, life: Lifecycle, limits: PortLimits, ports: Mapping
     return Inner(
         binding.key,
         binding.entered,
-        life.due(binding),
+        life.agenda.due(binding),
         binding.asked,
         binding.answered,
         life.named(binding.rival) if binding.rival else None,

@@ -393,7 +393,7 @@ class EngineAndModel(RuleBasedStateMachine):
                 for entry in node.model.entries
                 if entry.state in ROUTED
             }
-        assert node.engine._life.deadline() == node.model.next_due()
+        assert node.engine._life.agenda.deadline() == node.model.next_due()
         views = node.engine.bindings()
         assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
             (entry.address, entry.mac, entry.state) for entry in node.model.entries
@@ -416,10 +416,10 @@ class EngineAndModel(RuleBasedStateMachine):
         assert len(bindings) <= MOST
         assert sum(map(len, bindings._on_port.values())) == len(bindings)
         assert sum(map(len, bindings._of_mac.values())) == len(bindings)
-        assert len(node.engine._life._deadlines) == len(bindings)
-        assert len(node.engine._life._deadlines._heap) <= 4 * MOST + 64
+        assert len(node.engine._life.agenda._deadlines) == len(bindings)
+        assert len(node.engine._life.agenda._deadlines._heap) <= 4 * MOST + 64
         assert set(node.engine._limits._policies) == set(node.engine._limits._paces) == set(node.engine.ports)
-        assert set(node.engine._life._questions._paces) <= {*node.engine.ports, None}
+        assert set(node.engine._life.agenda._questions._paces) <= {*node.engine.ports, None}
         # At most each address of the allowlist on each port.
         assert set(node.engine._inquiries._of_port) <= set(node.engine.ports)
         assert len(node.engine._inquiries._deadlines) == len(node.model.inquiries) <= 4 * len(PORTS)

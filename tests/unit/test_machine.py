@@ -181,7 +181,7 @@ ROWS: dict[tuple[str, str], str] = {
     ("frozen", "silence"): "withdrawn X alice@tap1i0 departed: silent",
     ("adopted", "proof"): "refreshed X alice@tap1i0 valid: evidence",
     ("adopted", "claim"): "refreshed X alice@tap1i0 valid: evidence",
-    ("adopted", "dad"): "refreshed X alice@tap1i0 adopted: awaiting-dad",
+    ("adopted", "dad"): "refreshed X alice@? adopted: awaiting-dad",
     ("adopted", "arrival"): "refreshed X alice@? adopted: arrived",
     ("adopted", "answer"): "refreshed X alice@tap1i0 valid: answered",
     ("adopted", "rival"): "challenged X alice@? challenged: rival-claim",

@@ -28,7 +28,7 @@ class Anchor(NamedTuple):
 
 @dataclass(slots=True)
 class Binding:
-    """One address, its anchor and its state. Only `machine` and `engine` change it."""
+    """One address, its anchor and its state. Only the engine's parts change it, each in its turn at one event."""
 
     key: Key
     segment: int

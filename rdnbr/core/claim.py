@@ -32,7 +32,7 @@ class Proof(StrEnum):
     PRESENCE = "presence"
     """A MAC is there (RARP); of no address is anything said."""
     INTENT = "intent"
-    """Somebody means to use the address (ARP probe, DAD), or speaks with it unconfirmed (`wire-rules` S5)."""
+    """Somebody means to use the address (ARP probe, DAD), or speaks with it unconfirmed (rule S5, an IP packet)."""
     USE = "use"
     """The address is in use by the sender."""
 

@@ -28,9 +28,6 @@ WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds after each question. A guest that was just resumed may need a moment, one that boots needs longer and then
 speaks itself."""
 
-PORT_SHARE = 0.25
-"""Part of the pace of these questions that one port may take up."""
-
 
 @dataclass(slots=True)
 class _Inquiry:
@@ -127,7 +124,7 @@ class Inquiries:
 
     def _ask(self, now: float, port: Port, address: IP) -> list[Probe]:
         inquiry = self._of_port[port.index][address]
-        own = self._paces.of(port.index, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
+        own = self._paces.share(port.index, self._rate)
         for pace in (own, self._pace):
             if not pace.take(now):
                 self._deadlines.set((port.index, address), now + pace.wait(now))

@@ -4,7 +4,8 @@ Rules
 -----
 1. An address follows whoever proves to use it, first come first served (RFC 6620), among those the allowlist permits.
 2. Meaning to use an address (an ARP probe, a DAD solicitation) proves nothing: no route comes of it. The address is
-   asked once its DAD is over, and its answer makes it VALID.
+   asked once its DAD is over, and its answer makes it VALID. A packet that comes from it proves no more, whatever the
+   allowlist says; that address is asked at once.
 3. Use proves enough where an allowlist vouches for the claimant: VALID at once, and asked. In open mode nobody
    vouches, so the answer is awaited first.
 4. A binding that was quiet is asked; one that stays silent through all questions loses its route. Anything its

@@ -8,6 +8,9 @@ from rdnbr.core.pace import Pace
 REMEMBERED = 1024
 """Paces of ports that are gone; the one whose port went first goes first. By then it is most likely full again."""
 
+PORT_SHARE = 0.25
+"""Part of a pace of questions that one port may take up: whatever is claimed there delays nobody elsewhere."""
+
 
 class Paces:
     """Paces by ifindex; None is for all adopted bindings whose port is not known yet."""
@@ -25,6 +28,10 @@ class Paces:
             pace = Pace(rate, burst)
         self._there[port] = pace
         return pace
+
+    def share(self, port: int | None, rate: float) -> Pace:
+        """Return a port's pace of questions, of which `rate` may be put a second on all ports together."""
+        return self.of(port, rate * PORT_SHARE, max(1.0, rate * PORT_SHARE))
 
     def close(self, port: int) -> None:
         """A port is gone; should it return, it has what it had left, and what it gained since."""

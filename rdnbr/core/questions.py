@@ -18,9 +18,6 @@ COPIES = 100
 """Copies of questions to all ports that may leave in the time of one to a single port: a frame costs less than its
 answer, but a bridge may have a thousand ports."""
 
-PORT_SHARE = 0.25
-"""Part of the pace of questions about new claims that one port may take up."""
-
 
 class Questions:
     """Puts the next question of a binding's state, at the pace the node and its ports have for that."""
@@ -67,7 +64,7 @@ class Questions:
         if binding.state in (State.TENTATIVE, State.CHALLENGED):
             pace = self._pace_new
             cause = binding.rival.port if binding.rival else binding.anchor.port
-            own = self._paces.of(cause, self._rate * PORT_SHARE, max(1.0, self._rate * PORT_SHARE))
+            own = self._paces.share(cause, self._rate)
             if not own.take(now):
                 return own.wait(now)
         copies = len(self._ports_of(binding, binding.anchor, binding.segment))

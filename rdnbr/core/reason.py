@@ -69,7 +69,7 @@ class Reason(StrEnum):
     RENEWED = "renewed"  # with `mobility = "newest-wins"`: it announced itself, so it may have been elsewhere
     AWAITING_ANSWER = "awaiting-answer"
     AWAITING_DAD = "awaiting-dad"
-    UNKNOWN_MAC = "unknown-mac"  # a RARP, and nothing is remembered of that MAC
+    UNKNOWN_MAC = "unknown-mac"  # a RARP, and of that MAC nothing is remembered, nor named by the allowlist
     LOOPED_BACK = "looped-back"  # S3: the nonce of the incumbent's own solicitation
     NO_OVERRIDE = "no-override"  # V3: an advertisement that says of itself that it displaces nobody
     RIVAL_CLAIM = "rival-claim"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rdnbr.operator.clock import age, clock
 from rdnbr.operator.counted import counted
+from rdnbr.operator.meanings import MEANINGS
 
 WIDE = 110
 """Columns of the terminal from which on a table shows everything."""
@@ -153,6 +154,7 @@ def _counters(document: Mapping[str, Any], _now: datetime) -> Shape:
         Column("PORT", _plain("port")),
         Column("REASON", _plain("reason")),
         Column("FRAMES", _count("count"), number=True),
+        Column("MEANS", lambda row: Text(MEANINGS.get(row["reason"], "")), wide=True),
     ]
     rows = [
         {"port": port, "reason": reason, "count": count}

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from rdnbr.core.reason import Reason
 from rdnbr.operator import tables
 from rdnbr.operator.clock import age
+from rdnbr.operator.meanings import MEANINGS
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -103,6 +105,23 @@ def test_counters():
         "tap100i0  code           1",
         "tap101i0  denied         3",
     ]
+
+
+def test_counters_are_explained_where_there_is_room():
+    """A wide table says what each reason means; of one that a newer daemon counts it says nothing."""
+    counters = {"tap100i0": {"not-ndp": 20, "newer": 3}}
+    lines = shown("counters", {"mode": "allowlist", "counters": counters}, 110)
+    assert [line.rstrip() for line in lines] == [
+        "PORT      REASON   FRAMES  MEANS",
+        "tap100i0  not-ndp      20  other IPv6, such as multicast listener reports",
+        "tap100i0  newer         3",
+    ]
+
+
+def test_every_reason_has_a_meaning():
+    """Whatever is counted can be looked up, in less than a line."""
+    assert set(MEANINGS) == set(Reason)
+    assert max(map(len, MEANINGS.values())) < 80
 
 
 def test_counters_of_the_kernel():

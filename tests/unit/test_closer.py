@@ -1,3 +1,5 @@
+"""Sockets are closed aside, so that nobody waits for the kernel to let go of them."""
+
 from socket import socketpair
 
 from rdnbr.linux.closer import Closer

@@ -7,6 +7,7 @@ from dialogue import BRIDGE, MAIN, NODE, World
 from rdnbr.core.address import parse_ip
 from rdnbr.core.plan import Key
 from rdnbr.core.reason import Reason
+from rdnbr.core.settings import Settings, Timers
 from rdnbr.core.topology import Port
 
 V4, V6 = "2.57.57.30", "2001:678::80"
@@ -174,3 +175,13 @@ def test_refusal_of_what_is_gone_is_no_news():
     world.unplugs("tap1i0")
     assert world.engine.kernel_refused(world.now, key, Reason.KERNEL_REFUSED) == []
     assert world.engine.kernel_refused(world.now, Key(MAIN, parse_ip(V6)), Reason.KERNEL_REFUSED) == []
+
+
+def test_fewer_questions_than_were_put_already():
+    """A reload that allows fewer questions than a binding was asked ends its asking, not the daemon."""
+    world, alice = settled()
+    alice.awake = False
+    world.runs(40)
+    assert world.state(V4) == "probing alice@tap1i0"
+    world.engine.configure(world.now, Settings(Timers(probe_count=1)))
+    assert world.runs(10)[0].endswith(f"withdrawn {V4} alice@tap1i0 departed: silent")

@@ -1,6 +1,6 @@
 """newest-wins: which metric a guest's route has, and when it gets another."""
 
-from dialogue import BRIDGE, MAIN, World
+from dialogue import BRIDGE, MAIN, Guest, World
 
 from rdnbr.core import stamp
 from rdnbr.core.address import parse_ip, parse_mac
@@ -20,6 +20,16 @@ def node(allow: str | None = ALLOW, wall: float = MIDDLE, settings: Settings = N
     world = World(allow, settings)
     world.engine.set_clock(world.now, wall)
     return world
+
+
+def settled(allow: str | None = ALLOW) -> tuple[World, Guest]:
+    """Return a node to which alice came ten seconds ago."""
+    world = node(allow)
+    alice = world.guest("alice", "tap1i0", V4, V6)
+    for address in (V4, V6):
+        alice.announces(address)
+    world.runs(10)
+    return world, alice
 
 
 def metric(world: World, address: str = V4) -> int:
@@ -88,11 +98,7 @@ def test_questions_and_answers_renew_nothing():
 
 def test_an_announcement_renews():
     """A guest that announces itself may have been on another node: it has arrived again."""
-    world = node()
-    alice = world.guest("alice", "tap1i0", V4, V6)
-    for address in (V4, V6):
-        alice.announces(address)
-    world.runs(10)
+    world, alice = settled()
     before = metric(world)
     for address in (V4, V6):
         assert alice.announces(address) == [
@@ -105,11 +111,7 @@ def test_an_announcement_renews():
 
 def test_a_rarp_renews_all_addresses_of_its_mac():
     """QEMU announces a guest by its MAC alone: all it has on that port has arrived again."""
-    world = node()
-    alice = world.guest("alice", "tap1i0", V4, V6)
-    for address in (V4, V6):
-        alice.announces(address)
-    world.runs(10)
+    world, alice = settled()
     before = metric(world)
     alice.shows_up()
     assert metric(world, V4) == metric(world, V6) == before - 5
@@ -129,11 +131,7 @@ def test_a_rarp_from_another_port_renews_nothing():
 
 def test_other_use_of_an_address_renews_nothing():
     """An ARP request or a neighbour solicitation is what every guest sends all day."""
-    world = node()
-    alice = world.guest("alice", "tap1i0", V4, V6)
-    for address in (V4, V6):
-        alice.announces(address)
-    world.runs(10)
+    world, alice = settled()
     before = metric(world)
     for address in (V4, V6):
         assert alice.asks_gateway(address) == [f"refreshed {address} alice@tap1i0 valid: evidence"]
@@ -222,11 +220,7 @@ def test_a_vip_that_fails_over_is_renewed_by_its_announcement():
 
 def test_anycast_keeps_its_metric():
     """Several nodes announce an anycast address, and none of them before the others."""
-    world = node(f"2.57.57.0/24\n2001:678::/64\n{V4} anycast\n{V6} anycast")
-    alice = world.guest("alice", "tap1i0", V4, V6)
-    for address in (V4, V6):
-        alice.announces(address)
-    world.runs(10)
+    world, alice = settled(f"{ALLOW}\n{V4} anycast\n{V6} anycast")
     for address in (V4, V6):
         alice.announces(address)
     assert (metric(world, V4), metric(world, V6)) == (0, 1024)

@@ -499,11 +499,12 @@ class Model(Arrivals):
             self.ask(now, entry)
 
     def give(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
+        entry.surmised &= entry.mac == anchor[1]
         entry.port, entry.mac = anchor
         entry.segment = segment
         entry.seen, entry.asked_since = now, None
         entry.rival = None
-        entry.proved = entry.surmised = False
+        entry.proved = False
         entry.number = self.next_number()
 
     def count_move(self, now: float, entry: Entry, loser: Named) -> None:

@@ -121,10 +121,12 @@ class Lifecycle:
 
     def relocate(self, now: float, binding: Binding, anchor: Anchor, segment: int) -> None:
         """Give a binding to another anchor, of which it knows nothing yet."""
+        # A liar's port may go and return, but it is no less a liar's by that.
+        binding.surmised &= binding.anchor.mac == anchor.mac
         self.bindings.move(binding, anchor)
         binding.segment = segment
         binding.rival = None
-        binding.answered = binding.surmised = False
+        binding.answered = False
         binding.since = binding.last_seen = now
         binding.asked_since = None
 

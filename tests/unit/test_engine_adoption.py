@@ -148,6 +148,25 @@ def test_liar_who_takes_its_link_down_costs_a_moment():
     assert world.routes() == [f"{V4} alice"]
 
 
+def test_liar_whose_link_returns_is_a_liar_still():
+    """Who is asked first because its port is back has the address no more than before, and keeps nobody out."""
+    world = world_of_three(None)
+    liar = world.guest("liar", "tap2i0", V4, mac=world.guests[0].mac)
+    liar.asks_gateway()
+    port = world.indexes["tap2i0"]
+    world.unplugs("tap2i0")
+    world.plugs("tap2i0", port)
+    world.runs(1)
+    assert world.routes() == [f"{V4} alice"]
+    liar.awake = False
+    liar.says(guest_frames.request("52:02:45:99:00:01", V4, GATEWAY4))
+    world.unplugs("tap2i0")
+    world.plugs("tap2i0", port)
+    world.runs(0.01)
+    assert world.state(V4) == "valid alice@tap1i0"
+    assert world.routes() == [f"{V4} alice"]
+
+
 def test_what_went_with_a_surmised_port_is_asked_for_five_times_and_then_remembered():
     """Who does not answer anywhere is gone, and is remembered as any other."""
     world = world_of_three(None, awake=False)

@@ -10,24 +10,11 @@ from typing import Any
 
 from rdnbr.core.address import IP, MAC, ZERO_MAC, parse_mac
 from rdnbr.core.rule import Prefix, Qualifiers, Rule
+from rdnbr.core.special import unclaimable
 
 EXAMPLES = "2.57.57.30, 2.57.57.0/24 or 2001:db8:100::/64"
 NARROWEST_WITHOUT_WIDE = {4: 8, 6: 16}
 FLAGS = ("anycast", "vip", "wide")
-
-UNCLAIMABLE = {
-    ip_network("0.0.0.0/8"): "this network's",
-    ip_network("127.0.0.0/8"): "loopback",
-    ip_network("169.254.0.0/16"): "link-local, which nobody routes (RFC 3927 §2.7)",
-    ip_network("224.0.0.0/4"): "multicast",
-    ip_network("240.0.0.0/4"): "reserved",
-    ip_network("::/128"): "unspecified",
-    ip_network("::1/128"): "loopback",
-    ip_network("fe80::/10"): "link-local, which nobody routes (RFC 4291 §2.5.6)",
-    ip_network("ff00::/8"): "multicast",
-}
-"""Refused of every claimant before any rule is asked (`wire-rules` A7, N11): a rule that permits them would
-promise what cannot happen."""
 
 _V4_MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -189,7 +176,7 @@ def _contradictions(prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, wid
         )
     if deny and (anycast or vip):
         found.append("a rule that denies has no use for 'anycast' or 'vip'; leave them out")
-    for special, name in UNCLAIMABLE.items():
-        if not deny and network.version == special.version and network.subnet_of(special):  # type: ignore[arg-type]
-            found.append(f"{prefix} is {name}: nobody may claim it; remove the rule")
+    name = None if deny else unclaimable(prefix)
+    if name is not None:
+        found.append(f"{prefix} is {name}: nobody may claim it; remove the rule")
     return found

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from rdnbr.core.problem import Problem
-from rdnbr.core.rule import Prefix, Qualifiers, Rule
-from rdnbr.core.rule_line import UNCLAIMABLE, read
+from rdnbr.core.rule import Qualifiers, Rule
+from rdnbr.core.rule_line import read
+from rdnbr.core.special import unclaimable
 from rdnbr_proxmox.cluster import Texts
 from rdnbr_proxmox.firewall import Aliases, read_filters
 from rdnbr_proxmox.guest import Named, read_guest
@@ -64,7 +64,7 @@ def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules
 def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Problem]) -> list[Entry]:
     wanted: dict[Rule, list[Named]] = {}
     for one in named:
-        if not _never_routed(one.prefix):  # a firewall has its reasons to name link-local addresses
+        if unclaimable(one.prefix) is None:  # a firewall has its reasons to name link-local addresses
             rule = Rule(prefix=one.prefix, deny=one.deny, qualifiers=qualifiers)
             wanted.setdefault(rule, []).append(one)
     entries = []
@@ -77,11 +77,3 @@ def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Prob
                     Problem(one.file, one.line, f"{one.by}: {mistake}") for one in by for mistake in mistakes
                 )
     return entries
-
-
-def _never_routed(prefix: Prefix) -> bool:
-    network = ip_network((bytes(prefix.address), prefix.length))
-    return any(
-        network.version == special.version and network.subnet_of(special)  # type: ignore[arg-type]
-        for special in UNCLAIMABLE
-    )

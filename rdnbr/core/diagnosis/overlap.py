@@ -10,8 +10,7 @@ from rdnbr.core.diagnosis.finding import Finding, note, warning
 from rdnbr.core.node import Node
 from rdnbr.core.reason import Reason
 from rdnbr.core.rule import Rule
-from rdnbr.core.rule_line import UNCLAIMABLE
-from rdnbr.core.special import special
+from rdnbr.core.special import UNCLAIMABLE, special
 
 _MOST_NAMED = 4
 """A rule for half the Internet contains more than anybody wants to read."""

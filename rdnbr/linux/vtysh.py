@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from rdnbr.core.address import IP, parse_ip, show_ip
 from rdnbr.core.advertisement import Advertisement, ZebraRoute
 from rdnbr.core.diagnosis.finding import Unseen
-from rdnbr.core.diagnosis.frr import Frr, Redistribution, Seen
+from rdnbr.core.diagnosis.frr import Frr, Redistribution, Seen, Session
 
 _PATIENCE = 10.0
 """Seconds; a full table takes vtysh a while."""
@@ -34,18 +34,21 @@ def installed() -> bool:
 
 
 def look() -> Seen:
-    """Ask which FRR this is, what of it runs, and what it redistributes."""
+    """Ask which FRR this is, what of it runs, what it redistributes, and which BGP sessions it has."""
     if not installed():
         return None
     try:
         version = _VERSION.search(_ask("show version"))
         daemons = frozenset(_ask("show daemons").split())
-        redistributions = read_redistributions(_ask("show running-config bgpd")) if "bgpd" in daemons else ()
+        bgp = "bgpd" in daemons
+        redistributions = read_redistributions(_ask("show running-config bgpd")) if bgp else ()
+        sessions = read_sessions(_ask("show bgp vrf all summary json")) if bgp else ()
     except Silent as silent:
         if os.geteuid() == 0 and "failed to connect to any daemons" in str(silent):
             return Frr(None, frozenset())
         return Unseen(f"FRR was not looked at, for vtysh says: {silent}", "be root, or in the group frrvty")
-    return Frr((int(version[1]), int(version[2])) if version else None, daemons, tuple(redistributions))
+    release = (int(version[1]), int(version[2])) if version else None
+    return Frr(release, daemons, tuple(redistributions), tuple(sessions))
 
 
 def kernel_routes(vrf: str | None) -> dict[tuple[IP, str], bool]:
@@ -101,6 +104,23 @@ def read_redistributions(configuration: str) -> list[Redistribution]:
             levels = " metric " in line or kernel[1] in levelling
             found.append(Redistribution(vrf, family, kernel[1], levels))
     return found
+
+
+def read_sessions(text: str) -> list[Session]:
+    """Read `show bgp vrf all summary json`: the sessions of the families that hosts are in.
+
+    Raises:
+        Silent: it is something else.
+    """
+    try:
+        return [
+            Session(None if vrf == "default" else vrf, family, neighbour, told["state"])
+            for vrf, families in json.loads(text or "{}").items()
+            for family, name in ((4, "ipv4Unicast"), (6, "ipv6Unicast"))
+            for neighbour, told in families.get(name, {}).get("peers", {}).items()
+        ]
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise Silent(f"no list of BGP sessions ({error})") from None
 
 
 def read_routes(text: str) -> Iterator[ZebraRoute]:

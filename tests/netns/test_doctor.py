@@ -29,6 +29,9 @@ def fabric() -> Iterator[Lab]:
         lab.node.write("/etc/iproute2/rt_protos.d/rdnbr.conf", "171 rdnbr\n")
         lab.node.write(ALLOWLIST, "2.57.56.0/21\n2001:678:3a4:100::/64\n")
         lab.node.start_daemon()
+        wait_for(
+            lambda: not any(name.startswith("bgp-") for *_, name in found(lab.node)), 15.0, "BGP's sessions"
+        )
         yield lab
 
 
@@ -218,7 +221,7 @@ def test_a_note_is_worth_no_exit_code(fabric: Lab) -> None:
 
 @pytest.mark.frr
 def test_a_wrong_frr(fabric: Lab) -> None:
-    """What is missing in bgpd, and routes that zebra does not take, are found."""
+    """What is missing in bgpd is found: what it redistributes, and to whom it tells it."""
     node = fabric.node
     node.run(
         *("vtysh", "-c", "configure terminal", "-c", "router bgp 65001"),
@@ -229,6 +232,18 @@ def test_a_wrong_frr(fabric: Lab) -> None:
         ("problem", "frr", "no-redistribute-kernel"),
         ("warning", "frr", "redistribute-without-route-map"),
     }
+    node.run(
+        *(
+            "vtysh",
+            "-c",
+            "configure terminal",
+            "-c",
+            "router bgp 65001",
+            "-c",
+            "neighbor 198.51.100.0 shutdown",
+        ),
+    )
+    assert ("problem", "frr", "bgp-no-session") in found(node)
 
 
 @pytest.mark.frr

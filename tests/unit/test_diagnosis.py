@@ -9,7 +9,7 @@ from rdnbr.core.allowlist import parse
 from rdnbr.core.diagnosis import Facts, diagnose
 from rdnbr.core.diagnosis.bridge import Bridge, Details
 from rdnbr.core.diagnosis.finding import Unseen
-from rdnbr.core.diagnosis.frr import Frr, Redistribution
+from rdnbr.core.diagnosis.frr import Frr, Redistribution, Session
 from rdnbr.core.problem import Problem
 from rdnbr.core.topology import Link, Segment
 
@@ -44,8 +44,12 @@ SETTINGS = {
     "ipv6/conf/all/accept_ra": 1,
     "ipv6/conf/vmbr1/accept_ra": 1,
 }
+UP4, UP6 = Session(None, 4, "198.51.100.0", "Established"), Session(None, 6, "2001:db8::1", "Established")
 FRR = Frr(
-    (10, 3), frozenset({"zebra", "bgpd"}), (Redistribution(None, 4, "R4"), Redistribution(None, 6, "R6"))
+    (10, 3),
+    frozenset({"zebra", "bgpd"}),
+    (Redistribution(None, 4, "R4"), Redistribution(None, 6, "R6")),
+    (UP4, UP6),
 )
 RIGHT = Facts(
     bridges=(BRIDGE,),
@@ -168,6 +172,9 @@ OLD_FRR = {"version": (10, 2)}
             with_frr(redistributions=(Redistribution(None, 4, "R4"), Redistribution(None, 6, None))),
             "warning", "frr", "redistribute-without-route-map",
         ),
+        (with_frr(sessions=(UP4,)), "problem", "frr", "bgp-no-session"),
+        (with_frr(sessions=(UP4._replace(state="Idle (Admin)"), UP6)), "problem", "frr", "bgp-no-session"),
+        (with_frr(sessions=(UP4, UP6, UP6._replace(state="Connect"))), "warning", "frr", "bgp-session-down"),
         (with_frr(missed={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-missed-routes"),
         (with_frr(stale={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-stale-routes"),
         (with_frr(outdone={"vmbr1": (parse_ip("2001:db8::1"),)}), "warning", "vmbr1", "zebra-prefers-others"),
@@ -194,6 +201,8 @@ def test_what_is_wrong_is_found(facts, severity, about, name):
         with_bridge(segment=replace(SEGMENT, up=True), vrf=None),
         replace(RIGHT, networkd=frozenset({8})),
         with_frr(version=None),
+        with_frr(sessions=(UP4, UP6, UP4._replace(state="Idle (Admin)"))),
+        with_frr(sessions=(UP4, UP6, Session("red", 4, "198.51.100.9", "Active"))),
         with_frr(daemons=frozenset({"zebra", "bgpd", "staticd", "watchfrr"})),
     ],
 )
@@ -230,9 +239,24 @@ def test_the_worst_comes_first():
     assert [finding.severity.value for finding in diagnose(facts)] == ["problem", "warning", "note"]
 
 
+def test_sessions_that_are_down_are_named():
+    """A session that is down is named with its state, and the cure asks for the reason."""
+    facts = with_frr(
+        sessions=(UP4._replace(state="Active"), UP6, UP6._replace(neighbour="up9", state="Idle"))
+    )
+    first, second = diagnose(facts)
+    assert first.message == (
+        "no BGP session is up in address-family ipv4 unicast, so nobody hears of the guests there: "
+        "198.51.100.0 (Active)"
+    )
+    assert second.message == "BGP sessions are down in address-family ipv6 unicast: up9 (Idle)"
+    assert second.cure == "vtysh -c 'show bgp neighbors up9' says why; `neighbor … shutdown` if that is meant"
+
+
 def test_bridge_in_a_vrf():
     """A bridge in a VRF wants `redistribute kernel` in that VRF's instance, and no other."""
-    red = Frr((10, 3), FRR.daemons, (Redistribution("red", 4, "R"), Redistribution("red", 6, "R")))
+    sessions = UP4._replace(vrf="red"), UP6._replace(vrf="red")
+    red = Frr((10, 3), FRR.daemons, (Redistribution("red", 4, "R"), Redistribution("red", 6, "R")), sessions)
     assert diagnose(replace(with_bridge(vrf="red"), frr=red)) == []
     assert found(replace(RIGHT, frr=red)) == [("problem", "frr", "no-redistribute-kernel")] * 2
 

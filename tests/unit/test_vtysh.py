@@ -3,8 +3,15 @@
 import pytest
 
 from rdnbr.core.address import show_ip
-from rdnbr.core.diagnosis.frr import Redistribution
-from rdnbr.linux.vtysh import Silent, read_kernel_routes, read_paths, read_redistributions, read_routes
+from rdnbr.core.diagnosis.frr import Redistribution, Session
+from rdnbr.linux.vtysh import (
+    Silent,
+    read_kernel_routes,
+    read_paths,
+    read_redistributions,
+    read_routes,
+    read_sessions,
+)
 
 CONFIGURATION = """\
 Building configuration...
@@ -47,6 +54,34 @@ exit
 !
 end
 """
+
+
+SUMMARY = """\
+{
+"default":{
+"ipv4Unicast":{"routerId":"198.51.100.1", "as":65001, "peers":{
+    "198.51.100.0":{"remoteAs":65000, "state":"Established", "peerState":"OK"},
+    "198.51.100.9":{"remoteAs":65009, "state":"Idle (Admin)", "peerState":"Admin"}
+  }, "failedPeers":1},
+"l2VpnEvpn":{"peers":{"198.51.100.7":{"state":"Established"}}}
+},
+"red":{
+"ipv6Unicast":{"peers":{"uplink":{"state":"Active"}}}
+}
+}
+"""
+
+
+def test_sessions():
+    """Each neighbour of a family that hosts are in is found, with its VRF and state."""
+    assert read_sessions(SUMMARY) == [
+        Session(None, 4, "198.51.100.0", "Established"),
+        Session(None, 4, "198.51.100.9", "Idle (Admin)"),
+        Session("red", 6, "uplink", "Active"),
+    ]
+    assert read_sessions("{\n}\n") == []
+    with pytest.raises(Silent):
+        read_sessions("% Unknown command")
 
 
 def test_redistributions():

@@ -25,6 +25,26 @@ class Redistribution(NamedTuple):
     """Whether it, or its route-map, gives all routes one metric."""
 
 
+class Session(NamedTuple):
+    """One with a BGP neighbour that is active in an address family."""
+
+    vrf: str | None
+    family: int
+    neighbour: str
+    state: str
+    """In FRR's words."""
+
+    @property
+    def up(self) -> bool:
+        """Whether routes are told by it."""
+        return self.state == "Established"
+
+    @property
+    def shut(self) -> bool:
+        """Whether it is meant to be down (`neighbor … shutdown`)."""
+        return "Admin" in self.state
+
+
 @dataclass(frozen=True, slots=True)
 class Frr:
     """What vtysh tells."""
@@ -34,6 +54,7 @@ class Frr:
     daemons: frozenset[str]
     """Those that answer."""
     redistributions: tuple[Redistribution, ...] = ()
+    sessions: tuple[Session, ...] = ()
     missed: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
     """By bridge: addresses whose host route is in the kernel, and unknown to zebra."""
     outdone: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
@@ -117,6 +138,7 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
     instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
     for vrf, version in sorted(instances):
         yield from _redistributed(frr, vrf or None, version)
+        yield from _told(frr, vrf or None, version)
     yield from _differing(
         frr.missed,
         "zebra-missed-routes",
@@ -168,6 +190,33 @@ def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]
             "frr",
             f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
             f"redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
+        )
+
+
+def _told(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+    """Yield why nobody, or not everybody, hears of what is redistributed there."""
+    if not any((one.vrf, one.family) == (vrf, version) for one in frr.redistributions):
+        return
+    where = _where(vrf, version)
+    sessions = [one for one in frr.sessions if (one.vrf, one.family) == (vrf, version)]
+    down = [one for one in sessions if not one.up and not one.shut]
+    named = ", ".join(f"{one.neighbour} ({one.state})" for one in down[:_MOST_NAMED])
+    more = f" and {len(down) - _MOST_NAMED} more" if len(down) > _MOST_NAMED else ""
+    if not any(one.up for one in sessions):
+        yield problem(
+            "bgp-no-session",
+            "frr",
+            f"no BGP session is up in {where}, so nobody hears of the guests there"
+            + (f": {named}{more}" if down else ""),
+            "vtysh -c 'show bgp summary' has all sessions; a neighbour needs `activate` in the address family",
+        )
+    elif down:
+        show = f"show bgp vrf {vrf} neighbors" if vrf else "show bgp neighbors"
+        yield warning(
+            "bgp-session-down",
+            "frr",
+            f"BGP sessions are down in {where}: {named}{more}",
+            f"vtysh -c '{show} {down[0].neighbour}' says why; `neighbor … shutdown` if that is meant",
         )
 
 

@@ -81,6 +81,9 @@ class Model(Arrivals):
         if self.quarantined(now, table, heard.address, (port, heard.mac)):
             self.turn_down("quarantined", port, heard)
             return
+        if entry and entry.surmised and entry.mac != heard.mac:
+            self.turn_down("being-decided", port, heard)
+            return
         if entry is None and len(self.entries) >= self.most:
             self.turn_down("table-full", port, heard)
             return
@@ -434,7 +437,7 @@ class Model(Arrivals):
     def asks_anybody(self, entry: Entry, asked: int) -> bool:
         """Tell whether the question after `asked` others goes beyond the entry's port."""
         last = asked >= min(3, self.timers.probe_count - 1)
-        if entry.state == "departed":
+        if entry.state in ("departed", "tentative"):
             return entry.surmised
         return entry.surmised and last and entry.state in ("probing", "frozen", "adopted")
 
@@ -446,6 +449,8 @@ class Model(Arrivals):
             return [tenth, tenth * 1.5, tenth * 2.5, tenth * 2.5, tenth * 2.5]
         if entry and entry.state == "challenged":
             return [timers.challenge / 3] * 6
+        if entry and entry.state == "departed":
+            return [timers.challenge / 3] * 3
         return [timers.probe_retrans * 1.5**n for n in range(timers.probe_count)]
 
     def spread(self, entry: Entry) -> float:

@@ -159,6 +159,9 @@ class Court:
         if self._life.quarantine.holds(now, key, anchor):
             return self.turn_down(now, port, Reason.QUARANTINED, claim, rule)
         departed = self._life.bindings.get(key)
+        if departed is not None and departed.surmised and departed.anchor.mac != anchor.mac:
+            # The owner is being asked, and has as long to answer as if it were contested.
+            return self.turn_down(now, port, Reason.BEING_DECIDED, claim, rule)
         # What is remembered has its place in the table already.
         bound = self._limits.claim if departed is None else self._limits.contention
         excess = bound(now, port.index, key.address)

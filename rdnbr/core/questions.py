@@ -44,7 +44,7 @@ class Questions:
         A port that was only surmised when the daemon started may be that of a liar, who then keeps silent, or takes its
         link down, so that the address is withdrawn. Its owner is asked, wherever that is: in the first case before.
         """
-        if binding.state is State.DEPARTED:
+        if binding.state in (State.DEPARTED, State.TENTATIVE):
             return binding.surmised
         asks_it = binding.state in (State.PROBING, State.FROZEN, State.ADOPTED)
         return binding.surmised and asks_it and asked >= self._wide_from

@@ -44,6 +44,8 @@ def waits(state: State, timers: Timers) -> tuple[float, ...]:
             return tentative(timers)
         case State.CHALLENGED:
             return challenge(timers)
+        case State.DEPARTED:  # with a port where it was only surmised: its owner has as long as any incumbent
+            return challenge(timers)[: CHALLENGES + 1]
         case _:
             return probing(timers)
 

@@ -167,13 +167,25 @@ def test_liar_whose_link_returns_is_a_liar_still():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_what_went_with_a_surmised_port_is_asked_for_five_times_and_then_remembered():
+def test_second_liar_does_not_get_what_the_first_had_withdrawn():
+    """While the owner is being asked, nobody with another MAC gets the address, however slow its answer."""
+    world = world_of_three(None)
+    world.answer_time = 0.4
+    liar = world.guest("liar", "tap3i0", V4)
+    world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
+    world.unplugs("tap2i0")
+    assert liar.asks_gateway() == [f"refused {V4} liar@tap3i0: being-decided"]
+    world.runs(1)
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_what_went_with_a_surmised_port_is_asked_for_three_times_and_then_remembered():
     """Who does not answer anywhere is gone, and is remembered as any other."""
     world = world_of_three(None, awake=False)
     world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
     world.unplugs("tap2i0")
     asked = [line for line in words(world.runs(299)) if line.startswith("ask")]
-    assert len(asked) == 4 * 2
+    assert len(asked) == 2 * 2
     assert world.state(V4) == "departed alice@?"
     world.runs(2)
     assert world.state(V4) is None

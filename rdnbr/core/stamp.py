@@ -60,6 +60,12 @@ def read(metric: int, now: int) -> int:
     return stamp if 0 < metric <= OLDEST and stamp <= now + NEAR else LONG_AGO
 
 
+def arrival(metric: int, now: int) -> float | None:
+    """Return when who has this metric arrived, in seconds since 1970; None: so long ago that it does not tell."""
+    stamp = read(metric, now)
+    return float(stamp * TICK) if metric < OLDEST and stamp != LONG_AGO else None
+
+
 def renewed(stamp: int, now: int) -> int:
     """Return the stamp of who arrives again: a clock that was set back makes it no older, if it may have been right."""
     return now if stamp > now + NEAR else max(stamp, now)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rdnbr.config import Config, ConfigError, load, load_allowlist
+from rdnbr.core import stamp
 from rdnbr.core.address import IP, show_ip
 from rdnbr.core.allowlist import AllowlistError
+from rdnbr.core.plan import Host
 from rdnbr.core.view import GONE
 from rdnbr.daemon.start import CannotStart
 from rdnbr.daemon.surroundings import Surroundings
@@ -170,7 +172,7 @@ class Desk:
         names = {segment.index: segment.name for segment in engine.segments.values()}
         retry_at, why = works.reconciliation.retry_at(address), works.why_refused(address)
         wanted = [
-            Wanted(host, names.get(host.device, GONE), retry_at, why)
+            Wanted(host, names.get(host.device, GONE), retry_at, why, self._arrived(now, host))
             for host in works.reconciliation.wanted(address)
         ]
         return explanation.document(
@@ -181,6 +183,15 @@ class Desk:
             engine.allowlist,
             self._wall,
         )
+
+    def _arrived(self, now: float, host: Host) -> float | None:
+        """Tell when its guest arrived, in seconds since 1970, if its metric is a stamp that tells it."""
+        settings = self._config.settings
+        if settings.mobility != "newest-wins" or host.metric == settings.routes.constant(
+            len(host.key.address)
+        ):
+            return None
+        return stamp.arrival(host.metric, stamp.tick(self._wall(now).timestamp()))
 
     def _reannounce(self, now: float, address: IP | None) -> str:
         """Let whoever listens to netlink hear of a route once more: zebra may have missed it."""

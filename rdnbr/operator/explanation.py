@@ -28,6 +28,8 @@ class Wanted(NamedTuple):
     """When it is tried again, where the kernel refused it or somebody keeps removing it."""
     why: str | None
     """What the kernel said when it refused."""
+    arrived: float | None = None
+    """Seconds since 1970: when the guest arrived, where the metric tells that."""
 
 
 def document(
@@ -109,6 +111,7 @@ def _wanted(wanted: Wanted, wall: Wall) -> Json:
         "bridge": wanted.bridge,
         "mac": _mac(host.mac),
         "metric": host.metric,
+        "arrived": _time(wanted.arrived, views.epoch),
         "retry_at": _time(wanted.retry_at, wall),
         "why": wanted.why,
     }

@@ -176,7 +176,7 @@ def _of_the_daemon(facts: Facts) -> Iterator[Layer]:
     yield _limits(facts.told)
     yield _quarantine(facts.told)
     yield _binding(facts.told, facts.now)
-    yield _wanted(facts.told)
+    yield _wanted(facts.told, facts.now)
 
 
 def _limits(told: Mapping[str, Any]) -> Layer:
@@ -235,17 +235,18 @@ def _facets(binding: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield f"— moved {binding['moves']} times of late"
 
 
-def _wanted(told: Mapping[str, Any]) -> Layer:
+def _wanted(told: Mapping[str, Any], now: datetime) -> Layer:
     if not told["wanted"]:
         return Layer("wanted", "no", "nothing: no binding asks for a route")
     held_up = any(one["why"] or one["retry_at"] for one in told["wanted"])
-    return Layer("wanted", "no" if held_up else "ok", "; ".join(map(_wish, told["wanted"])))
+    return Layer("wanted", "no" if held_up else "ok", "; ".join(_wish(one, now) for one in told["wanted"]))
 
 
-def _wish(one: Mapping[str, Any]) -> str:
-    wish = (
-        f"route over {one['bridge']} with metric {one['metric']}, neighbour {one['mac'] or 'not known yet'}"
-    )
+def _wish(one: Mapping[str, Any], now: datetime) -> str:
+    at = one.get("arrived")  # a daemon that was not restarted since an upgrade may not tell
+    arrived = f" (arrived {age(at, now)} ago)" if at else ""
+    wish = f"route over {one['bridge']} with metric {one['metric']}{arrived}, "
+    wish += f"neighbour {one['mac'] or 'not known yet'}"
     if one["why"] is not None:
         wish += f" — the kernel refuses: {one['why']}"
     elif one["retry_at"] is not None:

@@ -36,7 +36,7 @@ def told(world: World, address: str = V4, allow: str | None = ALLOW, **wanted: A
     """Return what the daemon tells; what it wants is what the engine asked for."""
     packed = parse_ip(address)
     wants = [
-        explanation.Wanted(item, "vmbr1", wanted.get("retry_at"), wanted.get("why"))
+        explanation.Wanted(item, "vmbr1", wanted.get("retry_at"), wanted.get("why"), wanted.get("arrived"))
         for key, item in world.wanted.items()
         if key.address == packed
     ]
@@ -189,6 +189,16 @@ def test_a_claim_that_was_not_answered_for():
     made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
     assert verdict(made).sentence == (
         f"{V4} is not routed: 52:02:45:00:00:01 on tap1i0 claims it, and has not answered for it yet (2 questions)"
+    )
+
+
+def test_when_a_guest_arrived():
+    """A metric that is the time of an arrival is told as such, too; for programs to the second."""
+    document = told(bound(), arrived=4.0)
+    assert document["wanted"][0]["arrived"] == "1970-01-01T00:00:04.000+00:00"
+    assert said(facts(document))["wanted"] == (
+        "ok",
+        "route over vmbr1 with metric 0 (arrived 6s ago), neighbour 52:02:45:00:00:01",
     )
 
 

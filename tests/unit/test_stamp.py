@@ -32,6 +32,12 @@ def test_metrics_of_today():
     assert stamp.metric(LONG_AGO, NOW) == 16_777_215
 
 
+def test_when_it_was():
+    """A metric tells when its guest arrived, to the tick; the oldest, the kernel's own and none tell nothing."""
+    assert stamp.arrival(stamp.metric(NOW - 900, NOW), NOW) == JANUARY_2027 - 1800
+    assert [stamp.arrival(metric, NOW) for metric in (OLDEST, 1024, 0)] == [None, None, None]
+
+
 @given(st.integers(FIRST, FIRST + ERA - 1), st.integers(0, ERA), st.integers(0, ERA))
 def test_the_later_arrival_has_the_lower_metric(now: int, ago: int, between: int):
     """At any time of an era, of two arrivals in it the later one wins."""

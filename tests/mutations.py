@@ -169,6 +169,18 @@ MUTATIONS = (
         "if claim.source is Source.DATA:\n            # Anybody",
         "if False:\n            # Anybody",
     ),
+    Mutation(
+        "an adopted guest whose address is contested is asked where it was surmised alone",
+        "contest.py",
+        "if binding.surmised:",
+        "if False:",
+    ),
+    Mutation(
+        "what goes with a surmised port is asked for nowhere",
+        "lifecycle.py",
+        "elif binding.surmised and reason is Reason.PORT_GONE:",
+        "elif False:",
+    ),
 )
 
 WALKS = 8

@@ -34,6 +34,8 @@ wished for, and the same events make a new engine say the same, byte for byte.
     what the allowlist names is asked for although somebody has it
     packets are looked at for ever
     a packet contends for an address
+    an adopted guest whose address is contested is asked where it was surmised alone
+    what goes with a surmised port is asked for nowhere
 """
 
 import os

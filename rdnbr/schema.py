@@ -25,14 +25,18 @@ class Reader:
         self._file = file
         self._toml = toml
         self._problems = problems
+        self._home: dict[str, str] = {}
+        """Where the keys of the file belong, in words."""
 
     def table(self, known: dict[str, Any], values: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
         """Return the values of those keys that are known and right."""
         found: dict[str, Any] = {}
+        self._home = self._home or _homes(known)
         for name, value in values.items():
             here = (*path, name)
             if name not in known:
-                self._note(here, _unknown(name, known, path, is_table=isinstance(value, dict)))
+                home = None if isinstance(value, dict) else self._home.get(name)
+                self._note(here, _unknown(name, known, path, home, is_table=isinstance(value, dict)))
             elif get_origin(known[name]) is Mapping:
                 found[name] = self._named_tables(get_args(known[name])[1], value, here)
             elif is_dataclass(known[name]):
@@ -68,11 +72,25 @@ def _keys(known: Sequence[Any]) -> str:
     return ", ".join(item.name for item in known)
 
 
-def _unknown(name: str, known: Iterable[str], path: tuple[str, ...], *, is_table: bool) -> str:
+def _homes(known: Mapping[str, Any]) -> dict[str, str]:
+    """Return where each key belongs: TOML takes what stands below a [table] for a part of that."""
+    tables = {name: get_type_hints(kind) for name, kind in known.items() if is_dataclass(kind)}
+    inner = {key: f"in [{name}]" for name, keys in tables.items() for key in keys}
+    return inner | {name: "above the first [table]" for name in known if name not in tables}
+
+
+def _unknown(
+    name: str, known: Iterable[str], path: tuple[str, ...], home: str | None, *, is_table: bool
+) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     what = f"unknown table [{'.'.join((*path, name))}]" if is_table else f"unknown key {name!r}"
     where = f" in [{'.'.join(path)}]" if path and not is_table else ""
-    cure = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+    if home is not None:
+        cure = f"it belongs {home}"
+    elif close:
+        cure = f"did you mean {close[0]!r}?"
+    else:
+        cure = f"known here: {', '.join(known)}"
     return f"{what}{where}; {cure}"
 
 

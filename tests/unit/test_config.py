@@ -53,6 +53,22 @@ def test_named_file_is_missing(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (
+            '[port]\nmac_check = "off"\nmobility = "newest-wins"\n',
+            "3: unknown key 'mobility' in [port]; it belongs above the first [table]",
+        ),
+        ("reprobe = 3.0\n", "1: unknown key 'reprobe'; it belongs in [timers]"),
+        ("[timers]\naddresses = 3\n", "2: unknown key 'addresses' in [timers]; it belongs in [limits]"),
+    ],
+)
+def test_a_key_in_the_wrong_place(mistakes, text, mistake):
+    """A key that stands below a table is that table's for TOML: where it belongs is said."""
+    assert mistakes(text) == [mistake]
+
+
 def test_values(config):
     """Every kind of value is read."""
     read = config(

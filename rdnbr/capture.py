@@ -97,7 +97,7 @@ def read(path: Path) -> Iterator[Frame]:
             f"{path}: the gzip is cut short or damaged ({error}); copy the file again"
         ) from None
     except OSError as error:
-        raise CaptureError(f"{path}: {error.strerror or error}") from None
+        raise CaptureError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _frames(file: BufferedIOBase) -> Iterator[Frame]:

@@ -56,9 +56,12 @@ def put(path: Path, text: str) -> None:
         new.write_text(text, encoding="utf-8")
         new.chmod(0o644)
         check = ["rdnbr", "check", "--allowlist", str(new)]
-        done = subprocess.run(  # noqa: S603  (a name that is the guest's UUID)
-            check, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603  (a name that is the guest's UUID)
+                check, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+            )
+        except FileNotFoundError:
+            raise ValueError("libvirt finds no rdnbr; ln -s /opt/rdnbr/bin/rdnbr /usr/local/bin/") from None
         if done.returncode != 0:
             raise ValueError(f"rdnbr check refuses it: {done.stdout}{done.stderr}")
         new.replace(path)

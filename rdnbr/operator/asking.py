@@ -1,6 +1,7 @@
 """The commands that ask a running daemon."""
 
 import json
+import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ def watch(args: Namespace) -> int:
                 print(text, flush=True)
     except KeyboardInterrupt:
         return 0  # the way to end it
+    print("rdnbr: the daemon has stopped", file=sys.stderr)
     return 0
 
 

@@ -291,7 +291,7 @@ def test_frames_of_a_foreign_interface_are_told_after_the_others(file: Path):
 def test_places_that_are_no_files(tmp_path: Path):
     """A missing file, a directory and a pipe are named, and nothing hangs."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CaptureError, match="nothing: No such file or directory"):
+    with pytest.raises(CaptureError, match="nothing: cannot be read: No such file or directory"):
         list(read(tmp_path / "nothing"))
     with pytest.raises(CaptureError, match="pipe: this is not a regular file"):
         list(read(tmp_path / "pipe"))

@@ -212,7 +212,7 @@ def test_watch_json(daemon):
     path, _ = daemon({"ok": True, "result": {"watching": True}}, decision, decision)
     done = rdnbr("watch", "--json", "--socket", path)
     assert [json.loads(line) for line in done.stdout.splitlines()] == [decision, decision]
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "rdnbr: the daemon has stopped\n")
 
 
 def test_interrupted(tmp_path):

@@ -96,6 +96,14 @@ def test_a_mistake_changes_nothing(hook: ModuleType, monkeypatch: pytest.MonkeyP
     assert (hook.DIRECTORY / f"libvirt-{UUID}.conf").read_text() == WRITTEN
 
 
+def test_without_rdnbr_it_says_so(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rdnbr is not on libvirt's PATH nothing is written, and the cure is told."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ValueError, match="libvirt finds no rdnbr; ln -s"):
+        call(hook, monkeypatch, "prepare", "2.57.57.30")
+    assert list(hook.DIRECTORY.iterdir()) == []
+
+
 @pytest.mark.parametrize("operation", ["prepare", "reconnect", "stopped"])
 def test_the_hook_never_fails(operation: str) -> None:
     """Whatever is wrong, the exit code is 0 and nothing is on standard output, where libvirt expects a domain."""

@@ -306,7 +306,10 @@ def test_mistakes_in_the_allowlist_are_named(write, tmp_path, capsys):
 def test_nothing_to_replay_makes_no_report(tmp_path, capsys):
     """Of a file that is not there nothing is printed but the complaint."""
     assert main([tmp_path / "x.pcap"]) == 1
-    assert capsys.readouterr() == ("", f"{tmp_path}/x.pcap: No such file or directory\n")
+    assert capsys.readouterr() == (
+        "",
+        f"{tmp_path}/x.pcap: cannot be read: No such file or directory\n",
+    )
 
 
 def test_a_broken_capture_does_not_stop_the_others(write, tmp_path, capsys):

@@ -75,7 +75,7 @@ class Engine:
             self._inquiries,
             self._hints,
         )
-        self._clocks = (self._defence, self._welcome, self._inquiries, self._hints)
+        self._timed = (self._defence, self._welcome, self._inquiries, self._hints)
         self._bindings = self._life.bindings
 
     @property
@@ -202,6 +202,13 @@ class Engine:
         self._life.turn(now, found, Stimulus.FOUND, fresh=True)
         return self._take()
 
+    def recall(self, now: float, key: Key, mac: MAC, device: int, heard_on: int | None) -> list[Output]:
+        """The kernel held a neighbour of this at the start, and no route: its guest is asked where it was heard."""
+        port = self._ports.get(heard_on or 0)
+        if port is not None and port.segment == device and self._segments[device].table == key.table:
+            self._court.recall(now, port, key, Anchor(port.index, mac))
+        return self._take()
+
     def flush(self, now: float, address: IP | None = None) -> list[Output]:
         """Withdraw and forget one address, or all."""
         for binding in self._bindings:
@@ -266,8 +273,8 @@ class Engine:
         """Judge the deadlines that are due; call it when all that has arrived was handled."""
         self._life.judge(now)
         self._life.review(now)
-        for clock in self._clocks:
-            self._life.outputs += clock.judge(now)
+        for timed in self._timed:
+            self._life.outputs += timed.judge(now)
         return self._take()
 
     def deadline(self) -> float | None:
@@ -275,7 +282,7 @@ class Engine:
         deadlines = (
             self._life.agenda.deadline(),
             self._life.metrics.deadline(),
-            *(clock.deadline() for clock in self._clocks),
+            *(timed.deadline() for timed in self._timed),
         )
         return min((at for at in deadlines if at is not None), default=None)
 

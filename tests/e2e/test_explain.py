@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,3 +111,21 @@ def test_resync_without_frr_says_so(lab: Lab) -> None:
     done = lab.node.rdnbr("resync", "--frr")
     assert done.returncode == 1
     assert done.stderr.startswith("rdnbr: zebra cannot be asked, for vtysh says: ")
+
+
+def test_a_metric_is_read(lab: Lab) -> None:
+    """With newest-wins it is told when the guest arrived; a constant metric tells nothing."""
+    node, guest = lab.node, lab.guests[0]
+
+    def arrived() -> str | None:
+        told: str | None = explained(lab, guest.address4, code=0)["wanted"][0]["arrived"]
+        return told
+
+    node.start_daemon()
+    before = datetime.now(UTC)
+    bound(lab, guest)
+    assert arrived() is None
+    node.write("/etc/rdnbr/rdnbr.toml", 'mobility = "newest-wins"\n')
+    node.rdnbr("reload")
+    at = datetime.fromisoformat(str(wait_for(arrived, 10.0, "its metric")))
+    assert before - timedelta(seconds=2) <= at <= datetime.now(UTC)

@@ -148,6 +148,11 @@ class World:
         port = self.indexes[heard_on] if heard_on else None
         return self.carries_out(self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port))
 
+    def recalls(self, address: str, guest: Guest, heard_on: str | None) -> list[str]:
+        """Find a neighbour without a route in the kernel, and the guest's MAC on the port in the bridge's table."""
+        key, port = Key(MAIN, parse_ip(address)), self.indexes[heard_on] if heard_on else None
+        return self.carries_out(self.engine.recall(self.now, key, parse_mac(guest.mac), BRIDGE.index, port))
+
     def flushes(self, address: str | None = None) -> list[str]:
         return self.carries_out(self.engine.flush(self.now, parse_ip(address) if address else None))
 

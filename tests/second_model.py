@@ -325,6 +325,17 @@ class Model(Arrivals):
         self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
 
+    def recall(self, now: float, address: str, mac: str, segment: int, port: int) -> None:
+        if port not in self.ports or self.ports[port][1] != segment:
+            return
+        why, _ = self.judge_law(address, (port, mac), segment)
+        if why or self.find(self.tables[segment], address) or self.is_full(port, address):
+            return
+        if len(self.entries) < self.most:
+            entry = Entry(self.tables[segment], address, segment, port, mac, now, self.next_number())
+            self.entries.append(entry)
+            self.become(now, entry, "tentative", "learned", "arrived")
+
     def flush(self, address: str | None) -> None:
         for entry in list(self.entries):
             if address in (None, entry.address):

@@ -5,7 +5,8 @@ A daemon that was killed between two operations, or somebody's hand, leaves halv
 1. A route over a served segment, with its neighbour there, was proved once.
 2. Where a route has no neighbour on its device, a neighbour of the address on a served segment tells where it belongs.
 3. Where there is no such neighbour either, a route over a served segment is believed, and its MAC asked for.
-4. A neighbour without any route tells nothing: it may have been about to come, or to go.
+4. A neighbour without any route may have been about to come, or to go, or somebody flushed the routes. It makes no
+   route, but its guest is asked.
 
 The first that holds counts. Of two routes that differ in their metric, the lower is the one that counted until now.
 Whatever else carries our protocol (another table, a device that is not served) has nobody who would withdraw it when
@@ -55,3 +56,11 @@ def finds(
         mac, metric = macs.get((address, device)), metrics.get((key, device))
         found.setdefault(key, Find(key, device, mac, metric))
     return [found[key] for key in sorted(found)]
+
+
+def remnants(
+    segments: Mapping[int, Segment], routes: Collection[Route], neighbours: Collection[Neighbour]
+) -> list[Neighbour]:
+    """Tell which neighbours over served segments have lost their route, or never had one."""
+    routed = {route.address for route in routes}
+    return sorted(entry for entry in neighbours if entry.device in segments and entry.address not in routed)

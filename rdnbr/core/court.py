@@ -116,6 +116,15 @@ class Court:
                 self._arrival(now, binding, binding.anchor, port, binding.source)
         self._life.outputs += self._inquiries.look_for(now, port, None)
 
+    def recall(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
+        """Somebody may have had an address before rdnbr started: ask, and believe nothing until it answers."""
+        verdict = self._law.verdict(key.address, anchor, port.segment)
+        if self._life.bindings.get(key) is not None or not verdict.permitted:
+            return
+        if self._limits.claim(now, port.index, key.address) is None:
+            binding = Binding(key, port.segment, anchor, Source.ADOPTED, verdict.rule, now, now)
+            self._life.turn(now, binding, Stimulus.ARRIVAL, fresh=True)
+
     def turn_down(
         self,
         now: float,

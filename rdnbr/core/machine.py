@@ -15,7 +15,8 @@ Rules
 6. Who moves too often is FROZEN: the incumbent keeps the address and rivals are not heard until it thaws.
 7. What was in the kernel when rdnbr started is ADOPTED: served unchanged, asked, and withdrawn only when silent. Its
    port is surmised to be that of whoever first speaks with its MAC, who may be lying; so before it is withdrawn for
-   silence, ever, or passes to a rival, it is asked on all ports, and so it is when that port goes.
+   silence, ever, or passes to a rival, it is asked on all ports, and so it is when that port goes. Of what had a
+   neighbour left and no route, the guest is asked, and no route comes of it before the answer.
 8. What lost its route is DEPARTED: remembered, so that its MAC is recognised when it shows up again.
 
 States
@@ -99,7 +100,11 @@ _LEARNED: dict[Stimulus, Turn] = {
 _KEEPS = Turn(_V, Verb.KEPT, Reason.INCUMBENT_ANSWERED)
 
 _ROWS: dict[State | None, dict[Stimulus, Turn]] = {
-    None: {**_LEARNED, _S.FOUND: Turn(_A, Verb.ADOPTED, Reason.FOUND_IN_KERNEL)},
+    None: {
+        **_LEARNED,
+        _S.ARRIVAL: Turn(_T, Verb.LEARNED, Reason.ARRIVED),
+        _S.FOUND: Turn(_A, Verb.ADOPTED, Reason.FOUND_IN_KERNEL),
+    },
     _T: {
         _S.PROOF: Turn(_V, Verb.INSTALLED, Reason.EVIDENCE),
         _S.CLAIM: Turn(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),

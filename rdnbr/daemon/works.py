@@ -7,11 +7,11 @@ from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core import probe
 from rdnbr.core.address import IP, MAC, show_ip
-from rdnbr.core.adoption import finds
+from rdnbr.core.adoption import finds, remnants
 from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Want
 from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel, Refusal
-from rdnbr.core.plan import Route, host, plan
+from rdnbr.core.plan import Key, Route, host, plan
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
 from rdnbr.core.reconcile import Reconciliation
@@ -84,10 +84,13 @@ class Works:
         assert self._kernel is not None
         routes, neighbours = self._kernel.found()
         self.reconciliation.found(routes, neighbours)
-        heard = self._last_heard() if routes else {}
+        heard = self._last_heard() if routes or neighbours else {}
         for key, device, mac, metric in finds(self.engine.segments, routes, neighbours):
             heard_on = None if mac is None else heard.get((device, mac))
             self.take(now, self.engine.adopt(now, key, mac, device, heard_on, metric))
+        for device, address, mac in remnants(self.engine.segments, routes, neighbours):
+            key = Key(self.engine.segments[device].table, address)
+            self.take(now, self.engine.recall(now, key, mac, device, heard.get((device, mac))))
 
     def _last_heard(self) -> dict[tuple[int, MAC], int]:
         try:

@@ -46,7 +46,7 @@ class Day:
         self.silent: set[Guest] = set()
         """Those that are plugged in, and gave their addresses up without a word."""
         self.unheard: dict[Guest, float] = {}
-        """Those that spoke up, when, and are not bound since: they go on asking for their gateway, as guests do."""
+        """Those that spoke up, when, and were not heard since: they go on asking for their gateway, as guests do."""
         self.foreign: set[str] = set()
         self.told: list[str] = []
 
@@ -85,13 +85,13 @@ class Day:
             bindings = self.node.show()["bindings"]
         except LabError:
             bindings = []  # its socket has just been taken away
-        since = {
-            one["address"]: datetime.fromisoformat(one["since"]).timestamp()
+        heard = {
+            one["address"]: datetime.fromisoformat(one["last_seen"]).timestamp()
             for one in bindings
             if one["installed"]
         }
         for guest, spoke in list(self.unheard.items()):
-            if guest not in self.here or all(since.get(one, 0) > spoke for one in guest.addresses):
+            if guest not in self.here or all(heard.get(one, 0) > spoke for one in guest.addresses):
                 del self.unheard[guest]
             else:
                 guest.greet_in_passing()

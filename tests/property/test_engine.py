@@ -335,6 +335,18 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.model.adopt(self.node.now, address, mac, segment.index, heard_on, metric)
         self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, heard_on, metric)
 
+    @rule(
+        address=st.sampled_from([*ADDRESSES, FOREIGN]),
+        mac=macs,
+        segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
+        heard_on=st.sampled_from([0, *PORTS]),
+    )
+    def is_recalled(self, address: str, mac: str, segment: Segment, heard_on: int) -> None:
+        self.passes()
+        key = Key(segment.table, parse_ip(address))
+        self.node.model.recall(self.node.now, address, mac, segment.index, heard_on)
+        self.node.does("recall", self.node.now, key, parse_mac(mac), segment.index, heard_on)
+
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:
         self.node.kernel.failing = failing

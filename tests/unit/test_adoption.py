@@ -1,7 +1,7 @@
 """What is believed of what a daemon left in the kernel."""
 
 from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.adoption import Find, finds
+from rdnbr.core.adoption import Find, finds, remnants
 from rdnbr.core.plan import Key, Neighbour, Route
 from rdnbr.core.topology import Segment
 
@@ -42,9 +42,17 @@ def test_route_without_its_neighbour_is_adopted_without_a_mac() -> None:
     assert adopted(Route(MAIN, A, ONE, 0)) == [Find(Key(MAIN, A), ONE, None, 0)]
 
 
-def test_neighbour_without_a_route_tells_nothing() -> None:
-    """A neighbour alone may have been about to come or to go: it makes no route."""
-    assert adopted(Neighbour(ONE, A, ALICE)) == []
+def test_neighbour_without_a_route_is_asked_and_no_more() -> None:
+    """A neighbour alone may have been about to come or to go: it makes no route, and is known as a remnant."""
+    alone = Neighbour(ONE, A, ALICE)
+    assert adopted(alone) == []
+    assert remnants(SEGMENTS, {Route(MAIN, B, TWO, 1024)}, {alone}) == [alone]
+
+
+def test_neighbour_with_a_route_anywhere_is_no_remnant() -> None:
+    """Nor is one on a device that is not served."""
+    assert remnants(SEGMENTS, {Route(77, A, TWO, 0)}, {Neighbour(ONE, A, ALICE)}) == []
+    assert remnants(SEGMENTS, set(), {Neighbour(UPLINK, A, ALICE)}) == []
 
 
 def test_neighbour_tells_where_a_route_belongs() -> None:

@@ -76,6 +76,10 @@ class Scene:
         return self.alice.answers()
 
     def arrival(self) -> list[str]:
+        if (
+            self.world.state(ADDRESS) is None
+        ):  # nobody knows its MAC, but for a kernel that has it from before
+            return self.world.recalls(ADDRESS, self.alice, "tap1i0")
         return self.alice.shows_up()
 
     def rival(self) -> list[str]:
@@ -133,6 +137,7 @@ ROWS: dict[tuple[str, str], str] = {
     ("nothing", "proof"): "learned X alice@tap1i0 valid: first-claim",
     ("nothing", "claim"): "learned X alice@tap1i0 tentative: awaiting-answer",
     ("nothing", "dad"): "learned X alice@tap1i0 tentative: awaiting-dad",
+    ("nothing", "arrival"): "learned X alice@tap1i0 tentative: arrived",
     ("nothing", "found"): "adopted X alice@? adopted: found-in-kernel",
     ("tentative", "proof"): "installed X alice@tap1i0 valid: evidence",
     ("tentative", "claim"): "refreshed X alice@tap1i0 tentative: awaiting-answer",

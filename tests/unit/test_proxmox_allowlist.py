@@ -162,10 +162,14 @@ def test_a_mended_guest_follows_its_configuration_again(tree: Tree) -> None:
 
 
 def test_a_new_guest_with_a_mistake_has_no_rules(tree: Tree) -> None:
-    """Half of what a guest should have is not guessed."""
+    """Half of what a guest should have is not guessed, and the file does not pretend that there was something."""
     tree.guest(102, BROKEN)
     assert tree.run() == 1
     assert tree.rules() == [WEB_RULE, DB_RULE]
+    assert (
+        "# vm 102: has no rules yet, for there is a mistake in its configuration\n"
+        in tree.allowlist.read_text()
+    )
 
 
 def test_a_guest_that_is_listed_and_not_there_keeps_its_rules(

@@ -13,7 +13,7 @@ ipconfig0: ip=2.57.57.30/32,gw=169.254.0.1,ip6=2001:678:3a4:100::80/128,gw6=fe80
 ipconfig1: ip=10.9.9.9/24
 name: web1
 net0: virtio=52:02:45:76:D2:35,bridge=vmbr1,firewall=1,queues=4
-net1: virtio=52:02:45:76:D2:36,bridge=vmbr0,tag=7
+net1: virtio=52:02:45:76:D2:36,bridge=vmbr0,mtu=1400
 parent: before-upgrade
 
 [PENDING]
@@ -88,6 +88,27 @@ def test_a_card_without_address_is_named(tree: Tree) -> None:
     tree.guest(100, CARD + "ipconfig0: ip=2.57.57.30/32\nnet1: virtio=52:02:45:76:D2:36,bridge=vmbr1\n")
     tree.run()
     assert "# no address is known for net1, so it gets none" in tree.allowlist.read_text()
+
+
+def test_a_tagged_card_has_no_rule(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    """A card with a VLAN tag is on another bridge than it says, where nobody listens: file and warning say so."""
+    tagged = "net1: virtio=52:02:45:76:D2:36,bridge=vmbr1,tag=30\nipconfig1: ip=2.57.57.31/32\n"
+    tree.guest(100, CARD + "ipconfig0: ip=2.57.57.30/32\n" + tagged)
+    said = (
+        "net1 has a VLAN tag, so it is not heard and gets no rule: Proxmox plugs it into vmbr1v30; "
+        "remove the tag\n"
+    )
+    assert rules(tree) == [f"2.57.57.30 {PIN}"]
+    assert f"\n# {said}" in tree.allowlist.read_text()
+    assert capsys.readouterr().err.endswith(f": warning: vm 100: {said}")
+
+
+def test_a_guest_with_a_tagged_card_alone_is_warned_of(
+    tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The warning is there also where no rule is left, and no file is written."""
+    tree.guest(100, CARD.replace("vmbr1", "vmbr1,tag=30") + "ipconfig0: ip=2.57.57.30/32\n")
+    assert ": warning: vm 100: net0 has a VLAN tag, " in complaint(tree, capsys)
 
 
 def test_templates_have_no_rules(tree: Tree) -> None:
@@ -239,6 +260,34 @@ def test_a_mistake_in_a_configuration_is_named(
     assert complaint(tree, capsys) == f"{path}:3: {message}"
 
 
+@pytest.mark.parametrize("line", ["ipconfig0 ip=2.57.57.30/32", "Net1: virtio,bridge=vmbr1", "cores:"])
+def test_a_line_that_is_no_setting_is_named(
+    tree: Tree, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """Nothing is passed over in silence, for it may have been an address."""
+    path = tree.guest(100, f"{CARD}{line}\n")
+    assert complaint(tree, capsys) == f"{path}:2: '{line}' is no setting; write it as 'name: value'"
+
+
+def test_a_card_that_is_no_setting_costs_its_guest_nothing(
+    tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A guest whose only card cannot be read keeps its rules: it may be on the bridge still."""
+    tree.guest(100, CARD + "ipconfig0: ip=2.57.57.30/32\n")
+    tree.run()
+    capsys.readouterr()
+    path = tree.guest(100, CARD.replace(": ", " ") + "ipconfig0: ip=2.57.57.30/32\n")
+    assert complaint(tree, capsys).startswith(f"{path}:1: 'net0 virtio=")
+    assert tree.rules() == [f"2.57.57.30 {PIN}"]
+
+
+def test_what_a_container_says_to_lxc_is_no_mistake(tree: Tree) -> None:
+    """Settings of LXC itself have dots in their names, and may be written with an equals sign."""
+    raw = "lxc.mount.entry = /a b none\nlxc.apparmor.profile: unconfined\nlxc.cap.drop:\n"
+    tree.guest(101, raw + LXC, kind="lxc")
+    assert rules(tree)[0] == "2.57.57.31 mac=bc:24:11:00:00:01 vm=101"
+
+
 def test_mistakes_on_other_bridges_are_none_of_ours(tree: Tree) -> None:
     """What is wrong with a card on another bridge does not concern the allowlist."""
     tree.guest(
@@ -246,4 +295,5 @@ def test_mistakes_on_other_bridges_are_none_of_ours(tree: Tree) -> None:
         CARD + "ipconfig0: ip=2.57.57.30/32\nnet1: virtio=nonsense,bridge=vmbr0\nipconfig1: ip=nonsense\n",
     )
     tree.firewall(100, "[IPSET ipfilter-net1]\nnonsense\n")
+    tree.guest(200, "net0: virtio,bridge=vmbr0\nnonsense\n")
     assert rules(tree) == [f"2.57.57.30 {PIN}"]

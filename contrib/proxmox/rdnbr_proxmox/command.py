@@ -13,7 +13,7 @@ from rdnbr.core.allowlist import AllowlistError, parse
 from rdnbr.core.problem import Problem
 from rdnbr.core.rule import Rule
 from rdnbr_proxmox.cluster import Cluster, ClusterError, Unreadable, read_cluster
-from rdnbr_proxmox.document import Kept, document, shared
+from rdnbr_proxmox.document import Kept, document, warnings
 from rdnbr_proxmox.firewall import read_aliases
 from rdnbr_proxmox.place import by_hand, put, rules_in
 from rdnbr_proxmox.rules import Rules, rules_of
@@ -71,6 +71,7 @@ def _finish(guests: Sequence[Rules | Kept], args: Namespace) -> int:
         )
         return 1
     if not rules:
+        _warn(guests, args.output)
         bridges = ", ".join(args.bridge or [BRIDGE])
         _say(
             f"no guest has an address on {bridges} (another bridge: --bridge NAME); {args.output} stays as it is, "
@@ -82,9 +83,13 @@ def _finish(guests: Sequence[Rules | Kept], args: Namespace) -> int:
         return 0
     if put(args.output, text):
         _say(f"{args.output}: {len(rules)} rules for {len(guests)} guests")
-        for remark in shared(guests):
-            _say(f"{args.output}: warning: {remark}")
+        _warn(guests, args.output)
     return 0
+
+
+def _warn(guests: Sequence[Rules | Kept], output: Path) -> None:
+    for warning in warnings(guests):
+        _say(f"{output}: warning: {warning}")
 
 
 def _say(text: str) -> None:

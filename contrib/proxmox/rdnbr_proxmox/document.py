@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rdnbr.core.rule import Prefix, Rule
+from rdnbr_proxmox.guest import Tagged
 from rdnbr_proxmox.rules import Entry, Rules
 
 HEADER = """\
@@ -44,8 +45,12 @@ def document(guests: Sequence[Rules | Kept], by_hand: Mapping[Key, Rule]) -> str
     return "\n".join(lines) + "\n"
 
 
-def shared(guests: Sequence[Rules | Kept]) -> Iterator[str]:
-    """Say which prefixes several guests have: each may claim them, and keeps them while it answers."""
+def warnings(guests: Sequence[Rules | Kept]) -> Iterator[str]:
+    """Say which cards will not be heard, and which prefixes several guests have: who answers keeps them."""
+    for guest in guests:
+        if isinstance(guest, Rules):
+            for card in guest.tagged:
+                yield f"vm {guest.vm}: {_unheard(card)}"
     for prefix, vms in _holders(guests).items():
         if len(vms) > 1:
             yield f"{prefix} belongs to the guests {', '.join(map(str, vms))}: the first to claim it has it"
@@ -65,12 +70,15 @@ def _guest(
 ) -> Iterator[str]:
     match guest:
         case Kept():
-            yield f"# vm {guest.vm}: as it was before there was a mistake in its configuration"
+            because = "as it was before there was" if guest.rules else "has no rules yet, for there is"
+            yield f"# vm {guest.vm}: {because} a mistake in its configuration"
             entries = tuple(Entry(rule, ()) for rule in guest.rules)
-            without: tuple[str, ...] = ()
+            cards: list[str] = []
         case Rules():
             yield f"# vm {guest.vm} {_printable(guest.name)}".rstrip()
-            entries, without = guest.entries, guest.without
+            entries = guest.entries
+            cards = [f"no address is known for {card}, so it gets none" for card in guest.without]
+            cards += map(_unheard, guest.tagged)
     for entry in entries:
         written = by_hand.get(key(entry.rule))
         if written is not None:
@@ -81,9 +89,16 @@ def _guest(
         if others and not entry.rule.deny:
             remarks.append(f"also of vm {', '.join(others)}")
         yield _line(entry.rule, ", ".join(remarks))
-    for card in without:
-        yield f"# no address is known for {card}, so it gets none"
+    for remark in cards:
+        yield f"# {remark}"
     yield ""
+
+
+def _unheard(card: Tagged) -> str:
+    return _printable(
+        f"{card.name} has a VLAN tag, so it is not heard and gets no rule: Proxmox plugs it into {card.bridge}; "
+        "remove the tag"
+    )
 
 
 def _line(rule: Rule, remark: str) -> str:

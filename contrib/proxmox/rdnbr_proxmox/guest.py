@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_interface, ip_network
+from itertools import takewhile
 from typing import NamedTuple
 
 from rdnbr.core.address import IP, MAC, parse_mac
@@ -29,6 +30,8 @@ WITHOUT_ADDRESS = frozenset({"dhcp", "auto", "manual"})
 """Said instead of an address by who leaves it to others."""
 
 _LINE = re.compile(r"([a-z][a-z_-]*)(\d{0,4}):\s*(.+?)\s*")
+_RAW_LXC = re.compile(r"lxc\.[a-z0-9_.-]+(:|\s*=).*")
+"""What a container's configuration has for LXC itself (pve-container, src/PVE/LXC/Config.pm)."""
 
 
 class Named(NamedTuple):
@@ -58,6 +61,15 @@ class Card:
         return f"net{self.number}"
 
 
+class Tagged(NamedTuple):
+    """A network card with a VLAN tag, which Proxmox plugs into another bridge than the one that is written."""
+
+    name: str
+    """The setting's name."""
+    bridge: str
+    """The other one's name (pve-common, src/PVE/Network.pm: activate_bridge_vlan)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guest:
     """What a configuration says of a guest."""
@@ -66,6 +78,8 @@ class Guest:
     template: bool
     cards: tuple[Card, ...]
     """Those on the bridges asked for, in the order of their numbers."""
+    tagged: tuple[Tagged, ...]
+    """Those that would be on these bridges but for their tag."""
 
 
 _Key = tuple[str, int | None]
@@ -83,15 +97,27 @@ def read_guest(kind: Kind, config: Text, bridges: Sequence[str]) -> tuple[Guest,
     name = settings.get(("name" if kind == "qemu" else "hostname", None), _Setting(0, "")).value
     template = settings.get(("template", None), _Setting(0, "0")).value == "1"
     problems: list[Problem] = []
-    cards = []
-    for (key, number), setting in settings.items():
+    cards, tagged = [], []
+    for (key, number), setting in sorted(settings.items(), key=lambda item: item[0][1] or 0):
         if key != "net" or number is None:
             continue
-        bridge = _words(setting.value).get("bridge", "")
-        if any(fnmatchcase(bridge, glob) for glob in bridges):
+        words = _words(setting.value)
+        bridge = words.get("bridge", "")
+        if not any(fnmatchcase(bridge, glob) for glob in bridges):
+            continue
+        if tag := words.get("tag"):
+            tagged.append(Tagged(f"net{number}", f"{bridge}v{tag}"))
+        else:
             addressed = ("net" if kind == "lxc" else "ipconfig", number)
             cards.append(_card(number, setting, addressed, settings.get(addressed), config.file, problems))
-    return Guest(name, template, tuple(sorted(cards, key=lambda card: card.number))), problems
+    # Of a guest that has no card here, only what may have been meant for one matters.
+    begins = "" if cards else "net"
+    problems += [
+        Problem(config.file, line, f"{text!r} is no setting; write it as 'name: value'")
+        for line, text in _unread(config.text)
+        if text.startswith(begins)
+    ]
+    return Guest(name, template, tuple(cards), tuple(tagged)), problems
 
 
 def whole_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -121,11 +147,21 @@ def read_prefix(text: str) -> Prefix:
 
 def _settings(text: str) -> Iterator[tuple[_Key, _Setting]]:
     """Yield key, line and value of each setting; the last of a key counts."""
-    for number, line in whole_lines(text):
-        if line.startswith("["):
-            return
+    for number, line in _head(text):
         if match := _LINE.fullmatch(line):
             yield (match[1], int(match[2]) if match[2] else None), _Setting(number, match[3])
+
+
+def _unread(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line that is no setting."""
+    for number, line in _head(text):
+        if not _LINE.fullmatch(line) and not _RAW_LXC.fullmatch(line):
+            yield number, line
+
+
+def _head(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines before the first section."""
+    return takewhile(lambda line: not line[1].startswith("["), whole_lines(text))
 
 
 def _card(

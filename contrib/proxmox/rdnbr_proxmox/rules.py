@@ -9,7 +9,7 @@ from rdnbr.core.rule_line import read
 from rdnbr.core.special import unclaimable
 from rdnbr_proxmox.cluster import Texts
 from rdnbr_proxmox.firewall import Aliases, read_filters
-from rdnbr_proxmox.guest import Named, read_guest
+from rdnbr_proxmox.guest import Named, Tagged, read_guest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Rules:
     entries: tuple[Entry, ...]
     without: tuple[str, ...]
     """Cards that nobody gave an address."""
+    tagged: tuple[Tagged, ...] = ()
+    """Cards that rdnbr will not hear."""
 
 
 def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules | list[Problem] | None:
@@ -44,7 +46,7 @@ def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules
         template, which never runs.
     """
     guest, problems = read_guest(texts.kind, texts.config, bridges)
-    if guest.template or not guest.cards:
+    if guest.template or not (guest.cards or guest.tagged or problems):
         return None
     filters, filter_problems = read_filters(texts.firewall, datacenter)
     problems += [
@@ -58,7 +60,7 @@ def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules
         entries += own
         if all(entry.rule.deny for entry in own):
             without.append(card.name)
-    return problems or Rules(texts.vm, guest.name, tuple(entries), tuple(without))
+    return problems or Rules(texts.vm, guest.name, tuple(entries), tuple(without), guest.tagged)
 
 
 def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Problem]) -> list[Entry]:

@@ -52,6 +52,7 @@ class Desk:
         if works.dry_run:
             return "none were made"
         if self._config.on_stop == "keep":
+            works.leave(now)
             return "left in place; rdnbr flush removes them"
         try:
             works.withdraw(now)

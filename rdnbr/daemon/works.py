@@ -133,6 +133,11 @@ class Works:
     def _route_over(self, segment: Segment, address: IP) -> Route:
         return host(segment.table, address, segment.index, None).route
 
+    def leave(self, now: float) -> None:
+        """Put into the kernel what somebody keeps removing, too: it is all that whoever starts next will know."""
+        self.reconciliation.try_again(now)
+        self._reconcile(now)
+
     def withdraw(self, now: float) -> None:
         """Take all of ours out of the kernel, whatever is known of it.
 

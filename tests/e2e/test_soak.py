@@ -25,6 +25,8 @@ FAULTS_APART = 2.0
 SETTLED = 60.0
 """Seconds within which all agree once nothing happens any more: `adopt_grace`, the probes, and FRR."""
 
+ROUTED = ("valid", "probing", "challenged", "frozen", "adopted")
+
 CONFIGURATION = """\
 [timers]
 reprobe = 5
@@ -118,6 +120,13 @@ class Day:
                 return f"{who}: {len(seen - expected)} too many, {len(expected - seen)} too few"
         return ""
 
+    def contested(self) -> bool:
+        """Tell whether the daemon waits with what it would put into the kernel."""
+        return any(
+            one["state"] in ROUTED and not one["installed"] and one["address"] not in self.foreign
+            for one in self.node.show()["bindings"]
+        )
+
     def anybody(self, among: set[Guest]) -> Guest:
         return self.chance.choice(sorted(among, key=lambda guest: guest.number))
 
@@ -156,6 +165,8 @@ class Day:
 
 
 def _kill(day: Day) -> None:
+    # What somebody keeps removing is nowhere but in the daemon until the truce is over.
+    wait_for(lambda: not day.contested(), 15, "the end of a truce")
     assert day.node.daemon is not None
     day.node.daemon.signal(signal.SIGKILL)
     day.node.daemon.wait()

@@ -8,7 +8,7 @@ import structlog
 from rdnbr.core.address import parse_ip, parse_mac
 from rdnbr.core.decision import Want
 from rdnbr.core.engine import Engine
-from rdnbr.core.plan import host
+from rdnbr.core.plan import DropRoute, host
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.core.reason import Reason
 from rdnbr.core.settings import Settings
@@ -89,3 +89,17 @@ def test_mute_kernel_is_looked_at_before_it_is_asked_again(works, kernel):
     works.finish(6.0)
     assert kernel.found() == ({HOST.route}, {HOST.neighbour})
     assert not works.unsure
+
+
+def test_what_somebody_keeps_removing_is_put_back_in_the_end(works, kernel):
+    """In a truce the kernel does without what is wanted; whoever starts next would not know of it."""
+    kernel.mute = False
+    works.take(1.0, [Want(HOST.key, HOST)])
+    works.finish(1.0)
+    for now in (5.0, 10.0, 15.0):
+        kernel.apply([DropRoute(HOST.route)])
+        works.reconciliation.route_gone(HOST.key.address, HOST.route.table, HOST.route.metric)
+        works.finish(now)
+    assert kernel.found()[0] == set()
+    works.leave(16.0)
+    assert kernel.found()[0] == {HOST.route}

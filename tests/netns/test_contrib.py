@@ -10,7 +10,7 @@ import pytest
 
 from rdnbr.lab.frr import Frr
 from rdnbr.lab.network import Lab
-from rdnbr.lab.node import SOCKET, Node
+from rdnbr.lab.node import Node
 from rdnbr.lab.wait import wait_for
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
@@ -91,7 +91,12 @@ def test_the_units_capabilities_are_enough(lab: Lab) -> None:
         *("setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--no-new-privs"),
         *(sys.executable, "-c", forbid, sys.executable, "-m", "rdnbr", "run"),
     )
-    wait_for(lambda: daemon.ended is not None or lab.node.path(SOCKET).exists(), 20.0, "the daemon to start")
+    # Its socket is there a moment before it listens on ports: only an answer tells that it does.
+    wait_for(
+        lambda: daemon.ended is not None or lab.node.rdnbr("show", "ports").returncode == 0,
+        20.0,
+        "the daemon to answer",
+    )
     status = Path(f"/proc/{daemon.pid}/status").read_text()
     assert "CapEff:\t0000000000003000\n" in status, daemon.log
     guest = lab.guest(0)

@@ -190,8 +190,8 @@ class World:
         self.now += seconds
         self._answers.clear()
 
-    def ticks(self) -> list[str]:
-        return self.carries_out(self.engine.tick(self.now))
+    def ticks(self, *, unread: bool = False) -> list[str]:
+        return self.carries_out(self.engine.tick(self.now, unread=unread))
 
     def state(self, address: str) -> str | None:
         """Return `state name@port` of a binding, or None."""

@@ -112,7 +112,13 @@ MUTATIONS = (
         "the limit of a port is not looked at", "limits.py", "if held >= most else None", "if False else None"
     ),
     Mutation(
-        "what is judged late counts as silence", "lifecycle.py", "if late and binding.asked:", "if False:"
+        "what is judged late counts as silence", "lifecycle.py", "if deaf and binding.asked:", "if False:"
+    ),
+    Mutation(
+        "what may be answered in an unread frame counts as silence",
+        "lifecycle.py",
+        "deaf=late or unread",
+        "deaf=late",
     ),
     Mutation(
         "a frame is not counted",

@@ -362,13 +362,13 @@ class Model(Arrivals):
     def next_due(self) -> float | None:
         return min((entry.due for entry in self.entries), default=None)
 
-    def tick(self, now: float) -> None:
+    def tick(self, now: float, *, unread: bool = False) -> None:
         while due := [entry for entry in self.entries if entry.due <= now]:
-            self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)))
+            self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)), unread)
         self.tick_arrivals(now)
 
-    def judge(self, now: float, entry: Entry) -> None:
-        late = now - entry.due > 1.0
+    def judge(self, now: float, entry: Entry, unread: bool) -> None:
+        deaf = unread or now - entry.due > 1.0
         if entry.state == "departed" and entry.surmised:
             if entry.asked == len(self.patience(entry)):
                 entry.surmised = False
@@ -389,7 +389,7 @@ class Model(Arrivals):
             else:
                 self.ask(now, entry)
         else:
-            if late:
+            if deaf:
                 entry.asked = 0
                 entry.asked_since = None
             if entry.asked == len(self.patience(entry)):

@@ -164,6 +164,7 @@ class Call:
 
     method: str
     arguments: tuple[object, ...]
+    options: dict[str, bool]
 
 
 class Side:
@@ -188,10 +189,10 @@ class Side:
         self.disturbed = 0.0
         """When time last stood still for the engine; silence is counted from there."""
 
-    def does(self, method: str, *arguments: object) -> None:
+    def does(self, method: str, *arguments: object, **options: bool) -> None:
         """Do something to the engine; the model's part was done before."""
-        self.calls.append(Call(method, arguments))
-        came = getattr(self.engine, method)(*arguments) or []
+        self.calls.append(Call(method, arguments, options))
+        came = getattr(self.engine, method)(*arguments, **options) or []
         said, asked, announced, listened = self.model.take()
         self.outputs += came
         decisions = [output for output in came if isinstance(output, Decision)]
@@ -219,9 +220,9 @@ class Side:
         self.frames += 1
         self.does("frame", self.now, port, frame(heard))
 
-    def ticks(self) -> None:
-        self.model.tick(self.now)
-        self.does("tick", self.now)
+    def ticks(self, *, unread: bool = False) -> None:
+        self.model.tick(self.now, unread=unread)
+        self.does("tick", self.now, unread=unread)
 
     def reconciles(self) -> None:
         operations: list[Operation] = self.reconciliation.operations(self.now)

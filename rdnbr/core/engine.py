@@ -269,9 +269,12 @@ class Engine:
         self.counters[found.name, reason] += 1
         return self._take()
 
-    def tick(self, now: float) -> list[Output]:
-        """Judge the deadlines that are due; call it when all that has arrived was handled."""
-        self._life.judge(now)
+    def tick(self, now: float, *, unread: bool = False) -> list[Output]:
+        """Judge the deadlines that are due; call it when all that has arrived was handled.
+
+        With `unread` it was not all: then nobody is taken to be silent, but asked again.
+        """
+        self._life.judge(now, unread=unread)
         self._life.review(now)
         for timed in self._timed:
             self._life.outputs += timed.judge(now)

@@ -197,13 +197,13 @@ class Lifecycle:
         port = self._ports.get(anchor.port or 0)
         return Rival(None if anchor.mac == ZERO_MAC else anchor.mac, port.name if port else None)
 
-    def judge(self, now: float) -> None:
-        """Judge every deadline that is due."""
+    def judge(self, now: float, *, unread: bool) -> None:
+        """Judge every deadline that is due; while there are frames `unread`, none for silence."""
         while (due := self.agenda.pop(now)) is not None:
             key, late = due
             binding = self.bindings.get(key)
             assert binding is not None
-            self._judge(now, binding, late=late)
+            self._judge(now, binding, deaf=late or unread)
 
     def may_renew(self, now: float, binding: Binding) -> bool:
         """Tell whether a binding whose guest announces itself gets a later stamp."""
@@ -220,7 +220,7 @@ class Lifecycle:
         for binding in self.metrics.reviewed(now):
             self._install(binding)
 
-    def _judge(self, now: float, binding: Binding, *, late: bool) -> None:
+    def _judge(self, now: float, binding: Binding, *, deaf: bool) -> None:
         match binding.state:
             case State.DEPARTED if binding.surmised:
                 self._seek(now, binding)
@@ -236,8 +236,8 @@ class Lifecycle:
                 return
             case _:
                 pass
-        if late and binding.asked:
-            # Its answer may have been lost while nobody listened.
+        if deaf and binding.asked:
+            # Its answer may have been lost while nobody listened, or wait to be read.
             binding.asked = 0
             binding.asked_since = None
         if self.agenda.has_asked_all(binding):

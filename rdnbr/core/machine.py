@@ -9,7 +9,8 @@ Rules
 3. Use proves enough where an allowlist vouches for the claimant: VALID at once, and asked. In open mode nobody
    vouches, so the answer is awaited first.
 4. A binding that was quiet is asked; one that stays silent through all questions loses its route. Anything its
-   anchor sends is an answer.
+   anchor sends is an answer. A question to which the answer may be lost, since nobody listened for a while, or not read
+   yet, was not put: all of them are put again.
 5. The incumbent is asked first. A rival gets the address only when the incumbent was silent and the rival answers.
    Until then the route stays where it is. A rival that lost is not heard for a while.
 6. Who moves too often is FROZEN: the incumbent keeps the address and rivals are not heard until it thaws.

@@ -15,6 +15,7 @@ from rdnbr.core.engine import Engine
 from rdnbr.core.kernel import Kernel
 from rdnbr.core.pretend import PretendKernel
 from rdnbr.daemon.desk import Desk
+from rdnbr.daemon.sittings import Sittings
 from rdnbr.daemon.start import CannotStart, another_runs, kernel_refuses, no_bridge, no_permission
 from rdnbr.daemon.surroundings import Surroundings
 from rdnbr.daemon.works import Works
@@ -71,6 +72,7 @@ class Daemon:
         interval = watchdog_interval()
         self._watchdog = None if interval is None else interval / 3
         self._next_watchdog = now
+        self._sittings = Sittings(now)
         self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
         self._control: Control | None = None
         with ExitStack() as stack:
@@ -147,8 +149,9 @@ class Daemon:
         for index, frame in self._ears.receive(now):
             works.take(now, works.engine.frame(now, index, *frame))
         self._desk.turn(now)
-        if self._ears.drained:
-            works.take(now, works.engine.tick(now))
+        unread = not self._ears.drained
+        if self._sittings.open(now, unread=unread):
+            works.take(now, works.engine.tick(now, unread=unread))
         if self._surroundings.look(now):
             self._desk.look_again()
         if self._control is not None:

@@ -20,6 +20,7 @@ wished for, and the same events make a new engine say the same, byte for byte.
     the neighbour stays where it was when an address moves
     the limit of a port is not looked at
     what is judged late counts as silence
+    what may be answered in an unread frame counts as silence
     a frame is not counted
     a rival on the port that goes inherits
     what moves too often is not frozen
@@ -226,6 +227,15 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.disturbed = self.node.now
         self.node.asked.clear()
         self.node.ticks()
+
+    @rule(steps=st.lists(st.sampled_from([0.2, 0.6, 1.1, 2.2]), min_size=1, max_size=20))
+    def cannot_read_all(self, steps: list[float]) -> None:
+        """Deadlines are judged although frames are left to read; answers are among those."""
+        for seconds in steps:
+            self.node.now += seconds
+            self.node.disturbed = self.node.now
+            self.node.asked.clear()
+            self.node.ticks(unread=True)
 
     @rule(
         address=st.sampled_from([VIP4, VIP6]),
@@ -461,7 +471,9 @@ class EngineAndModel(RuleBasedStateMachine):
         # 6: the same events, the same decisions.
         again = Engine(SETTINGS, None)
         outputs = [
-            output for call in node.calls for output in getattr(again, call.method)(*call.arguments) or ()
+            output
+            for call in node.calls
+            for output in getattr(again, call.method)(*call.arguments, **call.options) or ()
         ]
         assert repr(outputs) == repr(node.outputs)
 

@@ -119,6 +119,48 @@ def test_loop_that_stalls_between_questions_and_verdict():
     assert world.ticks() == [f"ask alice@tap1i0 for {V4}"]
 
 
+def test_nobody_is_silent_while_frames_are_unread():
+    """Whose answer may be among the frames not read yet is asked on and on, and withdrawn once they were read."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    said = []
+    for _ in range(300):
+        world.now += 0.4
+        said += world.ticks(unread=True)
+    assert set(said) == {f"ask alice@tap1i0 for {V4}"}
+    assert 50 < len(said) < 100
+    assert f"withdrawn {V4} alice@tap1i0 departed: silent" in " ".join(world.runs(14))
+
+
+def test_rival_does_not_win_while_frames_are_unread():
+    """The incumbent's answer may be among them: the rival is not even asked."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    mallory = world.guest("mallory", "tap2i0", V4)
+    alice.asks_gateway()
+    world.runs(1)
+    alice.awake = False
+    mallory.asks_gateway()
+    for _ in range(100):
+        world.now += 0.6
+        assert set(world.ticks(unread=True)) <= {f"ask alice@tap1i0 for {V4}"}
+    assert world.state(V4) == "challenged alice@tap1i0"
+
+
+def test_newcomer_is_verified_while_frames_are_unread():
+    """Who has done its DAD is asked, and routed when its answer is read."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", "2001:db8::1")
+    world.reloads("2001:db8::/64")
+    alice.does_dad()
+    world.now += 2
+    assert world.ticks(unread=True) == ["ask alice@tap1i0 for 2001:db8::1"]
+    assert "route 2001:db8::1 to alice" in alice.answers()
+
+
 def test_rival_after_a_stall_cuts_nobody_s_time_short():
     """Who is contested right after a stall, and as slow as the node was, has all its questions before it is gone."""
     world = World(ALLOW)

@@ -4,9 +4,16 @@ import os
 import shutil
 
 import pytest
+from hypothesis import settings
 
 from rdnbr.lab import frr
 from rdnbr.lab.namespace import existing, leftovers, own_prefix, remove
+
+LONG = float(os.environ.get("RDNBR_LONG", "1"))
+"""How many times as many examples as usual are tried of whatever may happen."""
+
+settings.register_profile("rdnbr", settings.default, max_examples=int(100 * LONG))
+settings.load_profile("rdnbr")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

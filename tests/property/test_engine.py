@@ -478,11 +478,10 @@ class EngineAndModel(RuleBasedStateMachine):
         assert repr(outputs) == repr(node.outputs)
 
 
-LONG = float(os.environ.get("RDNBR_LONG", "1"))
-"""How many times longer than usual the walks are in all."""
+WALKS = settings.default.max_examples * 6 // 5
 
 EngineAndModel.TestCase.settings = settings(
-    max_examples=int(120 * LONG),
+    max_examples=WALKS,
     stateful_step_count=100,
     deadline=None,
     # Enough for who only wants to know whether it fails.
@@ -490,4 +489,4 @@ EngineAndModel.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 test_engine_and_model = EngineAndModel.TestCase
-test_engine_and_model.pytestmark = [pytest.mark.timeout(int(300 * LONG))]
+test_engine_and_model.pytestmark = [pytest.mark.timeout(max(60, WALKS * 5 // 2))]

@@ -1,12 +1,12 @@
 """Our routes and neighbours in the kernel: put in, taken out, read back. Nobody else's are touched.
 
-The kernel itself guards routes: a new one is asked for with NLM_F_EXCL, and a delete names our protocol. It
-does not guard neighbours, whose messages replace and remove whatever stands at (device, address); so before
-each of those the entry that stands there is asked for. That costs 4 µs a neighbour, and needs no record of
-ours that would have to be kept true.
+The kernel itself guards routes: a new one is asked for with NLM_F_EXCL, and a delete names our protocol. It does not guard
+a route that is replaced, nor neighbours, whose messages replace and remove whatever stands at (device, address); so
+before each of those it is asked what stands there. That costs 4 µs a neighbour, and needs no record of ours that would
+have to be kept true.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from errno import EEXIST, ENODEV, ENOENT, ESRCH
 from socket import AF_INET, AF_INET6
 from typing import assert_never
@@ -57,7 +57,9 @@ class Fib:
             OSError: the kernel did not answer at all.
         """
         standing = self._standing(operations)
-        held = self._held() if any(isinstance(one, PutRoute) and one.replaces for one in operations) else {}
+        replacing = [one.route for one in operations if isinstance(one, PutRoute) and one.replaces]
+        held = self._held() if replacing else {}
+        behind = self._behind(held, replacing)
         refusals: list[Refusal] = []
         barred: dict[tuple[int, bytes], Entry] = {}
         asked: list[tuple[Operation, Request]] = []
@@ -74,6 +76,8 @@ class Fib:
                 case PutRoute(route) if (route.device, route.address) in barred:
                     # It would lead to whatever MAC the other entry names.
                     refusals.append(_foreign_neighbour(operation, barred[route.device, route.address]))
+                case PutRoute(route) if place(route) in behind:
+                    refusals.append(Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_ROUTE))
                 case PutRoute(route):
                     asked.append((operation, new_route(route, replace=place(route) in held)))
                 case DropRoute(route):
@@ -113,8 +117,15 @@ class Fib:
                 refusals.append(Refusal(operation, Reason.KERNEL_REFUSED, answer.text))
             elif place(operation.route) not in held:
                 refusals.append(Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_ROUTE))
-            elif held[place(operation.route)] != operation.route:
+            elif operation.route not in held[place(operation.route)]:
                 again.append(operation)
+        behind = self._behind(held, [operation.route for operation in again])
+        refusals += [
+            Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_ROUTE)
+            for operation in again
+            if place(operation.route) in behind
+        ]
+        again = [operation for operation in again if place(operation.route) not in behind]
         answers = self._netlink.ask([new_route(operation.route, replace=True) for operation in again])
         return refusals + [
             Refusal(operation, Reason.KERNEL_REFUSED, answer.text)
@@ -129,8 +140,24 @@ class Fib:
                 if route is not None:
                     yield route
 
-    def _held(self) -> dict[Place, Route]:
-        return {place(route): route for route in self._routes()}
+    def _held(self) -> dict[Place, list[Route]]:
+        held: dict[Place, list[Route]] = {}
+        for route in self._routes():
+            held.setdefault(place(route), []).append(route)
+        return held
+
+    def _behind(self, held: Mapping[Place, Sequence[Route]], wanted: Iterable[Route]) -> set[Place]:
+        """Return those places of `wanted` where somebody has put a route in front of ours, as `ip route prepend` does.
+
+        What stands in front is what the kernel would replace. To replace an IPv4 route by itself changes nothing, and
+        fails with EEXIST if it is not in front (net/ipv4/fib_trie.c, fib_table_insert). In IPv6 later routes stand
+        behind (net/ipv6/ip6_fib.c, fib6_add_rt2node).
+        """
+        places = {place(route) for route in wanted if len(route.address) == 4}
+        ours = [route for there in places for route in held.get(there, ())]
+        answers = self._netlink.ask([new_route(route, replace=True) for route in ours])
+        front = {place(route) for route, answer in zip(ours, answers, strict=True) if answer.code != EEXIST}
+        return {place(route) for route in ours} - front
 
     def _standing(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], Entry]:
         """Ask what neighbours there are where `operations` would put or drop one."""

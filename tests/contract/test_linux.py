@@ -212,6 +212,55 @@ def test_second_route_of_our_protocol_in_the_same_place_goes(real: Real, address
     assert ours.operations(63.0) == []
 
 
+@pytest.mark.parametrize("replaces", [True, False])
+@pytest.mark.parametrize("where", ["append", "prepend"])
+@pytest.mark.parametrize("address", [V4, V6])
+def test_foreign_route_in_the_same_place_survives_a_move(
+    real: Real, address: IP, where: str, replaces: bool
+) -> None:
+    """When ours is to go to another bridge, what somebody put in front of it or behind it stays as it is."""
+    old, new = (host(254, address, device, GUEST) for device in (real.vmbr1, real.vmbr2))
+    real.kernel.apply(plan([old], (), ()))
+    real.run(f"ip route {where} {show_ip(address)} dev lo proto static metric {old.metric}")
+    refusals = real.kernel.apply([PutNeighbour(new.neighbour), PutRoute(new.route, replaces)])
+    in_front = (address, where) == (V4, "prepend")
+    assert [refusal.reason for refusal in refusals] == [Reason.FOREIGN_ROUTE] * in_front
+    assert real.kernel.found()[0] == {old.route if in_front else new.route}
+    family = 4 if address == V4 else 6
+    assert "dev lo" in real.run(f"ip -{family} route show {show_ip(address)} proto static")
+
+
+def test_route_behind_a_foreign_one_leads_nowhere_for_long(real: Real) -> None:
+    """A guest that goes to another bridge leaves no route behind, also where the new one is refused."""
+    old, new = (host(254, V4, device, GUEST) for device in (real.vmbr1, real.vmbr2))
+    ours = Reconciliation()
+    ours.want(old.key, old)
+    ours.applied(0.0, operations := ours.operations(0.0), real.kernel.apply(operations))
+    real.run(f"ip route prepend {show_ip(V4)} dev lo proto static")
+    ours.want(new.key, new)
+    for now in (1.0, 1.1, 3.0):
+        ours.applied(now, operations := ours.operations(now), real.kernel.apply(operations))
+    assert real.kernel.found()[0] == set()
+    assert "dev lo" in real.run("ip route show proto static")
+    real.run(f"ip route del {show_ip(V4)} dev lo proto static")
+    ours.applied(90.0, operations := ours.operations(90.0), real.kernel.apply(operations))
+    assert real.kernel.found()[0] == {new.route}
+
+
+def test_looking_what_stands_in_front_tells_nobody_anything(real: Real) -> None:
+    """A move is one message to whoever follows the routes, FRR for one: the new route replaces the old."""
+    old, new = (host(254, V4, device, GUEST) for device in (real.vmbr1, real.vmbr2))
+    real.kernel.apply(plan([old], (), ()))
+    with real.run.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as listening:
+        listening.bind((0, 1 << 6))  # RTNLGRP_IPV4_ROUTE
+        assert real.kernel.apply([PutRoute(new.route, replaces=True)]) == []
+        heard = listening.recv(65536)
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.recv(65536)
+    assert heard[4:8] == bytes((24, 0, 0, 1)), "RTM_NEWROUTE with NLM_F_REPLACE"
+
+
 def test_route_over_a_nexthop_object_is_nobody_of_ours(real: Real) -> None:
     """We make none, and could not take it out: it is somebody else's whatever its protocol, and is told of so."""
     real.run("ip nexthop add id 5 dev vmbr1 proto 171")

@@ -1,9 +1,9 @@
 """Our routes and neighbours in the kernel: put in, taken out, read back. Nobody else's are touched.
 
-The kernel itself guards routes: a new one is asked for with NLM_F_EXCL, and a delete names our protocol. It does not guard
-a route that is replaced, nor neighbours, whose messages replace and remove whatever stands at (device, address); so
-before each of those it is asked what stands there. That costs 4 µs a neighbour, and needs no record of ours that would
-have to be kept true.
+The kernel itself guards routes: a new one is asked for with NLM_F_EXCL, and a delete names our protocol. It does not
+guard a route that is replaced, nor neighbours, whose messages replace and remove whatever stands at (device, address);
+so before each of those it is asked what stands there. That costs 4 µs a neighbour, and needs no record of ours that
+would have to be kept true.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

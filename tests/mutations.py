@@ -79,6 +79,12 @@ MUTATIONS = (
         "",
     ),
     Mutation(
+        "a guest that answers another's DAD is stamped anew",
+        "court.py",
+        "now < binding.doubted + DEFENCE",
+        "False",
+    ),
+    Mutation(
         "a route that is adopted loses its stamp",
         "metrics.py",
         "            binding.stamp = stamp.read(metric, self._tick(now))\n",

@@ -24,6 +24,12 @@ class Model(Arrivals):
     # What happens
 
     def hear(self, now: float, port: int, heard: Utterance) -> None:
+        if port in self.ports and heard.kind == "intent" and ":" in heard.address:
+            segment = self.ports[port][1]
+            entry = self.find(self.tables[segment], heard.address)
+            if entry and entry.segment == segment:
+                own = entry.mac == heard.mac and entry.port in (port, None)
+                entry.doubted = entry.doubted if own else now
         if port not in self.ports:
             self.say("ignored", "unknown-port", None, None, None, None)
         elif heard.kind == "packet" and not self.packet_counts(port, heard.address):
@@ -142,7 +148,8 @@ class Model(Arrivals):
             self.say_of("refreshed", how, entry)
         else:
             self.become(now, entry, "valid", "refreshed", how)
-        if heard.kind == "announcement":
+        answers_dad = ":" in entry.address and now < entry.doubted + 2.0
+        if heard.kind == "announcement" and not answers_dad:
             self.renew(now, entry)
 
     def hear_owner_intend(self, now: float, entry: Entry) -> None:

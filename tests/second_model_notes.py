@@ -57,6 +57,8 @@ class Entry:
     """Where it is asked first, when it was found in the kernel."""
     surmised: bool = False
     """Its port is that of whoever spoke first after a start."""
+    doubted: float = -1e9
+    """When another on its bridge did IPv6 DAD for it."""
     arrived: float = -1e9
     """By the wall clock, for newest-wins."""
     credit: float = 24.0

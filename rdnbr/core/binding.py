@@ -69,6 +69,8 @@ class Binding:
     """Of its route."""
     renewals: Pace | None = None
     """How often it may be stamped anew; None while it never was."""
+    doubted: float = float("-inf")
+    """When somebody else on its segment last solicited it for DAD."""
     nonce: bytes = b""
     """The nonce of its latest DAD solicitation (RFC 7527)."""
     refused: Reason | None = None

@@ -40,6 +40,10 @@ IGNORED = frozenset(
 )
 """Reasons that find no fault with the sender."""
 
+DEFENCE = 2.0
+"""Seconds in which an unsolicited NA after another's DAD is the answer to that, and tells of no arrival. Such answers
+go to all nodes, for who does DAD has no address yet (RFC 4861 §7.2.4). Linux takes less than a millisecond."""
+
 
 class Court:
     """Decides what a valid frame means."""
@@ -68,6 +72,8 @@ class Court:
 
     def hear(self, now: float, port: Port, claim: Claim) -> Reason:
         """Hear one claim, and return the reason it is counted under."""
+        if claim.source is Source.NS_DAD:
+            self._note_doubt(now, port, claim)
         if claim.ether in self._law.node.macs or claim.mac in self._law.node.macs:  # F6
             return self.turn_down(now, port, Reason.OWN_MAC, claim)
         if claim.ether != claim.mac:  # A5, S4, V5
@@ -220,6 +226,7 @@ class Court:
         came = self._life.turn(now, binding, stimulus)
         if (
             claim.source in ANNOUNCEMENTS
+            and not (claim.source is Source.NA_UNSOLICITED and now < binding.doubted + DEFENCE)
             and anchor.port is not None
             and self._life.may_renew(now, binding)
             and self._limits.arrival(now, anchor.port) is None  # each renewal makes BGP speak
@@ -261,6 +268,18 @@ class Court:
         if came.verb is Verb.REFUSED:
             return self.turn_down(now, port, came.reason, claim, rule)
         return came.reason
+
+    def _note_doubt(self, now: float, port: Port, claim: Claim) -> None:
+        """Whoever has the address hears this too and will answer, be it permitted or not."""
+        if claim.address is None:
+            return
+        binding = self._life.bindings.get(Key(self._segments[port.segment].table, claim.address))
+        if (
+            binding is not None
+            and binding.segment == port.segment
+            and not binding.anchor.may_be(Anchor(port.index, claim.mac))
+        ):
+            binding.doubted = now
 
     def _presence(self, now: float, port: Port, anchor: Anchor, claim: Claim) -> Reason:
         table = self._segments[port.segment].table

@@ -29,6 +29,7 @@ wished for, and the same events make a new engine say the same, byte for byte.
     what the kernel refused is never tried again
     a guest that announces itself is not stamped anew
     a guest that announces itself is stamped anew each time
+    a guest that answers another's DAD is stamped anew
     a route that is adopted loses its stamp
     a reload leaves the metrics as they were
     a guest that arrives is not told of its gateway

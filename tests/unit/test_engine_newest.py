@@ -1,5 +1,7 @@
 """newest-wins: which metric a guest's route has, and when it gets another."""
 
+from dataclasses import replace
+
 from dialogue import BRIDGE, MAIN, Guest, World
 
 from rdnbr.core import stamp
@@ -127,6 +129,52 @@ def test_a_rarp_from_another_port_renews_nothing():
     mallory.shows_up()
     world.runs(10)
     assert metric(world) == before
+
+
+def test_defence_against_another_s_dad_renews_nothing():
+    """A guest that tells another's DAD that its address is taken has not moved, permitted though the other may be."""
+    for allow in (ALLOW, f"{ALLOW}\n{V6} port=tap1i0"):
+        world, alice = settled(allow)
+        mallory = world.guest("mallory", "tap2i0", V6, awake=False)
+        before = metric(world, V6)
+        for _ in range(5):
+            mallory.does_dad()
+            world.now += 0.1
+            alice.announces(V6)
+            world.runs(10)
+        assert metric(world, V6) == before
+
+
+def test_announcement_some_time_after_another_s_dad_renews():
+    """Two seconds later it is no answer to that any more."""
+    world, alice = settled()
+    mallory = world.guest("mallory", "tap2i0", V6, awake=False)
+    before = metric(world, V6)
+    mallory.does_dad()
+    world.runs(2.0)
+    alice.announces(V6)
+    assert metric(world, V6) < before
+
+
+def test_announcement_after_one_s_own_dad_renews():
+    """A guest that does DAD when it arrives, and then announces itself, has arrived."""
+    world, alice = settled()
+    before = metric(world, V6)
+    alice.does_dad(V6)
+    alice.announces(V6)
+    assert metric(world, V6) < before
+
+
+def test_dad_on_another_bridge_does_not_spoil_an_arrival():
+    """Who cannot hear it does not answer it."""
+    world, alice = settled()
+    world.carries_out(world.engine.segment_up(replace(BRIDGE, index=2, name="vmbr2")))
+    world.plugs("tap2i0", segment=2)
+    mallory = world.guest("mallory", "tap2i0", V6, awake=False)
+    before = metric(world, V6)
+    mallory.does_dad()
+    alice.announces(V6)
+    assert metric(world, V6) < before
 
 
 def test_other_use_of_an_address_renews_nothing():

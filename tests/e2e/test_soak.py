@@ -214,11 +214,13 @@ def _socket_lost(day: Day) -> None:
     day.node.path(SOCKET).unlink(missing_ok=True)
 
 
-def _starts_again(day: Day, name: str) -> None:
+def _frr_starts_again(day: Day, *names: str) -> None:
     assert day.node.frr is not None
-    day.node.frr.stop(name)
+    for name in reversed(names):
+        day.node.frr.stop(name)
     day.churn()
-    day.node.frr.start(name)
+    for name in names:
+        day.node.frr.start(name)
 
 
 FAULTS: dict[str, Callable[[Day], None]] = {
@@ -233,8 +235,9 @@ FAULTS: dict[str, Callable[[Day], None]] = {
     "port down and up": _port_flaps,
     "foreign route": _foreign_route,
     "control socket lost": _socket_lost,
-    "zebra starts again": lambda day: _starts_again(day, "zebra"),
-    "bgpd starts again": lambda day: _starts_again(day, "bgpd"),
+    # Never zebra alone: bgpd looks for it again after a minute only, when it has not found it at once for a few times.
+    "FRR starts again": lambda day: _frr_starts_again(day, "zebra", "bgpd"),
+    "bgpd starts again": lambda day: _frr_starts_again(day, "bgpd"),
 }
 DEADLY = ("killed", "restarted")
 """After these it is another process, whose use of memory proves nothing."""

@@ -62,6 +62,9 @@ _EXAMPLES = {
 It stops on SIGTERM or Ctrl-C and leaves its routes in place: the next start takes them over, so that no
 restart is seen in BGP. SIGHUP reads configuration and allowlist again, as does changing them.
 
+A dry run makes no control socket, so that it can run beside the daemon: what it would do is in its log alone,
+and show, watch and the other commands ask the daemon, if there is one.
+
 examples:
   rdnbr run
   rdnbr run --bridge 'vmbr*' --log-format json

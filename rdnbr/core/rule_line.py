@@ -27,6 +27,12 @@ def read(line: str, where: str) -> Rule | list[str]:
     """
     words = line.partition("#")[0].split()
     mistakes: list[str] = []
+    remark = next((at for at, word in enumerate(words) if word.startswith((";", "//"))), None)
+    if remark is not None:
+        mistakes.append(f"{words[remark]!r} is not known; a comment begins with '#'")
+        words = words[:remark]
+        if not words:
+            return mistakes
     deny = words[0] == "deny"
     if deny:
         words = words[1:]

@@ -190,6 +190,9 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
             "'permit' is not needed: a rule permits unless it begins with 'deny'; leave the word out",
         ),
         ("Deny 2.57.57.30", "'Deny' is not known; write 'deny'"),
+        ("; web servers", "';' is not known; a comment begins with '#'"),
+        ("2.57.57.30 ;web server", "';web' is not known; a comment begins with '#'"),
+        ("2.57.57.30 vm=100 // web server", "'//' is not known; a comment begins with '#'"),
         (
             "2.57.57.5/24",
             "2.57.57.5/24 has bits set beyond its /24; write 2.57.57.0/24 for the range, 2.57.57.5 for the host",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from rdnbr.lab import migration, show
 from rdnbr.lab.namespace import LabError
-from rdnbr.lab.network import Lab
+from rdnbr.lab.network import Lab, require_root
 from rdnbr.lab.progress import Progress
 from rdnbr.lab.wait import TooLate
 
@@ -42,6 +42,7 @@ def main(guests: int = 2, *, keep: bool = False, migrate: bool = False) -> int:
 
 
 def _demonstrate(console: Console, guests: int, *, keep: bool, migrate: bool) -> int:
+    require_root()
     nodes = "two nodes" if migrate else "a node"
     console.print(f"building {nodes} with bridge vmbr1, {guests} guests and an upstream …")
     start = time.monotonic()

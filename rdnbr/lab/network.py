@@ -83,8 +83,7 @@ class Lab:
         _wire(guest).join(None)
 
     def __enter__(self) -> Self:
-        if os.geteuid() != 0:
-            raise LabError("the lab makes network namespaces and needs root: run it with sudo")
+        require_root()
         remove(leftovers())
         try:
             self._build()
@@ -148,6 +147,16 @@ class Lab:
             remove(existing(self._prefix))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def require_root() -> None:
+    """See that a lab can be built.
+
+    Raises:
+        LabError: by root alone.
+    """
+    if os.geteuid() != 0:
+        raise LabError("the lab makes network namespaces and needs root: run it with sudo")
 
 
 def _wire(guest: Guest) -> Wire:

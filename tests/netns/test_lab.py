@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rdnbr.lab import Lab, LabError, TooLate, wait_for
+from rdnbr.lab import Lab, LabError, TooLate, main, wait_for
 from rdnbr.lab.namespace import existing, leftovers, own_prefix
 
 pytestmark = pytest.mark.root
@@ -118,6 +118,18 @@ def test_failure_to_build_removes_everything(monkeypatch, tmp_path):
     with pytest.raises(LabError, match="unshare"), Lab(guests=1, frr=False):
         pass
     assert existing(own_prefix()) == before
+
+
+def test_lab_command_needs_root(capsys):
+    """Who is not root is told so at once, and of nothing that would be built."""
+    os.seteuid(65534)  # takes the capabilities away until it is 0 again
+    try:
+        code = main()
+    finally:
+        os.seteuid(0)
+    said = capsys.readouterr()
+    assert (code, said.out) == (3, "")
+    assert said.err == "rdnbr lab: the lab makes network namespaces and needs root: run it with sudo\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

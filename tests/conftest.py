@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,9 @@ LONG = float(os.environ.get("RDNBR_LONG", "1"))
 
 settings.register_profile("rdnbr", settings.default, max_examples=int(100 * LONG))
 settings.load_profile("rdnbr")
+
+# What a shell starts in the background is deaf to Ctrl-C, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -53,12 +53,12 @@ def test_dry_run_serves_a_bridge_that_is_made_later(lab):
     guest = lab.guest(0)
     lab.node.ip(f"link set {guest.port} master vmbr2")
     guest.configure()
-    guest.greet_in_passing()
-    wait_for(
-        lambda: any("installed" in line and guest.address4 in line for line in daemon.log.splitlines()),
-        10,
-        "the installation",
-    )
+
+    def installed():
+        guest.greet_in_passing()  # once is not enough: nothing tells when a dry run listens
+        return any("installed" in line and guest.address4 in line for line in daemon.log.splitlines())
+
+    wait_for(installed, 10, "the installation")
     assert "refuses" not in daemon.log
     assert daemon.stop() == 0
 

@@ -62,9 +62,12 @@ class Guest(Namespace):
         self.ip(f"addr del {self.address4}/32 dev eth0", f"addr del {self.address6}/128 dev eth0")
 
     def greet(self) -> None:
-        """Ping both gateways once, whether they answer or not; takes up to 2 s."""
+        """Ping both gateways until they answer, whether they do or not; takes up to 2 s.
+
+        The first echo is lost as a rule: the node has no route to who is heard for the first time.
+        """
         for address, options in ((GATEWAY4, ["-I", self.address4]), (f"{GATEWAY6}%eth0", [])):
-            self.attempt("ping", "-n", "-q", "-c", "1", "-W", "1", *options, address)
+            self.attempt("ping", "-n", "-q", "-c", "1", "-i", "0.1", "-w", "1", *options, address)
 
     def greet_in_passing(self) -> None:
         """Send the ARP request that a first ping of the gateway begins with, and wait for nothing."""

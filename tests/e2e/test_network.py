@@ -19,6 +19,7 @@ def settle(lab, *guests):
     """Configure guests, let them ping their gateways, and wait for their routes."""
     for guest in guests:
         guest.configure()
+    for guest in guests:
         guest.wait_for_dad()
         guest.greet()
     addresses = {address for guest in guests for address in guest.addresses}

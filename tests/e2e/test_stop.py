@@ -88,6 +88,22 @@ def test_crash_withdraws_nothing(lab):
     assert lab.node.hosts() == everybody(lab)
 
 
+def test_stop_puts_back_what_somebody_keeps_removing(lab):
+    """A route that was waited with is in the kernel after a stop, or whoever starts next would not know of it."""
+    daemon, guest = serve(lab), lab.guests[0]
+    before = ours(lab.node, guest)
+
+    def enough():
+        return "somebody keeps removing" in daemon.log
+
+    while not enough():
+        lab.node.ip(f"route del {guest.address4} dev vmbr1 proto 171")
+        wait_for(lambda: enough() or guest.address4 in lab.node.hosts(), 5, "the route, or a complaint")
+    assert guest.address4 not in lab.node.hosts()
+    assert lab.node.stop_daemon() == 0
+    assert ours(lab.node, guest) == before
+
+
 def test_dry_run_withdraws_nothing(lab):
     """A dry run leaves what an earlier run has installed."""
     serve(lab)

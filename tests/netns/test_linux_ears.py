@@ -57,15 +57,6 @@ class Wire:
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    namespace = Namespace()
-    try:
-        yield namespace
-    finally:
-        namespace.close()
-
-
-@pytest.fixture
 def wire(namespace: Namespace) -> Iterator[Wire]:
     wire = Wire(namespace)
     with namespace.entered():  # the second ear is opened where the daemon lives

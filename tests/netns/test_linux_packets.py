@@ -28,15 +28,6 @@ FENCE = guest_frames.packet(MAC, "2.57.57.99")
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    namespace = Namespace()
-    try:
-        yield namespace
-    finally:
-        namespace.close()
-
-
-@pytest.fixture
 def wire(namespace: Namespace) -> Iterator[Wire]:
     wire = Wire(namespace)
     with namespace.entered():

@@ -22,8 +22,9 @@ ASKS_APART = 1.0
 """Seconds between two ARP requests of a guest that has not got its gateway yet."""
 FAULTS_APART = 2.0
 """Seconds between two faults."""
-SETTLED = 60.0
-"""Seconds within which all agree once nothing happens any more: `adopt_grace`, the probes, and FRR."""
+SETTLED = 40.0
+"""Seconds within which all agree once nothing happens any more: `adopt_grace`, the probes, and FRR. Less than the
+minute after which the daemon compares everything anyway, which must not be what all rely on."""
 
 ROUTED = ("valid", "probing", "challenged", "frozen", "adopted")
 

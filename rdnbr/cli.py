@@ -5,9 +5,9 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from rdnbr.operator import asking
-from rdnbr.operator.client import CannotAsk
-from rdnbr.operator.parser import parser
+from rdnbr.operator.commands import client_commands
+from rdnbr.operator.commands.parser import parser
+from rdnbr.operator.control.client import CannotAsk
 
 DONE, FINDINGS, USAGE, CANNOT_START = range(4)
 """Exit codes; argparse itself uses that of wrong usage."""
@@ -31,8 +31,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(args: Namespace) -> int:
-    from rdnbr.config import CommandLine, ConfigError, load, load_allowlist
-    from rdnbr.core.allowlist import AllowlistError
+    from rdnbr.config.config import CommandLine, ConfigError, load, load_allowlist
+    from rdnbr.core.policy.allowlist import AllowlistError
     from rdnbr.daemon import CannotStart, run
 
     given = CommandLine(args.config, args.allowlist, tuple(args.bridge), args.log_level, args.log_format)
@@ -52,8 +52,8 @@ def _run(args: Namespace) -> int:
 
 
 def _check(args: Namespace) -> int:
-    from rdnbr.config import CommandLine
-    from rdnbr.operator.check import check
+    from rdnbr.config.config import CommandLine
+    from rdnbr.operator.commands.check import check
 
     checked = check(CommandLine(args.config, args.allowlist))
     for line in (*checked.mistakes, *checked.remarks):
@@ -64,25 +64,25 @@ def _check(args: Namespace) -> int:
 
 
 def _doctor(args: Namespace) -> int:
-    from rdnbr.operator.doctor import doctor
+    from rdnbr.operator.doctor.command import doctor
 
     return doctor(args)
 
 
 def _explain(args: Namespace) -> int:
-    from rdnbr.operator.explain import explain
+    from rdnbr.operator.explain.command import explain
 
     return explain(args)
 
 
 def _resync(args: Namespace) -> int:
-    from rdnbr.operator.resync import resync
+    from rdnbr.operator.resync.command import resync
 
     return resync(args)
 
 
 def _replay(args: Namespace) -> int:
-    from rdnbr import replay
+    from rdnbr.replay import replay
 
     return replay.main(
         args.pcaps,
@@ -110,9 +110,9 @@ _COMMANDS = {
     "explain": _explain,
     "resync": _resync,
     "lab": _lab,
-    "show": asking.show,
-    "watch": asking.watch,
-    "reload": asking.act,
-    "probe": asking.act,
-    "flush": asking.flush,
+    "show": client_commands.show,
+    "watch": client_commands.watch,
+    "reload": client_commands.act,
+    "probe": client_commands.act,
+    "flush": client_commands.flush,
 }

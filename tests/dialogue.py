@@ -18,24 +18,24 @@ from dataclasses import dataclass, field
 
 import guest_frames
 
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
-from rdnbr.core.allowlist import Allowlist, parse
-from rdnbr.core.binding import Anchor
-from rdnbr.core.claim import Claim
-from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Want
-from rdnbr.core.engine import Engine
-from rdnbr.core.frame import decode
-from rdnbr.core.node import Node
-from rdnbr.core.plan import Host, Key
-from rdnbr.core.probe import answer
-from rdnbr.core.reason import Reason
-from rdnbr.core.settings import Settings
-from rdnbr.core.topology import Port, Segment
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.binding import Anchor
+from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.fib_entries import Host, Key
+from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.settings import Settings
+from rdnbr.core.policy.allowlist import Allowlist, parse
+from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.core.wire.decode import decode
+from rdnbr.core.wire.probe_frames import answer
 
 GATEWAY4, GATEWAY6 = "169.254.0.1", "fe80::1"
 MAIN = 254
 BRIDGE = Segment(1, "vmbr1", parse_mac(guest_frames.NODE), MAIN, parse_ip(GATEWAY4), parse_ip(GATEWAY6))
-NODE = Node(frozenset({parse_ip(GATEWAY4), parse_ip(GATEWAY6)}), frozenset({BRIDGE.mac}))
+NODE = LocalAddresses(frozenset({parse_ip(GATEWAY4), parse_ip(GATEWAY6)}), frozenset({BRIDGE.mac}))
 
 
 def rules(text: str | None) -> Allowlist | None:
@@ -115,8 +115,8 @@ class World:
         self.decisions: list[Decision] = []
         self.frames = 0
         self._answers: list[tuple[float, str, bytes]] = []
-        self.engine.segment_up(BRIDGE)
-        self.engine.node_changed(self.now, NODE)
+        self.engine.segment_changed(BRIDGE)
+        self.engine.local_addresses_changed(self.now, NODE)
 
     def guest(self, name: str, port: str, *addresses: str, awake: bool = True, mac: str = "") -> Guest:
         """Let a guest be there, silent as yet, and its port too."""
@@ -131,14 +131,14 @@ class World:
         """Let a port appear, with an ifindex that no port had before unless told which."""
         self._indexed = getattr(self, "_indexed", 9) + 1
         self.indexes[port] = index or self._indexed
-        return self.carries_out(self.engine.port_up(self.now, Port(self.indexes[port], port, segment)))
+        return self.carries_out(self.engine.port_changed(self.now, Port(self.indexes[port], port, segment)))
 
     def unplugs(self, port: str) -> list[str]:
         self._answers = [waiting for waiting in self._answers if waiting[1] != port]
         return self.carries_out(self.engine.port_gone(self.now, self.indexes.pop(port)))
 
     def reloads(self, allow: str | None) -> list[str]:
-        return self.carries_out(self.engine.allow(self.now, rules(allow)))
+        return self.carries_out(self.engine.set_allowlist(self.now, rules(allow)))
 
     def adopts(
         self, address: str, guest: Guest, device: int = BRIDGE.index, heard_on: str | None = None
@@ -151,7 +151,9 @@ class World:
     def recalls(self, address: str, guest: Guest, heard_on: str | None) -> list[str]:
         """Find a neighbour without a route in the kernel, and the guest's MAC on the port in the bridge's table."""
         key, port = Key(MAIN, parse_ip(address)), self.indexes[heard_on] if heard_on else None
-        return self.carries_out(self.engine.recall(self.now, key, parse_mac(guest.mac), BRIDGE.index, port))
+        return self.carries_out(
+            self.engine.probe_remnant(self.now, key, parse_mac(guest.mac), BRIDGE.index, port)
+        )
 
     def flushes(self, address: str | None = None) -> list[str]:
         return self.carries_out(self.engine.flush(self.now, parse_ip(address) if address else None))
@@ -163,14 +165,14 @@ class World:
     def hears(self, port: str, frame: bytes, *, vlan: int | None = None) -> list[str]:
         """Let a frame arrive on a port."""
         self.frames += 1
-        return self.carries_out(self.engine.frame(self.now, self.indexes.get(port, 0), frame, vlan))
+        return self.carries_out(self.engine.handle_frame(self.now, self.indexes.get(port, 0), frame, vlan))
 
     def runs(self, seconds: float) -> list[str]:
         """Let time pass; guests that are awake answer, deadlines are judged when they are due."""
         until = self.now + seconds
         said: list[str] = []
         while True:
-            deadline = self.engine.deadline()
+            deadline = self.engine.next_deadline()
             moments = [at for at, _, _ in self._answers] + [deadline if deadline is not None else until]
             at = min(moments)
             if at >= until:
@@ -191,11 +193,11 @@ class World:
         self._answers.clear()
 
     def ticks(self, *, unread: bool = False) -> list[str]:
-        return self.carries_out(self.engine.tick(self.now, unread=unread))
+        return self.carries_out(self.engine.expire_timers(self.now, unread=unread))
 
     def state(self, address: str) -> str | None:
         """Return `state name@port` of a binding, or None."""
-        for view in self.engine.bindings():
+        for view in self.engine.snapshot():
             if view.address == parse_ip(address):
                 return f"{view.state} {self._who(view.mac)}@{view.port or '?'}"
         return None
@@ -213,9 +215,9 @@ class World:
     def rivals(self) -> list[str]:
         """Say which decisions named a rival, and whom."""
         return [
-            f"{made.verb} {self._who(made.mac)}, rival {self._who(made.rival.mac)}@{made.rival.port or '?'}"
+            f"{made.verb} {self._who(made.mac)}, rival {self._who(made.challenger.mac)}@{made.challenger.port or '?'}"
             for made in self.decisions
-            if made.rival is not None
+            if made.challenger is not None
         ]
 
     def _carry_out(self, output: Output) -> Iterator[str]:
@@ -225,10 +227,10 @@ class World:
                 who = f" {self._who(mac)}@{port or '?'}" if mac else f" on {port or '?'}"
                 what = f" {show_ip(address)}" if address else ""
                 yield f"{verb}{what}{who}{f' {state}' if state else ''}: {reason}"
-            case Want(key, None):
+            case DesiredHost(key, None):
                 self.wanted.pop(key, None)
                 yield f"no route {show_ip(key.address)}"
-            case Want(key, Host() as host):
+            case DesiredHost(key, Host() as host):
                 self.wanted[key] = host
                 yield f"route {show_ip(key.address)} to {self._who(host.mac)}"
             case Probe(port, address, mac, frame):
@@ -247,9 +249,9 @@ class World:
                 assert isinstance(told, Claim)
                 assert told.address is not None
                 yield f"tell {self._who(MAC(frame[:6]))}@{self._port(port)} of {show_ip(told.address)}"
-            case Listen(port, None) if self.all_said:
+            case SnoopData(port, None) if self.all_said:
                 yield f"listen to {self._port(port)} no more"
-            case Listen(port, tuple() as without) if self.all_said:
+            case SnoopData(port, tuple() as without) if self.all_said:
                 yield f"listen to {self._port(port)} without {', '.join(map(show_ip, without)) or 'exception'}"
 
     def _timed(self, lines: Iterable[str]) -> list[str]:

@@ -13,8 +13,8 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 from scapy.utils6 import in6_ismaddr
 
-from rdnbr.core.address import MAC, parse_ip, parse_mac
-from rdnbr.core.claim import Claim, Proof, Source
+from rdnbr.core.model.address import MAC, parse_ip, parse_mac
+from rdnbr.core.model.claim import Claim, Proof, Source
 
 
 class LostError(Exception):

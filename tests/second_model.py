@@ -29,7 +29,7 @@ class Model(Arrivals):
             entry = self.find(self.tables[segment], heard.address)
             if entry and entry.segment == segment:
                 own = entry.mac == heard.mac and entry.port in (port, None)
-                entry.doubted = entry.doubted if own else now
+                entry.last_foreign_dad = entry.last_foreign_dad if own else now
         if port not in self.ports:
             self.say("ignored", "unknown-port", None, None, None, None)
         elif heard.kind == "packet" and not self.packet_counts(port, heard.address):
@@ -76,7 +76,7 @@ class Model(Arrivals):
                     self.turn_down("port-full", port, heard)
                     return
                 entry.port, entry.number = port, self.next_number()
-                entry.surmised = True
+                entry.port_inferred = True
             self.hear_owner(now, entry, heard)
         else:
             self.hear_rival(now, entry, port, heard, vip=vip)
@@ -87,7 +87,7 @@ class Model(Arrivals):
         if self.quarantined(now, table, heard.address, (port, heard.mac)):
             self.turn_down("quarantined", port, heard)
             return
-        if entry and entry.surmised and entry.mac != heard.mac:
+        if entry and entry.port_inferred and entry.mac != heard.mac:
             self.turn_down("being-decided", port, heard)
             return
         if entry is None and len(self.entries) >= self.most:
@@ -137,8 +137,8 @@ class Model(Arrivals):
                 if entry.asked == 0:
                     self.ask(now, entry)
         elif entry.state == "challenged":
-            assert entry.rival is not None
-            if entry.rival != (entry.port, entry.mac):
+            assert entry.challenger is not None
+            if entry.challenger != (entry.port, entry.mac):
                 self.dismiss(now, entry, self.timers.quarantine, defends=True)
             self.become(now, entry, "valid", "kept", "incumbent-answered")
         elif entry.state == "frozen":
@@ -148,7 +148,7 @@ class Model(Arrivals):
             self.say_of("refreshed", how, entry)
         else:
             self.become(now, entry, "valid", "refreshed", how)
-        answers_dad = ":" in entry.address and now < entry.doubted + 2.0
+        answers_dad = ":" in entry.address and now < entry.last_foreign_dad + 2.0
         if heard.kind == "announcement" and not answers_dad:
             self.renew(now, entry)
 
@@ -159,14 +159,14 @@ class Model(Arrivals):
             self.say_of("refreshed", "awaiting-answer", entry)
         else:
             self.say_of("refreshed", "awaiting-dad", entry)
-            if entry.state == "tentative" and entry.rival is None:
+            if entry.state == "tentative" and entry.challenger is None:
                 entry.asked = 0
                 entry.due = now + self.dad(entry)
 
     def hear_rival(self, now: float, entry: Entry, port: int, heard: Utterance, *, vip: bool) -> None:
         anchor = (port, heard.mac)
         asked_rival = entry.asked > 3 if entry.state == "challenged" else entry.asked > 0
-        contested = entry.state in ("tentative", "challenged") and entry.rival == anchor and asked_rival
+        contested = entry.state in ("tentative", "challenged") and entry.challenger == anchor and asked_rival
         if contested and heard.kind == "answer":
             if self.is_full(port, entry.address):
                 self.turn_down("port-full", port, heard)
@@ -174,12 +174,12 @@ class Model(Arrivals):
                 loser = self.named(entry.port, entry.mac)
                 self.give(now, entry, anchor, self.ports[port][1])
                 entry.proved = True
-                self.become(now, entry, "valid", "installed", "answered", rival=loser)
+                self.become(now, entry, "valid", "installed", "answered", challenger=loser)
             else:
                 loser = self.named(entry.port, entry.mac)
                 self.give(now, entry, anchor, self.ports[port][1])
                 entry.proved = True
-                self.become(now, entry, "valid", "moved", "incumbent-silent", rival=loser)
+                self.become(now, entry, "valid", "moved", "incumbent-silent", challenger=loser)
                 self.count_move(now, entry, loser)
         elif self.quarantined(now, entry.table, entry.address, anchor) and not (
             heard.kind == "answer" and entry.asked > 0 and self.asks_anybody(entry, entry.asked - 1)
@@ -205,7 +205,7 @@ class Model(Arrivals):
         routed = entry.state in ROUTED
         loser = self.named(entry.port, entry.mac)
         self.give(now, entry, anchor, segment)
-        self.become(now, entry, "valid", "moved" if routed else "installed", "announced", rival=loser)
+        self.become(now, entry, "valid", "moved" if routed else "installed", "announced", challenger=loser)
         if routed:
             self.count_move(now, entry, loser)
         if entry.state == "valid":
@@ -214,11 +214,11 @@ class Model(Arrivals):
     def contend(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> str | None:
         if entry.state == "frozen":
             return "moved-too-often"
-        if entry.state == "challenged" or (entry.state == "tentative" and entry.rival):
+        if entry.state == "challenged" or (entry.state == "tentative" and entry.challenger):
             return "being-decided"
-        entry.rival, entry.rival_segment = anchor, segment
-        if entry.surmised:
-            entry.port, entry.surmised, entry.number = None, False, self.next_number()
+        entry.challenger, entry.challenger_segment = anchor, segment
+        if entry.port_inferred:
+            entry.port, entry.port_inferred, entry.number = None, False, self.next_number()
         if entry.state == "tentative":
             self.say_of("challenged", "rival-claim", entry)
         else:
@@ -276,11 +276,11 @@ class Model(Arrivals):
         name, _ = self.ports.pop(port)
         self.port_leaves(port)
         for entry in list(self.entries):
-            if entry.rival and entry.rival[0] == port:
-                gone = (entry.rival[1], name)
-                entry.rival = None
+            if entry.challenger and entry.challenger[0] == port:
+                gone = (entry.challenger[1], name)
+                entry.challenger = None
                 if entry.state == "challenged":
-                    self.become(now, entry, "probing", "kept", "port-gone", rival=gone)
+                    self.become(now, entry, "probing", "kept", "port-gone", challenger=gone)
 
     def segment_gone(self, now: float, segment: int) -> None:
         for port in [port for port, (_, where) in self.ports.items() if where == segment]:
@@ -297,16 +297,16 @@ class Model(Arrivals):
         if entry.state not in ROUTED:
             self.forget(entry, "expired", why)
             return
-        rival = entry.rival
-        segment = entry.rival_segment
+        challenger = entry.challenger
+        segment = entry.challenger_segment
         self.become(now, entry, "departed", "withdrawn", why)
-        if rival and rival[0] != entry.port and rival[0] in self.ports:
-            self.give(now, entry, rival, segment)
+        if challenger and challenger[0] != entry.port and challenger[0] in self.ports:
+            self.give(now, entry, challenger, segment)
             self.become(now, entry, "tentative", "learned", "arrived")
-        elif entry.surmised and why == "port-gone":
+        elif entry.port_inferred and why == "port-gone":
             self.ask(now, entry)
         else:
-            entry.surmised = False
+            entry.port_inferred = False
 
     def judge_again(self, entries: list[Entry] | None = None) -> None:
         for entry in list(self.entries) if entries is None else entries:
@@ -376,9 +376,9 @@ class Model(Arrivals):
 
     def judge(self, now: float, entry: Entry, unread: bool) -> None:
         deaf = unread or now - entry.due > 1.0
-        if entry.state == "departed" and entry.surmised:
+        if entry.state == "departed" and entry.port_inferred:
             if entry.asked == len(self.patience(entry)):
-                entry.surmised = False
+                entry.port_inferred = False
                 entry.due = max(now, entry.entered + self.timers.departed)
             else:
                 self.ask(now, entry)
@@ -406,7 +406,7 @@ class Model(Arrivals):
 
     def be_silent(self, now: float, entry: Entry) -> None:
         if entry.state == "challenged":
-            assert entry.rival is not None
+            assert entry.challenger is not None
             self.dismiss(now, entry, self.timers.unproven)
             quiet = now - entry.seen > self.timers.reprobe * 1.25 + sum(self.patience(None))
             assert entry.asked_since is not None
@@ -417,9 +417,9 @@ class Model(Arrivals):
             return
         if not entry.proved:
             self.quarantine(now, entry, (entry.port, ""), self.timers.unproven)
-            if entry.rival and entry.rival[0] != entry.port:
-                self.quarantine(now, entry, (entry.rival[0], ""), self.timers.unproven)
-        entry.surmised = False
+            if entry.challenger and entry.challenger[0] != entry.port:
+                self.quarantine(now, entry, (entry.challenger[0], ""), self.timers.unproven)
+        entry.port_inferred = False
         if entry.state == "tentative":
             self.forget(entry, "expired", "silent")
         else:
@@ -436,14 +436,14 @@ class Model(Arrivals):
         to_incumbent = [(port, entry.address, entry.mac) for port in ports]
         broadcast = False
         if entry.state == "challenged" and entry.asked >= 3:
-            assert entry.rival is not None
-            assert entry.rival[0] is not None
-            asked = [(entry.rival[0], entry.address, entry.rival[1])]
+            assert entry.challenger is not None
+            assert entry.challenger[0] is not None
+            asked = [(entry.challenger[0], entry.address, entry.challenger[1])]
         elif entry.state == "challenged":
             asked = to_incumbent
-        elif entry.state == "tentative" and entry.rival:
-            assert entry.rival[0] is not None
-            asked = [*to_incumbent, (entry.rival[0], entry.address, entry.rival[1])]
+        elif entry.state == "tentative" and entry.challenger:
+            assert entry.challenger[0] is not None
+            asked = [*to_incumbent, (entry.challenger[0], entry.address, entry.challenger[1])]
         else:
             asked = to_incumbent
             broadcast = entry.state != "tentative" and entry.asked >= 3
@@ -456,8 +456,8 @@ class Model(Arrivals):
         """Tell whether the question after `asked` others goes beyond the entry's port."""
         last = asked >= min(3, self.timers.probe_count - 1)
         if entry.state in ("departed", "tentative"):
-            return entry.surmised
-        return entry.surmised and last and entry.state in ("probing", "frozen", "adopted")
+            return entry.port_inferred
+        return entry.port_inferred and last and entry.state in ("probing", "frozen", "adopted")
 
     def patience(self, entry: Entry | None) -> list[float]:
         """Tell how long is waited after each question."""
@@ -496,7 +496,7 @@ class Model(Arrivals):
         verb: str = "",
         reason: str = "",
         wait: float = 0.0,
-        rival: Named | None = None,
+        challenger: Named | None = None,
     ) -> None:
         if state in ROUTED - {"adopted"} and entry.state not in ROUTED:
             self.stamps.arrive(now, entry)
@@ -504,9 +504,9 @@ class Model(Arrivals):
         entry.entered = now
         entry.asked = 0
         if verb:
-            self.say_of(verb, reason, entry, rival=rival)
+            self.say_of(verb, reason, entry, challenger=challenger)
         if state not in ("tentative", "challenged"):
-            entry.rival = None
+            entry.challenger = None
         if state in ("valid", "frozen"):
             self.rest(entry)
         elif state == "adopted":
@@ -522,11 +522,11 @@ class Model(Arrivals):
             self.ask(now, entry)
 
     def give(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
-        entry.surmised &= entry.mac == anchor[1]
+        entry.port_inferred &= entry.mac == anchor[1]
         entry.port, entry.mac = anchor
         entry.segment = segment
         entry.seen, entry.asked_since = now, None
-        entry.rival = None
+        entry.challenger = None
         entry.proved = False
         entry.number = self.next_number()
 
@@ -537,7 +537,7 @@ class Model(Arrivals):
             entry.frozen_until = now + min(self.timers.freeze * 2**entry.freezes, 3600.0)
             entry.freezes += 1
             entry.moves = []
-            self.become(now, entry, "frozen", "frozen", "moved-too-often", rival=loser)
+            self.become(now, entry, "frozen", "frozen", "moved-too-often", challenger=loser)
 
     def forget(self, entry: Entry, verb: str, reason: str) -> None:
         self.entries.remove(entry)
@@ -545,7 +545,7 @@ class Model(Arrivals):
         self.say_of(verb, reason, entry, gone=True)
 
     def dismiss(self, now: float, entry: Entry, first: float, *, defends: bool = False) -> None:
-        port, mac = entry.rival or (0, "")
+        port, mac = entry.challenger or (0, "")
         self.quarantine(now, entry, (port, mac if port == entry.port else ""), first, defends=defends)
 
     def quarantine(

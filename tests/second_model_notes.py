@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from rdnbr.core.settings import Timers
+from rdnbr.core.model.settings import Timers
 
 ROUTED = {"valid", "probing", "challenged", "frozen", "adopted"}
 
 Anchor = tuple[int | None, str]
 Named = tuple[str | None, str | None]
 """MAC and name of the port of a rival."""
-Law = Callable[[str, str, str], tuple[str | None, bool]]
+Authorization = Callable[[str, str, str], tuple[str | None, bool]]
 """Address, port and MAC in; why it is refused, and whether it is a vip, out."""
 Hosts = Callable[[str, str | None], list[tuple[str, str | None]]]
 """Port, and MAC if known, in; addresses permitted to them by name, and the MAC that their rule asks for, out."""
@@ -46,8 +46,8 @@ class Entry:
     """The first question that nothing was heard after."""
     proved: bool = False
     """It answered a question, as this anchor."""
-    rival: Anchor | None = None
-    rival_segment: int = 0
+    challenger: Anchor | None = None
+    challenger_segment: int = 0
     moves: list[float] = field(default_factory=list)
     frozen_until: float = 0.0
     freezes: int = 0
@@ -55,9 +55,9 @@ class Entry:
     nonce: bytes = b""
     heard_on: int | None = None
     """Where it is asked first, when it was found in the kernel."""
-    surmised: bool = False
+    port_inferred: bool = False
     """Its port is that of whoever spoke first after a start."""
-    doubted: float = -1e9
+    last_foreign_dad: float = -1e9
     """When another on its bridge did IPv6 DAD for it."""
     arrived: float = -1e9
     """By the wall clock, for newest-wins."""
@@ -92,7 +92,7 @@ class Notebook:
         self.node_mac = node_mac
         self.tables: dict[int, int] = {}
         self.ports: dict[int, tuple[str, int]] = {}
-        self.law: Law = lambda _address, _port, _mac: (None, False)
+        self.law: Authorization = lambda _address, _port, _mac: (None, False)
         self.open = True
         self.hosts: Hosts = lambda _port, _mac: []
         self.own: Callable[[str], str | None] = lambda _address: None
@@ -125,8 +125,8 @@ class Notebook:
     def has_its_fill_of_surmises(self, port: int, address: str) -> bool:
         """Tell whether so many entries are surmised to be on a port as it may have."""
         same = [e for e in self.entries if e.port == port and (":" in e.address) == (":" in address)]
-        surmised = [e for e in same if e.surmised and e.state != "departed"]
-        return len(surmised) >= self.fill(self.ports[port][0], 6 if ":" in address else 4)
+        port_inferred = [e for e in same if e.port_inferred and e.state != "departed"]
+        return len(port_inferred) >= self.fill(self.ports[port][0], 6 if ":" in address else 4)
 
     def judge_law(self, address: str, anchor: Anchor, segment: int) -> tuple[str | None, bool]:
         why = self.own(address)
@@ -155,13 +155,13 @@ class Notebook:
         return (mac if mac != "00:00:00:00:00:00" else None, where[0] if where else None)
 
     def say_of(
-        self, verb: str, reason: str, entry: Entry, *, gone: bool = False, rival: Named | None = None
+        self, verb: str, reason: str, entry: Entry, *, gone: bool = False, challenger: Named | None = None
     ) -> None:
         port = self.ports.get(entry.port or 0)
         state = None if gone else entry.state
-        if entry.rival and rival is None:
-            rival = self.named(*entry.rival)
-        self.say(verb, reason, entry.address, entry.mac, port[0] if port else None, state, rival)
+        if entry.challenger and challenger is None:
+            challenger = self.named(*entry.challenger)
+        self.say(verb, reason, entry.address, entry.mac, port[0] if port else None, state, challenger)
 
     def say(
         self,
@@ -171,9 +171,9 @@ class Notebook:
         mac: str | None,
         port: str | None,
         state: str | None,
-        rival: Named | None = None,
+        challenger: Named | None = None,
     ) -> None:
-        self.said.append((verb, reason, address, mac, port, state, rival))
+        self.said.append((verb, reason, address, mac, port, state, challenger))
 
     def take(self) -> Iterator[list[tuple[object, ...]]]:
         """Hand out what was said, asked, announced and listened to since the last time."""

@@ -6,19 +6,27 @@ import guest_frames
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6
 from second_model import Model
 from second_model_arrivals import ANYBODY
-from second_model_notes import Hosts, Law, Utterance
+from second_model_notes import Authorization, Hosts, Utterance
 
-from rdnbr.core.address import MAC, show_ip, show_mac
-from rdnbr.core.claim import Claim
-from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, Want
-from rdnbr.core.engine import Engine
-from rdnbr.core.frame import decode
-from rdnbr.core.kernel import Refusal
-from rdnbr.core.plan import DropNeighbour, DropRoute, Host, Key, Operation, PutNeighbour, PutRoute
-from rdnbr.core.pretend import PretendKernel
-from rdnbr.core.reason import Reason
-from rdnbr.core.reconcile import Reconciliation
-from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.fib.backend import Refusal
+from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.fib.reconciler import Reconciler
+from rdnbr.core.model.address import MAC, show_ip, show_mac
+from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.fib_entries import (
+    DropNeighbour,
+    DropRoute,
+    Host,
+    Key,
+    Operation,
+    PutNeighbour,
+    PutRoute,
+)
+from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.wire.decode import decode
 
 A4, VIP4, B4 = "2.57.57.1", "2.57.57.2", "2.57.57.3"
 A6, VIP6 = "2001:678::1", "2001:678::2"
@@ -73,7 +81,7 @@ def _anycast(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
     return (None if _prefixes(address) else "not-permitted"), address == VIP6
 
 
-LAWS: dict[str, tuple[str | None, Law]] = {
+LAWS: dict[str, tuple[str | None, Authorization]] = {
     "open": (None, _open),
     "plain": ("2.57.57.0/24\n2001:678::/64", _plain),
     "anycast": (f"2.57.57.0/24\n2001:678::/64\n{B4} anycast\n{VIP6} anycast vip", _anycast),
@@ -143,7 +151,7 @@ def utterance(kind: str, mac: str, address: str, *, override: bool = True, nonce
     )
 
 
-class MoodyKernel(PretendKernel):
+class MoodyKernel(FakeKernel):
     """Refuses everything while it is in the mood."""
 
     failing = False
@@ -180,7 +188,7 @@ class Side:
             node_mac=guest_frames.NODE,
         )
         self.kernel = MoodyKernel({1: "vmbr1", 2: "vmbr2", 3: "vmbr3"})
-        self.reconciliation = Reconciliation()
+        self.reconciler = Reconciler()
         self.wanted: dict[Key, Host] = {}
         self.calls: list[Call] = []
         self.outputs: list[Output] = []
@@ -203,13 +211,13 @@ class Side:
         assert asks == asked, f"{method}{arguments}: the engine asks {asks}, the model {asked}"
         telling = [told(output) for output in came if isinstance(output, Announcement)]
         assert telling == announced, f"{method}{arguments}: the engine tells {telling}, the model {announced}"
-        hears = [hearing(output) for output in came if isinstance(output, Listen)]
+        hears = [hearing(output) for output in came if isinstance(output, SnoopData)]
         assert hears == listened, f"{method}{arguments}: the engine hears {hears}, the model {listened}"
         assert all(decision.at == self.now for decision in decisions)
         self.asked = (self.asked + probes)[-20:]
         for output in came:
-            if isinstance(output, Want):
-                self.reconciliation.want(output.key, output.host)
+            if isinstance(output, DesiredHost):
+                self.reconciler.set_desired(output.key, output.host)
                 if output.host is None:
                     self.wanted.pop(output.key, None)
                 else:
@@ -218,16 +226,16 @@ class Side:
     def hears(self, port: int, heard: Utterance) -> None:
         self.model.hear(self.now, port, heard)
         self.frames += 1
-        self.does("frame", self.now, port, frame(heard))
+        self.does("handle_frame", self.now, port, frame(heard))
 
     def ticks(self, *, unread: bool = False) -> None:
         self.model.tick(self.now, unread=unread)
-        self.does("tick", self.now, unread=unread)
+        self.does("expire_timers", self.now, unread=unread)
 
     def reconciles(self) -> None:
-        operations: list[Operation] = self.reconciliation.operations(self.now)
+        operations: list[Operation] = self.reconciler.plan_operations(self.now)
         refusals = self.kernel.apply(operations)
-        for key, reason in self.reconciliation.applied(self.now, operations, refusals):
+        for key, reason in self.reconciler.record_results(self.now, operations, refusals):
             self.model.kernel_says(key.table, show_ip(key.address), reason)
             if reason is None:
                 self.does("kernel_accepted", self.now, key)
@@ -242,20 +250,20 @@ class Side:
         """Let the kernel tell what changed, as it tells everybody, those who wanted it too."""
         match operation:
             case PutRoute(route):
-                self.reconciliation.route_seen(route)
+                self.reconciler.route_seen(route)
             case DropRoute(route):
-                self.reconciliation.route_gone(route.address, route.table, route.metric)
+                self.reconciler.route_gone(route.address, route.table, route.metric)
             case PutNeighbour(neighbour):
-                self.reconciliation.neighbour_seen(neighbour)
+                self.reconciler.neighbour_seen(neighbour)
             case DropNeighbour(neighbour):
-                self.reconciliation.neighbour_gone(neighbour.device, neighbour.address)
+                self.reconciler.neighbour_gone(neighbour.device, neighbour.address)
 
     def runs(self, seconds: float, awake: set[tuple[int, str]]) -> None:
         """Let time pass as the daemon does; anchors that are awake answer at once."""
         until = self.now + seconds
         self.answers(awake)
-        while (due := self.engine.deadline()) is not None and due < until:
-            assert self.engine._life.agenda.deadline() == self.model.next_due()
+        while (due := self.engine.next_deadline()) is not None and due < until:
+            assert self.engine._transitions.timers.next_deadline() == self.model.next_due()
             self.now = max(self.now, due)
             self.ticks()
             self.answers(awake)
@@ -281,14 +289,14 @@ def told(announcement: Announcement) -> tuple[int, str, str]:
     return announcement.port, "all" if to[0] & 1 else show_mac(to), show_ip(claim.address)
 
 
-def hearing(listen: Listen) -> tuple[int, tuple[str, ...] | None]:
+def hearing(listen: SnoopData) -> tuple[int, tuple[str, ...] | None]:
     """Say whose packets are heard, as the model does."""
     return listen.port, None if listen.without is None else tuple(map(show_ip, listen.without))
 
 
 def spoken(decision: Decision) -> tuple[object, ...]:
     """Say a decision as the model does."""
-    rival = decision.rival
+    challenger = decision.challenger
     return (
         decision.verb.value,
         decision.reason.value,
@@ -296,5 +304,5 @@ def spoken(decision: Decision) -> tuple[object, ...]:
         show_mac(decision.mac) if decision.mac else None,
         decision.port,
         decision.state.value if decision.state else None,
-        (show_mac(rival.mac) if rival.mac else None, rival.port) if rival else None,
+        (show_mac(challenger.mac) if challenger.mac else None, challenger.port) if challenger else None,
     )

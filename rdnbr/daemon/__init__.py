@@ -5,6 +5,6 @@
 """
 
 from rdnbr.daemon.loop import run
-from rdnbr.daemon.start import CannotStart
+from rdnbr.daemon.startup_errors import CannotStart
 
 __all__ = ["CannotStart", "run"]

@@ -9,29 +9,30 @@ import signal
 import time
 from contextlib import ExitStack
 
-from rdnbr.config import Config
-from rdnbr.core.allowlist import Allowlist
-from rdnbr.core.engine import Engine
-from rdnbr.core.kernel import Kernel
-from rdnbr.core.pretend import PretendKernel
-from rdnbr.daemon.desk import Desk
-from rdnbr.daemon.sittings import Sittings
-from rdnbr.daemon.start import CannotStart, another_runs, kernel_refuses, no_bridge, no_permission
-from rdnbr.daemon.surroundings import Surroundings
-from rdnbr.daemon.works import Works
-from rdnbr.linux import nft_table, sole
-from rdnbr.linux.descriptors import allow_all
-from rdnbr.linux.ears import Ears
-from rdnbr.linux.fib import Fib
-from rdnbr.linux.notify import notify, watchdog_interval
-from rdnbr.linux.permission import missing
-from rdnbr.linux.signals import Signals
-from rdnbr.operator.chronicle import Chronicle
-from rdnbr.operator.control import Control
-from rdnbr.operator.events import Events, to_watchers
-from rdnbr.operator.listener import CannotListen
-from rdnbr.operator.log import logger, set_up
-from rdnbr.operator.wall import SinceBoot
+from rdnbr.config.config import Config
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.fib.backend import Kernel
+from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.daemon.actuator import Actuator
+from rdnbr.daemon.command_handler import CommandHandler
+from rdnbr.daemon.kernel_watcher import KernelWatcher
+from rdnbr.daemon.startup_errors import CannotStart, another_runs, kernel_refuses, no_bridge, no_permission
+from rdnbr.daemon.timer_gate import TimerGate
+from rdnbr.linux.netlink.kernel_fib import KernelFib
+from rdnbr.linux.nft import ruleset
+from rdnbr.linux.packet.receiver import PacketReceiver
+from rdnbr.linux.process import instance_lock
+from rdnbr.linux.process.capabilities import missing
+from rdnbr.linux.process.rlimit import allow_all
+from rdnbr.linux.process.sd_notify import notify, watchdog_interval
+from rdnbr.linux.process.signals import Signals
+from rdnbr.operator.control.server import ControlServer
+from rdnbr.operator.control.unix_listener import CannotListen
+from rdnbr.operator.logging.decision_log import DecisionLog
+from rdnbr.operator.logging.events import Events, to_watchers
+from rdnbr.operator.logging.setup import logger, set_up
+from rdnbr.operator.text.wall_clock import SinceBoot
 
 _LAST_WORDS = 1.0
 """Seconds the log may take to be written at the end."""
@@ -72,9 +73,9 @@ class Daemon:
         interval = watchdog_interval()
         self._watchdog = None if interval is None else interval / 3
         self._next_watchdog = now
-        self._sittings = Sittings(now)
-        self._chronicle = Chronicle(self._log, verbose=config.log.level == "debug")
-        self._control: Control | None = None
+        self._timer_gate = TimerGate(now)
+        self._decision_log = DecisionLog(self._log, verbose=config.log.level == "debug")
+        self._control: ControlServer | None = None
         with ExitStack() as stack:
             self._assemble(now, config, allowlist, stack, dry_run=dry_run)
             self._open = stack.pop_all()
@@ -85,45 +86,49 @@ class Daemon:
     ) -> None:
         """Open all there is to open; `stack` closes it, also when this fails half-way."""
         if not dry_run:
-            place = sole.claim()
+            place = instance_lock.claim()
             if place is None:
                 raise another_runs()
             stack.enter_context(place)
         self._selector = stack.enter_context(selectors.DefaultSelector())
         wall = SinceBoot()
         events = Events(self._log.error)
-        events.subscribe("the log", self._chronicle)
-        self._ears = Ears(self._selector)
-        self._works = Works(Engine(config.settings, allowlist), self._ears, events, self._log)
-        self._surroundings = Surroundings(now, self._selector, self._works, config)
-        stack.callback(self._surroundings.close)
-        stack.callback(self._ears.close_all)
-        served = self._surroundings.segments()
+        events.subscribe("the log", self._decision_log)
+        self._receiver = PacketReceiver(self._selector)
+        self._works = Actuator(Engine(config.settings, allowlist), self._receiver, events, self._log)
+        self._kernel_watcher = KernelWatcher(now, self._selector, self._works, config)
+        stack.callback(self._kernel_watcher.close)
+        stack.callback(self._receiver.close_all)
+        served = self._kernel_watcher.segments()
         if not served:
             raise no_bridge(config)
-        kernel: Kernel = PretendKernel({}) if dry_run else Fib()
-        if isinstance(kernel, Fib):
+        kernel: Kernel = FakeKernel({}) if dry_run else KernelFib()
+        if isinstance(kernel, KernelFib):
             stack.callback(kernel.close)
         self._works.use(kernel, dry_run=dry_run)
-        self._desk = Desk(now, self._selector, self._works, self._surroundings, config, wall)
-        stack.callback(self._desk.close)
+        self._command_handler = CommandHandler(
+            now, self._selector, self._works, self._kernel_watcher, config, wall
+        )
+        stack.callback(self._command_handler.close)
         if not dry_run:
             try:
-                self._control = Control(now, config.socket, self._selector, self._desk, self._log.error)
+                self._control = ControlServer(
+                    now, config.socket, self._selector, self._command_handler, self._log.error
+                )
             except CannotListen as error:
                 raise CannotStart(str(error)) from error
             stack.callback(self._control.close)
             events.subscribe("the watchers", to_watchers(self._control, wall))
-            self._desk.start_enforcing(self._log.error)
+            self._command_handler.start_enforcing(self._log.error)
         self._works.engine.set_clock(now, time.time())
-        self._surroundings.survey(now)
+        self._kernel_watcher.update_engine(now)
         self._works.adopt(now)
         signals = Signals(
             self._selector,
             {
                 signal.SIGTERM: self._stop,
                 signal.SIGINT: self._stop,
-                signal.SIGHUP: self._desk.want_reload,
+                signal.SIGHUP: self._command_handler.want_reload,
             },
         )
         stack.callback(signals.close)
@@ -136,7 +141,7 @@ class Daemon:
                 key.data(mask)
             self._turn(time.monotonic())
         notify(STOPPING=1)
-        self._log.info("stopping", routes=self._desk.leave(time.monotonic()))
+        self._log.info("stopping", routes=self._command_handler.leave(time.monotonic()))
 
     def close(self) -> None:
         """Let go of everything but what is in the kernel."""
@@ -145,36 +150,36 @@ class Daemon:
     def _turn(self, now: float) -> None:
         works = self._works
         works.engine.set_clock(now, time.time())
-        self._surroundings.turn(now)
-        for index, frame in self._ears.receive(now):
-            works.take(now, works.engine.frame(now, index, *frame))
-        self._desk.turn(now)
-        unread = not self._ears.drained
-        if self._sittings.open(now, unread=unread):
-            works.take(now, works.engine.tick(now, unread=unread))
-        if self._surroundings.look(now):
-            self._desk.look_again()
+        self._kernel_watcher.handle_events(now)
+        for index, frame in self._receiver.receive(now):
+            works.take(now, works.engine.handle_frame(now, index, *frame))
+        self._command_handler.turn(now)
+        unread = not self._receiver.drained
+        if self._timer_gate.open(now, unread=unread):
+            works.take(now, works.engine.expire_timers(now, unread=unread))
+        if self._kernel_watcher.compare(now):
+            self._command_handler.look_again()
         if self._control is not None:
-            self._control.turn(now)
+            self._control.check_socket_file(now)
         works.finish(now)
-        self._chronicle.tick(now)
+        self._decision_log.log_suppressed(now)
         if self._watchdog is not None and now >= self._next_watchdog:
             self._next_watchdog = now + self._watchdog
             notify(WATCHDOG=1, STATUS=works.status())
 
     def _patience(self) -> float:
         """Return how long there is nothing to do, in seconds."""
-        if not self._ears.drained:
+        if not self._receiver.drained:
             return 0.0
         works = self._works
         deadlines = (
-            works.engine.deadline(),
+            works.engine.next_deadline(),
             works.deadline(),
-            None if works.enforcement is None else works.enforcement.deadline(),
-            self._ears.deadline(),
-            self._surroundings.deadline(),
-            self._desk.deadline(),
-            None if self._control is None else self._control.deadline(),
+            None if works.enforcement is None else works.enforcement.next_deadline(),
+            self._receiver.next_deadline(),
+            self._kernel_watcher.next_deadline(),
+            self._command_handler.deadline(),
+            None if self._control is None else self._control.next_deadline(),
             None if self._watchdog is None else self._next_watchdog,
         )
         return max(0.0, min(at for at in deadlines if at is not None) - time.monotonic())
@@ -187,7 +192,7 @@ class Daemon:
         bridges = sorted(segment.name for segment in engine.segments.values())
         self._log.info("serving", bridges=bridges, ports=len(engine.ports), dry_run=dry_run)
         if self._works.enforcement is not None:
-            self._log.info("enforcing: guests send from bound addresses only", table=nft_table.TABLE)
+            self._log.info("enforcing: guests send from bound addresses only", table=ruleset.TABLE)
         if engine.open_mode:
             self._log.warning(
                 "open mode: there is no allowlist, so any guest may claim any address that is not the node's",

@@ -21,8 +21,8 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, I
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapWriter
 
-from rdnbr.core.claim import Claim
-from rdnbr.core.frame import decode
+from rdnbr.core.model.claim import Claim
+from rdnbr.core.wire.decode import decode
 
 ROUNDS = 5
 GUESTS = 1_000

@@ -16,10 +16,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac
-from rdnbr.core.guard import Contents, Place, Sender
+from rdnbr.core.bindings.source_guard import Contents, Place, Sender
+from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac
 from rdnbr.lab import Guest, Lab, wait_for
-from rdnbr.linux import nft_table
+from rdnbr.linux.nft import ruleset
 from tests.netns.filtered import settle
 
 SECONDS = 2
@@ -94,9 +94,9 @@ def main() -> None:
         lab.node.stop_daemon()
         few, many = (contents(own(lab.guests) + others(more)) for more in (0, bindings - 4))
         scripts = {
-            "no table": nft_table.ABSENCE,
-            "4 bindings": nft_table.whole(few),
-            f"{bindings} bindings": nft_table.whole(many),
+            "no table": ruleset.ABSENCE,
+            "4 bindings": ruleset.whole(few),
+            f"{bindings} bindings": ruleset.whole(many),
         }
         server = lab.guest(1).start("iperf3", "-s", log=Path("/dev/null"))
         results: dict[str, dict[int, list[tuple[float, ...]]]] = {name: {4: [], 6: []} for name in scripts}
@@ -122,14 +122,14 @@ def main() -> None:
             ]
             table.add_row(name, *cells)
         console.print(table)
-        whole = median(load(lab, nft_table.whole(many)) for _ in range(rounds))
-        swap = nft_table.changes(few, many), nft_table.changes(many, few)
-        load(lab, nft_table.whole(few))
+        whole = median(load(lab, ruleset.whole(many)) for _ in range(rounds))
+        swap = ruleset.changes(few, many), ruleset.changes(many, few)
+        load(lab, ruleset.whole(few))
         both = median(load(lab, swap[0]) + load(lab, swap[1]) for _ in range(rounds))
         single = contents(own(lab.guests)[1:])
-        load(lab, nft_table.whole(single))
+        load(lab, ruleset.whole(single))
         one = median(
-            load(lab, nft_table.changes(single, few)) + load(lab, nft_table.changes(few, single))
+            load(lab, ruleset.changes(single, few)) + load(lab, ruleset.changes(few, single))
             for _ in range(rounds)
         )
         console.print(

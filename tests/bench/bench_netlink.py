@@ -15,11 +15,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rdnbr.core.address import IP, parse_ip, parse_mac, show_ip, show_mac
-from rdnbr.core.plan import Host, Operation, host, plan
-from rdnbr.core.pretend import PretendKernel
-from rdnbr.linux.fib import Fib
-from rdnbr.linux.rtnetlink import get_neighbour
+from rdnbr.core.fib.diff import plan
+from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.model.address import IP, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.fib_entries import Host, Operation, host
+from rdnbr.linux.netlink.kernel_fib import KernelFib
+from rdnbr.linux.netlink.rtnetlink import get_neighbour
 from tests.netns.namespace import Namespace
 
 GUEST = parse_mac("52:02:45:76:d2:35")
@@ -65,7 +66,7 @@ def main() -> None:
     namespace("ip link set vmbr1 up")
     items = hosts(count, namespace.index("vmbr1"))
     operations: list[Operation] = plan(items, (), ())
-    pretended = PretendKernel({items[0].device: "vmbr1"})
+    pretended = FakeKernel({items[0].device: "vmbr1"})
     pretended.apply(operations)
     table = Table(
         "what", "seconds", "messages a second", title=f"{count:,} hosts, a neighbour and a route each"
@@ -75,10 +76,10 @@ def main() -> None:
         table.add_row(what, f"{seconds:.4f}", f"{messages / seconds:,.0f}")
 
     with namespace.entered():
-        fib = Fib()
+        fib = KernelFib()
 
         def clear() -> None:
-            routes, neighbours = fib.found()
+            routes, neighbours = fib.read_entries()
             fib.apply(plan((), routes, neighbours))
 
         row("Fib.apply", fastest(lambda: fib.apply(operations), clear), 2 * count)
@@ -86,7 +87,7 @@ def main() -> None:
         fib.apply(operations)
         row(
             "… of it, asking for neighbours",
-            fastest(lambda: fib._netlink.ask(questions), lambda: None),
+            fastest(lambda: fib._netlink.request(questions), lambda: None),
             count,
         )
         row(
@@ -94,7 +95,7 @@ def main() -> None:
             fastest(lambda: fib.apply(operations), lambda: None),
             2 * count,
         )
-        row("Fib.found", fastest(fib.found, lambda: None), 2 * count)
+        row("Fib.read_entries", fastest(fib.read_entries, lambda: None), 2 * count)
         clear()
         one = [plan([item], (), ()) for item in items[:500]]
         row(
@@ -113,9 +114,9 @@ def main() -> None:
     Console().print(table)
 
 
-def clear_unmarked(fib: Fib, route: IPRoute, items: Sequence[Host]) -> None:
+def clear_unmarked(fib: KernelFib, route: IPRoute, items: Sequence[Host]) -> None:
     """Remove also the neighbours pyroute2 made, which do not carry our protocol."""
-    routes, _ = fib.found()
+    routes, _ = fib.read_entries()
     fib.apply(plan((), routes, ()))
     for item in items:
         route.neigh("del", dst=show_ip(item.key.address), ifindex=item.device)

@@ -1,7 +1,8 @@
 """What every kernel does with operations, pretended or real."""
 
-from rdnbr.core.address import IP, parse_ip, parse_mac
-from rdnbr.core.plan import (
+from rdnbr.core.fib.diff import plan
+from rdnbr.core.model.address import IP, parse_ip, parse_mac
+from rdnbr.core.model.fib_entries import (
     DropNeighbour,
     DropRoute,
     Host,
@@ -9,9 +10,8 @@ from rdnbr.core.plan import (
     PutNeighbour,
     PutRoute,
     host,
-    plan,
 )
-from rdnbr.core.reason import Reason
+from rdnbr.core.model.reason import Reason
 from tests.contract.world import World
 
 V4 = parse_ip("2.57.57.30")
@@ -32,7 +32,7 @@ def test_put_both_families(world: World) -> None:
     """A host that was put is found, in both families."""
     four, six = host(254, V4, world.vmbr1, GUEST), host(254, V6, world.vmbr1, GUEST)
     assert world.kernel.apply(put(four) + put(six)) == []
-    assert world.kernel.found() == ({four.route, six.route}, {four.neighbour, six.neighbour})
+    assert world.kernel.read_entries() == ({four.route, six.route}, {four.neighbour, six.neighbour})
 
 
 def test_put_again(world: World) -> None:
@@ -40,9 +40,9 @@ def test_put_again(world: World) -> None:
     items = [host(254, V4, world.vmbr1, GUEST), host(254, V6, world.vmbr1, GUEST)]
     operations = [operation for item in items for operation in put(item)]
     world.kernel.apply(operations)
-    before = world.kernel.found()
+    before = world.kernel.read_entries()
     assert world.kernel.apply(operations) == []
-    assert world.kernel.found() == before
+    assert world.kernel.read_entries() == before
 
 
 def test_replace_mac(world: World) -> None:
@@ -50,7 +50,7 @@ def test_replace_mac(world: World) -> None:
     world.kernel.apply(put(host(254, V4, world.vmbr1, GUEST)))
     moved = host(254, V4, world.vmbr1, OTHER)
     assert world.kernel.apply([PutNeighbour(moved.neighbour)]) == []
-    assert world.kernel.found() == ({moved.route}, {moved.neighbour})
+    assert world.kernel.read_entries() == ({moved.route}, {moved.neighbour})
 
 
 def test_move_device(world: World) -> None:
@@ -59,7 +59,7 @@ def test_move_device(world: World) -> None:
         old, new = host(254, address, world.vmbr1, GUEST), host(254, address, world.vmbr2, GUEST)
         world.kernel.apply(put(old))
         assert world.kernel.apply([*put(new, replaces=True), DropNeighbour(old.neighbour)]) == []
-    routes, neighbours = world.kernel.found()
+    routes, neighbours = world.kernel.read_entries()
     assert {route.device for route in routes} == {world.vmbr2}
     assert {entry.device for entry in neighbours} == {world.vmbr2}
     assert len(routes) == len(neighbours) == 2
@@ -71,8 +71,8 @@ def test_move_without_knowing(world: World) -> None:
         old, new = host(254, address, world.vmbr1, GUEST), host(254, address, world.vmbr2, GUEST)
         world.kernel.apply(put(old))
         assert world.kernel.apply([PutRoute(new.route, replaces=False)]) == []
-        assert new.route in world.kernel.found()[0]
-        assert old.route not in world.kernel.found()[0]
+        assert new.route in world.kernel.read_entries()[0]
+        assert old.route not in world.kernel.read_entries()[0]
 
 
 def test_replace_nothing(world: World) -> None:
@@ -80,7 +80,7 @@ def test_replace_nothing(world: World) -> None:
     for address in (V4, V6):
         item = host(254, address, world.vmbr1, GUEST)
         assert world.kernel.apply(put(item, replaces=True)) == []
-        assert item.route in world.kernel.found()[0]
+        assert item.route in world.kernel.read_entries()[0]
 
 
 def test_drop(world: World) -> None:
@@ -89,7 +89,7 @@ def test_drop(world: World) -> None:
         item = host(254, address, world.vmbr1, GUEST)
         world.kernel.apply(put(item))
         assert world.kernel.apply(drop(item)) == []
-    assert world.kernel.found() == (set(), set())
+    assert world.kernel.read_entries() == (set(), set())
 
 
 def test_drop_again(world: World) -> None:
@@ -105,8 +105,8 @@ def test_drop_over_another_device(world: World) -> None:
         item, other = (host(254, address, device, GUEST) for device in (world.vmbr1, world.vmbr2))
         world.kernel.apply(put(item))
         assert world.kernel.apply(drop(other)) == []
-        assert item.route in world.kernel.found()[0]
-        assert item.neighbour in world.kernel.found()[1]
+        assert item.route in world.kernel.read_entries()[0]
+        assert item.neighbour in world.kernel.read_entries()[1]
 
 
 def test_put_and_drop_at_once(world: World) -> None:
@@ -114,9 +114,9 @@ def test_put_and_drop_at_once(world: World) -> None:
     for address in (V4, V6):
         item = host(254, address, world.vmbr1, GUEST)
         assert world.kernel.apply(put(item) + drop(item)) == []
-        assert world.kernel.found() == (set(), set())
+        assert world.kernel.read_entries() == (set(), set())
         assert world.kernel.apply(put(item) + drop(item) + put(item)) == []
-        assert world.kernel.found() == ({item.route}, {item.neighbour})
+        assert world.kernel.read_entries() == ({item.route}, {item.neighbour})
         world.kernel.apply(drop(item))
 
 
@@ -132,7 +132,7 @@ def test_foreign_route(world: World) -> None:
             assert [(one.operation, one.reason) for one in refusals] == [(operation, Reason.FOREIGN_ROUTE)]
         assert world.kernel.apply([DropRoute(item.route)]) == []
         assert world.foreign_state() == before
-    assert world.kernel.found()[0] == set()
+    assert world.kernel.read_entries()[0] == set()
 
 
 def test_foreign_route_elsewhere(world: World) -> None:
@@ -142,7 +142,7 @@ def test_foreign_route_elsewhere(world: World) -> None:
         before = world.foreign_state()
         item = host(254, address, world.vmbr1, GUEST)
         assert world.kernel.apply(put(item)) == []
-        assert world.kernel.found()[0] == {item.route}
+        assert world.kernel.read_entries()[0] == {item.route}
         assert world.kernel.apply(drop(item)) == []
         assert world.foreign_state() == before
 
@@ -157,7 +157,7 @@ def test_foreign_neighbour(world: World) -> None:
         refusals = world.kernel.apply([operation, DropNeighbour(item.neighbour)])
         assert [(one.operation, one.reason) for one in refusals] == [(operation, Reason.FOREIGN_ROUTE)]
         assert world.foreign_state() == before
-    assert world.kernel.found()[1] == set()
+    assert world.kernel.read_entries()[1] == set()
 
 
 def test_no_route_to_a_foreign_neighbour(world: World) -> None:
@@ -171,7 +171,7 @@ def test_no_route_to_a_foreign_neighbour(world: World) -> None:
             (operation, Reason.FOREIGN_ROUTE) for operation in operations
         ]
         assert len({one.text for one in refusals}) == 1
-    assert world.kernel.found() == ({other.route}, {other.neighbour})
+    assert world.kernel.read_entries() == ({other.route}, {other.neighbour})
 
 
 def test_route_that_somebody_takes_and_leaves(world: World) -> None:
@@ -181,15 +181,15 @@ def test_route_that_somebody_takes_and_leaves(world: World) -> None:
         world.kernel.apply(put(item))
         world.foreign_route(address, metric)
         before = world.foreign_state()
-        assert item.route not in world.kernel.found()[0]
-        assert item.neighbour in world.kernel.found()[1]
+        assert item.route not in world.kernel.read_entries()[0]
+        assert item.neighbour in world.kernel.read_entries()[1]
         (refusal,) = world.kernel.apply(put(item))
         assert (refusal.operation, refusal.reason) == (PutRoute(item.route, False), Reason.FOREIGN_ROUTE)
         assert world.kernel.apply(drop(item)) == []
         assert world.foreign_state() == before
         world.no_foreign_route(address, metric)
         assert world.kernel.apply(put(item)) == []
-        assert item.route in world.kernel.found()[0]
+        assert item.route in world.kernel.read_entries()[0]
 
 
 def test_neighbour_that_somebody_takes_and_leaves(world: World) -> None:
@@ -199,15 +199,15 @@ def test_neighbour_that_somebody_takes_and_leaves(world: World) -> None:
         world.kernel.apply(put(item))
         world.foreign_neighbour(address)
         before = world.foreign_state()
-        assert item.route in world.kernel.found()[0]
-        assert item.neighbour not in world.kernel.found()[1]
+        assert item.route in world.kernel.read_entries()[0]
+        assert item.neighbour not in world.kernel.read_entries()[1]
         (refusal,) = world.kernel.apply([PutNeighbour(item.neighbour)])
         assert refusal.reason == Reason.FOREIGN_ROUTE
         assert world.kernel.apply(drop(item)) == []
         assert world.foreign_state() == before
         world.no_foreign_neighbour(address)
         assert world.kernel.apply(put(item)) == []
-        assert item.neighbour in world.kernel.found()[1]
+        assert item.neighbour in world.kernel.read_entries()[1]
 
 
 def test_device_that_goes_takes_its_entries_along(world: World) -> None:
@@ -215,10 +215,10 @@ def test_device_that_goes_takes_its_entries_along(world: World) -> None:
     lost, kept = host(254, V4, world.vmbr2, GUEST), host(254, V6, world.vmbr1, GUEST)
     world.kernel.apply(put(lost) + put(kept))
     world.lose_vmbr2()
-    assert world.kernel.found() == ({kept.route}, {kept.neighbour})
+    assert world.kernel.read_entries() == ({kept.route}, {kept.neighbour})
     assert [one.reason for one in world.kernel.apply(put(lost) + put(kept))] == [Reason.KERNEL_REFUSED] * 2
     assert world.kernel.apply(drop(lost) + drop(kept)) == []
-    assert world.kernel.found() == (set(), set())
+    assert world.kernel.read_entries() == (set(), set())
 
 
 def test_unusual_metric(world: World) -> None:
@@ -226,13 +226,13 @@ def test_unusual_metric(world: World) -> None:
     for address in (V4, V6):
         old, new = (host(254, address, device, GUEST, 15_999_990) for device in (world.vmbr1, world.vmbr2))
         assert world.kernel.apply(put(old)) == []
-        assert world.kernel.found()[0] == {old.route}
+        assert world.kernel.read_entries()[0] == {old.route}
         assert world.kernel.apply(put(new, replaces=True)) == []
-        assert world.kernel.found()[0] == {new.route}
+        assert world.kernel.read_entries()[0] == {new.route}
         assert world.kernel.apply(drop(old)) == []
-        assert world.kernel.found()[0] == {new.route}
+        assert world.kernel.read_entries()[0] == {new.route}
         assert world.kernel.apply(drop(new)) == []
-        assert world.kernel.found() == (set(), set())
+        assert world.kernel.read_entries() == (set(), set())
 
 
 def test_unusual_metric_beside_a_foreign_route(world: World) -> None:
@@ -242,7 +242,7 @@ def test_unusual_metric_beside_a_foreign_route(world: World) -> None:
         before = world.foreign_state()
         item = host(254, address, world.vmbr1, GUEST, 15_999_990)
         assert world.kernel.apply(put(item)) == []
-        assert world.kernel.found()[0] == {item.route}
+        assert world.kernel.read_entries()[0] == {item.route}
         assert world.kernel.apply(drop(item)) == []
         assert world.foreign_state() == before
 
@@ -254,7 +254,7 @@ def test_missing_device(world: World) -> None:
     assert [one.operation for one in refusals] == put(lost)
     assert {one.reason for one in refusals} == {Reason.KERNEL_REFUSED}
     assert all(one.text for one in refusals)
-    assert world.kernel.found() == ({item.route}, {item.neighbour})
+    assert world.kernel.read_entries() == ({item.route}, {item.neighbour})
 
 
 def test_other_tables(world: World) -> None:
@@ -262,11 +262,11 @@ def test_other_tables(world: World) -> None:
     for address in (V4, V6):
         items = [host(table, address, world.vmbr1, GUEST) for table in (171, 254, 70000)]
         assert world.kernel.apply([operation for item in items for operation in put(item)]) == []
-        assert {item.route for item in items} <= world.kernel.found()[0]
-        assert items[2].route in world.kernel.found({70000})[0]
+        assert {item.route for item in items} <= world.kernel.read_entries()[0]
+        assert items[2].route in world.kernel.read_entries({70000})[0]
         assert world.kernel.apply([DropRoute(items[2].route)]) == []
-        assert items[2].route not in world.kernel.found()[0]
-        assert {items[0].route, items[1].route} <= world.kernel.found()[0]
+        assert items[2].route not in world.kernel.read_entries()[0]
+        assert {items[0].route, items[1].route} <= world.kernel.read_entries()[0]
 
 
 def test_two_metrics(world: World) -> None:
@@ -275,10 +275,10 @@ def test_two_metrics(world: World) -> None:
         old, new = (host(254, address, world.vmbr1, GUEST, metric) for metric in (1_000_000, 999_999))
         world.kernel.apply(put(old))
         assert world.kernel.apply([PutRoute(new.route, replaces=False)]) == []
-        assert {old.route, new.route} <= world.kernel.found()[0]
+        assert {old.route, new.route} <= world.kernel.read_entries()[0]
         assert world.kernel.apply([DropRoute(old.route)]) == []
-        assert new.route in world.kernel.found()[0]
-        assert old.route not in world.kernel.found()[0]
+        assert new.route in world.kernel.read_entries()[0]
+        assert old.route not in world.kernel.read_entries()[0]
 
 
 def test_metric_zero_means_any_in_a_delete(world: World) -> None:
@@ -286,9 +286,9 @@ def test_metric_zero_means_any_in_a_delete(world: World) -> None:
     zero, other = host(254, V4, world.vmbr1, GUEST), host(254, V4, world.vmbr1, GUEST, 50)
     world.kernel.apply([PutRoute(other.route, replaces=False), PutRoute(zero.route, replaces=False)])
     world.kernel.apply([DropRoute(zero.route)])
-    assert world.kernel.found()[0] == {other.route}
+    assert world.kernel.read_entries()[0] == {other.route}
     world.kernel.apply([DropRoute(zero.route)])
-    assert world.kernel.found()[0] == set()
+    assert world.kernel.read_entries()[0] == set()
 
 
 def test_thousand_hosts(world: World) -> None:
@@ -297,8 +297,8 @@ def test_thousand_hosts(world: World) -> None:
     addresses += [IP(V6[:14] + number.to_bytes(2, "big")) for number in range(500)]
     items = [host(254, address, world.vmbr1, GUEST) for address in addresses]
     assert world.kernel.apply(plan(items, (), ())) == []
-    routes, neighbours = world.kernel.found()
+    routes, neighbours = world.kernel.read_entries()
     assert (len(routes), len(neighbours)) == (1000, 1000)
     assert plan(items, routes, neighbours) == []
     assert world.kernel.apply(plan((), routes, neighbours)) == []
-    assert world.kernel.found() == (set(), set())
+    assert world.kernel.read_entries() == (set(), set())

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from rdnbr.core.address import IP, parse_ip, parse_mac, show_ip
-from rdnbr.core.plan import DropNeighbour, DropRoute, PutNeighbour, PutRoute, host, plan
-from rdnbr.core.pretend import PretendKernel
-from rdnbr.core.reason import Reason
-from rdnbr.core.reconcile import Reconciliation
+from rdnbr.core.fib.diff import plan
+from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.fib.reconciler import Reconciler
+from rdnbr.core.model.address import IP, parse_ip, parse_mac, show_ip
+from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, PutNeighbour, PutRoute, host
+from rdnbr.core.model.reason import Reason
 from tests.contract.world import Real
 
 pytestmark = pytest.mark.root
@@ -58,7 +59,7 @@ def test_equals_what_ip_makes(real: Real) -> None:
 
 def test_pretended_lines_are_true(real: Real) -> None:
     """The commands a pretended kernel prints make the real one hold the same."""
-    pretended = PretendKernel({real.vmbr1: "vmbr1", real.vmbr2: "vmbr2"})
+    pretended = FakeKernel({real.vmbr1: "vmbr1", real.vmbr2: "vmbr2"})
     items = [
         host(table, address, device, GUEST, metric)
         for table in (171, 254, 70000)
@@ -68,7 +69,7 @@ def test_pretended_lines_are_true(real: Real) -> None:
     pretended.apply(plan(items, (), ()))
     for line in pretended.lines():
         real.run(line)
-    assert real.kernel.found() == pretended.found()
+    assert real.kernel.read_entries() == pretended.read_entries()
     assert len(pretended.lines()) == 14
 
 
@@ -78,7 +79,7 @@ def test_dynamic_neighbour_is_replaced(real: Real) -> None:
         real.run(f"ip neigh add {show_ip(address)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
         item = host(254, address, real.vmbr1, GUEST)
         assert real.kernel.apply([PutNeighbour(item.neighbour)]) == []
-        assert item.neighbour in real.kernel.found()[1]
+        assert item.neighbour in real.kernel.read_entries()[1]
 
 
 def test_dynamic_neighbour_is_not_dropped(real: Real) -> None:
@@ -108,7 +109,7 @@ def test_routes_of_another_shape_are_not_ours(real: Real) -> None:
     real.run("ip addr add 192.0.2.1/24 dev vmbr1")
     real.run("ip route add 198.51.100.0/24 dev vmbr1 proto 171")
     real.run(f"ip route add {show_ip(V4)} via 192.0.2.9 dev vmbr1 proto 171")
-    assert real.kernel.found()[0] == set()
+    assert real.kernel.read_entries()[0] == set()
     (refusal,) = real.kernel.apply([PutRoute(host(254, V4, real.vmbr1, GUEST).route, replaces=True)])
     assert refusal.reason == "foreign-route"
 
@@ -122,7 +123,7 @@ def test_lost_answers_are_asked_for_again(real: Real) -> None:
     refusals = real.kernel.apply(operations)
     assert {one.operation for one in refusals} == set(plan(lost, (), ()))
     assert len(refusals) == 200
-    routes, neighbours = real.kernel.found()
+    routes, neighbours = real.kernel.read_entries()
     assert routes == {item.route for item in items}
     assert neighbours == {item.neighbour for item in items}
 
@@ -130,9 +131,9 @@ def test_lost_answers_are_asked_for_again(real: Real) -> None:
 def test_a_route_of_another_scope_can_be_dropped(real: Real) -> None:
     """A host route that is found as ours, but was made with another scope, can be dropped."""
     real.run(f"ip route add {show_ip(V4)} dev vmbr1 proto 171 scope global")
-    (route,) = real.kernel.found()[0]
+    (route,) = real.kernel.read_entries()[0]
     assert real.kernel.apply([DropRoute(route)]) == []
-    assert real.kernel.found()[0] == set()
+    assert real.kernel.read_entries()[0] == set()
 
 
 def test_dropping_names_our_protocol(real: Real) -> None:
@@ -151,7 +152,7 @@ def test_without_the_right_to_it_everything_is_refused(real: Real) -> None:
     os.seteuid(65534)  # takes the capabilities away until it is 0 again
     try:
         refusals = real.kernel.apply([*plan(items[1:], (), ()), DropRoute(items[0].route)])
-        found = real.kernel.found()
+        found = real.kernel.read_entries()
     finally:
         os.seteuid(0)
     assert [(one.reason, one.text) for one in refusals] == [("kernel-refused", "Operation not permitted")] * 3
@@ -167,7 +168,7 @@ def test_ipv6_switched_off_is_a_refusal(real: Real) -> None:
         "Invalid argument: IPv6 is disabled on this device",
         "Permission denied: IPv6 is disabled on nexthop device",
     ]
-    assert real.kernel.found() == ({four.route}, {four.neighbour})
+    assert real.kernel.read_entries() == ({four.route}, {four.neighbour})
 
 
 def test_found_while_the_tables_change(real: Real) -> None:
@@ -181,13 +182,13 @@ def test_found_while_the_tables_change(real: Real) -> None:
     with ThreadPoolExecutor(1) as pool:
         churn = pool.submit(real.run, "ip -batch -", "\n".join(lines))
         while not churn.done():
-            routes, neighbours = real.kernel.found()
+            routes, neighbours = real.kernel.read_entries()
             assert routes >= kept[0]
             assert neighbours == kept[1]
             looks += 1
         churn.result()
     assert looks > 3
-    assert real.kernel.found() == kept
+    assert real.kernel.read_entries() == kept
 
 
 @pytest.mark.parametrize("where", ["append", "prepend"])
@@ -195,21 +196,21 @@ def test_found_while_the_tables_change(real: Real) -> None:
 def test_second_route_of_our_protocol_in_the_same_place_goes(real: Real, address: IP, where: str) -> None:
     """Linux lets two routes of one prefix and metric stand side by side; ours stays, the other goes by a resync."""
     wanted = host(254, address, real.vmbr1, GUEST)
-    ours = Reconciliation()
-    ours.want(wanted.key, wanted)
-    ours.applied(0.0, operations := ours.operations(0.0), real.kernel.apply(operations))
+    ours = Reconciler()
+    ours.set_desired(wanted.key, wanted)
+    ours.record_results(0.0, operations := ours.plan_operations(0.0), real.kernel.apply(operations))
     real.run(f"ip route {where} {show_ip(address)} dev vmbr2 proto 171 metric {wanted.metric}")
     other = wanted.route._replace(device=real.vmbr2)
-    assert real.kernel.found()[0] == {wanted.route, other}
+    assert real.kernel.read_entries()[0] == {wanted.route, other}
     ours.route_seen(other)
     for now in (1.0, 2.0):
-        ours.applied(now, operations := ours.operations(now), real.kernel.apply(operations))
-    ours.found(*real.kernel.found())
+        ours.record_results(now, operations := ours.plan_operations(now), real.kernel.apply(operations))
+    ours.resync_from_kernel(*real.kernel.read_entries())
     for now in (61.0, 62.0):
-        ours.applied(now, operations := ours.operations(now), real.kernel.apply(operations))
-    assert real.kernel.found() == ({wanted.route}, {wanted.neighbour})
+        ours.record_results(now, operations := ours.plan_operations(now), real.kernel.apply(operations))
+    assert real.kernel.read_entries() == ({wanted.route}, {wanted.neighbour})
     ours.route_gone(address, 254, wanted.metric, real.vmbr2)
-    assert ours.operations(63.0) == []
+    assert ours.plan_operations(63.0) == []
 
 
 @pytest.mark.parametrize("replaces", [True, False])
@@ -225,7 +226,7 @@ def test_foreign_route_in_the_same_place_survives_a_move(
     refusals = real.kernel.apply([PutNeighbour(new.neighbour), PutRoute(new.route, replaces)])
     in_front = (address, where) == (V4, "prepend")
     assert [refusal.reason for refusal in refusals] == [Reason.FOREIGN_ROUTE] * in_front
-    assert real.kernel.found()[0] == {old.route if in_front else new.route}
+    assert real.kernel.read_entries()[0] == {old.route if in_front else new.route}
     family = 4 if address == V4 else 6
     assert "dev lo" in real.run(f"ip -{family} route show {show_ip(address)} proto static")
 
@@ -233,18 +234,18 @@ def test_foreign_route_in_the_same_place_survives_a_move(
 def test_route_behind_a_foreign_one_leads_nowhere_for_long(real: Real) -> None:
     """A guest that goes to another bridge leaves no route behind, also where the new one is refused."""
     old, new = (host(254, V4, device, GUEST) for device in (real.vmbr1, real.vmbr2))
-    ours = Reconciliation()
-    ours.want(old.key, old)
-    ours.applied(0.0, operations := ours.operations(0.0), real.kernel.apply(operations))
+    ours = Reconciler()
+    ours.set_desired(old.key, old)
+    ours.record_results(0.0, operations := ours.plan_operations(0.0), real.kernel.apply(operations))
     real.run(f"ip route prepend {show_ip(V4)} dev lo proto static")
-    ours.want(new.key, new)
+    ours.set_desired(new.key, new)
     for now in (1.0, 1.1, 3.0):
-        ours.applied(now, operations := ours.operations(now), real.kernel.apply(operations))
-    assert real.kernel.found()[0] == set()
+        ours.record_results(now, operations := ours.plan_operations(now), real.kernel.apply(operations))
+    assert real.kernel.read_entries()[0] == set()
     assert "dev lo" in real.run("ip route show proto static")
     real.run(f"ip route del {show_ip(V4)} dev lo proto static")
-    ours.applied(90.0, operations := ours.operations(90.0), real.kernel.apply(operations))
-    assert real.kernel.found()[0] == {new.route}
+    ours.record_results(90.0, operations := ours.plan_operations(90.0), real.kernel.apply(operations))
+    assert real.kernel.read_entries()[0] == {new.route}
 
 
 def test_looking_what_stands_in_front_tells_nobody_anything(real: Real) -> None:
@@ -266,5 +267,5 @@ def test_route_over_a_nexthop_object_is_nobody_of_ours(real: Real) -> None:
     real.run("ip nexthop add id 5 dev vmbr1 proto 171")
     real.run("ip route add 2.57.57.30 nhid 5 proto 171")
     wanted = host(254, V4, real.vmbr1, GUEST)
-    refusals = real.kernel.apply(plan([wanted], *real.kernel.found()))
+    refusals = real.kernel.apply(plan([wanted], *real.kernel.read_entries()))
     assert [refusal.reason for refusal in refusals] == [Reason.FOREIGN_ROUTE]

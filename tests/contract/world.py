@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from rdnbr.core.address import IP, show_ip
-from rdnbr.core.kernel import Kernel
-from rdnbr.core.pretend import PretendKernel
-from rdnbr.linux.fib import Fib
+from rdnbr.core.fib.backend import Kernel
+from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.model.address import IP, show_ip
+from rdnbr.linux.netlink.kernel_fib import KernelFib
 from tests.netns.namespace import Namespace
 
 
@@ -39,7 +39,7 @@ class World(Protocol):
 class Pretended:
     def __init__(self) -> None:
         self.vmbr1, self.vmbr2, self.missing = 3, 4, 99
-        self.kernel = PretendKernel({3: "vmbr1", 4: "vmbr2"})
+        self.kernel = FakeKernel({3: "vmbr1", 4: "vmbr2"})
 
     def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
         self.kernel.add_foreign_route(table, address, metric)
@@ -68,7 +68,7 @@ class Real:
             namespace(f"ip link set {name} up")
         self.vmbr1, self.vmbr2, self.missing = namespace.index("vmbr1"), namespace.index("vmbr2"), 999
         with namespace.entered():
-            self.kernel = Fib()
+            self.kernel = KernelFib()
 
     def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
         self.run(f"ip route replace {show_ip(address)} dev vmbr2 proto static metric {metric} table {table}")

@@ -14,8 +14,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from rdnbr.core import arp, ndp
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac
+from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac
+from rdnbr.core.wire import arp, ndp
 
 BURST = 256
 PREPARED = 256

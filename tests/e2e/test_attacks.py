@@ -10,12 +10,12 @@ from collections import Counter
 import pytest
 from scapy.layers.l2 import ARP, Ether
 
-from rdnbr.core.gateway import DEFEND_INTERVAL
+from rdnbr.core.probing.gateway_defence import DEFEND_INTERVAL
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.capture import Capture
 from rdnbr.lab.frr import installed
 from rdnbr.lab.node import SOCKET
-from rdnbr.operator.client import Client
+from rdnbr.operator.control.client import Client
 from tests.e2e.attack_frames import GATEWAY4, GATEWAY6, NODE_MAC, arp, ns, rarp, sllao
 from tests.e2e.attacks import ALLOWLIST, ATTACKER, ATTACKS, SPEAKER
 

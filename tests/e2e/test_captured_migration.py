@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.capture import read
 from rdnbr.lab import Lab, wait_for
+from rdnbr.replay.pcap import read
 from tests.e2e.node_view import binding
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

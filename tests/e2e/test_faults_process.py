@@ -9,7 +9,7 @@ import pytest
 
 from rdnbr.lab import wait_for
 from rdnbr.lab.node import SOCKET
-from rdnbr.operator.stderr import LINES
+from rdnbr.operator.logging.nonblocking_writer import LINES
 from tests.e2e.learning import learn
 from tests.e2e.node_view import stays
 

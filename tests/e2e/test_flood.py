@@ -15,7 +15,7 @@ from guest_frames import announcement
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.frr import installed
 from rdnbr.lab.node import SOCKET
-from rdnbr.operator.client import Client
+from rdnbr.operator.control.client import Client
 from tests.e2e import flood
 from tests.e2e.node_view import solicitations
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rdnbr.core import stamp
+from rdnbr.core.model import med_timestamp
 from rdnbr.lab import Fabric, Lab, Peering, said, wait_for
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow]
@@ -63,8 +63,8 @@ def meds(lab):
 
 def let_a_tick_pass():
     """Until the wall clock has ticked: two arrivals are to be told apart."""
-    then = stamp.tick(time.time())
-    wait_for(lambda: stamp.tick(time.time()) > then, 2 * stamp.TICK, "the clock")
+    then = med_timestamp.tick(time.time())
+    wait_for(lambda: med_timestamp.tick(time.time()) > then, 2 * med_timestamp.TICK, "the clock")
 
 
 @pytest.mark.parametrize("peering", list(Peering))

@@ -7,7 +7,7 @@ from capture_bytes import interface, option, packet, section
 from guest_frames import announcement, intent
 
 from rdnbr.lab import wait_for
-from rdnbr.replay import main
+from rdnbr.replay.replay import main
 
 INBOUND, OUTBOUND = 1, 2
 

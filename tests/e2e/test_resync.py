@@ -12,7 +12,7 @@ from rdnbr.lab import Lab
 from rdnbr.lab.guest import Guest
 from rdnbr.lab.node import SOCKET, Node
 from rdnbr.lab.wait import wait_for
-from rdnbr.operator.client import Client
+from rdnbr.operator.control.client import Client
 
 pytestmark = pytest.mark.frr
 

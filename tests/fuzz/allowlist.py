@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from rdnbr.core.address import IP, MAC
-from rdnbr.core.allowlist import Allowlist, AllowlistError, Claimant, parse
-from rdnbr.core.problem import Problem
-from rdnbr.core.reason import Reason
+from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.policy.allowlist import Allowlist, AllowlistError, Claimant, parse
 from tests.fuzz import ROOT
 
 CLAIMANTS = (
@@ -57,7 +57,7 @@ def judge(allowlist: Allowlist) -> None:
     ]
     for address in (*ADDRESSES, *(rule.prefix.address for rule in allowlist.rules)):
         for claimant in CLAIMANTS:
-            verdict = allowlist.verdict(address, claimant)
+            verdict = allowlist.authorize(address, claimant)
             rule = verdict.rule
             assert verdict.permitted is (verdict.reason is None)
             assert (rule is None) is (verdict.reason is Reason.NOT_PERMITTED)

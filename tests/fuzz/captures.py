@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rdnbr.capture import CaptureError, Frame, read
+from rdnbr.replay.pcap import CaptureError, Frame, read
 from tests.fuzz import ROOT
 from tests.fuzz.memory_file import MemoryFile
 

@@ -4,10 +4,10 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import astuple
 
-from rdnbr.config import CommandLine, Config, ConfigError, load
-from rdnbr.core.problem import Problem
-from rdnbr.schema import COUNTS, METRICS, SECONDS
-from rdnbr.toml import Toml
+from rdnbr.config.config import CommandLine, Config, ConfigError, load
+from rdnbr.config.schema import COUNTS, METRICS, SECONDS
+from rdnbr.config.toml_lines import Toml
+from rdnbr.core.model.problem import Problem
 from tests.fuzz import ROOT
 from tests.fuzz.memory_file import MemoryFile
 

@@ -5,18 +5,18 @@ The first byte chooses the kind of event, the others whom and what it is about: 
 
 from collections.abc import Iterator
 
-from rdnbr.core import arp, ndp
-from rdnbr.core.address import IP, MAC, ZERO_MAC, parse_ip, parse_mac
-from rdnbr.core.allowlist import parse
-from rdnbr.core.decision import Announcement, Decision, Listen, Output, Probe, State, Want
-from rdnbr.core.engine import Engine
-from rdnbr.core.machine import WITH_ROUTE
-from rdnbr.core.node import Node
-from rdnbr.core.plan import Key
-from rdnbr.core.probe import answer
-from rdnbr.core.reason import Reason
-from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
-from rdnbr.core.topology import Port, Segment
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.model.address import IP, MAC, ZERO_MAC, parse_ip, parse_mac
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.policy.allowlist import parse
+from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.core.wire import arp, ndp
+from rdnbr.core.wire.probe_frames import answer
 from tests.scapy_reads import with_checksum
 
 GATEWAY4, GATEWAY6 = parse_ip("169.254.0.1"), parse_ip("fe80::1")
@@ -27,8 +27,8 @@ SEGMENTS = (
     Segment(2, "vmbr2", NODE_MAC, TABLE, GATEWAY4, None),
 )
 NODES = (
-    Node(frozenset({GATEWAY4, GATEWAY6}), frozenset({NODE_MAC})),
-    Node(frozenset({GATEWAY4, GATEWAY6, parse_ip("2.57.57.31")}), frozenset({NODE_MAC})),
+    LocalAddresses(frozenset({GATEWAY4, GATEWAY6}), frozenset({NODE_MAC})),
+    LocalAddresses(frozenset({GATEWAY4, GATEWAY6, parse_ip("2.57.57.31")}), frozenset({NODE_MAC})),
 )
 MACS = tuple(MAC(b"\x52\x02\x45\x00\x00" + bytes([last])) for last in range(3))
 ADDRESSES = tuple(
@@ -73,10 +73,10 @@ def seeds() -> Iterator[bytes]:
     """Return some lives: of a guest, of a conflict, of an address that moves, of a node that restarts."""
     answered, time = bytes([7, 0, 0]), bytes([11, 8, 0])
     for what in (0, 4):
-        learned, rival = bytes([0, 0, what]), bytes([2, 5, what])
+        learned, challenger = bytes([0, 0, what]), bytes([2, 5, what])
         yield bytes([3, 0, what]) + time + answered + time
         yield bytes([18, 1, 0]) + learned + answered + time + bytes([14, 0, 0]) + time
-        yield bytes([18, 1, 0]) + learned + answered + rival + time + answered + time
+        yield bytes([18, 1, 0]) + learned + answered + challenger + time + answered + time
         yield bytes([21, 0, what]) + time + bytes([25, 0, what]) + answered + time
     yield bytes([18, 2, 0]) + b"".join(bytes([2, who, 2, 10, 3, 0]) for who in (0, 5, 0, 5, 0, 5, 0))
     yield bytes([20, 1, 0]) + b"".join(bytes([0, who, who]) for who in range(9)) + bytes([20, 0, 0])
@@ -93,8 +93,8 @@ class World:
         self.probes: list[Probe] = []
         self.ports: set[int] = set()
         for segment in SEGMENTS:
-            self.engine.segment_up(segment)
-        self.take(self.engine.node_changed(self.now, NODES[0]))
+            self.engine.segment_changed(segment)
+        self.take(self.engine.local_addresses_changed(self.now, NODES[0]))
         for index in range(3):
             self.plug(index, 0)
 
@@ -111,11 +111,11 @@ class World:
                     self.probes.append(output)
                 case Announcement(port=port):
                     assert port in ports
-                case Listen(port=port):
+                case SnoopData(port=port):
                     assert port in self.engine.ports
-                case Want(key, None):
+                case DesiredHost(key, None):
                     self.wanted.pop(key, None)
-                case Want(key, host):
+                case DesiredHost(key, host):
                     assert host is not None
                     assert 0 <= host.metric < 1 << 24
                     self.wanted[key] = host.mac
@@ -124,34 +124,34 @@ class World:
 
     def look(self) -> None:
         """See that bindings, wishes, ports, deadlines and counters fit together."""
-        views = self.engine.bindings()
+        views = self.engine.snapshot()
         names = {port.name for port in self.engine.ports.values()}
         assert len({view.address for view in views}) == len(views)
         assert {
             Key(TABLE, view.address): view.mac for view in views if view.state in WITH_ROUTE
         } == self.wanted
         assert all(view.port in names for view in views if view.port is not None)
-        assert not views or self.engine.deadline() is not None
+        assert not views or self.engine.next_deadline() is not None
         assert sum(self.engine.counters.values()) == self.frames
 
     def hear(self, port: int, frame: bytes) -> None:
         """Let a frame arrive."""
         self.frames += 1
-        self.take(self.engine.frame(self.now, port, frame))
+        self.take(self.engine.handle_frame(self.now, port, frame))
 
     def plug(self, port: int, segment: int) -> None:
         """Let a port appear, or appear elsewhere."""
         if SEGMENTS[segment].index in self.engine.segments:
             up = Port(10 + port, f"tap{port + 1}i{segment}", SEGMENTS[segment].index)
-            self.take(self.engine.port_up(self.now, up))
+            self.take(self.engine.port_changed(self.now, up))
 
     def tick(self) -> None:
         """Let the next deadline come."""
-        deadline = self.engine.deadline()
+        deadline = self.engine.next_deadline()
         if deadline is not None:
             self.now = max(self.now, deadline)
-            self.take(self.engine.tick(self.now))
-            after = self.engine.deadline()
+            self.take(self.engine.expire_timers(self.now))
+            after = self.engine.next_deadline()
             assert after is None or after > self.now
 
 
@@ -163,8 +163,8 @@ def try_one(content: bytes) -> None:
         happen(world, kind, who, what)
     for segment in SEGMENTS:
         world.take(world.engine.segment_gone(world.now, segment.index))
-    while world.engine.bindings():
-        assert {view.state for view in world.engine.bindings()} == {State.DEPARTED}
+    while world.engine.snapshot():
+        assert {view.state for view in world.engine.snapshot()} == {State.DEPARTED}
         world.tick()
     assert not world.wanted
 
@@ -254,11 +254,11 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
         case 16:
             world.take(engine.segment_gone(now, segment.index))
         case 17:
-            world.take(engine.segment_up(segment))
+            world.take(engine.segment_changed(segment))
         case 18:
-            world.take(engine.allow(now, ALLOWLISTS[who % len(ALLOWLISTS)]))
+            world.take(engine.set_allowlist(now, ALLOWLISTS[who % len(ALLOWLISTS)]))
         case 19:
-            world.take(engine.node_changed(now, NODES[who % len(NODES)]))
+            world.take(engine.local_addresses_changed(now, NODES[who % len(NODES)]))
         case 20:
             engine.configure(now, SETTINGS[who % len(SETTINGS)])
         case 21:

@@ -8,12 +8,12 @@ follows.
 from collections.abc import Iterator
 from contextlib import suppress
 
-from rdnbr.capture import CaptureError, read
-from rdnbr.core.address import MAC, ZERO_MAC
-from rdnbr.core.claim import Claim, Source
-from rdnbr.core.frame import decode
-from rdnbr.core.probe import answer
-from rdnbr.core.reason import Reason
+from rdnbr.core.model.address import MAC, ZERO_MAC
+from rdnbr.core.model.claim import Claim, Source
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.wire.decode import decode
+from rdnbr.core.wire.probe_frames import answer
+from rdnbr.replay.pcap import CaptureError, read
 from tests.fuzz import ROOT
 from tests.scapy_reads import LostError, scapy_reads, with_checksum
 

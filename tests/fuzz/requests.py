@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from rdnbr.core.address import show_ip
-from rdnbr.operator.answers import COMMANDS, Refused
-from rdnbr.operator.control import _line, _read
+from rdnbr.core.model.address import show_ip
+from rdnbr.operator.control.protocol import COMMANDS, Refused
+from rdnbr.operator.control.server import _line, _read
 
 
 def seeds() -> Iterator[bytes]:

@@ -4,9 +4,9 @@ import json
 import re
 import signal
 
-from rdnbr.core.address import show_ip, show_mac
+from rdnbr.core.model.address import show_ip, show_mac
 from rdnbr.lab import wait_for
-from rdnbr.linux import nft_table
+from rdnbr.linux.nft import ruleset
 from tests.netns.spoofs import HONEST, Who
 
 ENFORCE = "enforce = true\n"
@@ -48,7 +48,7 @@ def senders(node):
     listed = node.attempt("nft", "--json", "list", "table", "bridge", "rdnbr")
     if listed.returncode:
         return None
-    found = nft_table.senders(json.loads(listed.stdout))
+    found = ruleset.senders(json.loads(listed.stdout))
     return {(one.port, show_mac(one.mac), show_ip(one.address)) for one in found}
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rdnbr.core.address import show_mac
+from rdnbr.core.model.address import show_mac
 from rdnbr.lab.network import Lab
 from rdnbr.lab.node import BRIDGE_MAC, Node
 from rdnbr.lab.wait import wait_for
-from rdnbr.linux.machine_mac import machine_mac
+from rdnbr.linux.host.machine_mac import machine_mac
 
 
 @pytest.fixture(scope="module")

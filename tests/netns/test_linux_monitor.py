@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rdnbr.core.address import parse_ip, parse_mac, show_ip
-from rdnbr.core.plan import DropNeighbour, DropRoute, PutNeighbour, host, plan
-from rdnbr.core.topology import InterfaceAddress, Link, ports, segments
-from rdnbr.linux.fib import Fib
-from rdnbr.linux.links import snapshot
-from rdnbr.linux.monitor import (
+from rdnbr.core.fib.diff import plan
+from rdnbr.core.model.address import parse_ip, parse_mac, show_ip
+from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, PutNeighbour, host
+from rdnbr.core.model.interfaces import InterfaceAddress, Link, ports, segments
+from rdnbr.linux.netlink.kernel_fib import KernelFib
+from rdnbr.linux.netlink.links import snapshot
+from rdnbr.linux.netlink.monitor import (
     AddressChanged,
     AddressGone,
     Event,
@@ -28,7 +29,7 @@ from rdnbr.linux.monitor import (
     RouteSeen,
     RouteTaken,
 )
-from rdnbr.linux.rtnetlink import place
+from rdnbr.linux.netlink.rtnetlink import place
 from tests.netns.namespace import Namespace, until
 
 pytestmark = pytest.mark.root
@@ -51,7 +52,7 @@ class Node:
         self.vmbr1 = namespace.index("vmbr1")
         with namespace.entered():
             self.monitor = Monitor()
-            self.fib = Fib()
+            self.fib = KernelFib()
 
     def events(self, last: Callable[[Event], bool]) -> list[Event]:
         """Return what is told up to the first event that is the `last`."""
@@ -194,7 +195,7 @@ def test_route_taken_by_somebody_else(node: Node, address: bytes) -> None:
     metric = item.metric
     node.run(f"ip route replace {text} dev vmbr1 metric {metric} proto bgp")
     assert node.events(lambda event: isinstance(event, RouteTaken)) == [RouteTaken(place(item.route))]
-    assert node.fib.found()[0] == set()
+    assert node.fib.read_entries()[0] == set()
 
 
 @pytest.mark.parametrize("address", [V4, V6])
@@ -235,7 +236,7 @@ def test_neighbour_no_longer_permanent(node: Node) -> None:
     node.events(lambda event: isinstance(event, NeighbourSeen))
     node.run("ip neigh replace 2.57.57.30 lladdr 02:00:00:00:00:09 dev vmbr1 nud stale")
     node.events(lambda event: event == NeighbourGone(node.vmbr1, V4))
-    assert node.fib.found()[1] == set()
+    assert node.fib.read_entries()[1] == set()
 
 
 def test_bridge_mac_change_takes_neighbours(node: Node) -> None:
@@ -251,7 +252,7 @@ def test_bridge_mac_change_takes_neighbours(node: Node) -> None:
         return {NeighbourGone(node.vmbr1, V4), NeighbourGone(node.vmbr1, V6)} <= set(gone)
 
     node.events(all_gone)
-    assert len(node.fib.found()[0]) == 2
+    assert len(node.fib.read_entries()[0]) == 2
 
 
 def test_overrun(node: Node) -> None:

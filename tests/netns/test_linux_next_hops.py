@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rdnbr.core.address import show_ip
-from rdnbr.linux.monitor import Monitor, NextHopsChanged
-from rdnbr.linux.next_hops import next_hops
+from rdnbr.core.model.address import show_ip
+from rdnbr.linux.netlink.monitor import Monitor, NextHopsChanged
+from rdnbr.linux.netlink.next_hops import next_hops
 from tests.netns.namespace import Namespace, until
 
 pytestmark = pytest.mark.root

@@ -8,11 +8,11 @@ import pytest
 from dialogue import rules
 from guest_frames import intent, request
 
-from rdnbr.config import Config
-from rdnbr.core.decision import State
-from rdnbr.core.settings import PortPolicy, Settings
+from rdnbr.config.config import Config
+from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.settings import PortPolicy, Settings
 from rdnbr.daemon.loop import Daemon
-from rdnbr.linux.ears import BUDGET
+from rdnbr.linux.packet.receiver import BUDGET
 from tests.netns.namespace import Namespace
 
 pytestmark = pytest.mark.root
@@ -42,10 +42,10 @@ class Turns:
 
     @property
     def unread(self) -> bool:
-        return not self._daemon._ears.drained
+        return not self._daemon._receiver.drained
 
     def state(self) -> State:
-        (binding,) = self._daemon._works.engine.bindings()
+        (binding,) = self._daemon._works.engine.snapshot()
         return binding.state
 
 

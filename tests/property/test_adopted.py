@@ -5,8 +5,8 @@ from dialogue import BRIDGE, GATEWAY4, MAIN, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.plan import Key
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.fib_entries import Key
 
 V4 = "2.57.57.30"
 ALICE, MALLORY = "52:02:45:00:00:01", "52:02:45:00:00:02"

@@ -6,9 +6,9 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdnbr.core.address import IP, MAC, parse_ip
-from rdnbr.core.allowlist import Allowlist, AllowlistError, Claimant, Rule, parse
-from rdnbr.core.rule import Prefix, Qualifiers
+from rdnbr.core.model.address import IP, MAC, parse_ip
+from rdnbr.core.model.rule import Prefix, Qualifiers
+from rdnbr.core.policy.allowlist import Allowlist, AllowlistError, Claimant, Rule, parse
 
 # Few values of each kind, so that rules and claims meet often.
 GUESTS = [MAC(b"\x52\x02\x45\x76\xd2" + bytes([last])) for last in range(3)]
@@ -88,7 +88,7 @@ def naive(written: list[Rule], address: str, claimant: Claimant) -> tuple[bool, 
 @given(st.lists(rules(), max_size=8), st.sampled_from(ADDRESSES), claimants)
 def test_verdicts_are_those_of_the_prose(written: list[Rule], address: str, claimant: Claimant) -> None:
     """Lookup by prefix length says what a scan of all rules says, and names a rule that covers the address."""
-    verdict = Allowlist(written).verdict(parse_ip(address), claimant)
+    verdict = Allowlist(written).authorize(parse_ip(address), claimant)
     assert (verdict.permitted, verdict.reason) == naive(written, address, claimant)
     assert (verdict.rule is None) is (verdict.reason == "not-permitted")
     if verdict.rule:

@@ -72,11 +72,11 @@ from side_by_side import (
     utterance,
 )
 
-from rdnbr.core.address import MAC, ZERO_MAC, parse_ip, parse_mac, show_ip, show_mac
-from rdnbr.core.engine import Engine
-from rdnbr.core.node import Node
-from rdnbr.core.plan import Key
-from rdnbr.core.topology import Port, Segment
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.model.address import MAC, ZERO_MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.policy.local_addresses import LocalAddresses
 
 IN_AN_ERA = 1_800_000_000.0
 """Seconds since 1970 when the walk begins; the era began in May 2026 and ends in May 2027."""
@@ -129,7 +129,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     def up(self, segment: Segment) -> None:
         self.node.model.segment_up(segment.index, segment.table, show_mac(segment.mac))
-        self.node.does("segment_up", segment)
+        self.node.does("segment_changed", segment)
 
     def law(self, name: str) -> None:
         text, law = LAWS[name]
@@ -139,7 +139,7 @@ class EngineAndModel(RuleBasedStateMachine):
         model.stamps.anycast = ANYCAST.get(name, set())
         model.judge_again()
         model.look_everywhere(self.node.now)
-        self.node.does("allow", self.node.now, rules(text))
+        self.node.does("set_allowlist", self.node.now, rules(text))
 
     def node_has(self, *, later: bool) -> None:
         own = frozenset(parse_ip(text) for text in [GATEWAY4, GATEWAY6, *([LATER, A4] if later else [])])
@@ -148,13 +148,13 @@ class EngineAndModel(RuleBasedStateMachine):
         if later is not self.later:
             self.node.model.judge_again()
         self.later = later
-        self.node.does("node_changed", self.node.now, Node(own, frozenset({BRIDGE.mac})))
+        self.node.does("local_addresses_changed", self.node.now, LocalAddresses(own, frozenset({BRIDGE.mac})))
 
     def port_up(self, port: int, name: str, segment: Segment) -> None:
         if segment.index not in self.node.model.tables:
             self.up(segment)
         self.node.model.port_up(self.node.now, port, name, segment.index)
-        self.node.does("port_up", self.node.now, Port(port, name, segment.index))
+        self.node.does("port_changed", self.node.now, Port(port, name, segment.index))
 
     @rule(port=ports, kind=kinds, mac=macs, address=addresses, override=st.booleans(), nonce=nonces)
     def anybody_says(
@@ -356,7 +356,7 @@ class EngineAndModel(RuleBasedStateMachine):
         self.passes()
         key = Key(segment.table, parse_ip(address))
         self.node.model.recall(self.node.now, address, mac, segment.index, heard_on)
-        self.node.does("recall", self.node.now, key, parse_mac(mac), segment.index, heard_on)
+        self.node.does("probe_remnant", self.node.now, key, parse_mac(mac), segment.index, heard_on)
 
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:
@@ -369,17 +369,17 @@ class EngineAndModel(RuleBasedStateMachine):
         if what == "route":
             metric = 1024 if ":" in address else 0
             self.node.kernel.add_foreign_route(MAIN, packed, metric)
-            self.node.reconciliation.route_gone(packed, MAIN, metric)
+            self.node.reconciler.route_gone(packed, MAIN, metric)
         elif what == "neighbour":
             self.node.kernel.add_foreign_neighbour(1, packed)
-            self.node.reconciliation.neighbour_gone(1, packed)
+            self.node.reconciler.neighbour_gone(1, packed)
 
     @rule(address=st.sampled_from(ADDRESSES))
     def somebody_deletes_a_route(self, address: str) -> None:
-        for route in sorted(self.node.kernel.found()[0]):
+        for route in sorted(self.node.kernel.read_entries()[0]):
             if show_ip(route.address) == address:
                 del self.node.kernel._routes[route.table, route.address, route.metric]
-                self.node.reconciliation.route_gone(route.address, route.table, route.metric)
+                self.node.reconciler.route_gone(route.address, route.table, route.metric)
 
     def home(self, guest: int) -> int:
         """Return the port a guest is usually at, plugged in."""
@@ -411,15 +411,15 @@ class EngineAndModel(RuleBasedStateMachine):
             for key, host in node.wanted.items()
         }
         assert routes == node.model.routes()
-        if not node.engine._life.metrics._to_review:
+        if not node.engine._transitions.metrics._to_review:
             metrics = {(key.table, show_ip(key.address)): host.metric for key, host in node.wanted.items()}
             assert metrics == {
                 (entry.table, entry.address): node.model.stamps.metric(node.now, entry)
                 for entry in node.model.entries
                 if entry.state in ROUTED
             }
-        assert node.engine._life.agenda.deadline() == node.model.next_due()
-        views = node.engine.bindings()
+        assert node.engine._transitions.timers.next_deadline() == node.model.next_due()
+        views = node.engine.snapshot()
         assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
             (entry.address, entry.mac, entry.state) for entry in node.model.entries
         ]
@@ -441,16 +441,16 @@ class EngineAndModel(RuleBasedStateMachine):
         assert len(bindings) <= MOST
         assert sum(map(len, bindings._on_port.values())) == len(bindings)
         assert sum(map(len, bindings._of_mac.values())) == len(bindings)
-        assert len(node.engine._life.agenda._deadlines) == len(bindings)
-        assert len(node.engine._life.agenda._deadlines._heap) <= 4 * MOST + 64
+        assert len(node.engine._transitions.timers._deadlines) == len(bindings)
+        assert len(node.engine._transitions.timers._deadlines._heap) <= 4 * MOST + 64
         assert set(node.engine._limits._policies) == set(node.engine._limits._paces) == set(node.engine.ports)
-        assert set(node.engine._life.agenda._questions._paces) <= {*node.engine.ports, None}
+        assert set(node.engine._transitions.timers._questions._paces) <= {*node.engine.ports, None}
         # At most each address of the allowlist on each port.
-        assert set(node.engine._inquiries._of_port) <= set(node.engine.ports)
-        assert len(node.engine._inquiries._deadlines) == len(node.model.inquiries) <= 4 * len(PORTS)
-        assert set(node.engine._welcome._told) <= set(node.engine.ports)
-        assert set(node.engine._hints._open) == set(node.model.windows) <= set(node.engine.ports)
-        assert set(node.engine._life._departed) == {
+        assert set(node.engine._discovery._of_port) <= set(node.engine.ports)
+        assert len(node.engine._discovery._deadlines) == len(node.model.inquiries) <= 4 * len(PORTS)
+        assert set(node.engine._gateway_announcer._told) <= set(node.engine.ports)
+        assert set(node.engine._data_snooping._open) == set(node.model.windows) <= set(node.engine.ports)
+        assert set(node.engine._transitions._departed) == {
             binding.key for binding in bindings if binding.state == "departed"
         }
         assert sum(node.engine.counters.values()) == node.frames
@@ -466,7 +466,7 @@ class EngineAndModel(RuleBasedStateMachine):
         node.kernel.forget_foreign()
         node.now += 60
         node.reconciles()
-        routes, neighbours = node.kernel.found()
+        routes, neighbours = node.kernel.read_entries()
         assert routes == {host.route for host in node.wanted.values()}
         assert neighbours == {host.neighbour for host in node.wanted.values()}
         # 6: the same events, the same decisions.

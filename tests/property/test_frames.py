@@ -18,13 +18,13 @@ from scapy.packet import Packet, Raw
 from scapy.utils6 import in6_getnsma, in6_getnsmac, in6_ismaddr
 from scapy_reads import LostError, scapy_reads, with_checksum
 
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
-from rdnbr.core.claim import Claim
-from rdnbr.core.frame import decode
-from rdnbr.core.ndp import multicast_mac, solicited_node
-from rdnbr.core.probe import answer, is_answer, question
-from rdnbr.core.reason import Reason
-from rdnbr.core.topology import Segment
+from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.interfaces import Segment
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.wire.decode import decode
+from rdnbr.core.wire.ndp import multicast_mac, solicited_node
+from rdnbr.core.wire.probe_frames import answer, is_answer, question
 
 ETHERTYPES = st.sampled_from([b"\x08\x06", b"\x80\x35", b"\x86\xdd", b"\x81\x00", b"\x88\xa8"])
 HOST_MACS = st.builds(

@@ -61,4 +61,4 @@ def test_nobody_gets_the_address_of_who_answers(allow, attacked, mallory_is_awak
             world.hears(port, frame("answer", mac, address, override=override))
         world.runs(wait)
         assert {key: host.mac for key, host in world.wanted.items()} == mine
-        assert {view.port for view in world.engine.bindings()} == {"tap1i0"}
+        assert {view.port for view in world.engine.snapshot()} == {"tap1i0"}

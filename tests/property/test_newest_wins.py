@@ -12,13 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rdnbr.core import stamp
-from rdnbr.core.address import parse_ip, show_ip
-from rdnbr.core.decision import Output, Want
-from rdnbr.core.engine import Engine
-from rdnbr.core.plan import Host, Key
-from rdnbr.core.settings import Settings, Timers
-from rdnbr.core.topology import Port
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.model import med_timestamp
+from rdnbr.core.model.address import parse_ip, show_ip
+from rdnbr.core.model.fib_entries import Host, Key
+from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.outputs import DesiredHost, Output
+from rdnbr.core.model.settings import Settings, Timers
 
 NEWEST = Settings(Timers(reprobe=86_000.0), mobility="newest-wins")
 """Nobody is asked: a node that does not notice is what this is about."""
@@ -30,7 +30,7 @@ GUESTS = [
 NODES = 3
 SKEW = 1.5
 """Seconds that the clocks differ by at most."""
-ERA_BEGINS = float(53 * stamp.ERA * stamp.TICK)
+ERA_BEGINS = float(53 * med_timestamp.ERA * med_timestamp.TICK)
 
 
 class Hypervisor:
@@ -47,23 +47,23 @@ class Hypervisor:
         """Start a daemon, as after a crash; it finds the routes."""
         self.engine = Engine(NEWEST, rules(ALLOW))
         self.engine.set_clock(now, now + self.skew)
-        self.engine.segment_up(BRIDGE)
-        self.engine.node_changed(now, NODE)
+        self.engine.segment_changed(BRIDGE)
+        self.engine.local_addresses_changed(now, NODE)
         for number in range(len(GUESTS)):
-            self.engine.port_up(now, Port(10 + number, f"tap{number}i0", BRIDGE.index))
+            self.engine.port_changed(now, Port(10 + number, f"tap{number}i0", BRIDGE.index))
         for key, host in list(self.routes.items()):
             self.does(self.engine.adopt(now, key, host.mac, host.device, None, host.metric))
 
     def hears(self, now: float, guest: int, frame: bytes) -> None:
         self.engine.set_clock(now, now + self.skew)
-        self.does(self.engine.frame(now, 10 + guest, frame))
+        self.does(self.engine.handle_frame(now, 10 + guest, frame))
 
     def does(self, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
-                case Want(key, None):
+                case DesiredHost(key, None):
                     self.routes.pop(key, None)
-                case Want(key, Host() as host):
+                case DesiredHost(key, Host() as host):
                     self.routes[key] = host
                 case _:
                     pass
@@ -87,7 +87,7 @@ class Fabric(RuleBasedStateMachine):
     @rule(guest=st.integers(0, 1), node=st.integers(0, NODES - 1), by_mac=st.booleans(), late=st.floats(0, 7))
     def arrives(self, guest: int, node: int, by_mac: bool, late: float) -> None:
         """A guest comes to a node and announces itself, or QEMU does so where the node remembers it."""
-        self.passes(stamp.TICK + SKEW + late)
+        self.passes(med_timestamp.TICK + SKEW + late)
         mac, addresses = GUESTS[guest]
         there = self.nodes[node]
         if by_mac and (guest, node) in self.arrived:
@@ -117,7 +117,7 @@ class Fabric(RuleBasedStateMachine):
     def files_are_read_again(self, node: int) -> None:
         engine = self.nodes[node].engine
         engine.configure(self.now, NEWEST)
-        self.nodes[node].does(engine.allow(self.now, rules(ALLOW)))
+        self.nodes[node].does(engine.set_allowlist(self.now, rules(ALLOW)))
         self.passes(0)
 
     @rule(node=st.integers(0, NODES - 1), skew=st.floats(0, SKEW))
@@ -125,11 +125,11 @@ class Fabric(RuleBasedStateMachine):
         """NTP pulls the clock to and fro, within what the clocks may differ by; BGP sees nothing."""
         there = self.nodes[node]
         before = dict(there.routes)
-        era = stamp.era(stamp.tick(self.now + there.skew))
+        era = med_timestamp.era(med_timestamp.tick(self.now + there.skew))
         there.skew = skew
         there.engine.set_clock(self.now, self.now + skew)
-        if stamp.era(stamp.tick(self.now + skew)) == era:
-            there.does(there.engine.tick(self.now))
+        if med_timestamp.era(med_timestamp.tick(self.now + skew)) == era:
+            there.does(there.engine.expire_timers(self.now))
             assert there.routes == before
         self.passes(0)
 
@@ -144,7 +144,7 @@ class Fabric(RuleBasedStateMachine):
             self.now = ERA_BEGINS
         for node in self.nodes:
             node.engine.set_clock(self.now, self.now + node.skew)
-            node.does(node.engine.tick(self.now))
+            node.does(node.engine.expire_timers(self.now))
 
     @invariant()
     def newest_wins(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxmox_tree import Tree
 
-from rdnbr.core.allowlist import parse
+from rdnbr.core.policy.allowlist import parse
 
 ADDRESSES = [
     "2.57.57.30",

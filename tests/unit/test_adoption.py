@@ -1,9 +1,9 @@
 """What is believed of what a daemon left in the kernel."""
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.adoption import Find, finds, remnants
-from rdnbr.core.plan import Key, Neighbour, Route
-from rdnbr.core.topology import Segment
+from rdnbr.core.bindings.adoption import Find, finds, remnants
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.fib_entries import Key, Neighbour, Route
+from rdnbr.core.model.interfaces import Segment
 
 MAIN, VRF = 254, 100
 ONE, TWO, IN_VRF, UPLINK = 1, 2, 3, 9

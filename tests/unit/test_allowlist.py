@@ -2,8 +2,8 @@
 
 import pytest
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.allowlist import Allowlist, AllowlistError, Claimant, parse
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.policy.allowlist import Allowlist, AllowlistError, Claimant, parse
 
 GUEST_100 = Claimant(parse_mac("52:02:45:76:d2:35"), "tap100i0", "vmbr1", 100, None)
 GUEST_200 = Claimant(parse_mac("52:02:45:76:d2:99"), "tap200i0", "vmbr1", 200, None)
@@ -15,7 +15,7 @@ def written(*lines: str) -> Allowlist:
 
 def says(allowlist: Allowlist, address: str, claimant: Claimant) -> tuple[str, str | None]:
     """The verdict in words: "permitted" or the reason, and where the rule stands."""
-    permitted, reason, rule = allowlist.verdict(parse_ip(address), claimant)
+    permitted, reason, rule = allowlist.authorize(parse_ip(address), claimant)
     assert permitted is (reason is None)
     return reason or "permitted", rule.where if rule else None
 
@@ -135,7 +135,7 @@ def test_vlan_and_missing_guest_number() -> None:
 def test_flags_are_on_the_rule() -> None:
     """Flags qualify nobody, and are found on the rule that decided."""
     allowlist = written("203.0.113.9 vm=100 anycast", "203.0.113.10 vip", "203.0.113.11")
-    rules = [allowlist.verdict(parse_ip(f"203.0.113.{last}"), GUEST_100).rule for last in (9, 10, 11)]
+    rules = [allowlist.authorize(parse_ip(f"203.0.113.{last}"), GUEST_100).rule for last in (9, 10, 11)]
     assert [(rule.anycast, rule.vip) for rule in rules if rule] == [
         (True, False),
         (False, True),

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from rdnbr.operator.parser import parser
+from rdnbr.operator.commands.parser import parser
 
 HEAVY = ("rich", "scapy", "pyroute2", "structlog", "cachetools")
 
@@ -259,7 +259,7 @@ def test_starts_light(tmp_path, command):
     assert done.stdout.splitlines()[-1] == "heavy:"
 
 
-@pytest.mark.parametrize("module", ["daemon.loop", "operator.check", "operator.facts"])
+@pytest.mark.parametrize("module", ["daemon.loop", "operator.commands.check", "operator.doctor.collect"])
 def test_without_pyroute2(module):
     """Neither the daemon's memory nor the time that a check takes has room for what only `explain` needs."""
     script = f"import sys, rdnbr.{module}; sys.exit('pyroute2' in sys.modules)"

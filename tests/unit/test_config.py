@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.config import CommandLine, Config, ConfigError, Log, examine, load, load_allowlist
-from rdnbr.core.allowlist import AllowlistError
-from rdnbr.core.settings import Limits, PortPolicy, Routes, Settings, Timers
-from rdnbr.toml import Toml
+from rdnbr.config.config import CommandLine, Config, ConfigError, Log, examine, load, load_allowlist
+from rdnbr.config.toml_lines import Toml
+from rdnbr.core.model.settings import Limits, PortPolicy, Routes, Settings, Timers
+from rdnbr.core.policy.allowlist import AllowlistError
 
 KNOWN = "known here: bridges, allowlist, socket, enforce, on_stop, log, timers, limits, port, ports, routes, mobility"
 EXAMPLE = Path(__file__).parents[2] / "contrib" / "rdnbr.toml"
@@ -40,7 +40,7 @@ def config(tmp_path):
 
 def test_all_defaults(tmp_path, monkeypatch):
     """Without a file, everything has its default."""
-    monkeypatch.setattr("rdnbr.config.CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr("rdnbr.config.config.CONFIG", tmp_path / "none.toml")
     assert load() == Config()
 
 

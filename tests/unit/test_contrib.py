@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rdnbr import __version__
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.allowlist import Claimant, parse
-from rdnbr.core.kernel import PROTOCOL
+from rdnbr.core.fib.backend import PROTOCOL
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.policy.allowlist import Claimant, parse
 
 ROOT = Path(__file__).parents[2]
 CONTRIB = ROOT / "contrib"
@@ -69,7 +69,7 @@ def test_the_example_allowlist_means_what_it_says() -> None:
     other = Claimant(parse_mac("52:02:45:76:d2:36"), "tap101i0", "vmbr1", 101, None)
 
     def answers(address: str) -> list[str]:
-        return [allowlist.verdict(parse_ip(address), who).reason or "permitted" for who in (guest, other)]
+        return [allowlist.authorize(parse_ip(address), who).reason or "permitted" for who in (guest, other)]
 
     assert answers("192.0.2.77") == ["permitted", "permitted"]
     assert answers("192.0.2.1") == ["denied", "denied"]

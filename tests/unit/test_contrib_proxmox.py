@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.allowlist import Claimant, parse
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.policy.allowlist import Claimant, parse
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 PROXMOX = CONTRIB / "proxmox"
@@ -125,7 +125,7 @@ def test_the_rules_in_readme_mean_what_it_says() -> None:
 
     def answer(address: str, vm: int) -> str:
         who = Claimant(mac, f"tap{vm}i0", "vmbr1", vm, None)
-        return allowlist.verdict(parse_ip(address), who).reason or "permitted"
+        return allowlist.authorize(parse_ip(address), who).reason or "permitted"
 
     assert answer("2.57.57.30", 100) == "permitted"
     assert answer("2.57.57.30", 101) == "pinned"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.core.address import parse_ip
-from rdnbr.operator.answers import Refused
-from rdnbr.operator.client import CannotAsk, Client, Denied, NoDaemon
-from rdnbr.operator.connection import PATIENCE, WATCHED
-from rdnbr.operator.control import CLIENTS, Control
-from rdnbr.operator.listener import CannotListen
+from rdnbr.core.model.address import parse_ip
+from rdnbr.operator.control.client import CannotAsk, Client, Denied, NoDaemon
+from rdnbr.operator.control.connection import PATIENCE, WATCHED
+from rdnbr.operator.control.protocol import Refused
+from rdnbr.operator.control.server import CLIENTS, ControlServer
+from rdnbr.operator.control.unix_listener import CannotListen
 
 KNOWN = "bindings, ports, counters, events, explain, reload, flush, probe, reannounce, watch"
 
@@ -38,7 +38,7 @@ class Daemon:
     def __init__(self, path):
         self.selector = selectors.DefaultSelector()
         self.reports = []
-        self.control = Control(0.0, path, self.selector, Oracle(), self.reports.append)
+        self.control = ControlServer(0.0, path, self.selector, Oracle(), self.reports.append)
 
     def turn(self, timeout=0.0):
         ready = self.selector.select(timeout)
@@ -183,8 +183,8 @@ def test_watch(daemon, path):
         watcher.sendall(b'{"command": "watch"}\n')
         daemon.settle()
         assert daemon.control.watched
-        daemon.control.tell({"decision": "learned"})
-        daemon.control.tell({"decision": "installed"})
+        daemon.control.send_to_watchers({"decision": "learned"})
+        daemon.control.send_to_watchers({"decision": "installed"})
         assert json.loads(lines.readline()) == {"ok": True, "result": {"watching": True}}
         assert json.loads(lines.readline()) == {"decision": "learned"}
         assert json.loads(lines.readline()) == {"decision": "installed"}
@@ -202,7 +202,7 @@ def test_watcher_asks_no_more(daemon, path):
         for _ in range(5):
             watcher.sendall(b'{"command": "ports"}\n' * 200)
             daemon.settle()
-        daemon.control.tell({"decision": "learned"})
+        daemon.control.send_to_watchers({"decision": "learned"})
         lines.readline()
         assert json.loads(lines.readline()) == {"decision": "learned"}
         lines.close()
@@ -215,7 +215,7 @@ def test_slow_watcher_is_told_what_it_missed(daemon, path):
         watcher.sendall(b'{"command": "watch"}\n')
         daemon.settle()
         for _ in range(2000):
-            daemon.control.tell(line)
+            daemon.control.send_to_watchers(line)
         [client] = daemon.control._clients
         assert len(client._out) <= WATCHED
         received = b""
@@ -234,7 +234,7 @@ def test_stuck_watcher_is_dropped(daemon, path):
         watcher.sendall(b'{"command": "watch"}\n')
         daemon.settle()
         for _ in range(PATIENCE + 3000):
-            daemon.control.tell({"text": "x" * 1000})
+            daemon.control.send_to_watchers({"text": "x" * 1000})
         assert not daemon.control.watched
 
 
@@ -309,9 +309,9 @@ def test_deleted_socket(daemon, path):
     client = connect(path)
     daemon.settle()
     path.unlink()
-    daemon.control.turn(0.99)
+    daemon.control.check_socket_file(0.99)
     assert not path.exists()
-    daemon.control.turn(1.0)
+    daemon.control.check_socket_file(1.0)
     assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
     assert daemon.reports == [f"the control socket {path} was not there, and was made anew"]
     client.sendall(b'{"command": "ports"}\n')
@@ -324,14 +324,14 @@ def test_deleted_directory(daemon, path):
     """The socket is made again though its whole directory was deleted."""
     path.unlink()
     path.parent.rmdir()
-    daemon.control.turn(1.0)
+    daemon.control.check_socket_file(1.0)
     assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
 
 
 def test_good_socket_is_left_alone(daemon, path):
     """A socket file that is ours is left as it is."""
     before = path.stat()
-    daemon.control.turn(1.0)
+    daemon.control.check_socket_file(1.0)
     assert path.stat() == before
     assert daemon.reports == []
 
@@ -341,11 +341,11 @@ def test_socket_that_another_daemon_made_meanwhile(daemon, path):
     path.unlink()
     other = Daemon(path)
     for second in range(1, 5):
-        daemon.control.turn(float(second))
+        daemon.control.check_socket_file(float(second))
     assert daemon.reports == [f"another rdnbr answers on {path}; stop it first (systemctl stop rdnbr)"]
     assert exchange(other, path, b'{"command": "ports"}\n')[0]["ok"]
     other.stop()
-    daemon.control.turn(5.0)
+    daemon.control.check_socket_file(5.0)
     assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
 
 

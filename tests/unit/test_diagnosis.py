@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.allowlist import parse
-from rdnbr.core.diagnosis import Facts, diagnose
-from rdnbr.core.diagnosis.bridge import Bridge, Details
-from rdnbr.core.diagnosis.finding import Unseen
-from rdnbr.core.diagnosis.frr import Frr, Redistribution, Session
-from rdnbr.core.problem import Problem
-from rdnbr.core.topology import Link, Segment
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.interfaces import Link, Segment
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.policy.allowlist import parse
+from rdnbr.linux.frr.frr_state import Frr, Redistribution, Session
+from rdnbr.linux.host.bridge_sysfs import Details
+from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.diagnosis import Facts, diagnose
 
 SEGMENT = Segment(
     index=7,

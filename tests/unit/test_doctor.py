@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from rdnbr.core.diagnosis.finding import note, problem, warning
-from rdnbr.operator.doctor import document, lines
+from rdnbr.operator.doctor.command import document, lines
+from rdnbr.operator.doctor.finding import note, problem, warning
 
 FINDINGS = [
     problem("bridge-down", "vmbr1", "the bridge is down", "ip link set vmbr1 up"),

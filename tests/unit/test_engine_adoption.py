@@ -5,13 +5,14 @@ from collections import Counter
 import guest_frames
 from dialogue import BRIDGE, GATEWAY4, MAIN, NODE, World, rules
 
-from rdnbr.core.address import parse_ip, parse_mac, show_ip
-from rdnbr.core.decision import Decision, Probe, State, Verb
-from rdnbr.core.engine import Engine
-from rdnbr.core.plan import Key
-from rdnbr.core.probe import answer
-from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
-from rdnbr.core.topology import Port, Segment
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.model.address import parse_ip, parse_mac, show_ip
+from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.outputs import Decision, Probe, Verb
+from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.wire.probe_frames import answer
 
 ALLOW = "2.57.57.0/24"
 V4 = "2.57.57.30"
@@ -64,12 +65,12 @@ def test_hints_that_cannot_be():
     gone.unplugs("tap3i0")
     assert words(gone.runs(0.1))[:2] == everywhere[:2]
     moved = world_of_three("tap3i0")
-    moved.engine.segment_up(ANOTHER)
+    moved.engine.segment_changed(ANOTHER)
     moved.plugs("tap3i0", moved.indexes["tap3i0"], ANOTHER.index)
     assert words(moved.runs(0.1))[:2] == everywhere[:2]
     abroad = World(ALLOW, QUICK)
     alice = abroad.guest("alice", "tap1i0", V4)
-    abroad.engine.segment_up(ANOTHER)
+    abroad.engine.segment_changed(ANOTHER)
     abroad.plugs("tap2i0", segment=ANOTHER.index)
     abroad.adopts(V4, alice, heard_on="tap2i0")
     assert words(abroad.runs(0.1))[0] == everywhere[0]
@@ -232,10 +233,10 @@ class Node:
         self.copies: Counter[int] = Counter()
         self.withdrawn: dict[str, float] = {}
         self.proved_at = 0.0
-        self.engine.segment_up(BRIDGE)
-        self.engine.node_changed(0.0, NODE)
+        self.engine.segment_changed(BRIDGE)
+        self.engine.local_addresses_changed(0.0, NODE)
         for number in range(ports):
-            self.engine.port_up(0.0, Port(10 + number, f"tap{number}i0", BRIDGE.index))
+            self.engine.port_changed(0.0, Port(10 + number, f"tap{number}i0", BRIDGE.index))
         self.homes = {parse_ip(f"10.0.{n >> 8}.{n & 255}"): 10 + n % ports for n in range(addresses)}
         self.asleep = set(list(self.homes)[:asleep])
         for address, port in self.homes.items():
@@ -243,8 +244,8 @@ class Node:
             self.engine.adopt(0.0, Key(MAIN, address), mac, BRIDGE.index, port if hints else None)
 
     def runs(self, until: float) -> None:
-        while (now := self.engine.deadline()) is not None and now <= until:
-            outputs = self.engine.tick(now)
+        while (now := self.engine.next_deadline()) is not None and now <= until:
+            outputs = self.engine.expire_timers(now)
             self.asked[int(now)] += len({one.address for one in outputs if isinstance(one, Probe)})
             for one in outputs:
                 match one:
@@ -253,13 +254,13 @@ class Node:
                         if self.homes[address] == port and address not in self.asleep:
                             reply = answer(frame, mac)
                             assert reply is not None
-                            self.engine.frame(now, port, reply)
+                            self.engine.handle_frame(now, port, reply)
                             self.proved_at = now
                     case Decision(verb=Verb.WITHDRAWN, address=address) if address is not None:
                         self.withdrawn[show_ip(address)] = now
 
     def states(self) -> set[State]:
-        return {view.state for view in self.engine.bindings()}
+        return {view.state for view in self.engine.snapshot()}
 
 
 def test_five_thousand_prove_themselves_within_the_grace():
@@ -270,7 +271,7 @@ def test_five_thousand_prove_themselves_within_the_grace():
     assert 40 < node.proved_at <= 60
     assert node.withdrawn == {}
     assert State.ADOPTED not in node.states()
-    assert len(node.engine.bindings()) == 5000
+    assert len(node.engine.snapshot()) == 5000
 
 
 def test_those_that_left_go_within_the_grace():
@@ -295,7 +296,7 @@ def test_who_is_there_does_not_wait_behind_who_is_not():
     node = Node(2000, 200, hints=True, asleep=1000, grace=1.0)
     node.runs(12)
     assert node.proved_at < 11
-    assert {view.state for view in node.engine.bindings()[1000:]} == {State.VALID}
+    assert {view.state for view in node.engine.snapshot()[1000:]} == {State.VALID}
     node.runs(120)
     assert len(node.withdrawn) == 1000
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import guest_frames
 from dialogue import BRIDGE, MAIN, World
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.plan import Key
-from rdnbr.core.settings import Limits, PortPolicy, Settings
-from rdnbr.core.topology import Port
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.settings import Limits, PortPolicy, Settings
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 
@@ -94,7 +94,7 @@ def test_port_fills_up_while_its_challenge_lasts():
 def test_memory_of_another_table_is_not_disturbed():
     """A guest with the MAC of one that departed from another routing table is not taken for it."""
     world = World("2.57.57.0/24")
-    world.engine.segment_up(replace(BRIDGE, index=2, name="vmbr2", table=100))
+    world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2", table=100))
     world.plugs("tap1i0", segment=2)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
@@ -147,7 +147,7 @@ def test_frames_from_a_port_that_is_gone_change_nothing():
     alice = world.guest("alice", "tap1i0", V4)
     world.unplugs("tap1i0")
     assert world.hears("tap1i0", guest_frames.announcement(alice.mac, V4)) == ["ignored on ?: unknown-port"]
-    assert world.engine.bindings() == []
+    assert world.engine.snapshot() == []
 
 
 def test_ports_that_come_and_go_leave_no_counters():
@@ -156,7 +156,7 @@ def test_ports_that_come_and_go_leave_no_counters():
     for number in range(50):
         guest = world.guest(f"g{number}", f"tap{number}i0", V4)
         guest.does_dad()
-        world.engine.port_up(world.now, Port(world.indexes[guest.port], f"veth{number}i0", 1))
+        world.engine.port_changed(world.now, Port(world.indexes[guest.port], f"veth{number}i0", 1))
         guest.does_dad()
         world.unplugs(guest.port)
     assert {port for port, _ in world.engine.counters} == {"-"}
@@ -171,7 +171,7 @@ def test_departed_are_remembered_up_to_a_number():
         key = Key(MAIN, parse_ip(f"10.0.{number >> 8}.{number & 255}"))
         world.carries_out(world.engine.adopt(world.now, key, parse_mac("02:00:00:00:00:09"), BRIDGE.index))
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
-    assert len(world.engine.bindings()) == 4096
+    assert len(world.engine.snapshot()) == 4096
     assert not world.wanted
 
 

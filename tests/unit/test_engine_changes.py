@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from dialogue import BRIDGE, MAIN, NODE, World
 
-from rdnbr.core.address import parse_ip
-from rdnbr.core.plan import Key
-from rdnbr.core.reason import Reason
-from rdnbr.core.settings import Settings, Timers
-from rdnbr.core.topology import Port
+from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.settings import Settings, Timers
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 ALLOW = "2.57.57.0/24\n2001:678::/64"
@@ -55,7 +55,7 @@ def test_port_that_comes_back_is_asked():
 def test_port_that_moves_to_another_bridge_is_another_port():
     """Its routes go; what it says then is learned on the other bridge."""
     world, alice = settled()
-    world.engine.segment_up(replace(BRIDGE, index=2, name="vmbr2"))
+    world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2"))
     index = world.indexes["tap1i0"]
     assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.plugs("tap1i0", index, segment=2)
     alice.asks_gateway()
@@ -68,7 +68,7 @@ def test_bridge_that_goes_takes_everything_along():
     world.adopts("2.57.57.31", alice)
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
     assert world.wanted == {}
-    assert {str(view.state) for view in world.engine.bindings()} == {"departed"}
+    assert {str(view.state) for view in world.engine.snapshot()} == {"departed"}
     assert world.reloads("10.0.0.0/8") == []
 
 
@@ -78,8 +78,8 @@ def test_bridge_that_is_made_again_has_its_guests_asked():
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
     assert world.wanted == {}
     again = replace(BRIDGE, index=9)
-    world.engine.segment_up(again)
-    world.carries_out(world.engine.port_up(world.now, Port(world.indexes["tap1i0"], "tap1i0", 9)))
+    world.engine.segment_changed(again)
+    world.carries_out(world.engine.port_changed(world.now, Port(world.indexes["tap1i0"], "tap1i0", 9)))
     world.runs(0.1)
     assert [host.device for host in world.wanted.values()] == [9]
 
@@ -88,7 +88,7 @@ def test_renamed_port_is_judged_by_its_new_name():
     """A rule about a port's name counts from the moment the name changes."""
     world, _ = settled(f"{V4} port=tap1i0")
     index = world.indexes["tap1i0"]
-    said = world.carries_out(world.engine.port_up(world.now, Port(index, "tap7i0", 1)))
+    said = world.carries_out(world.engine.port_changed(world.now, Port(index, "tap7i0", 1)))
     assert said == [f"no route {V4}", f"withdrawn {V4} alice@tap7i0: no-longer-permitted"]
 
 
@@ -108,9 +108,9 @@ def test_reload_withdraws_what_is_refused_now():
 def test_reload_names_the_rule_that_permits_now():
     """After a reload a binding shows the rule of the new file."""
     world, _ = settled()
-    assert [view.rule for view in world.engine.bindings()] == ["allowlist:1"]
+    assert [view.rule for view in world.engine.snapshot()] == ["allowlist:1"]
     world.reloads(f"# moved down\n\n{V4}")
-    assert [view.rule for view in world.engine.bindings()] == ["allowlist:3"]
+    assert [view.rule for view in world.engine.snapshot()] == ["allowlist:3"]
 
 
 def test_reload_after_a_port_is_gone():
@@ -126,7 +126,7 @@ def test_address_the_node_takes_for_itself():
     """A guest's address that becomes the node's own is withdrawn at once, and refused from then on."""
     world, alice = settled()
     node = replace(NODE, addresses=NODE.addresses | {parse_ip(V4)})
-    said = world.carries_out(world.engine.node_changed(world.now, node))
+    said = world.carries_out(world.engine.local_addresses_changed(world.now, node))
     assert said == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
     assert alice.asks_gateway() == [f"refused {V4} alice@tap1i0: own-address"]
 
@@ -138,7 +138,7 @@ def test_flush_forgets():
     assert world.flushes("2.57.57.99") == []
     assert world.flushes(V4) == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: flushed"]
     assert world.flushes() == ["no route 2.57.57.31", "withdrawn 2.57.57.31 bob@tap2i0: flushed"]
-    assert world.engine.bindings() == []
+    assert world.engine.snapshot() == []
     assert f"route {V4} to alice" in alice.asks_gateway()
 
 
@@ -161,10 +161,10 @@ def test_kernel_that_refuses_and_relents():
 
     assert refused() == [f"refused {V4} alice@tap1i0 valid: foreign-route"]
     assert refused() == []
-    assert [view.installed for view in world.engine.bindings()] == [False]
+    assert [view.installed for view in world.engine.snapshot()] == [False]
     accepted = world.carries_out(world.engine.kernel_accepted(world.now, key))
     assert accepted == [f"installed {V4} alice@tap1i0 valid: foreign-route"]
-    assert [view.installed for view in world.engine.bindings()] == [True]
+    assert [view.installed for view in world.engine.snapshot()] == [True]
     assert world.carries_out(world.engine.kernel_accepted(world.now, key)) == []
 
 

@@ -174,13 +174,13 @@ def test_vip_that_is_merely_used_is_contended_for():
 def test_five_moves_in_three_minutes_freeze():
     """The fifth move in 180 s freezes the address where it is for 60 s, the next time for 120 s."""
     world, alice, bob = two(f"{V4} vip")
-    for freeze, holder, rival in ((60.0, alice, bob), (120.0, bob, alice)):
-        for guest in (rival, holder, rival, holder):
+    for freeze, holder, challenger in ((60.0, alice, bob), (120.0, bob, alice)):
+        for guest in (challenger, holder, challenger, holder):
             world.runs(2)
             guest.announces()
         world.runs(2)
-        here = f"{rival.name}@{rival.port}"
-        assert f"frozen {V4} {here} frozen: moved-too-often" in rival.announces()
+        here = f"{challenger.name}@{challenger.port}"
+        assert f"frozen {V4} {here} frozen: moved-too-often" in challenger.announces()
         refused = [f"refused {V4} {holder.name}@{holder.port}: moved-too-often"]
         assert holder.announces() == refused
         assert holder.asks_gateway() == refused

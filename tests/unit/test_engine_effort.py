@@ -8,8 +8,8 @@ from functools import partial
 import guest_frames
 from dialogue import NODE, World
 
-from rdnbr.core.address import parse_mac
-from rdnbr.core.settings import PortPolicy, Settings
+from rdnbr.core.model.address import parse_mac
+from rdnbr.core.model.settings import PortPolicy, Settings
 
 ALLOW = "2.57.0.0/16"
 GREEDY = PortPolicy(addresses_ipv4=1000, addresses_ipv6=8, new_addresses_per_second=1000)
@@ -69,7 +69,7 @@ def test_another_mac_of_the_node_has_nothing_judged_again():
     works = []
     for count in (30, 300):
         world = world_with(count)
-        works.append(effort(partial(world.engine.node_changed, world.now, node)))
+        works.append(effort(partial(world.engine.local_addresses_changed, world.now, node)))
     assert works[0] == works[1]
 
 

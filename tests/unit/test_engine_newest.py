@@ -4,16 +4,16 @@ from dataclasses import replace
 
 from dialogue import BRIDGE, MAIN, Guest, World
 
-from rdnbr.core import stamp
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.metrics import RENEWALS, RENEWED_EVERY, REVIEWED
-from rdnbr.core.plan import Key
-from rdnbr.core.settings import Limits, PortPolicy, Routes, Settings
+from rdnbr.core.bindings.route_metric import RENEWALS, RENEWED_EVERY, REVIEWED
+from rdnbr.core.model import med_timestamp
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.settings import Limits, PortPolicy, Routes, Settings
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 ALLOW = "2.57.57.0/24\n2001:678::/64"
 NEWEST = Settings(mobility="newest-wins")
-ERA_BEGINS = 53 * stamp.ERA * stamp.TICK
+ERA_BEGINS = 53 * med_timestamp.ERA * med_timestamp.TICK
 MIDDLE = ERA_BEGINS + 15_000_000
 """Seconds since 1970, in the middle of an era."""
 
@@ -85,7 +85,7 @@ def test_what_counts_is_when_the_route_was_made():
     alice.announces()
     world.now += 2.9
     alice.answers()
-    assert metric(world) == stamp.metric(stamp.tick(MIDDLE + 2.9), stamp.tick(MIDDLE))
+    assert metric(world) == med_timestamp.metric(med_timestamp.tick(MIDDLE + 2.9), med_timestamp.tick(MIDDLE))
 
 
 def test_questions_and_answers_renew_nothing():
@@ -168,7 +168,7 @@ def test_announcement_after_one_s_own_dad_renews():
 def test_dad_on_another_bridge_does_not_spoil_an_arrival():
     """Who cannot hear it does not answer it."""
     world, alice = settled()
-    world.carries_out(world.engine.segment_up(replace(BRIDGE, index=2, name="vmbr2")))
+    world.carries_out(world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2")))
     world.plugs("tap2i0", segment=2)
     mallory = world.guest("mallory", "tap2i0", V6, awake=False)
     before = metric(world, V6)
@@ -290,7 +290,7 @@ def test_a_rule_that_becomes_anycast_changes_the_metric():
 
 def test_a_restart_keeps_the_metric():
     """An adopted route keeps what it has, when its guest is heard too: BGP sees nothing."""
-    before = stamp.metric(stamp.tick(MIDDLE - 5_000_000), stamp.tick(MIDDLE))
+    before = med_timestamp.metric(med_timestamp.tick(MIDDLE - 5_000_000), med_timestamp.tick(MIDDLE))
     world = node()
     assert adopt(world, before) == before
     world.guest("alice", "tap1i0", V4)
@@ -353,7 +353,7 @@ def test_a_new_era_stamps_all_anew():
     assert metric(world) < 10_000
     world.runs(4990)
     assert metric(world) < 10_000
-    assert world.engine.deadline() is not None
+    assert world.engine.next_deadline() is not None
     said = world.runs(11)
     assert sum(f"route {V4}" in line for line in said) == 1
     assert metric(world) == 16_777_215
@@ -371,8 +371,8 @@ def test_a_daemon_that_was_stopped_over_the_end_of_an_era():
 def test_the_engine_wakes_when_an_era_ends():
     """Nobody has to speak for that, and with a constant metric nothing happens at all."""
     wall = ERA_BEGINS - 500
-    assert round(node(wall=wall).engine.deadline()) == 500
-    assert node(wall=wall, settings=Settings()).engine.deadline() is None
+    assert round(node(wall=wall).engine.next_deadline()) == 500
+    assert node(wall=wall, settings=Settings()).engine.next_deadline() is None
 
 
 def test_a_clock_that_is_set_stamps_nothing_anew():
@@ -408,7 +408,7 @@ def test_a_clock_that_was_hours_ahead_is_lived_down():
     world.runs(10)
     assert metric(world) == 16_777_215
     alice.announces()
-    assert metric(world) == stamp.metric(stamp.tick(MIDDLE + 10), stamp.tick(MIDDLE))
+    assert metric(world) == med_timestamp.metric(med_timestamp.tick(MIDDLE + 10), med_timestamp.tick(MIDDLE))
 
 
 def test_a_clock_that_was_years_ahead_is_lived_down():
@@ -420,7 +420,7 @@ def test_a_clock_that_was_years_ahead_is_lived_down():
     world.runs(10)
     assert metric(world) == 16_777_215
     alice.announces()
-    assert metric(world) == stamp.metric(stamp.tick(MIDDLE + 10), stamp.tick(MIDDLE))
+    assert metric(world) == med_timestamp.metric(med_timestamp.tick(MIDDLE + 10), med_timestamp.tick(MIDDLE))
 
 
 def test_a_clock_that_was_in_1970_is_lived_down():

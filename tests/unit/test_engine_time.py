@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from dialogue import World
 
-from rdnbr.core.settings import Limits, PortPolicy, Settings, Timers
+from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 
 V4 = "2.57.57.30"
 ALLOW = "2.57.0.0/16"
@@ -193,6 +193,6 @@ def test_deadline_is_none_when_there_is_nothing_to_do():
     world = World(ALLOW)
     world.guest("alice", "tap1i0", V4).asks_gateway()
     world.runs(11)  # until packets are looked at no more
-    assert world.engine.deadline() is not None
+    assert world.engine.next_deadline() is not None
     world.flushes()
-    assert world.engine.deadline() is None
+    assert world.engine.next_deadline() is None

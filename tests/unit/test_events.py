@@ -1,8 +1,8 @@
 """The recent events, and those who are told."""
 
-from rdnbr.core.decision import Decision, Verb
-from rdnbr.core.reason import Reason
-from rdnbr.operator.events import EVENTS, REFUSALS, Events
+from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.reason import Reason
+from rdnbr.operator.logging.events import EVENTS, REFUSALS, Events
 
 
 def decision(at, verb=Verb.INSTALLED):

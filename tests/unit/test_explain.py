@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from dialogue import World, rules
 
-from rdnbr.core.address import parse_ip, parse_mac
-from rdnbr.core.advertisement import Advertisement, ZebraRoute
-from rdnbr.core.plan import host
-from rdnbr.core.settings import PortPolicy, Settings
-from rdnbr.linux.lookup import HostRoute
-from rdnbr.linux.rtnetlink import Entry
-from rdnbr.operator import explain, explanation, views
-from rdnbr.operator.judgement import Judgement, judge
-from rdnbr.operator.layers import Facts, Kernel, layers
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.fib_entries import host
+from rdnbr.core.model.settings import PortPolicy, Settings
+from rdnbr.linux.frr.host_view import Advertisement, ZebraRoute
+from rdnbr.linux.netlink.route_lookup import HostRoute
+from rdnbr.linux.netlink.rtnetlink import Entry
+from rdnbr.operator.control import json_views
+from rdnbr.operator.explain import command, report
+from rdnbr.operator.explain.layers import Facts, Kernel, layers
+from rdnbr.operator.explain.verdict import AddressVerdict, judge
 
 V4 = "2.57.57.30"
 ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
@@ -36,13 +37,13 @@ def told(world: World, address: str = V4, allow: str | None = ALLOW, **wanted: A
     """Return what the daemon tells; what it wants is what the engine asked for."""
     packed = parse_ip(address)
     wants = [
-        explanation.Wanted(item, "vmbr1", wanted.get("retry_at"), wanted.get("why"), wanted.get("arrived"))
+        report.Wanted(item, "vmbr1", wanted.get("retry_at"), wanted.get("why"), wanted.get("arrived"))
         for key, item in world.wanted.items()
         if key.address == packed
     ]
     standing = world.engine.explain(world.now, packed)
-    found = world.engine.find(packed)
-    return explanation.document(standing, found, wants, world.decisions, rules(allow), views.epoch)
+    found = world.engine.snapshot_address(packed)
+    return report.document(standing, found, wants, world.decisions, rules(allow), json_views.epoch)
 
 
 def bound(allow: str | None = ALLOW) -> World:
@@ -71,7 +72,7 @@ def said(made: Facts) -> dict[str, tuple[str, str]]:
     return {layer.name: (layer.answer, layer.text) for layer in layers(made)}
 
 
-def verdict(made: Facts) -> Judgement:
+def verdict(made: Facts) -> AddressVerdict:
     return judge(made, layers(made))
 
 
@@ -94,7 +95,7 @@ def test_a_routed_address():
         "zebra": ("ok", "kernel dev vmbr1, selected"),
         "bgp": ("ok", "advertised to 198.51.100.0"),
     }
-    assert verdict(made) == Judgement(
+    assert verdict(made) == AddressVerdict(
         routed=True,
         sentence="2.57.57.30 is routed to tap1i0 (52:02:45:00:00:01) over vmbr1, and advertised to 198.51.100.0",
         cure=None,
@@ -112,7 +113,7 @@ def test_what_nobody_may_have(address, sentence):
     """A built-in refusal is the verdict, whatever the other layers say, and there is nothing to do."""
     made = facts(told(quiet(None), address, None), kernel=EMPTY, frr=UNHEARD)
     assert (said(made)["built-in"][0], said(made)["allowlist"][0]) == ("no", "unknown")
-    assert verdict(made) == Judgement(routed=False, sentence=sentence, cure=None)
+    assert verdict(made) == AddressVerdict(routed=False, sentence=sentence, cure=None)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_a_quarantined_claimant():
     made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
     answer, text = said(made)["quarantine"]
     assert (answer, text[:33]) == ("no", "tap1i0 is not heard for it until ")
-    assert verdict(made) == Judgement(
+    assert verdict(made) == AddressVerdict(
         routed=False,
         sentence=f"{V4} is not routed: {text}, for it did not answer when it claimed it",
         cure="the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore",
@@ -396,7 +397,7 @@ def test_without_a_daemon():
     names = {name for name, (answer, _) in said(made).items() if answer == "unknown"}
     assert names == {"limits", "quarantine", "binding", "wanted"}
     assert said(made)["daemon"][0] == "no"
-    assert verdict(made) == Judgement(
+    assert verdict(made) == AddressVerdict(
         routed=True,
         sentence=f"{V4} is routed to 52:02:45:00:00:01 over vmbr1; no daemon answers on /run/x",
         cure="start it",
@@ -445,7 +446,7 @@ def test_events_are_those_of_the_address():
 def test_json_names_are_as_promised():
     """The document has these keys in this order, and is the same for a program each time."""
     made = facts(told(bound()))
-    document = explain.document(made, layers(made), verdict(made))
+    document = command.document(made, layers(made), verdict(made))
     assert list(document) == [
         "address", "family", "routed", "verdict", "cure", "daemon", "layers", "mode", "refused", "within",
         "rules", "chances", "full", "hurried", "quarantine", "bindings", "wanted", "kernel", "frr", "events",
@@ -481,7 +482,7 @@ def test_json_names_are_as_promised():
 def test_text_begins_with_the_verdict_and_the_cure():
     """Whoever is woken up reads first what it is, and what to do."""
     made = facts(told(quiet()), kernel=EMPTY, frr=UNHEARD)
-    text = list(explain.lines(made, layers(made), verdict(made)))
+    text = list(command.lines(made, layers(made), verdict(made)))
     assert text[0] == f"{V4} is not routed: nobody claims it"
     assert text[1].startswith("    do: let the guest ping")
     assert "NO  binding     none: nobody has claimed it, or it was forgotten" in text
@@ -493,8 +494,6 @@ def test_a_host_that_waits_for_its_mac():
     world = quiet()
     document = told(world)
     document["wanted"] = [
-        explanation._wanted(
-            explanation.Wanted(host(254, parse_ip(V4), 1, None), "vmbr1", None, None), views.epoch
-        )
+        report._wanted(report.Wanted(host(254, parse_ip(V4), 1, None), "vmbr1", None, None), json_views.epoch)
     ]
     assert said(facts(document))["wanted"][1] == "route over vmbr1 with metric 0, neighbour not known yet"

@@ -4,10 +4,10 @@ from typing import Any
 
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from rdnbr.core.address import parse_mac
-from rdnbr.core.topology import Link
-from rdnbr.linux.links import read_link
-from rdnbr.linux.netlink import Message, read_messages
+from rdnbr.core.model.address import parse_mac
+from rdnbr.core.model.interfaces import Link
+from rdnbr.linux.netlink.links import read_link
+from rdnbr.linux.netlink.netlink_socket import Message, read_messages
 
 
 def message(attributes: list[Any], family: int = 0, flags: int = 0x10001) -> Message:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.linux.machine_mac import machine_mac, siphash
+from rdnbr.linux.host.machine_mac import machine_mac, siphash
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdnbr.core.address import parse_ip
-from rdnbr.core.topology import InterfaceAddress
-from rdnbr.linux.links import read_address, read_link
-from rdnbr.linux.monitor import LinkGone, Monitor, Overrun
-from rdnbr.linux.netlink import Message, NetlinkSocket
-from rdnbr.linux.rtnetlink import Request
+from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.interfaces import InterfaceAddress
+from rdnbr.linux.netlink.links import read_address, read_link
+from rdnbr.linux.netlink.monitor import LinkGone, Monitor, Overrun
+from rdnbr.linux.netlink.netlink_socket import Message, NetlinkSocket
+from rdnbr.linux.netlink.rtnetlink import Request
 
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE, NEWNEIGH, DELNEIGH = 16, 17, 20, 21, 24, 25, 28, 29
 ERROR, DONE = 2, 3

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.linux import nft
-from rdnbr.linux.nft import Nft
+from rdnbr.linux.nft import command
+from rdnbr.linux.nft.command import Nft
 from tests.netns.namespace import until
 
 
@@ -25,14 +25,14 @@ def _hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(nft, "_PATIENCE", 0.1)
+    monkeypatch.setattr(command, "_PATIENCE", 0.1)
 
 
 @pytest.mark.usefixtures("_hanging")
 def test_nft_that_hangs_is_killed(selector: selectors.BaseSelector) -> None:
     """A script that takes too long ends with an error that says so, and the next one can be run."""
     runner, errors = Nft(selector), list[str | None]()
-    runner.run("", errors.append)
+    runner.start("", errors.append)
 
     def ended() -> bool:
         for key, mask in selector.select(0):
@@ -47,7 +47,7 @@ def test_nft_that_hangs_is_killed(selector: selectors.BaseSelector) -> None:
 def test_end_does_not_wait_for_nft_that_hangs(selector: selectors.BaseSelector) -> None:
     """The daemon's own end kills what takes too long, and nothing is raised."""
     runner = Nft(selector)
-    runner.run("", lambda _error: None)
+    runner.start("", lambda _error: None)
     assert runner.busy
     runner.finish()
     assert not runner.busy
@@ -64,7 +64,7 @@ def test_no_descriptor_for_nft_is_an_error(selector: selectors.BaseSelector) -> 
     try:
         for limit in (free, free + 1, free + 2):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            runner.run("", errors.append)
+            runner.start("", errors.append)
             assert not runner.busy
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

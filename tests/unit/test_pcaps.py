@@ -7,8 +7,8 @@ from pathlib import Path
 import pcaps_make
 import pytest
 
-from rdnbr.core.reason import Reason
-from rdnbr.replay import main
+from rdnbr.core.model.reason import Reason
+from rdnbr.replay.replay import main
 
 PCAPS = pcaps_make.DIRECTORY
 EXPECTATIONS = sorted(PCAPS.glob("*.expected"))

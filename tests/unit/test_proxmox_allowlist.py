@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from proxmox_tree import Tree
 
-from rdnbr.config import load_allowlist
+from rdnbr.config.config import load_allowlist
 
 WEB = "name: web\nnet0: virtio=52:02:45:76:D2:35,bridge=vmbr1\nipconfig0: ip=2.57.57.30/32\n"
 DB = "name: db\nnet0: virtio=52:02:45:76:D2:36,bridge=vmbr1\nipconfig0: ip=2.57.57.31/32\n"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rdnbr.core.reason import Reason
-from rdnbr.daemon.tally import Tally
+from rdnbr.core.model.reason import Reason
+from rdnbr.daemon.kernel_counters import KernelCounter
 from tests import readme_attacks, readme_faults
 from tests.e2e.attacks import ATTACKS
 from tests.readme_table import shown
@@ -23,7 +23,9 @@ def test_readme_has_every_counter_of_the_kernel():
     """The counters that `show counters` has besides frames are in a table, in their order."""
     text = (Path(__file__).parents[2] / "README.md").read_text()
     table = text.partition("Counter | counts\n--- | ---\n")[2].partition("\n\n")[0]
-    assert [line.split(" | ")[0] for line in table.splitlines()] == [f"`{name.value}`" for name in Tally]
+    assert [line.split(" | ")[0] for line in table.splitlines()] == [
+        f"`{name.value}`" for name in KernelCounter
+    ]
 
 
 def test_table_names_only_reasons_that_exist():

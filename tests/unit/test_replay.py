@@ -24,7 +24,7 @@ from pcaps_make import (
     tllao,
 )
 
-from rdnbr.replay import main
+from rdnbr.replay.replay import main
 
 T = 1_700_000_000
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from rdnbr.core.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
-from rdnbr.core.plan import Neighbour, Route
-from rdnbr.linux.netlink import read_messages
-from rdnbr.linux.rtnetlink import (
+from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.fib_entries import Neighbour, Route
+from rdnbr.linux.netlink.netlink_socket import read_messages
+from rdnbr.linux.netlink.rtnetlink import (
     HEADER,
     Place,
     Request,

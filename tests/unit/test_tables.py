@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from rdnbr.core.reason import Reason
-from rdnbr.operator import tables
-from rdnbr.operator.clock import age
-from rdnbr.operator.meanings import MEANINGS
+from rdnbr.core.model.reason import Reason
+from rdnbr.operator.commands import tables
+from rdnbr.operator.commands.reason_help import MEANINGS
+from rdnbr.operator.text.times import age
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rdnbr.core.address import show_ip
-from rdnbr.core.diagnosis.frr import Redistribution, Session
-from rdnbr.linux.vtysh import (
+from rdnbr.core.model.address import show_ip
+from rdnbr.linux.frr.frr_state import Redistribution, Session
+from rdnbr.linux.frr.vtysh import (
     Silent,
     read_kernel_routes,
     read_paths,

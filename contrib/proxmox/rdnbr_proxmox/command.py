@@ -9,9 +9,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from rdnbr.core.allowlist import AllowlistError, parse
-from rdnbr.core.problem import Problem
-from rdnbr.core.rule import Rule
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.rule import Rule
+from rdnbr.core.policy.allowlist import AllowlistError, parse
 from rdnbr_proxmox.cluster import Cluster, ClusterError, Unreadable, read_cluster
 from rdnbr_proxmox.document import Kept, document, warnings
 from rdnbr_proxmox.firewall import read_aliases

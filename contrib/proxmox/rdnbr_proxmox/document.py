@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rdnbr.core.rule import Prefix, Rule
+from rdnbr.core.model.rule import Prefix, Rule
 from rdnbr_proxmox.guest import Tagged
 from rdnbr_proxmox.rules import Entry, Rules
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from rdnbr.core.problem import Problem
+from rdnbr.core.model.problem import Problem
 from rdnbr_proxmox.cluster import Text
 from rdnbr_proxmox.guest import Named, read_prefix, whole_lines
 

@@ -12,9 +12,9 @@ from ipaddress import ip_interface, ip_network
 from itertools import takewhile
 from typing import NamedTuple
 
-from rdnbr.core.address import IP, MAC, parse_mac
-from rdnbr.core.problem import Problem
-from rdnbr.core.rule import Prefix
+from rdnbr.core.model.address import IP, MAC, parse_mac
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.rule import Prefix
 from rdnbr_proxmox.cluster import Kind, Text
 
 MODELS = frozenset(

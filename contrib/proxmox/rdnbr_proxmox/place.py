@@ -4,8 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from rdnbr.core.rule import Rule
-from rdnbr.core.rule_line import read
+from rdnbr.core.model.rule import Rule
+from rdnbr.core.policy.rule_parser import read
 from rdnbr_proxmox.document import Key, key
 
 

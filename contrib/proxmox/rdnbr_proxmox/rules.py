@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rdnbr.core.problem import Problem
-from rdnbr.core.rule import Qualifiers, Rule
-from rdnbr.core.rule_line import read
-from rdnbr.core.special import unclaimable
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.rule import Qualifiers, Rule
+from rdnbr.core.model.special_purpose import unclaimable
+from rdnbr.core.policy.rule_parser import read
 from rdnbr_proxmox.cluster import Texts
 from rdnbr_proxmox.firewall import Aliases, read_filters
 from rdnbr_proxmox.guest import Named, Tagged, read_guest

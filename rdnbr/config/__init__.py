@@ -1,0 +1,1 @@
+"""The configuration file, the allowlist files, and the watch on both."""

@@ -1,0 +1,153 @@
+"""What a configuration file may say: TOML values become dataclasses, and all that does not fit is noted."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from rdnbr.config.toml_lines import Toml
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.settings import Metric, SecondsOrNever
+
+SECONDS = (0.01, 86_400.0)
+"""Bounds of every timer."""
+COUNTS = (1, 1_000_000)
+"""Bounds of every count and rate."""
+METRICS = (0, 2**24 - 1)
+"""Bounds of every metric; zebra would take the byte above for an administrative distance."""
+
+
+class Reader:
+    """Turns TOML values into ours, noting what is wrong and going on."""
+
+    def __init__(self, file: str, toml: Toml, problems: list[Problem]) -> None:
+        self._file = file
+        self._toml = toml
+        self._problems = problems
+        self._home: dict[str, str] = {}
+        """Where the keys of the file belong, in words."""
+
+    def table(self, known: dict[str, Any], values: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """Return the values of those keys that are known and right."""
+        found: dict[str, Any] = {}
+        self._home = self._home or _homes(known)
+        for name, value in values.items():
+            here = (*path, name)
+            if name not in known:
+                home = None if isinstance(value, dict) else self._home.get(name)
+                self._note(here, _unknown(name, known, path, home, is_table=isinstance(value, dict)))
+            elif get_origin(known[name]) is Mapping:
+                found[name] = self._named_tables(get_args(known[name])[1], value, here)
+            elif is_dataclass(known[name]):
+                found[name] = self._dataclass(known[name], value, here)
+            else:
+                try:
+                    found[name] = _value(known[name], value)
+                except ValueError as error:
+                    self._note(here, f"{name} {error}")
+        return found
+
+    def _named_tables(self, kind: Any, value: Any, path: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+        """Return the right values of each table; what a table leaves out is for the caller to fill in."""
+        name = ".".join(path)
+        if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+            self._note(path, f'{name} takes tables: write [{name}."NAME or GLOB"], and under it its keys')
+            return {}
+        hints = get_type_hints(kind)
+        return {glob: self.table(hints, table, (*path, glob)) for glob, table in value.items()}
+
+    def _dataclass(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, dict):
+            return kind(**self.table(get_type_hints(kind), value, path))
+        name = ".".join(path)
+        self._note(path, f"{name} is a table: write [{name}], and under it its keys: {_keys(fields(kind))}")
+        return kind()
+
+    def _note(self, path: tuple[str, ...], message: str) -> None:
+        self._problems.append(Problem(self._file, self._toml.line(*path), message))
+
+
+def _keys(known: Sequence[Any]) -> str:
+    return ", ".join(item.name for item in known)
+
+
+def _homes(known: Mapping[str, Any]) -> dict[str, str]:
+    """Return where each key belongs: TOML takes what stands below a [table] for a part of that."""
+    tables = {name: get_type_hints(kind) for name, kind in known.items() if is_dataclass(kind)}
+    inner = {key: f"in [{name}]" for name, keys in tables.items() for key in keys}
+    return inner | {name: "above the first [table]" for name in known if name not in tables}
+
+
+def _unknown(
+    name: str, known: Iterable[str], path: tuple[str, ...], home: str | None, *, is_table: bool
+) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    what = f"unknown table [{'.'.join((*path, name))}]" if is_table else f"unknown key {name!r}"
+    where = f" in [{'.'.join(path)}]" if path and not is_table else ""
+    if home is not None:
+        cure = f"it belongs {home}"
+    elif close:
+        cure = f"did you mean {close[0]!r}?"
+    else:
+        cure = f"known here: {', '.join(known)}"
+    return f"{what}{where}; {cure}"
+
+
+def _value(kind: Any, value: Any) -> Any:
+    """Turn one TOML value into a `kind`.
+
+    Raises:
+        ValueError: it is none, or out of range; the message goes on after the key's name.
+    """
+    if get_origin(kind) is Literal:
+        return _choice(get_args(kind), value)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"must be true or false, without quotes, not {_show(value)}")
+        return value
+    if kind is int:
+        return _number(value, COUNTS, "a whole number", (int,))
+    if kind is Metric:
+        return _number(value, METRICS, "a whole number", (int,))
+    if kind is SecondsOrNever and value == 0 and not isinstance(value, bool):
+        return 0.0
+    if kind in (float, SecondsOrNever):
+        return float(_number(value, SECONDS, "a number", (int, float)))
+    if kind is Path:
+        if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+            raise ValueError(f"must be a path in quotes that begins with /, not {_show(value)}")
+        return Path(value)
+    if kind == tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise ValueError(f'must be a list of names such as ["vmbr1", "vmbr2*"], not {_show(value)}')
+        return tuple(value)
+    raise AssertionError(kind)
+
+
+def _choice(choices: tuple[str, ...], value: Any) -> str:
+    if value in choices:
+        return str(value)
+    close = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f"; did you mean {_show(close[0])}?" if close else ""
+    raise ValueError(f"must be one of {', '.join(map(_show, choices))}, not {_show(value)}{hint}")
+
+
+def _number(value: Any, bounds: tuple[float, float], what: str, kinds: tuple[type, ...]) -> Any:
+    low, high = bounds
+    right = isinstance(value, kinds) and not isinstance(value, bool)
+    if right and low <= value <= high:  # nan is not
+        return value
+    bare = "" if right else " without quotes or unit"
+    raise ValueError(f"must be {what}{bare} from {low} to {high:.15g}, not {_show(value)}")
+
+
+def _show(value: Any) -> str:
+    """Write a value as TOML would, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a table"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = text if text.isprintable() else repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,61 @@
+"""Text files that people write, and what can be wrong with them before their first word is read."""
+
+from pathlib import Path
+
+from rdnbr.core.model.problem import Problem
+
+
+class UnreadableError(Exception):
+    """A file cannot be read as text."""
+
+    def __init__(self, path: Path, message: str, line: int = 1) -> None:
+        self.problem = Problem(str(path), line, message)
+        super().__init__(str(self.problem))
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something has that name, if only a broken link or what we may not look at."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return the sorted names in a directory; none when it is not there.
+
+    Raises:
+        UnreadableError: it is no directory, or not permitted.
+    """
+    try:
+        return sorted(path.name for path in directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnreadableError(directory, f"cannot be listed: {error.strerror}") from None
+
+
+def read_text(path: Path) -> str:
+    """Read a file of UTF-8.
+
+    Raises:
+        UnreadableError: it is missing, not permitted, no file, or not UTF-8.
+    """
+    try:
+        if path.is_dir():
+            raise UnreadableError(path, "this is a directory; name a file")
+        if path.is_fifo() or path.is_socket():
+            raise UnreadableError(path, "this is no file that can be read again; name one")
+        raw = path.read_bytes()
+    except OSError as error:
+        cure = "check the name" if isinstance(error, FileNotFoundError) else "check its owner and mode"
+        raise UnreadableError(path, f"cannot be read: {error.strerror}; {cure}") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise UnreadableError(path, message, line) from None

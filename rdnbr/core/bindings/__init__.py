@@ -1,0 +1,1 @@
+"""The bindings and their state machine (RFC 6620)."""

@@ -1,0 +1,1 @@
+"""What the kernel should hold, what it does hold, and the operations between the two."""

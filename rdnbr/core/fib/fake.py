@@ -1,0 +1,176 @@
+"""A kernel that only pretends: for replay, dry runs, and tests, where the real one is held against it.
+
+It computes its own keys, as Linux does: a route is found by table, prefix and metric (`ip route` would let no
+second one in), a neighbour by device and address.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import assert_never
+
+from rdnbr.core.fib.backend import PROTOCOL, Refusal
+from rdnbr.core.model.address import IP, MAC, family, show_ip, show_mac
+from rdnbr.core.model.fib_entries import (
+    METRIC4,
+    METRIC6,
+    DropNeighbour,
+    DropRoute,
+    Neighbour,
+    Operation,
+    PutNeighbour,
+    PutRoute,
+    Route,
+)
+from rdnbr.core.model.interfaces import MAIN_TABLE
+from rdnbr.core.model.reason import Reason
+
+_RouteKey = tuple[int, IP, int]
+_NeighbourKey = tuple[int, IP]
+
+
+class FakeKernel:
+    """Routes and neighbours, ours and other people's, on the devices it was told of."""
+
+    def __init__(self, devices: Mapping[int, str]) -> None:
+        self._devices = dict(devices)
+        self._routes: dict[_RouteKey, Route] = {}
+        self._neighbours: dict[_NeighbourKey, MAC] = {}
+        self._foreign_routes: set[_RouteKey] = set()
+        self._foreign_neighbours: set[_NeighbourKey] = set()
+
+    def have_devices(self, devices: Mapping[int, str]) -> None:
+        """Let there be these devices and no others."""
+        for index in self._devices.keys() - devices.keys():
+            self.remove_device(index)
+        self._devices = dict(devices)
+
+    def add_device(self, index: int, name: str) -> None:
+        """Let a device appear, or take another name."""
+        self._devices[index] = name
+
+    def remove_device(self, index: int) -> None:
+        """Let a device go, and with it what leads over it, as Linux does."""
+        self._devices.pop(index, None)
+        self._routes = {key: route for key, route in self._routes.items() if route.device != index}
+        self._neighbours = {key: mac for key, mac in self._neighbours.items() if key[0] != index}
+
+    def add_foreign_route(self, table: int, address: IP, metric: int) -> None:
+        """Let somebody else's host route hold a place, as `ip route replace` does."""
+        self._foreign_routes.add((table, address, metric))
+        self._routes.pop((table, address, metric), None)
+
+    def remove_foreign_route(self, table: int, address: IP, metric: int) -> None:
+        """Let it go again."""
+        self._foreign_routes.discard((table, address, metric))
+
+    def add_foreign_neighbour(self, device: int, address: IP) -> None:
+        """Let somebody else's permanent neighbour hold an address, as `ip neigh replace … protocol static` does."""
+        self._foreign_neighbours.add((device, address))
+        self._neighbours.pop((device, address), None)
+
+    def remove_foreign_neighbour(self, device: int, address: IP) -> None:
+        """Let it go again."""
+        self._foreign_neighbours.discard((device, address))
+
+    def apply(self, operations: Sequence[Operation]) -> list[Refusal]:
+        """Carry out `operations` in their order and return those that failed."""
+        refusals: list[Refusal] = []
+        barred: set[_NeighbourKey] = set()
+        for operation in operations:
+            refusal = self._apply(operation, barred)
+            if refusal is not None:
+                refusals.append(refusal)
+        return refusals
+
+    def read_entries(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
+        """Return what there is of our protocol: routes of `tables` (None: of all), and all neighbours."""
+        routes = {route for route in self._routes.values() if tables is None or route.table in tables}
+        return routes, {
+            Neighbour(device, address, mac) for (device, address), mac in self._neighbours.items()
+        }
+
+    def lines(self) -> list[str]:
+        """Write what there is of our protocol as the commands that would put it there, in their order."""
+        neighbours = [
+            f"ip -{family(address)} neigh add {show_ip(address)} lladdr {show_mac(mac)}"
+            f" dev {self._devices[device]} nud permanent protocol {PROTOCOL}"
+            for (device, address), mac in sorted(self._neighbours.items(), key=_by_address)
+        ]
+        return neighbours + [
+            f"ip -{family(route.address)} route add {show_ip(route.address)}/{8 * len(route.address)}"
+            f" dev {self._devices[route.device]} proto {PROTOCOL}{_unusual(route)}"
+            for route in sorted(self._routes.values(), key=_table_and_address)
+        ]
+
+    def _apply(self, operation: Operation, barred: set[_NeighbourKey]) -> Refusal | None:
+        """Carry out one operation; `barred` holds the neighbours that this batch was refused as foreign."""
+        match operation:
+            case PutNeighbour(neighbour):
+                refusal = self._put_neighbour(operation, neighbour)
+                if refusal is not None and refusal.reason is Reason.FOREIGN_ROUTE:
+                    barred.add((neighbour.device, neighbour.address))
+                return refusal
+            case PutRoute(route) if (route.device, route.address) in barred:
+                return Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_NEIGHBOUR)
+            case PutRoute(route):
+                return self._put_route(operation, route)
+            case DropRoute(route):
+                self._drop_route(route)
+            case DropNeighbour(neighbour):
+                self._neighbours.pop((neighbour.device, neighbour.address), None)
+            case _:
+                assert_never(operation)
+        return None
+
+    def _put_neighbour(self, operation: Operation, neighbour: Neighbour) -> Refusal | None:
+        key = (neighbour.device, neighbour.address)
+        if neighbour.device not in self._devices:
+            return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
+        if key in self._foreign_neighbours:
+            return Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_NEIGHBOUR)
+        self._neighbours[key] = neighbour.mac
+        return None
+
+    def _put_route(self, operation: Operation, route: Route) -> Refusal | None:
+        key = (route.table, route.address, _installed_metric(route))
+        if route.device not in self._devices:
+            return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
+        if key in self._foreign_routes:
+            return Refusal(operation, Reason.FOREIGN_ROUTE, "another program's route is there")
+        self._routes[key] = route._replace(metric=_installed_metric(route))
+        return None
+
+    def _drop_route(self, route: Route) -> None:
+        """Remove a route; a metric of 0 in a delete means "any" to Linux, which tries the lowest first."""
+        metrics = sorted(
+            metric
+            for (table, address, metric), held in self._routes.items()
+            if (table, address) == (route.table, route.address)
+            and held.device == route.device
+            and route.metric in (0, metric)
+        )
+        if metrics:
+            del self._routes[route.table, route.address, metrics[0]]
+
+
+_NO_DEVICE = "no such device"
+_FOREIGN_NEIGHBOUR = "somebody else's permanent neighbour entry is there"
+
+
+def _installed_metric(route: Route) -> int:
+    """IPv6 has no metric 0: whoever asks for it gets the default (net/ipv6/route.c)."""
+    return route.metric or (METRIC4 if family(route.address) == 4 else METRIC6)
+
+
+def _unusual(route: Route) -> str:
+    default = METRIC4 if family(route.address) == 4 else METRIC6
+    table = "" if route.table == MAIN_TABLE else f" table {route.table}"
+    return table + ("" if route.metric == default else f" metric {route.metric}")
+
+
+def _by_address(item: tuple[_NeighbourKey, MAC]) -> tuple[int, bytes, int]:
+    (device, address), _ = item
+    return len(address), address, device
+
+
+def _table_and_address(route: Route) -> tuple[int, int, bytes, int]:
+    return route.table, len(route.address), route.address, route.metric

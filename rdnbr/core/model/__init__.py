@@ -1,0 +1,1 @@
+"""Values without behaviour, which every other part of the core shares."""

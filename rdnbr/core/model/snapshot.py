@@ -1,0 +1,48 @@
+"""A binding as seen from outside: by the names people know, and no more than they may rely on."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.binding import Binding
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.claim import Source
+from rdnbr.core.model.interfaces import Port, Segment
+
+GONE = "-"
+"""In place of the name of a segment or a port that is gone."""
+
+
+class BindingSnapshot(NamedTuple):
+    """One binding."""
+
+    address: IP
+    mac: MAC
+    port: str | None
+    segment: str
+    vlan: int | None
+    state: State
+    installed: bool
+    source: Source
+    since: float
+    last_seen: float
+    rule: str | None
+
+
+def view(binding: Binding, segments: Mapping[int, Segment], ports: Mapping[int, Port]) -> BindingSnapshot:
+    """Show a binding."""
+    port = ports.get(binding.anchor.port or 0)
+    segment = segments.get(binding.segment)
+    return BindingSnapshot(
+        binding.key.address,
+        binding.anchor.mac,
+        port.name if port else None,
+        segment.name if segment else GONE,
+        binding.vlan,
+        binding.state,
+        binding.state in WITH_ROUTE and binding.refused is None,
+        binding.source,
+        binding.since,
+        binding.last_seen,
+        binding.rule.where if binding.rule else None,
+    )

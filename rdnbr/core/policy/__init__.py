@@ -1,0 +1,1 @@
+"""Who may have which address, how many, and how fast."""

@@ -1,0 +1,1 @@
+"""Bytes to claims, and back: ARP and NDP frames."""

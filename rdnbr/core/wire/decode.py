@@ -1,0 +1,56 @@
+"""From the bytes of an Ethernet frame to a claim, or to the one reason why it is none.
+
+The frame is judged by itself alone. What the node's state decides is the engine's: rules F1, F2, F6, F8, A8,
+A12, and what to make of a MAC that is not the Ethernet source (A5, S4, V5). Which addresses nobody may claim
+(A7, N11) is in `special`. A number such as F3 beside a check names its rule.
+"""
+
+from rdnbr.core.model.address import ZERO_MAC
+from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.wire import arp, ndp
+
+_ARP = (arp.ETHERTYPE, arp.ETHERTYPE_RARP)
+_TAG = (b"\x81\x00", b"\x88\xa8")  # IEEE 802.1Q customer tag, service tag
+
+
+def decode(data: bytes, vlan: int | None = None, length: int | None = None) -> Claim | Reason:
+    """Judge one frame; every byte string whatsoever gets an answer, none raises.
+
+    Args:
+        data: the frame from its destination MAC on, without frame check sequence.
+        vlan: VLAN ID of the tag that the kernel took off (PACKET_AUXDATA); None without one, and for VID 0.
+        length: how many bytes the frame had on the wire; more than `data` has when the capture cut it.
+    """
+    cut = length is not None and length > len(data)
+    if len(data) < 14:  # F3
+        return Reason.TRUNCATED if cut else Reason.SHORT_FRAME
+    if vlan:  # F4
+        return Reason.TAGGED
+    ethertype = data[12:14]
+    if ethertype in _TAG:
+        untagged = _without_priority_tag(data)
+        if isinstance(untagged, Reason):
+            return Reason.TRUNCATED if cut and untagged is Reason.SHORT_FRAME else untagged
+        data = untagged
+        ethertype = data[12:14]
+    is_arp = ethertype in _ARP
+    if not is_arp and ethertype != ndp.ETHERTYPE:  # F3
+        return Reason.NOT_ARP_OR_NDP
+    if data[6] & 1 or data[6:12] == ZERO_MAC:  # F5; the group bit covers broadcast
+        return Reason.BAD_SOURCE_MAC
+    if not is_arp:
+        return ndp.decode(data, cut=cut)
+    return Reason.TRUNCATED if cut else arp.decode(data)  # F7
+
+
+def _without_priority_tag(data: bytes) -> bytes | Reason:
+    """Take tags of VID 0 off, as many as there are: the kernel does so too (net/core/dev.c)."""
+    at = 12
+    while data[at : at + 2] in _TAG:
+        if len(data) < at + 6:
+            return Reason.SHORT_FRAME
+        if int.from_bytes(data[at + 2 : at + 4], "big") & 0xFFF:  # F4
+            return Reason.TAGGED
+        at += 4
+    return data[:12] + data[at:]

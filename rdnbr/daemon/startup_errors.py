@@ -1,0 +1,43 @@
+"""Why the daemon cannot run."""
+
+from rdnbr.config.config import Config
+from rdnbr.linux.process import instance_lock
+
+
+class CannotStart(Exception):
+    """The daemon cannot run here; the message is one sentence that says what to do."""
+
+
+def no_bridge(config: Config) -> CannotStart:
+    """There is nothing to serve."""
+    if config.bridges:
+        return CannotStart(
+            f"no bridge is named {' or '.join(config.bridges)}; ip -br link show type bridge lists them"
+        )
+    return CannotStart(
+        "no bridge carries a gateway address: give one 169.254.0.1/32 and fe80::1/64 "
+        "(contrib/network/interfaces), or name one with --bridge"
+    )
+
+
+def no_permission(lacking: list[str]) -> CannotStart:
+    """This process may not do what has to be done."""
+    names = " and ".join(lacking)
+    return CannotStart(
+        f"rdnbr needs {names} to listen on ports and set routes; run it as root, or by its unit"
+    )
+
+
+def another_runs() -> CannotStart:
+    """Two daemons would fight over the same routes."""
+    return CannotStart(
+        "another rdnbr runs in this network namespace; stop it first "
+        f"(systemctl stop rdnbr; ss -xlp src @{instance_lock.NAME} names it)"
+    )
+
+
+def kernel_refuses(error: OSError) -> CannotStart:
+    """Something that every Linux has was not to be had, such as a file descriptor."""
+    return CannotStart(
+        f"the kernel refuses what rdnbr needs to start: {error}; see ulimit -n and journalctl -k"
+    )

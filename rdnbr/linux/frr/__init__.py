@@ -1,0 +1,1 @@
+"""What FRR says of itself, by vtysh."""

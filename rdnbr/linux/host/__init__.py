@@ -1,0 +1,1 @@
+"""Facts about the node: sysctls, sysfs, networkd, the clock."""

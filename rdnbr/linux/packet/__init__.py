@@ -1,0 +1,1 @@
+"""Packet sockets on the ports, and their BPF filters."""

@@ -1,0 +1,1 @@
+"""This process: capabilities, limits, signals, sd_notify, the instance lock."""

@@ -1,0 +1,1 @@
+"""The command line, and the commands that ask a running daemon."""

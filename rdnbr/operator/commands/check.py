@@ -1,0 +1,57 @@
+"""Telling every mistake in the configuration and the allowlist, without a daemon."""
+
+from typing import NamedTuple
+
+from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
+from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
+from rdnbr.operator.text.counted import counted
+
+
+class Checked(NamedTuple):
+    """What there is to say of the files, in lines."""
+
+    mistakes: list[str]
+    """Each as `file:line: message`."""
+    remarks: list[str]
+    """Rules that mean less than they say, or more, as `file:line: warning: message` or `… note: …`."""
+    summary: str | None
+    """A sentence on what was read, when there is no mistake."""
+
+
+def check(given: CommandLine) -> Checked:
+    """Read all files."""
+    config, problems = examine(given)
+    allowlist = None
+    try:
+        allowlist = load_allowlist(
+            config.allowlist, config.allowlist_directory, required=config.allowlist_named
+        )
+    except AllowlistError as error:
+        problems += error.problems
+    remarks = _remarks(allowlist, config) if allowlist is not None else []
+    if problems:
+        return Checked([str(problem) for problem in problems], remarks, None)
+    return Checked([], remarks, _summary(config, allowlist))
+
+
+def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
+    # These take a moment to be imported, and are for files without mistakes only.
+    from rdnbr.core.policy.local_addresses import LocalAddresses  # noqa: PLC0415
+    from rdnbr.operator.doctor.collect import this_node  # noqa: PLC0415
+    from rdnbr.operator.doctor.diagnosis import doubts, overlaps  # noqa: PLC0415
+
+    try:
+        node = this_node(config.bridges)
+    except OSError:
+        node = LocalAddresses()  # what is refused everywhere can still be pointed out
+    return [
+        f"{finding.about}: {finding.severity}: {finding.message}; {finding.cure}"
+        for finding in (*doubts(allowlist), *overlaps(allowlist, node))
+    ]
+
+
+def _summary(config: Config, allowlist: Allowlist | None) -> str:
+    if allowlist is None:
+        return f"no mistakes; there is no {config.allowlist}, so rdnbr would run open: any guest, any address"
+    nobody = ", and none permits anything" if all(rule.deny for rule in allowlist.rules) else ""
+    return f"no mistakes; {counted(len(allowlist.rules), 'rule')} in the allowlist{nobody}"

@@ -1,0 +1,67 @@
+"""The commands that ask a running daemon."""
+
+import json
+import sys
+from argparse import Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rdnbr.operator.control.client import Client, NoDaemon
+
+
+def show(args: Namespace) -> int:
+    """Print a table, or the daemon's document."""
+    with Client(_socket(args)) as client:
+        document = client.ask(args.what)
+    if args.json:
+        print(json.dumps(document, ensure_ascii=False))
+        return 0
+    from rdnbr.operator.commands import tables  # noqa: PLC0415 (rich takes a moment, and programs do not need it)
+
+    tables.show(args.what, document, tables.console(), datetime.now(UTC))
+    return 0
+
+
+def watch(args: Namespace) -> int:
+    """Print decisions until interrupted, or the daemon stops."""
+    from rdnbr.operator.commands import tables  # noqa: PLC0415
+
+    try:
+        with Client(_socket(args)) as client:
+            for event in client.watch():
+                text = json.dumps(event, ensure_ascii=False) if args.json else tables.line(event)
+                print(text, flush=True)
+    except KeyboardInterrupt:
+        return 0  # the way to end it
+    print("rdnbr: the daemon has stopped", file=sys.stderr)
+    return 0
+
+
+def act(args: Namespace) -> int:
+    """Let the daemon do something, and print what it did."""
+    with Client(_socket(args)) as client:
+        print(client.ask(args.command, getattr(args, "address", None))["message"])
+    return 0
+
+
+def flush(args: Namespace) -> int:
+    """Let the daemon forget what it installed; with no daemon, remove it here."""
+    try:
+        return act(args)
+    except NoDaemon:
+        from rdnbr.operator.commands.offline_flush import flush_kernel  # noqa: PLC0415 (netlink, for this one case)
+
+        print("no daemon answers, so the kernel itself is looked at:", flush_kernel(args.address))
+        return 0
+
+
+def _socket(args: Namespace) -> Path:
+    """Return the socket that was named, or that of the configuration."""
+    if args.socket is not None:
+        return Path(args.socket)
+    from rdnbr.config.config import CommandLine, examine  # noqa: PLC0415
+
+    config, _ = examine(
+        CommandLine(args.config)
+    )  # its mistakes are for `check`: a daemon may run from before them
+    return config.socket

@@ -1,0 +1,55 @@
+"""Removing everything of ours from the kernel where no daemon runs to do it."""
+
+from rdnbr.core.fib.diff import plan
+from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.fib_entries import DropRoute
+from rdnbr.linux.netlink.kernel_fib import KernelFib
+from rdnbr.linux.nft import command, ruleset
+from rdnbr.linux.process import instance_lock
+from rdnbr.linux.process.capabilities import missing
+from rdnbr.operator.control.client import CannotAsk
+from rdnbr.operator.text.counted import counted
+
+
+def flush_kernel(address: str | None) -> str:
+    """Remove our routes and neighbours, of one address or all, with all our table too, and return a sentence on it.
+
+    Raises:
+        CannotAsk: that is not permitted, or there is nothing of that address, or the kernel refuses.
+    """
+    if "CAP_NET_ADMIN" in missing():
+        raise CannotAsk("removing routes needs CAP_NET_ADMIN; run it as root")
+    place = instance_lock.claim()
+    if place is None:
+        raise CannotAsk(
+            "a daemon runs in this network namespace, but answers on another socket; name that with --socket"
+        )
+    wanted = None if address is None else parse_ip(address)
+    fib = KernelFib()
+    try:
+        routes, neighbours = fib.read_entries()
+        operations = plan(
+            [],
+            [route for route in routes if wanted in (None, route.address)],
+            [entry for entry in neighbours if wanted in (None, entry.address)],
+        )
+        refusals = fib.apply(operations)
+    finally:
+        fib.close()
+        place.close()
+    if refusals:
+        raise CannotAsk("; ".join(f"{refusal.operation}: {refusal.text}" for refusal in refusals))
+    if address is not None and not operations:
+        raise CannotAsk(f"nothing of rdnbr's is in the kernel for {address}")
+    removed = sum(isinstance(operation, DropRoute) for operation in operations)
+    sentence = f"removed {counted(removed, 'route')} and {counted(len(operations) - removed, 'neighbour')}"
+    if address is None and _filter_removed():
+        sentence += f", and the nftables table {ruleset.TABLE}"
+    return sentence
+
+
+def _filter_removed() -> bool:
+    try:
+        return command.removed()
+    except command.NftError as error:
+        raise CannotAsk(f"cannot remove the nftables table {ruleset.TABLE}: {error}") from error

@@ -1,0 +1,198 @@
+"""Documents of the daemon as tables for people."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rdnbr.operator.commands.reason_help import MEANINGS
+from rdnbr.operator.text.counted import counted
+from rdnbr.operator.text.times import age, clock
+
+WIDE = 110
+"""Columns of the terminal from which on a table shows everything."""
+
+UNBOUNDED = 200
+"""Columns taken where the output is no terminal: a pipe or a file has all the room it wants."""
+
+_STATE_STYLES = {
+    "valid": "green",
+    "probing": "yellow",
+    "challenged": "yellow",
+    "adopted": "cyan",
+    "frozen": "bold red",
+    "tentative": "dim",
+    "departed": "dim",
+}
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    title: str
+    cell: Callable[[Any], Text]
+    wide: bool = False
+    """Shown only where there is room."""
+    number: bool = False
+
+
+def console(*, width: int | None = None) -> Console:
+    """Return where tables are printed; colours and the terminal's width only on a terminal."""
+    out = Console(highlight=False, soft_wrap=False, width=width)
+    return out if out.is_terminal or width is not None else Console(highlight=False, width=UNBOUNDED)
+
+
+def show(what: str, document: Mapping[str, Any], out: Console, now: datetime) -> None:
+    """Print the table of `rdnbr show WHAT`.
+
+    Args:
+        what: bindings, ports, counters or events.
+        document: of the daemon, as `views` makes them.
+        out: where to.
+        now: the time that ages count from.
+    """
+    if document["mode"] == "open":
+        out.print(Text("OPEN MODE: there is no allowlist, any guest may claim any address", style="bold red"))
+    columns, rows = _TABLES[what](document, now)
+    if rows:
+        out.print(_table([column for column in columns if out.width >= WIDE or not column.wide], rows))
+    else:
+        out.print(Text(_EMPTY[what], style="dim"))
+    if what == "counters":
+        _kernel_counters(document.get("kernel", {}), out)
+    if what == "bindings" and rows:
+        routed = sum(row["installed"] for row in rows)
+        out.print(Text(f"{counted(len(rows), 'binding')}, {routed:,} routed", style="dim"))
+
+
+def line(event: Mapping[str, Any]) -> str:
+    """Return a decision as `rdnbr watch` prints it."""
+    if "missed" in event:
+        return f"… {event['missed']:,} decisions were missed: they came faster than they were read"
+    cells = (
+        f"{clock(event['at']):8}",
+        f"{event['decision']:10}",
+        f"{event['address'] or '-':26}",
+        f"{event['mac'] or '-':17}",
+        f"{event['port'] or '-':11}",
+        event["reason"] + (f" ({event['rule']})" if event["rule"] else "") + _against(event),
+    )
+    return " ".join(cells)
+
+
+def _against(event: Mapping[str, Any]) -> str:
+    """Name the rival; a daemon that was not restarted since an upgrade may tell of none."""
+    mac, port = event.get("rival_mac"), event.get("rival_port")
+    return f", rival {mac or '-'} on {port or '-'}" if mac or port else ""
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            column.title, justify="right" if column.number else "left", overflow="fold", no_wrap=False
+        )
+    for row in rows:
+        table.add_row(*(column.cell(row) for column in columns))
+    return table
+
+
+def _plain(key: str) -> Callable[[Mapping[str, Any]], Text]:
+    """Return a cell of what stands at `key`; never markup, whatever an interface is called."""
+    return lambda row: Text("-" if row[key] is None else str(row[key]))
+
+
+def _count(key: str) -> Callable[[Mapping[str, Any]], Text]:
+    return lambda row: Text(f"{row[key]:,}")
+
+
+def _state(row: Mapping[str, Any]) -> Text:
+    state = row["state"] or "-"
+    return Text(state, style=_STATE_STYLES.get(state, ""))
+
+
+def _rival(row: Mapping[str, Any]) -> Text:
+    return Text(" ".join(filter(None, (row.get("rival_mac"), row.get("rival_port")))) or "-")
+
+
+Shape = tuple[list[Column], list[Mapping[str, Any]]]
+
+
+def _bindings(document: Mapping[str, Any], now: datetime) -> Shape:
+    columns = [
+        Column("ADDRESS", _plain("address")),
+        Column("MAC", _plain("mac")),
+        Column("PORT", _plain("port")),
+        Column("BRIDGE", _plain("bridge"), wide=True),
+        Column("STATE", _state),
+        Column("ROUTE", lambda row: Text("yes" if row["installed"] else "no")),
+        Column("SEEN", lambda row: Text(age(row["last_seen"], now)), number=True),
+        Column("SINCE", lambda row: Text(age(row["since"], now)), wide=True, number=True),
+        Column("SOURCE", _plain("source"), wide=True),
+        Column("RULE", _plain("rule"), wide=True),
+    ]
+    return columns, document["bindings"]
+
+
+def _ports(document: Mapping[str, Any], _now: datetime) -> Shape:
+    columns = [
+        Column("PORT", _plain("port")),
+        Column("VM", _plain("vm"), number=True),
+        Column("BRIDGE", _plain("bridge")),
+        Column("BINDINGS", _count("bindings"), number=True),
+        Column("FRAMES", _count("frames"), number=True),
+        Column("DROPS", _count("drops"), number=True),
+    ]
+    return columns, document["ports"]
+
+
+def _counters(document: Mapping[str, Any], _now: datetime) -> Shape:
+    columns = [
+        Column("PORT", _plain("port")),
+        Column("REASON", _plain("reason")),
+        Column("FRAMES", _count("count"), number=True),
+        Column("MEANS", lambda row: Text(MEANINGS.get(row["reason"], "")), wide=True),
+    ]
+    rows = [
+        {"port": port, "reason": reason, "count": count}
+        for port, reasons in document["counters"].items()
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
+    ]
+    return columns, list(rows)
+
+
+def _kernel_counters(kernel_counters: Mapping[str, int], out: Console) -> None:
+    """Print what is counted of the kernel's tables, as far as there was anything."""
+    rows = [{"what": what, "count": count} for what, count in kernel_counters.items() if count]
+    if rows:
+        out.print()
+        out.print(
+            _table([Column("KERNEL", _plain("what")), Column("COUNT", _count("count"), number=True)], rows)
+        )
+
+
+def _events(document: Mapping[str, Any], _now: datetime) -> Shape:
+    columns = [
+        Column("AT", lambda row: Text(clock(row["at"]))),
+        Column("DECISION", _plain("decision")),
+        Column("ADDRESS", _plain("address")),
+        Column("MAC", _plain("mac"), wide=True),
+        Column("PORT", _plain("port")),
+        Column("REASON", _plain("reason")),
+        Column("STATE", _state, wide=True),
+        Column("RULE", _plain("rule"), wide=True),
+        Column("RIVAL", _rival, wide=True),
+    ]
+    return columns, document["events"]
+
+
+_TABLES = {"bindings": _bindings, "ports": _ports, "counters": _counters, "events": _events}
+_EMPTY = {
+    "bindings": "no guest was heard yet",
+    "ports": "no port: no guest is plugged into a served bridge",
+    "counters": "no frame was received yet",
+    "events": "nothing happened yet",
+}

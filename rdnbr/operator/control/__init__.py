@@ -1,0 +1,1 @@
+"""The control socket, its protocol and its client."""

@@ -1,0 +1,1 @@
+"""`rdnbr doctor`: what will not work on this node, and the cure."""

@@ -1,0 +1,58 @@
+"""Allowlist rules that can be read, and probably do not say what their author meant."""
+
+from collections.abc import Iterator
+
+from rdnbr.core.model.rule import Rule
+from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.operator.doctor.finding import Finding, warning
+
+
+def doubts(allowlist: Allowlist) -> list[Finding]:
+    """Point out each doubtful rule, in the order of the files, and then the repeated ones."""
+    return [finding for rule in allowlist.rules for finding in _of(rule)] + [
+        warning(
+            "rule-repeated",
+            again.where,
+            f"{again} says the same as {first.where}",
+            "remove one of the two, before somebody changes only the other",
+        )
+        for first, again in allowlist.repeated
+    ]
+
+
+def _of(rule: Rule) -> Iterator[Finding]:
+    only = rule.qualifiers
+    for glob in (*only.ports, *only.bridges):
+        if _is_unclosed(glob):
+            yield warning(
+                "glob-unclosed",
+                rule.where,
+                f"{glob!r} has a [ without its ], so it matches only a device that is called just that",
+                "close it, as in tap[12]i0",
+            )
+    if rule.vip and rule.anycast:
+        yield warning(
+            "vip-and-anycast",
+            rule.where,
+            "'vip' moves an address to whoever announces it, and 'anycast' lets several have it at a time",
+            "leave out 'anycast' for an address that fails over, 'vip' for one that many guests serve",
+        )
+    if rule.vip and not (only.ports or only.mac or only.vm):
+        yield warning(
+            "vip-for-anybody",
+            rule.where,
+            f"any guest that announces {rule.prefix} takes it, without its holder being asked",
+            "name those who may: port=, mac= or vm=",
+        )
+
+
+def _is_unclosed(glob: str) -> bool:
+    """Tell whether a [ stands for itself, as fnmatch has it where no ] follows; `[]a]` and `[!]a]` are closed."""
+    at = glob.find("[")
+    while at >= 0:
+        first = at + (2 if glob.startswith("!", at + 1) else 1)
+        end = glob.find("]", first + 1)
+        if end < 0:
+            return True
+        at = glob.find("[", end)
+    return False

@@ -1,0 +1,110 @@
+"""Allowlist rules that permit what is refused before the allowlist is asked (`rdnbr.core.policy.authorization`)."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple
+
+from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.rule import Rule
+from rdnbr.core.model.special_purpose import UNCLAIMABLE, special
+from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.operator.doctor.finding import Finding, note, warning
+
+_MOST_NAMED = 4
+"""A rule for half the Internet contains more than anybody wants to read."""
+
+_WHAT = {
+    Reason.OWN_ADDRESS: "an address of this node",
+    Reason.NEXT_HOP: "a next hop of this node's routes",
+    Reason.CONNECTED_PREFIX: "a prefix of another interface of this node",
+}
+
+
+class Span(NamedTuple):
+    """The addresses of a prefix, as numbers: thousands of rules are compared with dozens of refusals."""
+
+    version: int
+    first: int
+    last: int
+
+    def holds(self, other: "Span") -> bool:
+        """Tell whether all of `other` is in it."""
+        return self.version == other.version and self.first <= other.first and other.last <= self.last
+
+
+class Refusal(NamedTuple):
+    """A prefix that no guest gets an address of."""
+
+    span: Span
+    prefix: str
+    reason: Reason
+
+    def __str__(self) -> str:
+        """Name it as the daemon's counters do."""
+        return f"{self.prefix} ({self.reason})"
+
+
+def overlaps(allowlist: Allowlist, node: LocalAddresses) -> list[Finding]:
+    """Point out each rule that permits an address which stays refused, in the order of the files."""
+    refusals = tuple(_of_node(node))
+    found = (_overlap(rule, refusals) for rule in allowlist.rules if not rule.deny)
+    return [finding for finding in found if finding is not None]
+
+
+def _of_node(node: LocalAddresses) -> Iterator[Refusal]:
+    """Yield what this node refuses, in the order in which `Node.refuses` looks."""
+    for addresses, reason in ((node.addresses, Reason.OWN_ADDRESS), (node.next_hops, Reason.NEXT_HOP)):
+        for address in sorted(addresses):
+            yield Refusal(_span(ip_network(address)), show_ip(address), reason)
+    for network in node.connected:
+        yield Refusal(_span(network), str(network), Reason.CONNECTED_PREFIX)
+
+
+def _of_every_node() -> Iterator[Refusal]:
+    for network in UNCLAIMABLE:
+        reason = special(IP(network.network_address.packed))
+        if reason is not None:
+            yield Refusal(_span(network), str(network), reason)
+
+
+def _span(network: IPv4Network | IPv6Network) -> Span:
+    return Span(network.version, int(network.network_address), int(network.broadcast_address))
+
+
+_EVERYWHERE = tuple(_of_every_node())
+
+
+def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
+    span = _span(ip_network((rule.prefix.address, rule.prefix.length)))
+    # A rule within what every node refuses is a mistake already (`rdnbr.core.policy.rule_parser`).
+    around = next((refusal for refusal in refusals if refusal.span.holds(span)), None)
+    if around is not None:
+        so = "is" if around.span == span else f"lies within {around.prefix},"
+        return warning(
+            "allowlist-overlap",
+            rule.where,
+            f"{rule.prefix} {so} {_WHAT[around.reason]}, and stays refused ({around.reason})",
+            "remove the rule, or correct its address",
+        )
+    inside = _widest([refusal for refusal in refusals + _EVERYWHERE if span.holds(refusal.span)])
+    if not inside:
+        return None
+    named = ", ".join(map(str, inside[:_MOST_NAMED]))
+    more = f" and {len(inside) - _MOST_NAMED} more" if len(inside) > _MOST_NAMED else ""
+    return note(
+        "allowlist-overlap",
+        rule.where,
+        f"{rule.prefix} contains {named}{more}, which {'stays' if len(inside) == 1 else 'stay'} refused",
+        "nothing to mend, unless a guest should have such an address",
+    )
+
+
+def _widest(refusals: list[Refusal]) -> list[Refusal]:
+    """Leave out what lies within another of them."""
+    return [
+        one
+        for one in refusals
+        if not any(one.span != other.span and other.span.holds(one.span) for other in refusals)
+    ]

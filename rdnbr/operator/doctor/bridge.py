@@ -1,0 +1,175 @@
+"""What will not work about a bridge that guests are plugged into."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rdnbr.core.model.address import IP, show_mac
+from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
+from rdnbr.core.model.unseen import Unseen
+from rdnbr.linux.host.bridge_sysfs import Details
+from rdnbr.operator.doctor.finding import Finding, Severity, not_seen, note, problem, warning
+
+_FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
+_PLACEHOLDERS = frozenset({"dummy", "ifb"})
+"""Kinds of ports whose only purpose is the bridge's carrier."""
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A served bridge."""
+
+    segment: Segment
+    carrier: bool
+    members: tuple[Link, ...]
+    details: Details | Unseen
+    vrf: str | None = None
+    """The VRF device it is enslaved to."""
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The families it has a gateway of."""
+        gateways = {4: self.segment.gateway4, 6: self.segment.gateway6}
+        return tuple(family for family, gateway in gateways.items() if gateway is not None)
+
+
+def findings(bridge: Bridge, *, carrier_matters: bool) -> Iterator[Finding]:
+    """Yield what is wrong with a bridge.
+
+    Args:
+        bridge: the bridge.
+        carrier_matters: FRR here withdraws routes through a device without carrier.
+    """
+    yield from _running(bridge, Severity.PROBLEM if carrier_matters else Severity.WARNING)
+    yield from _gateways(bridge.segment)
+    if isinstance(bridge.details, Unseen):
+        yield not_seen(bridge.segment.name, bridge.details)
+    else:
+        yield from _details(bridge.segment, bridge.details)
+    yield from _ports(bridge)
+
+
+def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
+    name = bridge.segment.name
+    if not bridge.segment.up:
+        yield problem(
+            "bridge-down", name, "the bridge is down, and its guests are cut off", f"ip link set {name} up"
+        )
+        return
+    # Case 22
+    placeholder = (
+        f"give it a port that leads nowhere: ip link add {name}keep type dummy; "
+        f"ip link set {name}keep master {name} up (contrib/network/interfaces)"
+    )
+    running = [member for member in bridge.members if member.up and member.carrier]
+    if not bridge.carrier:
+        yield Finding(
+            "bridge-without-carrier",
+            severity,
+            name,
+            "the bridge has no running port and so no carrier; FRR from 10.3 on withdraws all routes over it",
+            placeholder,
+        )
+    elif all(member.kind in GUEST_KINDS for member in running):
+        yield Finding(
+            "carrier-hangs-on-guests",
+            Severity.WARNING if severity is Severity.PROBLEM else Severity.NOTE,
+            name,
+            "the bridge loses its carrier with its last guest; FRR from 10.3 on then withdraws all routes over it",
+            placeholder,
+        )
+
+
+def _gateways(segment: Segment) -> Iterator[Finding]:
+    name = segment.name
+    # FRR 10.7 also drops IPv4 routes through a device without an IPv4 address.
+    if segment.gateway4 is None:
+        yield warning(
+            "no-ipv4-gateway",
+            name,
+            "the bridge has no IPv4 address, so its guests are served by IPv6 only",
+            f"ip address add 169.254.0.1/32 dev {name}",
+        )
+    if segment.gateway6 != _FE80_1:
+        yield warning(
+            "no-ipv6-gateway",
+            name,
+            "the bridge does not own fe80::1, the guests' default gateway",
+            f"ip address add fe80::1/64 dev {name}, or give the guests the bridge's own link-local address",
+        )
+
+
+def _details(segment: Segment, details: Details) -> Iterator[Finding]:
+    name, mac = segment.name, show_mac(segment.mac)
+    one_mac = (
+        f"ip link set {name} address 02:00:5e:00:00:01, and `hwaddress 02:00:5e:00:00:01` in "
+        "/etc/network/interfaces: one locally administered MAC for all nodes"
+    )
+    # Case 20
+    if not details.mac_fixed:
+        yield problem(
+            "bridge-mac-not-fixed",
+            name,
+            "the bridge's MAC follows its ports': a change cuts off all guests, and drops all permanent neighbours",
+            one_mac,
+        )
+    # Case 21: one node cannot see the others, but it knows MACs that theirs are not.
+    elif details.mac_of_machine:
+        yield warning(
+            "bridge-mac-of-this-node",
+            name,
+            f"systemd made the bridge's MAC, {mac}, of this machine's id, so that each node has another, and guests "
+            "that migrate keep the old node's",
+            one_mac,
+        )
+    elif not segment.mac[0] & 2:
+        yield warning(
+            "bridge-mac-universal",
+            name,
+            f"the bridge's MAC, {mac}, looks like one device's own, and guests that migrate keep the old node's",
+            one_mac,
+        )
+    if details.snooping and not details.querier:
+        yield warning(
+            "snooping-without-querier",
+            name,
+            "the bridge snoops multicast and asks nobody: a guest that does ask can make others' NDP get lost",
+            f"ip link set {name} type bridge mcast_snooping 0",
+        )
+    if details.vlan_filtering:
+        yield note(
+            "vlan-aware",
+            name,
+            "the bridge is VLAN-aware; frames that guests tag are ignored",
+            f"ip link set {name} type bridge vlan_filtering 0, if no guest needs its tags",
+        )
+
+
+def _ports(bridge: Bridge) -> Iterator[Finding]:
+    name = bridge.segment.name
+    guests = [member for member in bridge.members if member.kind in GUEST_KINDS]
+    idle = [member for member in guests if not (member.up and member.carrier)]
+    if idle:
+        yield note(
+            "port-not-running",
+            name,
+            f"not listened on, since down or without carrier: {_names(idle)}",
+            f"nothing while the guest is off; else ip link set {idle[0].name} up, and see that it is plugged in",
+        )
+    elsewhere = [
+        member
+        for member in bridge.members
+        if member.kind not in GUEST_KINDS and member.kind not in _PLACEHOLDERS
+    ]
+    if elsewhere:
+        yield note(
+            "port-leads-elsewhere",
+            name,
+            f"not listened on, since hosts behind them are not this node's: {_names(elsewhere)}",
+            f"nothing, if that is meant; else ip link set {elsewhere[0].name} nomaster",
+        )
+
+
+def _names(links: Sequence[Link]) -> str:
+    named = ", ".join(link.name for link in links[:_MOST_NAMED])
+    return f"{named} and {len(links) - _MOST_NAMED} more" if len(links) > _MOST_NAMED else named

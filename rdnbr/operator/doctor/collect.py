@@ -1,0 +1,113 @@
+"""The facts of this node, looked up for `rdnbr.operator.doctor.diagnosis`. Nothing is changed."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
+from rdnbr.core.fib.backend import PROTOCOL
+from rdnbr.core.model.interfaces import segments
+from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.policy.allowlist import AllowlistError
+from rdnbr.core.policy.local_addresses import LocalAddresses, node
+from rdnbr.linux.frr import vtysh
+from rdnbr.linux.frr.frr_state import Frr, Seen
+from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
+from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysctl
+from rdnbr.linux.netlink.links import Snapshot, snapshot
+from rdnbr.linux.netlink.next_hops import next_hops
+from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.doctor import sysctls
+from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.diagnosis import Facts
+
+
+def look(given: CommandLine) -> Facts:
+    """Look at everything there is to look at.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    config, mistakes = examine(given)
+    allowlist = None
+    try:
+        allowlist = load_allowlist(
+            config.allowlist, config.allowlist_directory, required=config.allowlist_named
+        )
+    except AllowlistError as error:
+        mistakes += error.problems
+    there = snapshot()
+    bridges = _bridges(there, config.bridges)
+    served = [bridge.segment for bridge in bridges]
+    return Facts(
+        bridges,
+        sysctl.read({path for segment in served for path in sysctls.paths(segment.name)}),
+        node(there.links, there.addresses, served, next_hops()),
+        allowlist,
+        tuple(mistakes),
+        _daemon(config),
+        _frr(bridges),
+        networkd.cleans(),
+        rt_protos.name_of(PROTOCOL),
+        config.settings.mobility,
+        clock_sync.is_kept(),
+    )
+
+
+def this_node(globs: tuple[str, ...]) -> LocalAddresses:
+    """Tell what this node owns, when bridges of these names or globs are served.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    there = snapshot()
+    served = segments(there.links, there.addresses, globs)
+    return node(there.links, there.addresses, served, next_hops())
+
+
+def _bridges(there: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
+    links = {link.index: link for link in there.links}
+    bridges = []
+    for segment in segments(there.links, there.addresses, globs):
+        link = links[segment.index]
+        above = links.get(link.master or 0)
+        members = tuple(member for member in there.links if member.master == segment.index)
+        bridges.append(
+            Bridge(
+                segment,
+                link.carrier,
+                members,
+                bridge_sysfs.details(segment.name, segment.index, segment.mac),
+                above.name if above is not None and above.kind == "vrf" else None,
+            )
+        )
+    return tuple(bridges)
+
+
+def _daemon(config: Config) -> Literal["open", "allowlist"] | Unseen | None:
+    try:
+        with Client(config.socket) as client:
+            return "open" if client.ask("ports")["mode"] == "open" else "allowlist"
+    except NoDaemon:
+        return None
+    except CannotAsk as error:
+        said = str(error).partition("; ")
+        return Unseen(f"the daemon was not looked at: {said[0]}", said[2] or "see its log")
+
+
+def _frr(bridges: Iterable[Bridge]) -> Seen:
+    frr = vtysh.look()
+    if not isinstance(frr, Frr) or "zebra" not in frr.daemons:
+        return frr
+    try:
+        differences = compare(
+            ServedBridge(one.segment.name, one.segment.index, one.segment.table, one.vrf) for one in bridges
+        )
+    except vtysh.Silent as silent:
+        return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
+    return replace(
+        frr,
+        missed={one.bridge: one.missed for one in differences},
+        outdone={one.bridge: one.outdone for one in differences},
+        stale={one.bridge: one.stale for one in differences},
+    )

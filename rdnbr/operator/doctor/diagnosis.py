@@ -1,0 +1,144 @@
+"""What will not work on a node, and how to mend it: facts in, findings out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rdnbr.core.fib.backend import PROTOCOL
+from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.settings import Mobility
+from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.linux.frr.frr_state import Seen
+from rdnbr.operator.doctor import bridge, frr, sysctls
+from rdnbr.operator.doctor.allowlist_lint import doubts
+from rdnbr.operator.doctor.allowlist_overlap import overlaps
+from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.finding import Finding, Severity, not_seen, note, problem, warning
+
+__all__ = ["Facts", "Finding", "Severity", "diagnose", "doubts", "overlaps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that was looked at."""
+
+    bridges: tuple[Bridge, ...]
+    settings: Mapping[str, int]
+    """Values under /proc/sys/net, by path."""
+    node: LocalAddresses = field(default_factory=LocalAddresses)
+    allowlist: Allowlist | None = None
+    mistakes: tuple[Problem, ...] = ()
+    """In the configuration and the allowlist."""
+    daemon: Literal["open", "allowlist"] | Unseen | None = None
+    """By what the running daemon judges; None when none runs."""
+    frr: Seen = None
+    networkd: frozenset[int] = frozenset()
+    """ifindexes of devices that systemd-networkd manages and removes others' routes from."""
+    protocol: str | None = None
+    """The name that iproute2 has for our protocol."""
+    mobility: Mobility = "withdrawal"
+    clock_kept: bool = True
+    """Whether the node's clock is synchronised."""
+
+
+def diagnose(facts: Facts) -> list[Finding]:
+    """Return all findings, the worst first, and otherwise in the order of what they are about."""
+    order = list(Severity)
+    return sorted(_findings(facts), key=lambda finding: order.index(finding.severity))
+
+
+def _findings(facts: Facts) -> Iterator[Finding]:
+    yield from _daemon(facts)
+    yield from _allowlist(facts)
+    if not facts.bridges:
+        yield problem(
+            "no-segment",
+            "node",
+            "no bridge owns an IPv4 link-local /32 or fe80::1, so there is nothing to serve",
+            "give one the gateway addresses (contrib/network/interfaces), or name it with --bridge",
+        )
+    for served in facts.bridges:
+        yield from bridge.findings(served, carrier_matters=frr.carrier_matters(facts.frr))
+        yield from sysctls.findings(served.segment.name, facts.settings)
+        if served.segment.index in facts.networkd:
+            yield warning(
+                "networkd-removes-routes",
+                served.segment.name,
+                "systemd-networkd manages the bridge, and removes others' routes from it when it is restarted",
+                "ManageForeignRoutes=no under [Network] in /etc/systemd/networkd.conf, "
+                "and systemctl restart systemd-networkd",
+            )
+    yield from frr.findings(facts.frr, facts.bridges)
+    if facts.mobility == "newest-wins":
+        yield from frr.levelled(facts.frr)
+        if not facts.clock_kept:
+            yield warning(
+                "clock-adrift",
+                "node",
+                "nothing keeps this node's clock, and newest-wins compares times of several nodes",
+                "apt-get install chrony; adjtimex(2) then tells that the clock is synchronised",
+            )
+    yield from _protocol(facts.protocol)
+
+
+def _daemon(facts: Facts) -> Iterator[Finding]:
+    match facts.daemon:
+        case None:
+            yield warning(
+                "daemon-not-running",
+                "daemon",
+                "no daemon runs: routes stay as they are, and no guest is learned",
+                "systemctl start rdnbr",
+            )
+        case Unseen():
+            yield not_seen("daemon", facts.daemon)
+        case "open" | "allowlist":
+            pass
+    judged = facts.daemon if isinstance(facts.daemon, str) else None
+    if judged == "open" or (judged is None and facts.allowlist is None and not facts.mistakes):
+        yield warning(
+            "open-mode",
+            "daemon",
+            "there is no allowlist in force, so any guest may claim any address that is not the node's",
+            "write /etc/rdnbr/allowlist (contrib/allowlist.example)",
+        )
+
+
+def _allowlist(facts: Facts) -> Iterator[Finding]:
+    for mistake in facts.mistakes:
+        yield problem(
+            "mistake-in-file",
+            f"{mistake.file}:{mistake.line}",
+            mistake.message,
+            "mend the line; rdnbr check says when all is well",
+        )
+    if facts.allowlist is not None:
+        if all(rule.deny for rule in facts.allowlist.rules):
+            yield note(
+                "allowlist-permits-nobody",
+                "allowlist",
+                "no rule of it permits anything, so no guest is routed",
+                "write a rule for each guest, or for their networks (contrib/allowlist.example)",
+            )
+        yield from doubts(facts.allowlist)
+        yield from overlaps(facts.allowlist, facts.node)
+
+
+def _protocol(name: str | None) -> Iterator[Finding]:
+    if name is None:
+        yield note(
+            "protocol-without-name",
+            "node",
+            f"iproute2 has no name for protocol {PROTOCOL}, so `ip route` shows rdnbr's routes by number",
+            "copy contrib/iproute2/rdnbr.conf to /etc/iproute2/rt_protos.d/",
+        )
+    elif name != "rdnbr":
+        yield warning(
+            "protocol-is-anothers",
+            "node",
+            f"iproute2 calls protocol {PROTOCOL} {name!r}: routes of a program of that name are taken for rdnbr's",
+            "see whether that program runs here; if not, copy contrib/iproute2/rdnbr.conf to "
+            "/etc/iproute2/rt_protos.d/ and remove the other name",
+        )

@@ -1,0 +1,172 @@
+"""Whether FRR advertises what rdnbr installs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from rdnbr.core.model.address import IP, family, show_ip
+from rdnbr.core.model.unseen import Unseen
+from rdnbr.linux.frr.frr_state import Frr, Seen
+from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.finding import Finding, not_seen, note, problem, warning
+
+CARRIER_SINCE = (10, 3)
+"""From this release on, zebra drops kernel routes over devices without carrier (pull request 17544)."""
+
+_MOST_NAMED = 3
+_ROUTE = {4: "ip route", 6: "ipv6 route"}
+
+
+def carrier_matters(frr: Seen) -> bool:
+    """Tell whether a bridge without carrier loses its routes in BGP; if in doubt, it does."""
+    match frr:
+        case Frr():
+            return frr.version is None or frr.version >= CARRIER_SINCE
+        case Unseen():
+            return True
+        case None:
+            return False
+
+
+def levelled(frr: Seen) -> Iterator[Finding]:
+    """Yield why newest-wins has no effect."""
+    for one in frr.redistributions if isinstance(frr, Frr) else ():
+        if one.levels:
+            where = _where(one.vrf, one.family)
+            yield warning(
+                "metric-levelled",
+                "frr",
+                f"`redistribute kernel` in {where} gives all routes one metric, so that BGP cannot tell which is the "
+                "newest: newest-wins has no effect",
+                f"remove `set metric` from route-map {one.route_map}, or `metric` from the redistribute line"
+                if one.route_map
+                else "remove `metric` from the redistribute line",
+            )
+
+
+def findings(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
+    """Yield why guests may not be advertised."""
+    match frr:
+        case None:
+            yield note(
+                "frr-missing",
+                "frr",
+                "FRR is not installed, so whether anybody advertises the guests was not looked at",
+                "apt-get install frr (contrib/frr/frr.conf), or let your routing daemon redistribute kernel routes",
+            )
+        case Unseen():
+            yield not_seen("frr", frr)
+        case Frr():
+            yield from _running(frr, list(bridges))
+
+
+def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
+    if not frr.daemons:
+        yield warning(
+            "frr-not-running",
+            "frr",
+            "FRR is installed and does not run, so it advertises no guest",
+            "systemctl start frr",
+        )
+        return
+    if "zebra" not in frr.daemons:
+        yield problem(
+            "zebra-not-running",
+            "frr",
+            "FRR runs without zebra, so BGP hears of no guest that comes or goes",
+            "systemctl restart frr; journalctl -u frr says why it ended",
+        )
+        return
+    if "bgpd" not in frr.daemons:
+        yield problem(
+            "bgpd-not-running",
+            "frr",
+            "FRR runs without bgpd, so BGP advertises no guest",
+            "bgpd=yes in /etc/frr/daemons, and systemctl restart frr",
+        )
+        return
+    instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
+    for vrf, version in sorted(instances):
+        yield from _redistributed(frr, vrf or None, version)
+        yield from _told(frr, vrf or None, version)
+    yield from _differing(
+        frr.missed,
+        "zebra-missed-routes",
+        "host routes that are in the kernel, and zebra has not heard of, so that BGP does not advertise them",
+        "rdnbr resync --frr has the kernel tell zebra of them once more",
+    )
+    yield from _differing(
+        frr.stale,
+        "zebra-stale-routes",
+        "host routes that zebra has from the kernel, which has them no longer, so that BGP advertises them in vain",
+        "rdnbr resync --frr has the kernel tell zebra once more that they are gone",
+    )
+    yield from _differing(
+        frr.outdone,
+        "zebra-prefers-others",
+        "host routes that zebra knows, and prefers others to, so that BGP does not advertise ours",
+        "vtysh -c 'show {route} {address}' shows the other; remove it, or see where it comes from",
+    )
+
+
+def _differing(found: Mapping[str, tuple[IP, ...]], name: str, message: str, cure: str) -> Iterator[Finding]:
+    for bridge, addresses in found.items():
+        if not addresses:
+            continue
+        first = show_ip(addresses[0])
+        named = ", ".join(show_ip(address) for address in addresses[:_MOST_NAMED])
+        more = f" and {len(addresses) - _MOST_NAMED} more" if len(addresses) > _MOST_NAMED else ""
+        yield warning(
+            name,
+            bridge,
+            f"{message}: {named}{more}",
+            cure.format(route=_ROUTE[family(addresses[0])], address=first),
+        )
+
+
+def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+    where = _where(vrf, version)
+    found = next((one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None)
+    if found is None:
+        yield problem(
+            "no-redistribute-kernel",
+            "frr",
+            f"bgpd has no `redistribute kernel` in {where}, so guests are not advertised there",
+            f"vtysh: router bgp …, {where}, redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
+        )
+    elif found.route_map is None:
+        yield warning(
+            "redistribute-without-route-map",
+            "frr",
+            f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
+            f"redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
+        )
+
+
+def _told(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+    """Yield why nobody, or not everybody, hears of what is redistributed there."""
+    if not any((one.vrf, one.family) == (vrf, version) for one in frr.redistributions):
+        return
+    where = _where(vrf, version)
+    sessions = [one for one in frr.sessions if (one.vrf, one.family) == (vrf, version)]
+    down = [one for one in sessions if not one.up and not one.shut]
+    named = ", ".join(f"{one.neighbour} ({one.state})" for one in down[:_MOST_NAMED])
+    more = f" and {len(down) - _MOST_NAMED} more" if len(down) > _MOST_NAMED else ""
+    if not any(one.up for one in sessions):
+        yield problem(
+            "bgp-no-session",
+            "frr",
+            f"no BGP session is up in {where}, so nobody hears of the guests there"
+            + (f": {named}{more}" if down else ""),
+            "vtysh -c 'show bgp summary' has all sessions; a neighbour needs `activate` in the address family",
+        )
+    elif down:
+        show = f"show bgp vrf {vrf} neighbors" if vrf else "show bgp neighbors"
+        yield warning(
+            "bgp-session-down",
+            "frr",
+            f"BGP sessions are down in {where}: {named}{more}",
+            f"vtysh -c '{show} {down[0].neighbour}' says why; `neighbor … shutdown` if that is meant",
+        )
+
+
+def _where(vrf: str | None, version: int) -> str:
+    return f"address-family ipv{version} unicast" + (f" of vrf {vrf}" if vrf else "")

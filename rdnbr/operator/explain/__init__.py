@@ -1,0 +1,1 @@
+"""`rdnbr explain`: why an address is routed, or is not."""

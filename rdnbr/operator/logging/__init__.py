@@ -1,0 +1,1 @@
+"""The log, and the decisions that go into it."""

@@ -1,0 +1,64 @@
+"""What happened lately, and telling it to all who want to know."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import merge
+
+from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.operator.control import json_views
+from rdnbr.operator.control.json_views import Wall
+from rdnbr.operator.control.server import ControlServer
+
+Observer = Callable[[Decision], None]
+
+EVENTS = 1000
+"""Decisions kept."""
+REFUSALS = 200
+"""Refusals kept; apart, so that a guest that is refused all the time does not push out what happened."""
+
+UNEVENTFUL = frozenset({Verb.REFRESHED, Verb.IGNORED})
+"""The bulk of what is decided: counted, and logged when debugging, but no events."""
+
+
+class Events:
+    """The recent events, and who is told of each decision."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
+            report: is told, in a sentence, of an observer that failed.
+        """
+        self._report = report
+        self._observers: dict[str, Observer] = {}
+        self._events: deque[Decision] = deque(maxlen=EVENTS)
+        self._refusals: deque[Decision] = deque(maxlen=REFUSALS)
+
+    def subscribe(self, name: str, observer: Observer) -> None:
+        """Tell `observer` of every decision from now on; `name` is what a report calls it by."""
+        self._observers[name] = observer
+
+    def publish(self, decision: Decision) -> None:
+        """Keep a decision, and tell all observers. One that raises is removed and reported."""
+        if decision.verb not in UNEVENTFUL:
+            (self._refusals if decision.verb is Verb.REFUSED else self._events).append(decision)
+        for name, observer in list(self._observers.items()):
+            try:
+                observer(decision)
+            except Exception as error:  # noqa: BLE001 (whoever looks on must not stop what is looked at)
+                del self._observers[name]
+                self._report(f"{name} failed and is no longer told of decisions: {error!r}")
+
+    def recent(self) -> Iterable[Decision]:
+        """Return the events that are kept, oldest first."""
+        return merge(self._events, self._refusals, key=lambda decision: decision.at)
+
+
+def to_watchers(control: ControlServer, wall: Wall) -> Observer:
+    """Return the observer that sends events to those who `rdnbr watch`."""
+
+    def observe(decision: Decision) -> None:
+        if decision.verb not in UNEVENTFUL and control.watched:
+            control.send_to_watchers(json_views.decision(decision, wall))
+
+    return observe

@@ -1,0 +1,1 @@
+"""`rdnbr resync --frr`: routes that zebra missed."""

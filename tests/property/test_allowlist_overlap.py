@@ -1,0 +1,52 @@
+"""Overlaps of the allowlist, against the law itself asked address by address."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rdnbr.core.model.address import IP
+from rdnbr.core.model.interfaces import InterfaceAddress
+from rdnbr.core.model.rule import Prefix, Rule
+from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.core.policy.local_addresses import node
+from rdnbr.operator.doctor.diagnosis import overlaps
+
+# Sixteen addresses, so that things meet, and everything can be asked of every address.
+BASE = int(IPv4Address("198.51.100.0"))
+ADDRESSES = [IP((BASE + n).to_bytes(4)) for n in range(16)]
+
+
+@st.composite
+def networks(draw, longest=32):
+    length = draw(st.integers(28, longest))
+    number = draw(st.integers(0, 15))
+    return IPv4Network((BASE + number & ~((1 << 32 - length) - 1), length))
+
+
+@given(
+    st.lists(networks(), max_size=4),
+    st.lists(st.tuples(st.sampled_from(ADDRESSES), st.integers(28, 32)), max_size=3),
+    st.frozensets(st.sampled_from(ADDRESSES), max_size=3),
+)
+def test_overlaps_tell_what_the_node_refuses(prefixes, interfaces, next_hops):
+    """A rule is warned of when all of it is refused for one cause, noted when some is, and else not mentioned."""
+    here = node([], [InterfaceAddress(1, address, length) for address, length in interfaces], [], next_hops)
+    rules = [
+        Rule(prefix=Prefix(IP(one.network_address.packed), one.prefixlen), where=f"a:{n}")
+        for n, one in enumerate(prefixes)
+    ]
+    causes = [
+        *({address} for address in here.addresses),
+        *({address} for address in next_hops),
+        *({IP(address.packed) for address in prefix} for prefix in here.connected),
+    ]
+    expected = {}
+    for rule, prefix in zip(rules, prefixes, strict=True):
+        meant = {IP(address.packed) for address in prefix}
+        if any(meant <= cause for cause in causes):
+            expected[rule.where] = "warning"
+        elif any(here.refusal(address) for address in meant):
+            expected[rule.where] = "note"
+    told = {finding.about: finding.severity.value for finding in overlaps(Allowlist(rules), here)}
+    assert told == expected

@@ -1,0 +1,66 @@
+"""Allowlist rules that can be read, and probably do not say what their author meant."""
+
+import pytest
+
+from rdnbr.core.policy.allowlist import parse
+from rdnbr.operator.doctor.diagnosis import doubts
+
+
+def found(*lines: str) -> list[str]:
+    return [f"{one.name} {one.about}" for one in doubts(parse([("a", "\n".join(lines))]))]
+
+
+def test_rules_of_every_kind_are_beyond_doubt():
+    """What says what it means is left alone."""
+    assert (
+        found(
+            "2.57.57.0/24",
+            "deny 2.57.57.1",
+            "2.57.57.30 port=tap[12]i0,veth?i* mac=52:02:45:76:d2:35",
+            "2.57.57.31 vm=101 anycast",
+            "2.57.57.32 port=tap*i0 vip",
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize("glob", ["tap[1i0", "tap1i0,tap[", "tap[!1", "tap[]", "tap[a]b["])
+def test_a_glob_that_is_not_closed(glob):
+    """A [ without its ] stands for itself, which no device is called."""
+    assert found(f"2.57.57.30 port={glob}") == ["glob-unclosed a:1"]
+    assert found(f"2.57.57.30 bridge={glob}") == ["glob-unclosed a:1"]
+
+
+@pytest.mark.parametrize("glob", ["tap[1]i0", "tap[]]", "tap[!]a]", "tap]", "tap[[]", "tap[a][b]"])
+def test_a_glob_that_is_closed(glob):
+    """What fnmatch takes for a set is left alone."""
+    assert found(f"2.57.57.30 port={glob}") == []
+
+
+def test_a_rule_that_is_repeated():
+    """The second of two equal rules is pointed out, with the first named."""
+    text = [("a", "2.57.57.30 vm=100 port=b,a"), ("b", "# again\n2.57.57.30 port=a,b vm=100")]
+    (one,) = doubts(parse(text))
+    assert (one.name, one.about) == ("rule-repeated", "b:2")
+    assert one.message == "2.57.57.30 port=a,b vm=100 says the same as a:1"
+
+
+def test_vip_and_anycast_at_once():
+    """An address is either moved, or had by several."""
+    assert found("2.57.57.30 vm=100 vip anycast") == ["vip-and-anycast a:1"]
+
+
+@pytest.mark.parametrize(
+    ("qualifiers", "names"),
+    [
+        ("", 1),
+        ("bridge=vmbr1", 1),
+        ("vlan=7", 1),
+        ("port=tap1i0", 0),
+        ("vm=1", 0),
+        ("mac=52:02:45:76:d2:35", 0),
+    ],
+)
+def test_a_vip_for_anybody(qualifiers, names):
+    """A vip that does not name its guests may be taken by any."""
+    assert found(f"2.57.57.30 {qualifiers} vip") == ["vip-for-anybody a:1"] * names

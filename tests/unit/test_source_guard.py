@@ -1,0 +1,164 @@
+"""Who may send what: from bindings to the sets of the packet filter."""
+
+import json
+
+import pytest
+
+from rdnbr.core.bindings.source_guard import Contents, Place, Sender, SourceGuard
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.claim import Source
+from rdnbr.core.model.snapshot import BindingSnapshot
+from rdnbr.linux.nft import ruleset
+
+FOUR, SIX = parse_ip("2.57.57.30"), parse_ip("2001:678:3a4:100::80")
+OTHER = parse_ip("2.57.57.31")
+MAC, OTHER_MAC = parse_mac("52:02:45:76:d2:35"), parse_mac("52:02:45:76:d2:36")
+GATEWAY = parse_ip("fe80::1")
+
+
+def view(address, port="tap100i0", mac=MAC, state=State.VALID, since=0.0, bridge="vmbr1"):
+    return BindingSnapshot(address, mac, port, bridge, None, state, True, Source.NS, since, since, None)
+
+
+def contents(*views, found=frozenset(), ports=("tap100i0", "tap101i0"), own=()):
+    guard = SourceGuard(found)
+    guard.set_ports(ports, own)
+    for address in dict.fromkeys(one.address for one in views):
+        guard.update_address(address, [one for one in views if one.address == address])
+    return guard.allowed_sources()
+
+
+def test_bound_address_is_in_the_set_of_its_family():
+    """A binding of each family gives its port, MAC and address, and the MAC a place."""
+    assert contents(
+        view(FOUR), view(SIX), own=[parse_ip("fe80::5"), parse_ip("2001:db8::1"), FOUR]
+    ) == Contents(
+        ports=frozenset({"tap100i0", "tap101i0"}),
+        own=frozenset({GATEWAY, parse_ip("fe80::5")}),
+        bound4=frozenset({Sender("tap100i0", MAC, FOUR)}),
+        bound6=frozenset({Sender("tap100i0", MAC, SIX)}),
+        macs=frozenset({MAC}),
+        places=frozenset({Place("tap100i0", MAC)}),
+    )
+
+
+@pytest.mark.parametrize("state", State)
+def test_senders_are_the_bindings_with_a_route(state):
+    """An address may be sent from exactly as long as it has a route, contended for or not."""
+    bound = contents(view(FOUR, state=state)).bound4
+    assert bool(bound) == (state.value in {"valid", "probing", "challenged", "frozen", "adopted"})
+
+
+def test_moved_binding_leaves_its_old_port():
+    """An address that moved may be sent from the new port, and no longer from the old one."""
+    guard = SourceGuard(())
+    guard.update_address(FOUR, [view(FOUR)])
+    guard.update_address(FOUR, [view(FOUR, port="tap101i0", since=5.0)])
+    assert guard.allowed_sources().bound4 == {Sender("tap101i0", MAC, FOUR)}
+    assert guard.allowed_sources().places == {Place("tap101i0", MAC)}
+
+
+def test_forgotten_binding_leaves_nothing():
+    """An address that nobody has any more is in no set."""
+    guard = SourceGuard(())
+    guard.update_address(FOUR, [view(FOUR)])
+    guard.update_address(FOUR, [])
+    assert guard.allowed_sources() == Contents(frozenset(), frozenset({GATEWAY}), *[frozenset()] * 4)
+
+
+def test_one_address_in_two_tables_has_two_senders():
+    """The same address on bridges of two routing tables may be sent from both ports."""
+    bound = contents(view(FOUR), view(FOUR, port="tap101i0", bridge="vmbr2")).bound4
+    assert bound == {Sender("tap100i0", MAC, FOUR), Sender("tap101i0", MAC, FOUR)}
+
+
+def test_mac_belongs_to_the_port_of_its_oldest_binding():
+    """Who binds an address of its own to the MAC of somebody else on its bridge may not send from it."""
+    found = contents(view(OTHER, port="tap101i0", since=2.0), view(SIX, since=1.0), view(FOUR, since=3.0))
+    assert found.bound4 == {Sender("tap100i0", MAC, FOUR)}
+    assert found.bound6 == {Sender("tap100i0", MAC, SIX)}
+    assert found.places == {Place("tap100i0", MAC)}
+
+
+def test_mac_may_be_on_two_bridges():
+    """The same MAC on another bridge is another guest's, and takes nothing away."""
+    found = contents(view(FOUR), view(OTHER, port="tap101i0", bridge="vmbr2", since=1.0))
+    assert found.places == {Place("tap100i0", MAC), Place("tap101i0", MAC)}
+
+
+def test_adopted_binding_keeps_the_port_that_the_table_knew():
+    """After a restart an address whose port is not known yet keeps the port it had in the table, for the same MAC."""
+    found = {
+        Sender("tap100i0", MAC, FOUR),
+        Sender("tap101i0", OTHER_MAC, OTHER),
+        Sender("tap101i0", OTHER_MAC, parse_ip("2.57.57.99")),
+    }
+    adopted = [view(one, port=None, state=State.ADOPTED) for one in (FOUR, OTHER)]
+    assert contents(*adopted, found=found).bound4 == {Sender("tap100i0", MAC, FOUR)}
+
+
+def test_placed_binding_forgets_the_port_of_the_table():
+    """Once an adopted address was seen on a port, that counts and not what the table had."""
+    found = {Sender("tap101i0", MAC, FOUR)}
+    assert contents(view(FOUR), found=found).bound4 == {Sender("tap100i0", MAC, FOUR)}
+
+
+def test_first_table_waits_until_every_port_is_known():
+    """Where there is no table yet, there is none before the port of every adopted address is known."""
+    guard = SourceGuard(None)
+    guard.update_address(FOUR, [view(FOUR, port=None, state=State.ADOPTED)])
+    assert guard.allowed_sources() is None
+    guard.update_address(FOUR, [view(FOUR)])
+    assert guard.allowed_sources().bound4 == {Sender("tap100i0", MAC, FOUR)}
+
+
+def test_refreshed_binding_changes_nothing():
+    """Evidence for what is bound already is no reason to write anything."""
+    guard = SourceGuard(())
+    guard.update_address(FOUR, [view(FOUR)])
+    guard.changed = False
+    guard.update_address(FOUR, [view(FOUR, state=State.PROBING)])
+    guard.set_ports((), [FOUR])
+    assert not guard.changed
+    guard.update_address(FOUR, [view(FOUR, port="tap101i0")])
+    assert guard.changed
+
+
+def test_name_that_would_mean_more_is_left_out():
+    """A device whose name would be read as a pattern or end the ruleset's string is never written."""
+    found = contents(view(FOUR, port="tap*"), ports=("tap*", 'a"b', "tap101i0"))
+    assert (found.ports, found.bound4) == ({"tap101i0"}, frozenset())
+
+
+def test_changes_are_written_as_elements():
+    """Only what differs is written, what goes before what comes."""
+    old = contents(view(FOUR), view(SIX))
+    new = contents(view(FOUR, port="tap101i0"), view(SIX, port="tap101i0"), ports=("tap101i0",))
+    assert ruleset.changes(old, new).splitlines() == [
+        'delete element bridge rdnbr ports { "tap100i0" }',
+        'delete element bridge rdnbr bound4 { "tap100i0" . 52:02:45:76:d2:35 . 2.57.57.30 }',
+        'add element bridge rdnbr bound4 { "tap101i0" . 52:02:45:76:d2:35 . 2.57.57.30 }',
+        'delete element bridge rdnbr bound6 { "tap100i0" . 52:02:45:76:d2:35 . 2001:678:3a4:100::80 }',
+        'add element bridge rdnbr bound6 { "tap101i0" . 52:02:45:76:d2:35 . 2001:678:3a4:100::80 }',
+        'delete element bridge rdnbr bound_targets { "tap100i0" . 0x2001067803a401000000000000000080 }',
+        'add element bridge rdnbr bound_targets { "tap101i0" . 0x2001067803a401000000000000000080 }',
+        'delete element bridge rdnbr places { "tap100i0" . 52:02:45:76:d2:35 }',
+        'add element bridge rdnbr places { "tap101i0" . 52:02:45:76:d2:35 }',
+        'delete element bridge rdnbr option_places { "tap100i0" . 0x52024576d235 }',
+        'add element bridge rdnbr option_places { "tap101i0" . 0x52024576d235 }',
+    ]
+    assert ruleset.changes(new, new) == ""
+
+
+def test_listed_senders_are_read():
+    """Senders are read back from what nft lists as JSON."""
+    listed = """{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"table": {"name": "rdnbr"}},
+        {"set": {"name": "bound4", "elem": [{"concat": ["tap100i0", "52:02:45:76:d2:35", "2.57.57.30"]}]}},
+        {"set": {"name": "bound6", "elem": [{"concat": ["tap100i0", "52:02:45:76:d2:35", "2001:678:3a4:100::80"]}]}},
+        {"set": {"name": "bound_targets", "elem": [{"concat": ["tap100i0", 327681]}]}},
+        {"set": {"name": "macs", "elem": ["52:02:45:76:d2:35"]}}, {"set": {"name": "places"}}]}"""
+    assert ruleset.senders(json.loads(listed)) == {
+        Sender("tap100i0", MAC, FOUR),
+        Sender("tap100i0", MAC, SIX),
+    }

@@ -1,0 +1,234 @@
+"""Every row of the machine's table, brought about by frames, time and the operator: nothing reaches into it."""
+
+from collections.abc import Callable
+
+import pytest
+from dialogue import Guest, World
+
+from rdnbr.core.bindings.state_machine import TABLE, BindingEvent, ImpossibleTransitionError, turn
+from rdnbr.core.model.binding_state import State
+
+ADDRESS = "2001:678::80"
+
+
+class Scene:
+    """Alice has the address or claims it first; Bob wants it too. The rule says vip, so that announcements count."""
+
+    def __init__(self) -> None:
+        self.world = World("2001:678::/32 vip")
+        self.alice = self.world.guest("alice", "tap1i0", ADDRESS)
+        self.bob = self.world.guest("bob", "tap2i0", ADDRESS)
+
+    def nothing(self) -> None:
+        pass
+
+    def tentative(self) -> None:
+        self.alice.does_dad()
+
+    def valid(self) -> None:
+        self.settled(self.alice)
+
+    def probing(self) -> None:
+        self.valid()
+        self.alice.awake = self.bob.awake = False
+        self.asked()
+
+    def challenged(self) -> None:
+        self.valid()
+        self.alice.awake = self.bob.awake = False
+        self.bob.asks_gateway()
+
+    def frozen(self) -> None:
+        self.settled(self.bob)
+        for guest in (self.alice, self.bob, self.alice, self.bob):
+            self.world.runs(1.5)
+            guest.announces()
+        self.world.runs(1.5)
+        self.alice.announces()
+        self.alice.awake = self.bob.awake = False
+
+    def adopted(self) -> None:
+        self.world.adopts(ADDRESS, self.alice)
+
+    def departed(self) -> None:
+        self.valid()
+        self.alice.awake = self.bob.awake = False
+        self.world.runs(60)
+
+    def settled(self, guest: Guest) -> None:
+        guest.asks_gateway()
+        self.world.runs(0.1)
+
+    def proof(self) -> list[str]:
+        return self.alice.asks_gateway()
+
+    def claim(self) -> list[str]:
+        return self.alice.asks_unconfirmed()
+
+    def dad(self) -> list[str]:
+        return self.alice.does_dad()
+
+    def answer(self) -> list[str]:
+        self.alice.awake = False
+        said = []
+        while f"ask alice@tap1i0 for {ADDRESS}" not in " ".join(said):
+            said = self.world.runs(0.1)
+        return self.alice.answers()
+
+    def arrival(self) -> list[str]:
+        if (
+            self.world.state(ADDRESS) is None
+        ):  # nobody knows its MAC, but for a kernel that has it from before
+            return self.world.recalls(ADDRESS, self.alice, "tap1i0")
+        return self.alice.shows_up()
+
+    def challenger_claim(self) -> list[str]:
+        return self.bob.asks_gateway()
+
+    def challenger_answer(self) -> list[str]:
+        self.alice.awake, self.bob.awake = False, True
+        said = self.bob.asks_gateway() + self.world.runs(2.1)
+        return [line for line in said if "bob@" in line and "ask" not in line]
+
+    def announcement(self) -> list[str]:
+        self.world.now += 2
+        return self.bob.announces()
+
+    def silence(self) -> list[str]:
+        self.alice.awake = self.bob.awake = False
+        return self.world.runs(61 if "frozen" not in str(self.world.state(ADDRESS)) else 59)
+
+    def challenger_gone(self) -> list[str]:
+        return self.world.unplugs("tap2i0")
+
+    def abandoned(self) -> list[str]:
+        said: list[str] = []
+        for number in range(100):
+            clone = self.world.guest(f"clone{number}", "tap2i0", ADDRESS, awake=False)
+            clone.asks_gateway()
+            said += self.world.runs(3.5)
+        return [line for line in said if "withdrawn" in line]
+
+    def due(self) -> list[str]:
+        return self.world.runs(40)
+
+    def moves(self) -> list[str]:
+        for guest in (self.bob, self.alice, self.bob, self.alice):
+            self.world.runs(1.5)
+            guest.announces()
+        self.world.runs(1.5)
+        return self.bob.announces()
+
+    def thaw(self) -> list[str]:
+        self.alice.awake = True
+        return self.world.runs(61)
+
+    def forgetting(self) -> list[str]:
+        return self.world.runs(301)
+
+    def found(self) -> list[str]:
+        return self.world.adopts(ADDRESS, self.alice)
+
+    def asked(self) -> list[str]:
+        return self.world.asks(ADDRESS)
+
+
+ROWS: dict[tuple[str, str], str] = {
+    ("nothing", "proof"): "learned X alice@tap1i0 valid: first-claim",
+    ("nothing", "claim"): "learned X alice@tap1i0 tentative: awaiting-answer",
+    ("nothing", "dad"): "learned X alice@tap1i0 tentative: awaiting-dad",
+    ("nothing", "arrival"): "learned X alice@tap1i0 tentative: arrived",
+    ("nothing", "found"): "adopted X alice@? adopted: found-in-kernel",
+    ("tentative", "proof"): "installed X alice@tap1i0 valid: evidence",
+    ("tentative", "claim"): "refreshed X alice@tap1i0 tentative: awaiting-answer",
+    ("tentative", "dad"): "refreshed X alice@tap1i0 tentative: awaiting-dad",
+    ("tentative", "arrival"): "refreshed X alice@tap1i0 tentative: awaiting-answer",
+    ("tentative", "answer"): "installed X alice@tap1i0 valid: answered",
+    ("tentative", "challenger_claim"): "challenged X alice@tap1i0 tentative: rival-claim",
+    ("tentative", "challenger_answer"): "installed X bob@tap2i0 valid: answered",
+    ("tentative", "announcement"): "installed X bob@tap2i0 valid: announced",
+    ("tentative", "silence"): "expired X alice@tap1i0: silent",
+    ("valid", "proof"): "refreshed X alice@tap1i0 valid: evidence",
+    ("valid", "claim"): "refreshed X alice@tap1i0 valid: evidence",
+    ("valid", "dad"): "refreshed X alice@tap1i0 probing: awaiting-dad",
+    ("valid", "arrival"): "refreshed X alice@tap1i0 probing: arrived",
+    ("valid", "challenger_claim"): "challenged X alice@tap1i0 challenged: rival-claim",
+    ("valid", "announcement"): "moved X bob@tap2i0 valid: announced",
+    ("valid", "due"): "ask alice@tap1i0 for X",
+    ("valid", "moves"): "frozen X bob@tap2i0 frozen: moved-too-often",
+    ("probing", "proof"): "refreshed X alice@tap1i0 valid: evidence",
+    ("probing", "claim"): "refreshed X alice@tap1i0 valid: evidence",
+    ("probing", "dad"): "refreshed X alice@tap1i0 probing: awaiting-dad",
+    ("probing", "arrival"): "refreshed X alice@tap1i0 probing: arrived",
+    ("probing", "answer"): "refreshed X alice@tap1i0 valid: answered",
+    ("probing", "challenger_claim"): "challenged X alice@tap1i0 challenged: rival-claim",
+    ("probing", "announcement"): "moved X bob@tap2i0 valid: announced",
+    ("probing", "silence"): "withdrawn X alice@tap1i0 departed: silent",
+    ("challenged", "proof"): "kept X alice@tap1i0 valid: incumbent-answered",
+    ("challenged", "claim"): "kept X alice@tap1i0 valid: incumbent-answered",
+    ("challenged", "answer"): "kept X alice@tap1i0 valid: incumbent-answered",
+    ("challenged", "dad"): "refreshed X alice@tap1i0 challenged: awaiting-answer",
+    ("challenged", "arrival"): "refreshed X alice@tap1i0 challenged: awaiting-answer",
+    ("challenged", "challenger_claim"): "refused X bob@tap2i0: being-decided",
+    ("challenged", "challenger_answer"): "moved X bob@tap2i0 valid: incumbent-silent",
+    ("challenged", "announcement"): "moved X bob@tap2i0 valid: announced",
+    ("challenged", "silence"): "kept X alice@tap1i0 probing: rival-silent",
+    ("challenged", "challenger_gone"): "kept X alice@tap1i0 probing: port-gone",
+    ("challenged", "abandoned"): "withdrawn X alice@tap1i0 departed: silent",
+    ("frozen", "proof"): "refreshed X alice@tap1i0 frozen: evidence",
+    ("frozen", "claim"): "refreshed X alice@tap1i0 frozen: evidence",
+    ("frozen", "dad"): "refreshed X alice@tap1i0 frozen: awaiting-dad",
+    ("frozen", "arrival"): "refreshed X alice@tap1i0 frozen: arrived",
+    ("frozen", "answer"): "refreshed X alice@tap1i0 frozen: answered",
+    ("frozen", "challenger_claim"): "refused X bob@tap2i0: moved-too-often",
+    ("frozen", "announcement"): "refused X bob@tap2i0: moved-too-often",
+    ("frozen", "thaw"): "kept X alice@tap1i0 probing: thawed",
+    ("frozen", "silence"): "withdrawn X alice@tap1i0 departed: silent",
+    ("adopted", "proof"): "refreshed X alice@tap1i0 valid: evidence",
+    ("adopted", "claim"): "refreshed X alice@tap1i0 valid: evidence",
+    ("adopted", "dad"): "refreshed X alice@? adopted: awaiting-dad",
+    ("adopted", "arrival"): "refreshed X alice@? adopted: arrived",
+    ("adopted", "answer"): "refreshed X alice@tap1i0 valid: answered",
+    ("adopted", "challenger_claim"): "challenged X alice@? challenged: rival-claim",
+    ("adopted", "announcement"): "moved X bob@tap2i0 valid: announced",
+    ("adopted", "silence"): "withdrawn X alice@? departed: silent",
+    ("departed", "proof"): "learned X alice@tap1i0 valid: first-claim",
+    ("departed", "claim"): "learned X alice@tap1i0 tentative: awaiting-answer",
+    ("departed", "dad"): "learned X alice@tap1i0 tentative: awaiting-dad",
+    ("departed", "arrival"): "learned X alice@tap1i0 tentative: arrived",
+    ("departed", "forgetting"): "expired X alice@tap1i0: forgotten",
+}
+
+
+@pytest.mark.parametrize(("state", "stimulus"), ROWS)
+def test_row(state: str, stimulus: str):
+    """In this state, this stimulus leads to that decision, and nothing is decided of the address before it."""
+    scene = Scene()
+    reach: Callable[[], None] = getattr(scene, state)
+    reach()
+    reached = scene.world.state(ADDRESS)
+    assert (reached or "nothing").split()[0] == state
+    bring: Callable[[], list[str]] = getattr(scene, stimulus)
+    said = [line.lstrip("0123456789. ") for line in bring()]
+    expected = ROWS[state, stimulus].replace("X", ADDRESS)
+    assert expected in said
+    if stimulus not in {"abandoned", "moves", "challenger_answer", "thaw"}:
+        about = [line for line in said if ADDRESS in line and line.split()[0] not in {"ask", "route", "no"}]
+        assert expected.startswith("ask") or about[0] == expected
+
+
+def test_no_row_is_left_out():
+    """The rows above are the whole table."""
+    names = {"nothing": None, "forgetting": "silence"}
+    here = {(names.get(s, s), names.get(e, e.replace("_", "-"))) for s, e in ROWS}
+    assert here == {(state, stimulus) for state, stimulus in TABLE}
+
+
+@pytest.mark.parametrize("state", [None, *State])
+def test_what_is_not_in_the_table_does_not_happen(state: State | None):
+    """A stimulus without a row raises, and says what is impossible in which state."""
+    missing = [stimulus for stimulus in BindingEvent if (state, stimulus) not in TABLE]
+    assert missing
+    for stimulus in missing:
+        with pytest.raises(ImpossibleTransitionError, match=f"{stimulus} cannot happen in state {state}"):
+            turn(state, stimulus)

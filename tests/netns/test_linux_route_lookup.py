@@ -1,13 +1,16 @@
 """What the real kernel holds for one host, whoever put it there."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from errno import EINVAL
 from socket import AF_INET
 
 import pytest
 
 from rdnbr.core.model.address import parse_ip, parse_mac
-from rdnbr.linux.netlink.route_lookup import HostRoute, _dump, _kernel, hosts_over, neighbours, routes
+from rdnbr.linux.netlink.netlink_socket import NetlinkSocket
+from rdnbr.linux.netlink.route_lookup import HostRoute, hosts_over, neighbours, routes
+from rdnbr.linux.netlink.rtnetlink import RTM_GETROUTE, RTMSG, Request
 from tests.netns.namespace import Namespace
 
 pytestmark = pytest.mark.root
@@ -94,14 +97,13 @@ def test_neighbours_of_a_host(node: Namespace) -> None:
     assert entry.protocol == STATIC
 
 
-def test_a_refused_question_is_no_empty_answer(node: Namespace) -> None:
-    """When the kernel refuses a dump, its words are raised."""
-    with (
-        node.entered(),
-        pytest.raises(OSError, match="Invalid values in header") as raised,
-        _kernel() as kernel,
-    ):
-        _dump(kernel, AF_INET, {"tos": 4})
+def test_refused_dump_raises(node: Namespace) -> None:
+    """A dump that the kernel refuses raises the kernel's own words, and is no empty answer."""
+    tos = Request(RTM_GETROUTE, 0, RTMSG.pack(AF_INET, 0, 0, 4, 0, 0, 0, 0, 0))
+    with node.entered():
+        netlink = NetlinkSocket()
+    with closing(netlink), pytest.raises(OSError, match="Invalid values in header") as raised:
+        netlink.dump(tos)
     assert raised.value.errno == EINVAL
 
 

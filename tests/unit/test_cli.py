@@ -259,9 +259,18 @@ def test_starts_light(tmp_path, command):
     assert done.stdout.splitlines()[-1] == "heavy:"
 
 
-@pytest.mark.parametrize("module", ["daemon.loop", "operator.commands.check", "operator.doctor.collect"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "daemon.loop",
+        "operator.commands.check",
+        "operator.doctor.command",
+        "operator.explain.command",
+        "operator.resync.command",
+    ],
+)
 def test_without_pyroute2(module):
-    """Neither the daemon's memory nor the time that a check takes has room for what only `explain` needs."""
+    """Neither the daemon nor a command that reads the kernel spends the time and memory that pyroute2 costs."""
     script = f"import sys, rdnbr.{module}; sys.exit('pyroute2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 

@@ -1,22 +1,26 @@
-"""The hand-packed messages, read by pyroute2, and messages pyroute2 packs, read by hand."""
+"""The messages that rdnbr packs and reads itself, compared with pyroute2's."""
 
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pyroute2.netlink.rtnl import rt_type
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.fib_entries import Neighbour, Route
 from rdnbr.linux.netlink.netlink_socket import read_messages
+from rdnbr.linux.netlink.route_lookup import _KINDS
 from rdnbr.linux.netlink.rtnetlink import (
     HEADER,
     Place,
     Request,
     drop_neighbour,
     drop_route,
+    dump_routes,
+    match_route,
     new_route,
     put_neighbour,
     read_neighbour,
@@ -142,6 +146,33 @@ def test_neighbours_as_pyroute2_packs_them(neighbour: Neighbour) -> None:
     own["ifindex"], own["state"] = neighbour.device, 0x80
     own["attrs"] = [("NDA_DST", show_ip(neighbour.address)), ("NDA_LLADDR", show_mac(neighbour.mac))]
     assert put_neighbour(neighbour).body == body_by_pyroute2(own, 28) + b"\x05\0\x0c\0\xab\0\0\0"
+
+
+@given(addresses)
+def test_route_lookup_as_pyroute2_packs_it(address: IP) -> None:
+    """A lookup names the host, and asks for the route as it stands in its table; IPv6 reports the table anyway."""
+    own = rtmsg()
+    four = len(address) == 4
+    own["family"], own["dst_len"] = 2 if four else 10, 8 * len(address)
+    own["flags"] = 0x3000 if four else 0x2000  # RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH
+    own["attrs"] = [("RTA_DST", show_ip(address))]
+    assert match_route(address).body == body_by_pyroute2(own, 26)
+
+
+@given(st.sampled_from([2, 10]), st.integers(0, 255), st.integers(0, 11), indexes)
+def test_route_dumps_as_pyroute2_packs_them(family: int, protocol: int, kind: int, device: int) -> None:
+    """A dump names the protocol, the type and the device of the routes that the kernel is to return."""
+    own = rtmsg()
+    own["family"], own["proto"], own["type"] = family, protocol, kind
+    own["attrs"] = [("RTA_OIF", device)]
+    assert dump_routes(family, protocol=protocol, kind=kind, device=device).body == body_by_pyroute2(own, 26)
+
+
+def test_route_types_have_the_names_of_pyroute2() -> None:
+    """The types of routes have the names that ip(8) and pyroute2 give them."""
+    assert {name: number for number, name in enumerate(_KINDS)} == {
+        name: number for name, number in rt_type.items() if isinstance(name, str)
+    }
 
 
 @given(routes)

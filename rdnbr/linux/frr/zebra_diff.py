@@ -8,6 +8,7 @@ from rdnbr.core.model.interfaces import segments
 from rdnbr.linux.frr import vtysh
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import Snapshot
+from rdnbr.linux.netlink.route_lookup import hosts_over
 
 
 class ServedBridge(NamedTuple):
@@ -56,9 +57,6 @@ def compare(bridges: Iterable[ServedBridge]) -> list[Difference]:
         vtysh.Silent: zebra cannot be asked.
         OSError: netlink does not answer.
     """
-    # pyroute2 takes a moment to be imported, and `check`, which compares nothing, comes by here.
-    from rdnbr.linux.netlink.route_lookup import hosts_over  # noqa: PLC0415
-
     served: Sequence[ServedBridge] = list(bridges)
     ours_before, all_before = _ours(), {over.device: hosts_over(over.device) for over in served}
     known = {over.bridge: vtysh.kernel_routes(over.vrf) for over in served}

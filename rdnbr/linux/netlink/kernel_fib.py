@@ -11,7 +11,7 @@ from errno import EEXIST, ENODEV, ENOENT, ESRCH
 from socket import AF_INET, AF_INET6
 from typing import assert_never
 
-from rdnbr.core.fib.backend import Refusal
+from rdnbr.core.fib.backend import PROTOCOL, Refusal
 from rdnbr.core.model.address import show_mac
 from rdnbr.core.model.fib_entries import (
     DropNeighbour,
@@ -143,7 +143,7 @@ class KernelFib:
 
     def _routes(self) -> Iterable[Route]:
         for family in (AF_INET, AF_INET6):
-            for message in self._netlink.dump(dump_routes(family)):
+            for message in self._netlink.dump(dump_routes(family, protocol=PROTOCOL)):
                 route = read_route(message.body)
                 if route is not None:
                     yield route

@@ -147,9 +147,9 @@ class NetlinkSocket:
                 continue
             messages.append(message)
             if message.type in (_NLMSG_ERROR, _NLMSG_DONE):
-                code = _status(message)
-                if code:
-                    raise OSError(code, os.strerror(code))
+                failure = _failure(message)
+                if failure.code:
+                    raise OSError(failure.code, failure.text)
                 break
         return messages
 
@@ -201,8 +201,10 @@ def _failure(message: Message) -> Answer:
         return _DONE
     text = os.strerror(code)
     if message.flags & _NLM_F_ACK_TLVS:
-        # Before them are the code and, with NETLINK_CAP_ACK, only the header of the request.
-        words = attributes(message.body, 4 + HEADER.size).get(_NLMSGERR_ATTR_MSG, b"")
+        # The code precedes the attributes, and in NLMSG_ERROR so does the header of the request: with
+        # NETLINK_CAP_ACK nothing else of the request is returned.
+        start = 4 + HEADER.size if message.type == _NLMSG_ERROR else 4
+        words = attributes(message.body, start).get(_NLMSGERR_ATTR_MSG, b"")
         if words:
             text += ": " + words.rstrip(b"\0").decode(errors="replace")
     return Answer(code, text, b"")

@@ -13,16 +13,14 @@ from socket import AF_INET, AF_INET6
 from rdnbr.core.model.address import IP
 from rdnbr.linux.netlink.attributes import attributes
 from rdnbr.linux.netlink.netlink_socket import NetlinkSocket
-from rdnbr.linux.netlink.rtnetlink import RTM_GETROUTE, Request
+from rdnbr.linux.netlink.rtnetlink import RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA, RTMSG, Request, dump_routes
 
 ORIGINS = (3, 4, 9, 16)
 """RTPROT_BOOT (a bare `ip route add`), _STATIC, _RA, _DHCP: linux/rtnetlink.h."""
 
 _RTM_GETNEXTHOP = 106
-_RTMSG = struct.Struct("=BBBBBBBBI")
 _NHMSG = struct.Struct("=BBBBI")
 _RTNEXTHOP = struct.Struct("=HBBi")
-_RTA_GATEWAY, _RTA_MULTIPATH, _RTA_VIA = 5, 9, 18
 _NHA_GATEWAY = 6
 
 
@@ -37,9 +35,8 @@ def next_hops() -> frozenset[IP]:
     try:
         for family in (AF_INET, AF_INET6):
             for origin in ORIGINS:
-                request = Request(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, 0, origin, 0, 0, 0))
-                for message in netlink.dump(request):
-                    found.update(_of_route(attributes(message.body, _RTMSG.size)))
+                for message in netlink.dump(dump_routes(family, protocol=origin)):
+                    found.update(_of_route(attributes(message.body, RTMSG.size)))
         for message in netlink.dump(Request(_RTM_GETNEXTHOP, 0, _NHMSG.pack(0, 0, 0, 0, 0))):
             gateway = attributes(message.body, _NHMSG.size).get(_NHA_GATEWAY)
             if gateway is not None:
@@ -50,11 +47,11 @@ def next_hops() -> frozenset[IP]:
 
 
 def _of_route(found: dict[int, bytes]) -> Iterator[IP]:
-    if _RTA_GATEWAY in found:
-        yield IP(found[_RTA_GATEWAY])
-    if _RTA_VIA in found:  # an IPv6 next hop of an IPv4 route: family, address (RFC 8950)
-        yield IP(found[_RTA_VIA][2:])
-    several = found.get(_RTA_MULTIPATH, b"")
+    if RTA_GATEWAY in found:
+        yield IP(found[RTA_GATEWAY])
+    if RTA_VIA in found:  # an IPv6 next hop of an IPv4 route: family, address (RFC 8950)
+        yield IP(found[RTA_VIA][2:])
+    several = found.get(RTA_MULTIPATH, b"")
     while len(several) >= _RTNEXTHOP.size:
         length = max(_RTNEXTHOP.unpack_from(several)[0], _RTNEXTHOP.size)
         yield from _of_route(attributes(several[:length], _RTNEXTHOP.size))

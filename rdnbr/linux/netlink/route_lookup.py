@@ -1,26 +1,54 @@
-"""What the kernel holds for one host, whoever put it there.
+"""What the kernel holds for one host, whoever put it there: for `explain` and `resync`, not for the daemon.
 
-Linux cannot be asked for all routes of one prefix. So it is asked which route of the main table it would take, for
-those that lead nowhere, and for all over the devices that ours would lead over, in whatever table.
+Linux cannot list the routes of one prefix. So three questions stand in for that one: which route a packet to the host
+takes, which routes lead nowhere (blackhole and the like), and which routes lead over the devices that a route of ours
+would lead over, in whatever table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from errno import ENODEV
 from socket import AF_INET, AF_INET6
-from typing import Any, NamedTuple
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl import rt_type
+from typing import NamedTuple
 
 from rdnbr.core.fib.backend import PROTOCOL
-from rdnbr.core.model.address import IP, MAC, parse_ip, show_ip
+from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.fib_entries import Neighbour
+from rdnbr.linux.netlink.attributes import attributes
 from rdnbr.linux.netlink.netlink_socket import NetlinkSocket
-from rdnbr.linux.netlink.rtnetlink import Entry, get_neighbour, read_neighbour
+from rdnbr.linux.netlink.rtnetlink import (
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTMSG,
+    Entry,
+    Request,
+    dump_routes,
+    family_of,
+    get_neighbour,
+    match_route,
+    read_neighbour,
+)
 
-_RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x1000, 0x2000
-_NOWHERE = ("blackhole", "unreachable", "prohibit")
+_KINDS = (
+    "unspec",
+    "unicast",
+    "local",
+    "broadcast",
+    "anycast",
+    "multicast",
+    "blackhole",
+    "unreachable",
+    "prohibit",
+    "throw",
+    "nat",
+    "xresolve",
+)
+"""RTN_* by number (linux/rtnetlink.h), as ip(8) names them."""
+_NOWHERE = tuple(_KINDS.index(kind) for kind in ("blackhole", "unreachable", "prohibit"))
 _BITS = {AF_INET: 32, AF_INET6: 128}
 _NO_MAC = MAC(bytes(6))
 
@@ -30,43 +58,55 @@ class HostRoute(NamedTuple):
 
     table: int
     device: int | None
-    """ifindex; None for one that leads nowhere, or to several."""
+    """ifindex; None for a route that leads nowhere, or to several next hops."""
     metric: int
     protocol: int
     kind: str
-    """As ip(8) calls it: unicast, blackhole, local …"""
+    """The name that ip(8) prints: unicast, blackhole, local …"""
     gateway: IP | None
 
 
 def routes(address: IP, devices: Iterable[int]) -> list[HostRoute]:
-    """Return the host routes of `address`: the one taken, those that lead nowhere, over `devices`, and ours.
+    """Return the host routes of `address`: the matching one, those that lead nowhere, those over `devices`, and ours.
+
+    Args:
+        address: of the host.
+        devices: ifindexes.
 
     Raises:
         OSError: netlink does not answer.
     """
-    family = AF_INET if len(address) == 4 else AF_INET6
-    of_interest: list[Mapping[str, Any]] = [
-        {"proto": PROTOCOL},
-        *({"type": kind} for kind in _NOWHERE),
-        *({"oif": device} for device in devices),
+    family = family_of(address)
+    dumps = [
+        dump_routes(family, protocol=PROTOCOL),
+        *(dump_routes(family, kind=kind) for kind in _NOWHERE),
+        *(dump_routes(family, device=device) for device in devices),
     ]
-    with _kernel() as kernel:
-        found = _taken(kernel, address)
-        for wanted in of_interest:
-            found += _dump(kernel, family, wanted)
-    of_host = {_host_route(message) for message in found if _host(message) == address}
-    return sorted(of_host, key=lambda route: (route.table, route.metric, route.protocol))
+    with _netlink() as netlink:
+        (matching,) = netlink.request([match_route(address)])
+        # An error means that no route matches, or one that leads nowhere.
+        bodies = [] if matching.code or not matching.body else [matching.body]
+        for request in dumps:
+            bodies += _dump(netlink, request)
+    found = {_read_route(body) for body in bodies if _host(body) == address}
+    return sorted(found, key=lambda route: (route.table, route.metric, route.protocol))
 
 
 def hosts_over(device: int) -> frozenset[IP]:
-    """Return the addresses that have a host route over a device, whoever made it, in whatever table.
+    """Return the addresses that have a host route over a device, whoever made the route, in whatever table.
+
+    A device that is gone has none.
 
     Raises:
         OSError: netlink does not answer.
     """
-    with _kernel() as kernel:
-        hosts = [_host(message) for family in _BITS for message in _dump(kernel, family, {"oif": device})]
-    return frozenset(host for host in hosts if host is not None)
+    with _netlink() as netlink:
+        bodies = [
+            body
+            for family in (AF_INET, AF_INET6)
+            for body in _dump(netlink, dump_routes(family, device=device))
+        ]
+    return frozenset(host for body in bodies if (host := _host(body)) is not None)
 
 
 def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
@@ -75,55 +115,52 @@ def neighbours(address: IP, devices: Iterable[int]) -> list[Entry]:
     Raises:
         OSError: netlink does not answer.
     """
-    # Read by hand: pyroute2 before 0.9 does not know NDA_PROTOCOL, which tells our entries from others.
-    netlink = NetlinkSocket()
-    try:
-        asked = [get_neighbour(Neighbour(device, address, _NO_MAC)) for device in devices]
-        entries = [read_neighbour(answer.body) for answer in netlink.request(asked) if answer.body]
-    finally:
-        netlink.close()
+    requests = [get_neighbour(Neighbour(device, address, _NO_MAC)) for device in devices]
+    with _netlink() as netlink:
+        entries = [read_neighbour(answer.body) for answer in netlink.request(requests) if answer.body]
     return [entry for entry in entries if entry is not None]
 
 
 @contextmanager
-def _kernel() -> Iterator[Any]:
+def _netlink() -> Iterator[NetlinkSocket]:
+    netlink = NetlinkSocket()
     try:
-        # Without ext_ack pyroute2 takes a dump that the kernel refuses for an empty one.
-        with IPRoute(strict_check=True, ext_ack=True) as kernel:
-            yield kernel
-    except NetlinkError as error:
-        raise OSError(*error.args) from error
+        yield netlink
+    finally:
+        netlink.close()
 
 
-def _taken(kernel: Any, address: IP) -> list[Any]:
-    # IPv6 tells the table anyway, and refuses what it does not know (net/ipv6/route.c).
-    flags = _RTM_F_FIB_MATCH | (_RTM_F_LOOKUP_TABLE if len(address) == 4 else 0)
+def _dump(netlink: NetlinkSocket, request: Request) -> list[bytes]:
     try:
-        return list(kernel.route("get", dst=show_ip(address), flags=flags))
-    except NetlinkError:
-        return []  # no route at all, or one that leads nowhere
+        return [message.body for message in netlink.dump(request)]
+    except OSError as error:
+        if error.errno == ENODEV:  # the device that the dump names went away
+            return []
+        raise
 
 
-def _dump(kernel: Any, family: int, wanted: Mapping[str, Any]) -> list[Any]:
-    """Ask for the routes of a kind, of a protocol or over a device; the kernel leaves out others (Linux 4.20)."""
-    # pyroute2 would filter by itself too, which misses routes over several devices, and since 0.9 would read all
-    # for that. It leaves it to the kernel when told to match nothing (up to 0.8), or to have no filter (since).
-    return list(kernel.route("dump", family=family, match={}, dump_filter=None, **wanted))
-
-
-def _host(message: Any) -> IP | None:
-    if message["dst_len"] != _BITS[message["family"]]:
+def _host(body: bytes) -> IP | None:
+    """Return the destination of a route, or None when that is a wider prefix."""
+    family, length, *_ = RTMSG.unpack_from(body)
+    if length != _BITS.get(family):
         return None
-    return parse_ip(message.get_attr("RTA_DST"))
+    return IP(attributes(body, RTMSG.size)[RTA_DST])
 
 
-def _host_route(message: Any) -> HostRoute:
-    gateway = message.get_attr("RTA_GATEWAY")
+def _read_route(body: bytes) -> HostRoute:
+    _, _, _, _, table, protocol, _, kind, _ = RTMSG.unpack_from(body)
+    found = attributes(body, RTMSG.size)
+
+    def number(attribute: int) -> int | None:
+        value = found.get(attribute)
+        return None if value is None else int.from_bytes(value, sys.byteorder)
+
+    gateway = found.get(RTA_GATEWAY)
     return HostRoute(
-        message.get_attr("RTA_TABLE"),
-        message.get_attr("RTA_OIF"),
-        message.get_attr("RTA_PRIORITY") or 0,
-        message["proto"],
-        rt_type.get(message["type"], f"type {message['type']}"),
-        None if gateway is None else parse_ip(gateway),
+        number(RTA_TABLE) or table,
+        number(RTA_OIF),
+        number(RTA_PRIORITY) or 0,
+        protocol,
+        _KINDS[kind] if kind < len(_KINDS) else f"type {kind}",
+        None if gateway is None else IP(gateway),
     )

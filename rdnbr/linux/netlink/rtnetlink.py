@@ -23,19 +23,21 @@ _NLM_F_CREATE = 0x400
 
 HEADER = struct.Struct("=IHHII")
 """nlmsghdr: length, type, flags, sequence, port"""
-_RTMSG = struct.Struct("=8BI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
+RTMSG = struct.Struct("=8BI")
+"""rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags"""
 _NDMSG = struct.Struct("=BBHiHBB")  # family, pad, pad, ifindex, state, flags, type
 _ATTRIBUTE = struct.Struct("=HH")
 _U32_ATTRIBUTE = struct.Struct("=HHI")
 _U32 = struct.Struct("=I")
 
-_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 6, 15
-_NOT_OUR_SHAPE = frozenset({5, 9, 18, 30})  # RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA, RTA_NH_ID
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH, RTA_TABLE, RTA_VIA = 1, 4, 5, 6, 9, 15, 18
+_RTA_NH_ID = 30
+_NOT_OUR_SHAPE = frozenset({RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA, _RTA_NH_ID})
 _NDA_DST, _NDA_LLADDR, _NDA_MASTER, _NDA_PROTOCOL = 1, 2, 9, 12
 
 _RTN_UNICAST = 1
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_ANY = 0, 253, 255
-_RTM_F_CLONED = 0x200
+_RTM_F_CLONED, _RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 _NTF_PROXY = 0x08
@@ -117,9 +119,22 @@ def drop_route(route: Route) -> Request:
     return Request(RTM_DELROUTE, 0, _route(route, _SCOPE_ANY))
 
 
-def dump_routes(family: int) -> Request:
-    """Ask for all routes of our protocol; the kernel filters when strict checking is on (Linux 4.20)."""
-    return Request(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0))
+def dump_routes(family: int, *, protocol: int = 0, kind: int = 0, device: int = 0) -> Request:
+    """Ask for all routes of a protocol, of a kind (RTN_*) or over a device (ifindex); 0 stands for any.
+
+    The kernel filters, since strict checking is on (NETLINK_GET_STRICT_CHK, Linux 4.20).
+    """
+    body = RTMSG.pack(family, 0, 0, 0, 0, protocol, 0, kind, 0)
+    return Request(RTM_GETROUTE, 0, body + (_U32_ATTRIBUTE.pack(8, RTA_OIF, device) if device else b""))
+
+
+def match_route(address: IP) -> Request:
+    """Ask for the route of the main rules that a packet to `address` takes, as it stands in its table."""
+    # For IPv6 the kernel reports the table in any case, and refuses flags that it does not know
+    # (net/ipv6/route.c, inet6_rtm_valid_getroute_req).
+    flags = _RTM_F_FIB_MATCH | (_RTM_F_LOOKUP_TABLE if len(address) == 4 else 0)
+    body = RTMSG.pack(family_of(address), 8 * len(address), 0, 0, 0, 0, 0, 0, flags)
+    return Request(RTM_GETROUTE, 0, body + _ATTRIBUTE.pack(4 + len(address), RTA_DST) + address)
 
 
 def put_neighbour(neighbour: Neighbour) -> Request:
@@ -151,7 +166,7 @@ def dump_stations() -> Request:
 
 def read_route(body: bytes) -> Route | None:
     """Read a route message; None when it is not a host route as rdnbr makes them."""
-    family, length, _, tos, table, protocol, _, kind, flags = _RTMSG.unpack_from(body)
+    family, length, _, tos, table, protocol, _, kind, flags = RTMSG.unpack_from(body)
     if (
         protocol != PROTOCOL
         or kind != _RTN_UNICAST
@@ -160,27 +175,27 @@ def read_route(body: bytes) -> Route | None:
         or not _is_host(family, length)
     ):
         return None
-    found = attributes(body, _RTMSG.size)
-    if 8 * len(found.get(_RTA_DST, b"")) != length or _RTA_OIF not in found or found.keys() & _NOT_OUR_SHAPE:
+    found = attributes(body, RTMSG.size)
+    if 8 * len(found.get(RTA_DST, b"")) != length or RTA_OIF not in found or found.keys() & _NOT_OUR_SHAPE:
         return None
-    (device,) = _U32.unpack(found[_RTA_OIF])
-    return Route(_table(table, found), IP(found[_RTA_DST]), device, _metric(found))
+    (device,) = _U32.unpack(found[RTA_OIF])
+    return Route(_table(table, found), IP(found[RTA_DST]), device, _metric(found))
 
 
 def read_place(body: bytes) -> Place | None:
     """Read which place a host route of whatever origin holds; None for other routes."""
-    family, length, _, tos, table, _, _, _, flags = _RTMSG.unpack_from(body)
+    family, length, _, tos, table, _, _, _, flags = RTMSG.unpack_from(body)
     if tos or flags & _RTM_F_CLONED or not _is_host(family, length):
         return None
-    found = attributes(body, _RTMSG.size)
-    if 8 * len(found.get(_RTA_DST, b"")) != length:
+    found = attributes(body, RTMSG.size)
+    if 8 * len(found.get(RTA_DST, b"")) != length:
         return None
-    return Place(_table(table, found), IP(found[_RTA_DST]), _metric(found))
+    return Place(_table(table, found), IP(found[RTA_DST]), _metric(found))
 
 
 def read_origin(body: bytes) -> int:
     """Read who made a route (rtm_protocol)."""
-    return int(_RTMSG.unpack_from(body)[5])
+    return int(RTMSG.unpack_from(body)[5])
 
 
 def read_neighbour(body: bytes) -> Entry | None:
@@ -212,35 +227,36 @@ def _is_host(family: int, length: int) -> bool:
     return (family == AF_INET and length == 32) or (family == AF_INET6 and length == 128)
 
 
-def _family(address: IP) -> int:
+def family_of(address: IP) -> int:
+    """Return the address family (AF_INET or AF_INET6) of an address."""
     return AF_INET if len(address) == 4 else AF_INET6
 
 
 def _route(route: Route, scope: int) -> bytes:
     table = route.table
     small = table if table < 256 else 0
-    body = _RTMSG.pack(
-        _family(route.address), 8 * len(route.address), 0, 0, small, PROTOCOL, scope, _RTN_UNICAST, 0
+    body = RTMSG.pack(
+        family_of(route.address), 8 * len(route.address), 0, 0, small, PROTOCOL, scope, _RTN_UNICAST, 0
     )
-    body += _ATTRIBUTE.pack(4 + len(route.address), _RTA_DST) + route.address
-    body += _U32_ATTRIBUTE.pack(8, _RTA_OIF, route.device)
+    body += _ATTRIBUTE.pack(4 + len(route.address), RTA_DST) + route.address
+    body += _U32_ATTRIBUTE.pack(8, RTA_OIF, route.device)
     if route.metric:
-        body += _U32_ATTRIBUTE.pack(8, _RTA_PRIORITY, route.metric)
+        body += _U32_ATTRIBUTE.pack(8, RTA_PRIORITY, route.metric)
     if table > 255:
-        body += _U32_ATTRIBUTE.pack(8, _RTA_TABLE, table)
+        body += _U32_ATTRIBUTE.pack(8, RTA_TABLE, table)
     return body
 
 
 def _neighbour(device: int, address: IP, state: int) -> bytes:
-    body = _NDMSG.pack(_family(address), 0, 0, device, state, 0, 0)
+    body = _NDMSG.pack(family_of(address), 0, 0, device, state, 0, 0)
     return body + _ATTRIBUTE.pack(4 + len(address), _NDA_DST) + address
 
 
 def _table(small: int, found: dict[int, bytes]) -> int:
-    value: int = _U32.unpack(found[_RTA_TABLE])[0] if _RTA_TABLE in found else small
+    value: int = _U32.unpack(found[RTA_TABLE])[0] if RTA_TABLE in found else small
     return value
 
 
 def _metric(found: dict[int, bytes]) -> int:
-    value: int = _U32.unpack(found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
+    value: int = _U32.unpack(found[RTA_PRIORITY])[0] if RTA_PRIORITY in found else 0
     return value

@@ -1,4 +1,4 @@
-"""The table of attacks in README.md; `python -m tests.readme_attacks` writes it anew."""
+"""The table of attacks in README.md. `python -m tests.readme_attacks` writes it again."""
 
 from itertools import groupby
 
@@ -7,14 +7,14 @@ from tests.readme_table import write
 
 
 def table() -> str:
-    """Write the table as Markdown."""
+    """Return the table as Markdown."""
     rows = [
         " | ".join(("; ".join(attack.title for attack in alike), *cells))
         for cells, alike in groupby(
             ATTACKS, lambda attack: (_kinds(attack), attack.outcome, _reasons(attack))
         )
     ]
-    return "\n".join(("A guest sends | as | rdnbr | counted as", "--- | --- | --- | ---", *rows, ""))
+    return "\n".join(("A guest sends | as | rdnbr's answer | counted as", "--- | --- | --- | ---", *rows, ""))
 
 
 def _kinds(attack: Attack) -> str:

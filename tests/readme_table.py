@@ -1,4 +1,4 @@
-"""Tables in README.md that are made of what the tests try; each stands between two marks."""
+"""Tables in README.md that are generated from tests. Each table is between two marks."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def shown(name: str) -> str:
-    """Return what README has between the marks of a table."""
+    """Return the text between the marks of a table in README.md."""
     begin, end = _marks(name)
     _, _, rest = README.read_text().partition(begin)
     return rest.partition(end)[0]
 
 
 def write(name: str, table: str) -> None:
-    """Put a table between its marks."""
+    """Write a table between its marks in README.md."""
     begin, end = _marks(name)
     head, found, rest = README.read_text().partition(begin)
     assert found, f"README.md has no line {begin.strip()}"

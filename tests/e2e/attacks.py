@@ -1,7 +1,7 @@
-"""What a guest may try, and what comes of it: the table that the tests carry out and README shows.
+"""Attacks that a guest may try, and the daemon's answer to each. `test_attacks.py` sends them; README shows the table.
 
-The scene: guest 100 has its two addresses and speaks now and then. Guest 101 attacks. Guest 102 has its addresses and
-says nothing, but its stack answers. Guest 103 is another tenant: what is its own is pinned to it.
+Guest 100 has its two addresses and sends frames now and then. Guest 101 is the attacker. Guest 102 has its addresses
+and sends nothing by itself, but its stack answers. Guest 103 is another tenant; the allowlist pins its addresses to it.
 """
 
 from dataclasses import dataclass
@@ -47,25 +47,25 @@ NODE = "198.51.100.1", "2001:db8:ffff::1"
 PEER = "198.51.100.0", "2001:db8:ffff::"
 
 SPEAKER, ATTACKER = 0, 1
-"""Numbers of guests."""
+"""Indexes of guests in the lab."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """Frames that try the same, one kind after the other."""
+    """Frames with the same aim, one kind after the other."""
 
     title: str
     outcome: str
     reasons: tuple[str, ...]
-    """Each frame is counted under one of these."""
+    """The daemon counts each frame under one of these reasons."""
     frames: dict[str, Build]
-    """By kind."""
+    """Frame builders, by kind of claim."""
     reached: tuple[str, str] = LIVE
-    """Who answers the upstream all the same, in both families."""
+    """The addresses that still answer the upstream, in both families."""
     guest: int = ATTACKER
-    """Who sends it."""
+    """Index of the guest that sends the frames."""
     mac: str | None = None
-    """The sender's MAC; None: one that nobody has and that was never used before."""
+    """The sender's MAC; None: a new MAC that no guest has."""
 
 
 def every_kind(address4: str, address6: str) -> dict[str, Build]:
@@ -74,47 +74,56 @@ def every_kind(address4: str, address6: str) -> dict[str, Build]:
 
 
 def overriding(address4: str, address6: str) -> dict[str, Build]:
-    """Return every kind of claim to either address but the one that displaces nobody."""
+    """Return every kind of claim to either address, without the NA that has no Override flag."""
     return kinds4(address4) | kinds6(address6)
 
 
-_CONTEST = ("rival-claim", "being-decided", "quarantined")
-_ASKED = "its guest is asked, answers and keeps it; the claimant is not heard for 10 s, then 20, 40 … 300"
-_LAW = "refused before the allowlist is asked"
+_CONFLICT = ("rival-claim", "being-decided", "quarantined")
+_INCUMBENT_KEEPS = (
+    "the incumbent answers a probe and keeps the address; ignores the claimant for 10 s, then 20, 40 … 300 s"
+)
+_BUILTIN = "refused, whatever the allowlist says"
+_AS_TWO_GUESTS = "as a conflict between two guests"
 
 CLAIMS = (
-    Attack("Address of a guest that is there", _ASKED, _CONTEST, overriding(*LIVE)),
-    Attack("Address of a guest that keeps silent", _ASKED, _CONTEST, overriding(*SILENT), reached=SILENT),
+    Attack("Address of an active guest", _INCUMBENT_KEEPS, _CONFLICT, overriding(*LIVE)),
     Attack(
-        "Bound address, by an NA that displaces nobody",
-        "taken at its word",
+        "Address of a guest that sends nothing by itself",
+        _INCUMBENT_KEEPS,
+        _CONFLICT,
+        overriding(*SILENT),
+        reached=SILENT,
+    ),
+    Attack(
+        "Bound address, by an NA without the Override flag",
+        "the binding stays, as the flag demands",
         ("no-override",),
         without_override(LIVE[1]),
     ),
     Attack(
         "Own address, with a second MAC on the same port",
-        "as between two guests: the first MAC keeps it while it answers",
-        _CONTEST,
+        f"{_AS_TWO_GUESTS}: the first MAC keeps the address while it answers",
+        _CONFLICT,
         overriding(*LIVE),
         guest=SPEAKER,
     ),
     Attack(
         "Another guest's address and MAC, from a second port",
-        "as between two guests: the port tells them apart",
-        _CONTEST,
+        f"{_AS_TWO_GUESTS}: the ports differ",
+        _CONFLICT,
         overriding(*LIVE),
         mac=LIVE_MAC,
     ),
     Attack(
-        "Another guest's MAC, shown by RARP",
-        "its addresses are asked for on the first port, and stay there; the next is not heard",
+        "Another guest's MAC, by RARP",
+        "probes the MAC's addresses on their own port, where they stay; ignores the next RARP",
         ("arrived", "unknown-mac", "too-many-new"),
         {"RARP": rarp},
         mac=LIVE_MAC,
     ),
-    Attack("RARP of a MAC that is new", "means nothing", ("unknown-mac",), {"RARP": rarp}),
+    Attack("RARP of a new MAC", "ignored", ("unknown-mac",), {"RARP": rarp}),
     Attack(
-        "Address pinned to another tenant that has it",
+        "Address pinned to another tenant, which has the address",
         "refused by the allowlist",
         ("pinned",),
         every_kind(*PINNED),
@@ -140,22 +149,22 @@ CLAIMS = (
     ),
     Attack(
         "Gateway",
-        f"{_LAW}; the segment is told who the gateway is, at most every 10 s",
+        f"{_BUILTIN}; announces the gateway's MAC to the segment, at most every 10 s",
         ("own-address",),
         every_kind(GATEWAY4, GATEWAY6),
-        reached=NODE,  # the guests believe it for a while; another test waits for that to end
+        reached=NODE,  # the guests accept the forged MAC for a while; another test waits for the end of that
     ),
-    Attack("Another address of the node", _LAW, ("own-address",), every_kind(*NODE), reached=NODE),
-    Attack("BGP peer, or any next hop of the node", _LAW, ("next-hop",), every_kind(*PEER), reached=NODE),
+    Attack("Another address of the node", _BUILTIN, ("own-address",), every_kind(*NODE), reached=NODE),
+    Attack("BGP peer, or any next hop of the node", _BUILTIN, ("next-hop",), every_kind(*PEER), reached=NODE),
     Attack(
         "Address inside a prefix of the node's other interfaces",
-        _LAW,
+        _BUILTIN,
         ("connected-prefix",),
         every_kind("192.0.2.77", "2001:db8:eeee::77"),
     ),
     Attack(
-        "Special address",
-        _LAW,
+        "Special-purpose address",
+        _BUILTIN,
         ("special-address",),
         {
             "127.9.9.9": lambda mac: arp(mac, "127.9.9.9"),
@@ -175,31 +184,31 @@ CLAIMS = (
     ),
     Attack(
         "Packet with another guest's source address",
-        "not read, but for moments after a port appears; then it means nothing, for the address has its guest",
+        "not read, except for 10 s after a port appears; then ignored, because the address is bound",
         (),
         {"IPv4": lambda mac: data4(mac, LIVE[0]), "IPv6": lambda mac: data6(mac, LIVE[1])},
     ),
     Attack(
         "Priority tag (VLAN 0)",
         "as untagged",
-        _CONTEST,
+        _CONFLICT,
         {"ARP request": lambda mac: tagged(arp(mac, LIVE[0]), Dot1Q(vlan=0, prio=6))},
     ),
 )
 
 _OUTCOMES = {
     "tagged": "not of this segment",
-    "own-mac": "refused: reflected, or stolen from the node",
+    "own-mac": "refused: a reflected frame, or a forged MAC",
     "arp-operation": "not a claim",
-    "mac-mismatch": "refused; `mac_check` says otherwise for a port",
-    "rogue-ra": "counted; rdnbr does not forward, so stop it with the bridge's filter",
-    "rogue-redirect": "counted; rdnbr does not forward, so stop it with the bridge's filter",
+    "mac-mismatch": "refused; `mac_check` can permit it for a port",
+    "rogue-ra": "counted; the bridge forwards it, so filter it there (`enforce`)",
+    "rogue-redirect": "counted; the bridge forwards it, so filter it there (`enforce`)",
 }
 
 MALFORMED = tuple(
     Attack(title, _OUTCOMES.get(reason, "refused"), (reason,), {kind: build})
-    for kind, spoiled in (("ARP", malformed4(LIVE[0])), ("NDP", malformed6(LIVE[1])))
-    for title, (reason, build) in spoiled.items()
+    for kind, malformed in (("ARP", malformed4(LIVE[0])), ("NDP", malformed6(LIVE[1])))
+    for title, (reason, build) in malformed.items()
 )
 
 ATTACKS = CLAIMS + MALFORMED

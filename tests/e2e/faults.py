@@ -1,7 +1,7 @@
-"""What may go wrong around the daemon, and how it is mended: the table that the tests carry out and README shows.
+"""Faults around the daemon, and the time of each repair. `test_faults.py` causes them, and README shows the table.
 
-The scene: two guests with both addresses on `vmbr1`; `vmbr2` is a second bridge with the same gateways, `vmbr3` one
-without. The same daemon lives through all of it.
+Two guests have both of their addresses on `vmbr1`. `vmbr2` is a second bridge with the same gateways; `vmbr3` has no
+gateway. The same daemon runs during all faults.
 """
 
 import os
@@ -13,24 +13,24 @@ from tests.e2e.scene import Scene
 BATCH = "/run/batch"
 KEEPS_REMOVING = "somebody keeps removing"
 FLOOD = 25_000
-"""Routes that come and go."""
+"""Routes that are added and removed to overrun the netlink buffer."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that breaks, and perhaps is put right by somebody."""
+    """One fault, and what ends it where the daemon alone cannot."""
 
     title: str
     notice: str
-    """What those notice whom it concerns."""
+    """What the guests concerned notice."""
     within: float
-    """Seconds until all is as before, counted from the last thing that somebody did."""
+    """Seconds from the last change by the test until everything is as before."""
     breaks: Callable[[Scene], None]
     meanwhile: Callable[[Scene], object] | None = None
-    """What comes true before somebody puts it right."""
+    """A condition that becomes true before `mends` runs."""
     mends: Callable[[Scene], None] | None = None
     log: str = ""
-    """What the log says of it."""
+    """A part of the line that the daemon logs."""
 
 
 def flush_routes(scene: Scene) -> None:
@@ -42,14 +42,14 @@ def flush_neighbours(scene: Scene) -> None:
     scene.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
 
 
-def steal_thrice(scene: Scene) -> None:
-    said = len(scene.daemon.log)
-    while KEEPS_REMOVING not in scene.daemon.log[said:]:
+def remove_route_repeatedly(scene: Scene) -> None:
+    logged = len(scene.daemon.log)
+    while KEEPS_REMOVING not in scene.daemon.log[logged:]:
         scene.node.ip(f"route del {scene.guest.address4} dev vmbr1 proto 171")
-        scene.wait_until_put_back_or(lambda: KEEPS_REMOVING in scene.daemon.log[said:])
+        scene.wait_until_put_back_or(lambda: KEEPS_REMOVING in scene.daemon.log[logged:])
 
 
-def theft_is_shown(scene: Scene) -> bool:
+def removal_is_shown(scene: Scene) -> bool:
     shown = {one["address"]: one["installed"] for one in scene.node.show()["bindings"]}
     return shown[scene.guest.address4] is False and shown[scene.guest.address6] is True
 
@@ -84,7 +84,7 @@ def bridge_remade_at_once(scene: Scene) -> None:
 
 
 def mac_changes(scene: Scene) -> None:
-    """Four times, as when guests start one after the other under a bridge that has no MAC of its own."""
+    """Change the MAC four times, as a bridge without a fixed MAC does while guests start one after the other."""
     for last in range(4):
         scene.node.ip(f"link set vmbr1 address 02:52:44:4e:42:{last:02x}")
         scene.wait_until_restored(5)
@@ -144,7 +144,7 @@ def guest_is_nowhere(scene: Scene) -> bool:
 
 
 def ifindex_reused(scene: Scene) -> None:
-    """The guest's last words wait to be read when its port's number is another port's already."""
+    """Another port gets the ifindex of the guest's port while the guest's last frames are still unread."""
     with scene.daemon_paused():
         index = scene.index(scene.guest.port)
         for _ in range(3):
@@ -170,7 +170,7 @@ def guest_plugged_again(scene: Scene) -> None:
 
 
 def overrun(scene: Scene, *lost: Callable[[Scene], None]) -> None:
-    """50,000 changes that the monitor listens for, and behind them some that are lost."""
+    """Make 50,000 changes that the monitor receives, and after them the changes in `lost`, which overrun its buffer."""
     routes = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32 dev vmbr3 proto static" for n in range(FLOOD)]
     add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
     scene.node.write(BATCH, add + remove)
@@ -181,7 +181,7 @@ def overrun(scene: Scene, *lost: Callable[[Scene], None]) -> None:
 
 
 def overruns(scene: Scene) -> None:
-    """The first one is looked into at once; the second, soon after, when its time has come."""
+    """Overrun the buffer twice: the daemon compares at once after the first, and after a pause for the second."""
     overrun(scene, flush_routes, lambda scene: scene.lab.unplug(scene.other))
     scene.lab.plug(scene.other)
     scene.settle(scene.other)
@@ -189,7 +189,7 @@ def overruns(scene: Scene) -> None:
 
 
 def tables_churn(scene: Scene) -> None:
-    """Routes of our own protocol come and go while the daemon reads them all, because the bridge goes down and up."""
+    """Add and remove routes of protocol 171 while the daemon reads all tables, since the bridge goes down and up."""
     routes = [f"10.9.{n >> 8}.{n & 255}/32 dev vmbr3 proto 171 table 99" for n in range(2000)]
     add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
     scene.node.write(BATCH, (add + remove) * 5)
@@ -241,7 +241,7 @@ def foreign_neighbours_removed(scene: Scene) -> None:
 
 
 def guest_is_refused(scene: Scene) -> bool:
-    """No route of ours, and it is shown as refused."""
+    """There is no route of rdnbr, and `show` says so."""
     routed = scene.node.hosts() & set(scene.guest.addresses)
     shown = {one["address"]: one["installed"] for one in scene.node.show()["bindings"]}
     return not routed and not any(shown[address] for address in scene.guest.addresses)
@@ -271,13 +271,13 @@ LONG_NAME = "a-name-much-longer-than-fifteen-characters"
 
 
 def odd_devices(scene: Scene) -> None:
-    """Names that are no text, ports of a kind nobody expects, a bridge in a bridge's place."""
+    """Add ports with names that are not valid text, and ports of unusual kinds."""
     for number, odd in enumerate(ODD_NAMES):
         name = os.fsdecode(odd)
         scene.node.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"odd{number}")
         scene.node.ip(f"link set odd{number} up")
         scene.node.run("ip", "link", "set", name, "master", "vmbr1", "up")
-    for kind in ODD_KINDS:  # those that this kernel has
+    for kind in ODD_KINDS:  # those kinds that this kernel has
         scene.node.attempt("ip", "link", "add", "odd", "type", *kind.split())
         scene.node.attempt("ip", "link", "set", "odd", "master", "vmbr1", "up")
         scene.node.attempt("ip", "link", "del", "odd")
@@ -320,45 +320,49 @@ def fabric_has_nobody(scene: Scene) -> bool:
 FAULTS = (
     Fault(
         "`ip route flush proto 171`",
-        "packets to them are lost meanwhile",
+        "packets to them are lost until then",
         2.0,
         flush_routes,
     ),
     Fault("`ip neigh flush all nud permanent`", "nothing", 2.0, flush_neighbours),
     Fault(
-        "somebody removes a route for the third time in a minute",
-        "it stays away for 10 s, and the log says so",
+        "another program removes a route for the third time in a minute",
+        "the route is absent for 10 s, and the log says so",
         11.0,
-        steal_thrice,
-        theft_is_shown,
+        remove_route_repeatedly,
+        removal_is_shown,
         log=KEEPS_REMOVING,
     ),
     Fault(
-        "the bridge goes down, and comes up", "cut off while it is down", 2.0, bridge_down, mends=bridge_up
+        "the bridge goes down, and comes up again",
+        "no connection while the bridge is down",
+        2.0,
+        bridge_down,
+        mends=bridge_up,
     ),
     Fault(
-        "the same, faster than the daemon looks",
-        "cut off while it is down",
+        "the bridge goes down and up before the daemon reads the first change",
+        "no connection while the bridge is down",
         2.0,
         bridge_down_and_up_at_once,
     ),
     Fault(
         "the bridge's MAC changes",
-        "little: they are told of the new one at once; fix it with `hwaddress` all the same",
+        "little: the daemon announces the new MAC at once; nevertheless, fix the MAC with `hwaddress`",
         2.0,
         mac_changes,
         mends=mac_restored,
     ),
-    Fault("the bridge is deleted and made again", "cut off until then", 2.0, bridge_remade),
+    Fault("the bridge is deleted and made again", "no connection until then", 2.0, bridge_remade),
     Fault(
-        "the same at once, even with the same ifindex",
-        "cut off until then",
+        "the bridge is deleted and made again at once, with the same ifindex",
+        "no connection until then",
         2.0,
         bridge_remade_at_once,
     ),
     Fault(
-        "the gateway addresses go and come (`ifreload -a`)",
-        "cut off until then",
+        "the gateway addresses are removed and added again (`ifreload -a`)",
+        "no connection until then",
         2.0,
         gateways_removed,
         lambda scene: scene.entries() == [],
@@ -366,17 +370,20 @@ FAULTS = (
     ),
     Fault(
         "the bridge loses its only IPv4 address",
-        "IPv4 has no gateway until it is back",
+        "IPv4 has no gateway until the address is back",
         2.0,
         gateway4_removed,
         mends=gateways_restored,
     ),
     Fault(
-        "it is gone so shortly that nobody saw it", "packets to them are lost meanwhile", 2.0, gateway4_flaps
+        "the bridge's only IPv4 address is removed and added before the daemon reads the first change",
+        "packets to them are lost until then",
+        2.0,
+        gateway4_flaps,
     ),
     Fault(
-        "IPv6 is switched off on the bridge, and on again",
-        "IPv6 is cut off, IPv4 goes on",
+        "IPv6 is disabled on the bridge, and enabled again",
+        "IPv6 has no connection, IPv4 continues",
         5.0,
         ipv6_disabled,
         only_ipv4_is_left,
@@ -384,7 +391,7 @@ FAULTS = (
     ),
     Fault(
         "a port goes down, or loses its carrier",
-        "withdrawn until it is back and the guest has answered",
+        "routes withdrawn until the port is back and the guest has answered",
         2.0,
         port_down,
         guest_is_nowhere,
@@ -392,14 +399,14 @@ FAULTS = (
     ),
     Fault(
         "a port is renamed",
-        "nothing; rules that name ports count anew",
+        "nothing; rules with `port=` are applied to the new name",
         2.0,
         port_renamed,
         mends=port_named_again,
     ),
     Fault(
         "a port moves to another bridge that is served",
-        "routed there when the guest has answered",
+        "routed there after the guest has answered",
         2.0,
         port_to("vmbr2"),
         guest_is_on("vmbr2"),
@@ -407,15 +414,15 @@ FAULTS = (
     ),
     Fault(
         "a port moves to a bridge that is not served",
-        "withdrawn until it is back and the guest has answered",
+        "routes withdrawn until the port is back and the guest has answered",
         2.0,
         port_to("vmbr3"),
         guest_is_nowhere,
         port_to("vmbr1"),
     ),
     Fault(
-        "a port is deleted, and its ifindex is another port's at once",
-        "nobody is taken for the other",
+        "a port is deleted, and another port gets its ifindex at once",
+        "no guest is taken for another",
         2.0,
         ifindex_reused,
         only_the_other_port_is_there,
@@ -423,7 +430,7 @@ FAULTS = (
     ),
     Fault(
         "another program replaces a guest's route",
-        "they are where that route leads",
+        "packets follow that route",
         2.0,
         foreign_routes,
         guest_is_refused,
@@ -431,8 +438,8 @@ FAULTS = (
         log="another program's route",
     ),
     Fault(
-        "another program makes a guest's neighbour its own",
-        "withdrawn until that one goes",
+        "another program replaces a guest's neighbour",
+        "routes withdrawn until that neighbour is removed",
         2.0,
         foreign_neighbours,
         guest_is_refused,
@@ -441,14 +448,14 @@ FAULTS = (
     ),
     Fault(
         "50,000 route changes overrun the netlink buffer, twice",
-        "what happened meanwhile is seen late",
+        "changes during that time take effect late",
         11.0,
         overruns,
         log="netlink events were lost",
     ),
-    Fault("routes come and go while tables are read", "nothing", 5.0, tables_churn),
+    Fault("routes are added and removed while the daemon reads the tables", "nothing", 5.0, tables_churn),
     Fault(
-        "ports have odd names, and odd devices are ports",
+        "ports have unusual names, or are devices of unusual kinds",
         "nothing",
         2.0,
         odd_devices,
@@ -460,7 +467,7 @@ FAULTS = (
 FRR_FAULTS = (
     Fault(
         "FRR stops, and starts again",
-        "unreachable from outside until its sessions are up",
+        "unreachable from outside until FRR's sessions are up",
         15.0,
         frr_stopped,
         fabric_has_nobody,
@@ -468,7 +475,7 @@ FRR_FAULTS = (
     ),
     Fault(
         "zebra alone stops, and starts again",
-        "nothing; who comes or goes is told late",
+        "nothing; new and withdrawn routes are announced late",
         15.0,
         zebra_stopped,
         mends=zebra_started,

@@ -5,10 +5,9 @@ import signal
 import time
 from contextlib import contextmanager
 
-from guest_frames import announcement
-
 from rdnbr.lab import LabError, wait_for
 from tests.e2e.node_view import PROTOCOL
+from tests.guest_frames import announcement
 
 GATEWAYS = ("169.254.0.1/32", "fe80::1/64")
 

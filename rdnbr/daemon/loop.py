@@ -17,12 +17,12 @@ from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.daemon.actuator import Actuator
 from rdnbr.daemon.command_handler import CommandHandler
 from rdnbr.daemon.kernel_watcher import KernelWatcher
-from rdnbr.daemon.startup_errors import CannotStart, another_runs, kernel_refuses, no_bridge, no_permission
+from rdnbr.daemon.single_instance import hold_instance_lock
+from rdnbr.daemon.startup_errors import CannotStart, kernel_refuses, no_bridge, no_permission
 from rdnbr.daemon.timer_gate import TimerGate
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.nft import ruleset
 from rdnbr.linux.packet.receiver import PacketReceiver
-from rdnbr.linux.process import instance_lock
 from rdnbr.linux.process.capabilities import missing
 from rdnbr.linux.process.rlimit import allow_all
 from rdnbr.linux.process.sd_notify import notify, watchdog_interval
@@ -86,10 +86,7 @@ class Daemon:
     ) -> None:
         """Open all there is to open; `stack` closes it, also when this fails half-way."""
         if not dry_run:
-            place = instance_lock.claim()
-            if place is None:
-                raise another_runs()
-            stack.enter_context(place)
+            hold_instance_lock(stack, self._log)
         self._selector = stack.enter_context(selectors.DefaultSelector())
         wall = SinceBoot()
         events = Events(self._log.error)

@@ -1,7 +1,6 @@
 """Why the daemon cannot run."""
 
 from rdnbr.config.config import Config
-from rdnbr.linux.process import instance_lock
 
 
 class CannotStart(Exception):
@@ -28,11 +27,11 @@ def no_permission(lacking: list[str]) -> CannotStart:
     )
 
 
-def another_runs() -> CannotStart:
-    """Two daemons would fight over the same routes."""
+def another_runs(holder: str) -> CannotStart:
+    """Two daemons would remove each other's routes; `holder` is the process id of the other, if known."""
+    which = f"; it is process {holder}" if holder else ""
     return CannotStart(
-        "another rdnbr runs in this network namespace; stop it first "
-        f"(systemctl stop rdnbr; ss -xlp src @{instance_lock.NAME} names it)"
+        f"another rdnbr runs in this network namespace; stop it first (systemctl stop rdnbr{which})"
     )
 
 

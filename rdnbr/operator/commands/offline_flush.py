@@ -5,9 +5,9 @@ from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.fib_entries import DropRoute
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.nft import command, ruleset
-from rdnbr.linux.process import instance_lock
 from rdnbr.linux.process.capabilities import missing
 from rdnbr.operator.control.client import CannotAsk
+from rdnbr.operator.control.offline import lock_offline
 from rdnbr.operator.text.counted import counted
 
 
@@ -19,11 +19,7 @@ def flush_kernel(address: str | None) -> str:
     """
     if "CAP_NET_ADMIN" in missing():
         raise CannotAsk("removing routes needs CAP_NET_ADMIN; run it as root")
-    place = instance_lock.claim()
-    if place is None:
-        raise CannotAsk(
-            "a daemon runs in this network namespace, but answers on another socket; name that with --socket"
-        )
+    lock = lock_offline()
     wanted = None if address is None else parse_ip(address)
     fib = KernelFib()
     try:
@@ -36,7 +32,7 @@ def flush_kernel(address: str | None) -> str:
         refusals = fib.apply(operations)
     finally:
         fib.close()
-        place.close()
+        lock.close()
     if refusals:
         raise CannotAsk("; ".join(f"{refusal.operation}: {refusal.text}" for refusal in refusals))
     if address is not None and not operations:

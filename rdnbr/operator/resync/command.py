@@ -21,9 +21,9 @@ from rdnbr.linux.frr import vtysh
 from rdnbr.linux.frr.zebra_diff import Difference, ServedBridge, compare, served
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import snapshot
-from rdnbr.linux.process import instance_lock
 from rdnbr.linux.process.capabilities import missing
 from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.control.offline import lock_offline
 from rdnbr.operator.control.protocol import Document
 from rdnbr.operator.text.counted import counted
 
@@ -138,12 +138,7 @@ def _teller(socket: Path, bridges: Sequence[ServedBridge], stack: ExitStack) -> 
 def _without_daemon(bridges: Sequence[ServedBridge], stack: ExitStack) -> Tell:
     if "CAP_NET_ADMIN" in missing():
         raise CannotAsk("no daemon answers, and to do without one needs CAP_NET_ADMIN; run it as root")
-    place = instance_lock.claim()
-    if place is None:
-        raise CannotAsk(
-            "a daemon runs in this network namespace, but answers on another socket; name that with --socket"
-        )
-    stack.enter_context(place)
+    stack.enter_context(lock_offline())
     fib = KernelFib()
     stack.callback(fib.close)
 

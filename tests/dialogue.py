@@ -137,20 +137,24 @@ class World:
         self._answers = [waiting for waiting in self._answers if waiting[1] != port]
         return self.carries_out(self.engine.port_gone(self.now, self.indexes.pop(port)))
 
+    def loses_segment(self) -> list[str]:
+        """Let the bridge go, and its ports with it."""
+        return self.carries_out(self.engine.segment_gone(self.now, BRIDGE.index))
+
     def reloads(self, allow: str | None) -> list[str]:
         return self.carries_out(self.engine.set_allowlist(self.now, rules(allow)))
 
     def adopts(
-        self, address: str, guest: Guest, device: int = BRIDGE.index, heard_on: str | None = None
+        self, address: str, guest: Guest, device: int = BRIDGE.index, fdb_port: str | None = None
     ) -> list[str]:
-        """Find a route in the kernel, and the guest's MAC on the port `heard_on` in the bridge's table."""
+        """Find a route in the kernel, and the guest's MAC on the port `fdb_port` in the bridge's table."""
         key = Key(MAIN, parse_ip(address))
-        port = self.indexes[heard_on] if heard_on else None
+        port = self.indexes[fdb_port] if fdb_port else None
         return self.carries_out(self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port))
 
-    def recalls(self, address: str, guest: Guest, heard_on: str | None) -> list[str]:
+    def recalls(self, address: str, guest: Guest, fdb_port: str | None) -> list[str]:
         """Find a neighbour without a route in the kernel, and the guest's MAC on the port in the bridge's table."""
-        key, port = Key(MAIN, parse_ip(address)), self.indexes[heard_on] if heard_on else None
+        key, port = Key(MAIN, parse_ip(address)), self.indexes[fdb_port] if fdb_port else None
         return self.carries_out(
             self.engine.probe_remnant(self.now, key, parse_mac(guest.mac), BRIDGE.index, port)
         )

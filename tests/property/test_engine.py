@@ -437,19 +437,24 @@ class EngineAndModel(RuleBasedStateMachine):
         if not hasattr(self, "node"):
             return
         node = self.node
-        bindings = node.engine._bindings
+        bindings = node.engine._table
         assert len(bindings) <= MOST
         assert sum(map(len, bindings._on_port.values())) == len(bindings)
         assert sum(map(len, bindings._of_mac.values())) == len(bindings)
-        assert len(node.engine._transitions.timers._deadlines) == len(bindings)
-        assert len(node.engine._transitions.timers._deadlines._heap) <= 4 * MOST + 64
-        assert set(node.engine._limits._policies) == set(node.engine._limits._paces) == set(node.engine.ports)
-        assert set(node.engine._transitions.timers._questions._paces) <= {*node.engine.ports, None}
+        assert len(node.engine._transitions.timers._queue) == len(bindings)
+        assert len(node.engine._transitions.timers._queue._heap) <= 4 * MOST + 64
+        assert sum(map(len, bindings._challenged_from.values())) == sum(
+            binding.challenger is not None for binding in bindings
+        )
+        limits = node.engine._policy.limits
+        assert set(limits._policies) == set(limits._probes) == set(node.engine.ports)
+        assert set(node.engine._transitions.timers._prober._port_buckets) <= {*node.engine.ports, None}
         # At most each address of the allowlist on each port.
-        assert set(node.engine._discovery._of_port) <= set(node.engine.ports)
-        assert len(node.engine._discovery._deadlines) == len(node.model.inquiries) <= 4 * len(PORTS)
-        assert set(node.engine._gateway_announcer._told) <= set(node.engine.ports)
-        assert set(node.engine._data_snooping._open) == set(node.model.windows) <= set(node.engine.ports)
+        services = node.engine._services
+        assert set(services._discovery._searches) <= set(node.engine.ports)
+        assert len(services._discovery._timers) == len(node.model.inquiries) <= 4 * len(PORTS)
+        assert set(services._announcer._arrived) <= set(node.engine.ports)
+        assert set(services._snooping._open) == set(node.model.windows) <= set(node.engine.ports)
         assert set(node.engine._transitions._departed) == {
             binding.key for binding in bindings if binding.state == "departed"
         }

@@ -106,4 +106,4 @@ def test_held_follow_every_change():
     assert (bindings.count_on_port(5, 4), bindings.count_on_port(6, 4)) == (0, 2)
     for each in (first, second, other):
         bindings.remove(each.key)
-    assert not bindings._held
+    assert not bindings._bound

@@ -176,5 +176,5 @@ def test_liar_of_many_macs_is_asked_at_a_port_share():
     world.plugs("tap1i0")
     asked = [line for mac in macs for line in world.hears("tap1i0", guest_frames.rarp(mac)) if "ask" in line]
     assert len(asked) == 10
-    assert len(world.engine._discovery._deadlines) == 48
+    assert len(world.engine._services._discovery._timers) == 48
     assert len([line for line in world.runs(3) if "ask" in line]) <= 30

@@ -26,12 +26,12 @@ def words(lines: list[str]) -> list[str]:
     return [line.split(maxsplit=1)[1] for line in lines]
 
 
-def world_of_three(heard_on: str | None, allow: str | None = ALLOW, *, awake: bool = True) -> World:
+def world_of_three(fdb_port: str | None, allow: str | None = ALLOW, *, awake: bool = True) -> World:
     world = World(allow, QUICK)
     alice = world.guest("alice", "tap1i0", V4, awake=awake)
     world.plugs("tap2i0")
     world.plugs("tap3i0")
-    world.adopts(V4, alice, heard_on=heard_on)
+    world.adopts(V4, alice, fdb_port=fdb_port)
     return world
 
 
@@ -72,7 +72,7 @@ def test_hints_that_cannot_be():
     alice = abroad.guest("alice", "tap1i0", V4)
     abroad.engine.segment_changed(ANOTHER)
     abroad.plugs("tap2i0", segment=ANOTHER.index)
-    abroad.adopts(V4, alice, heard_on="tap2i0")
+    abroad.adopts(V4, alice, fdb_port="tap2i0")
     assert words(abroad.runs(0.1))[0] == everywhere[0]
 
 

@@ -184,4 +184,4 @@ def test_fewer_questions_than_were_put_already():
     world.runs(40)
     assert world.state(V4) == "probing alice@tap1i0"
     world.engine.configure(world.now, Settings(Timers(probe_count=1)))
-    assert world.runs(10)[0].endswith(f"withdrawn {V4} alice@tap1i0 departed: silent")
+    assert world.runs(10)[1].endswith(f"withdrawn {V4} alice@tap1i0 departed: silent")

@@ -1,7 +1,8 @@
-"""All bindings, and where to find them: by address, by port, by MAC."""
+"""All bindings, with indexes by key, by port, by MAC, and by the port of the challenger."""
 
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import TypeVar
 
 from rdnbr.core.model.address import MAC
@@ -13,14 +14,20 @@ _Name = TypeVar("_Name", int | None, MAC)
 
 
 class BindingTable:
-    """At most one binding a key. The indexes follow every change made through `move` and `become`."""
+    """At most one binding a key.
+
+    Anchor, state and challenger of a binding are changed through the table alone, so that the indexes stay true.
+    """
 
     def __init__(self) -> None:
         self._all: dict[Key, Binding] = {}
+        self._added = 0
+        """Number of bindings ever added."""
         self._on_port: dict[int | None, dict[Key, None]] = {}
         self._of_mac: dict[MAC, dict[Key, None]] = {}
-        self._held: Counter[tuple[int | None, int]] = Counter()
-        """How many there are by port and bytes of their address, without the departed."""
+        self._challenged_from: dict[int | None, dict[Key, None]] = {}
+        self._bound: Counter[tuple[int | None, int]] = Counter()
+        """Number of bindings by port and by bytes of the address; DEPARTED bindings do not count."""
 
     def get(self, key: Key) -> Binding | None:
         """Return the binding of a key."""
@@ -29,12 +36,17 @@ class BindingTable:
     def add(self, binding: Binding) -> None:
         """Add a binding whose key has none."""
         assert binding.key not in self._all
+        self._added += 1
+        binding.serial = self._added
         self._all[binding.key] = binding
         self._index(binding)
 
     def remove(self, key: Key) -> None:
-        """Forget a binding."""
-        self._unindex(self._all.pop(key))
+        """Remove the binding of a key."""
+        binding = self._all.pop(key)
+        self._unindex(binding)
+        if binding.challenger is not None:
+            _discard(self._challenged_from, binding.challenger.port, key)
 
     def set_anchor(self, binding: Binding, anchor: Anchor) -> None:
         """Give a binding another anchor."""
@@ -48,33 +60,48 @@ class BindingTable:
         binding.state = state
         self._count(binding, 1)
 
+    def set_challenger(self, binding: Binding, challenger: Anchor | None, segment: int = 0) -> None:
+        """Give a binding another challenger, which is on `segment` (ifindex); None: no challenger."""
+        if binding.challenger is not None:
+            _discard(self._challenged_from, binding.challenger.port, binding.key)
+        binding.challenger, binding.challenger_segment = challenger, segment
+        if challenger is not None:
+            self._challenged_from.setdefault(challenger.port, {})[binding.key] = None
+
     def count_on_port(self, port: int, size: int) -> int:
-        """Return how many addresses of `size` bytes are bound on a port; the departed are on none."""
-        return self._held[port, size]
+        """Return how many addresses of `size` bytes are bound on a port; DEPARTED bindings do not count."""
+        return self._bound[port, size]
 
     def on_port(self, port: int | None) -> list[Binding]:
-        """Return the bindings anchored on a port, oldest first; the departed are on none."""
-        return [
-            found
-            for key in self._on_port.get(port, ())
-            if (found := self._all[key]).state is not State.DEPARTED
-        ]
+        """Return the bindings anchored on a port, oldest first, without DEPARTED ones."""
+        return [found for found in self._anchored_on(port) if found.state is not State.DEPARTED]
 
     def departed_on_port(self, port: int) -> list[Binding]:
-        """Return the departed bindings that were last on a port, oldest first."""
-        return [
-            found for key in self._on_port.get(port, ()) if (found := self._all[key]).state is State.DEPARTED
-        ]
+        """Return the DEPARTED bindings whose last anchor was on a port, oldest first."""
+        return [found for found in self._anchored_on(port) if found.state is State.DEPARTED]
 
     def of_mac(self, mac: MAC) -> list[Binding]:
-        """Return the bindings of a MAC, the departed among them, oldest first."""
+        """Return the bindings of a MAC, DEPARTED ones too, oldest first."""
         return [self._all[key] for key in self._of_mac.get(mac, ())]
 
+    def challenged_from(self, port: int) -> list[Binding]:
+        """Return the bindings whose challenger is on a port, oldest first."""
+        found = (self._all[key] for key in self._challenged_from.get(port, ()))
+        return sorted(found, key=attrgetter("serial"))
+
+    def keys(self) -> list[Key]:
+        """Return the keys of all bindings, oldest first."""
+        return list(self._all)
+
     def __iter__(self) -> Iterator[Binding]:
+        """Iterate over a copy, oldest first: bindings may be removed meanwhile."""
         return iter(list(self._all.values()))
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def _anchored_on(self, port: int | None) -> Iterator[Binding]:
+        return (self._all[key] for key in self._on_port.get(port, ()))
 
     def _index(self, binding: Binding) -> None:
         self._on_port.setdefault(binding.anchor.port, {})[binding.key] = None
@@ -90,9 +117,9 @@ class BindingTable:
         if binding.state is State.DEPARTED:
             return
         name = binding.anchor.port, len(binding.key.address)
-        self._held[name] += change
-        if not self._held[name]:
-            del self._held[name]
+        self._bound[name] += change
+        if not self._bound[name]:
+            del self._bound[name]
 
 
 def _discard(index: dict[_Name, dict[Key, None]], name: _Name, key: Key) -> None:

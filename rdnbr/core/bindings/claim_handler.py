@@ -1,28 +1,25 @@
-"""Hears claims: whose they are, whether the law permits them, and what that means for the binding.
+"""Handles claims: as evidence, as a challenge, or as the beginning of a binding.
 
-A claim of the incumbent is evidence, one of anybody else a contention, one to an address that nobody has makes a
-binding. What each of these leads to is in `machine`.
+A claim of the incumbent is evidence. A claim of another anchor is a challenge. A claim to an address that nobody has
+makes a binding. `policy` says whether the claim is permitted, `state_machine` what each of these events leads to.
 """
 
 from collections.abc import Mapping
 
+from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
-from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim, Proof, Source
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.outputs import Decision, Emit, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
-from rdnbr.core.policy.authorization import Authorization
-from rdnbr.core.policy.limits import PortLimits
-from rdnbr.core.probing.data_snooping import DataSnooping
-from rdnbr.core.probing.discovery import Discovery
-from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
-from rdnbr.core.probing.gateway_defence import GatewayDefence
+from rdnbr.core.policy.policy import Policy
+from rdnbr.core.probing.port_services import PortServices
 from rdnbr.core.wire.probe_frames import is_answer
 
 IGNORED = frozenset(
@@ -39,43 +36,43 @@ IGNORED = frozenset(
         Reason.NO_HINT,
     }
 )
-"""Reasons that find no fault with the sender."""
+"""Reasons that are no fault of the sender: the decision is `ignored`, not `refused`."""
 
-DEFENCE = 2.0
-"""Seconds in which an unsolicited NA after another's DAD is the answer to that, and tells of no arrival. Such answers
-go to all nodes, for who does DAD has no address yet (RFC 4861 §7.2.4). Linux takes less than a millisecond."""
+DAD_ANSWER_TIME = 2.0
+"""Seconds after a foreign DAD solicitation in which an unsolicited NA is the answer to it, and not an arrival. Such an
+answer goes to all nodes, since a node that does DAD has no address yet (RFC 4861 §7.2.4). Linux answers within a
+millisecond."""
 
 
 class ClaimHandler:
-    """Decides what a valid frame means."""
+    """Decides what a valid frame means for the bindings."""
 
     def __init__(
         self,
-        life: Transitions,
-        contests: Conflicts,
-        law: Authorization,
-        limits: PortLimits,
+        policy: Policy,
+        table: BindingTable,
+        transitions: Transitions,
+        conflicts: Conflicts,
+        services: PortServices,
         segments: Mapping[int, Segment],
-        defence: GatewayDefence,
-        welcome: GatewayAnnouncer,
-        inquiries: Discovery,
-        hints: DataSnooping,
+        emit: Emit,
     ) -> None:
-        self._transitions = life
-        self._conflicts = contests
-        self._authorization = law
-        self._limits = limits
+        self._policy = policy
+        self._limits = policy.limits
+        self._quarantine = policy.quarantine
+        self._table = table
+        self._transitions = transitions
+        self._conflicts = conflicts
+        self._services = services
         self._segments = segments
-        self._gateway_defence = defence
-        self._gateway_announcer = welcome
-        self._discovery = inquiries
-        self._data_snooping = hints
+        self._emit = emit
 
     def handle_claim(self, now: float, port: Port, claim: Claim) -> Reason:
-        """Hear one claim, and return the reason it is counted under."""
+        """Handle one claim, and return the reason that its frame is counted under."""
         if claim.source is Source.NS_DAD:
             self._note_foreign_dad(now, port, claim)
-        if claim.ether in self._authorization.node.macs or claim.mac in self._authorization.node.macs:  # F6
+        own_macs = self._policy.authorization.local_addresses.macs
+        if claim.ether in own_macs or claim.mac in own_macs:  # F6
             return self.refuse(now, port, Reason.OWN_MAC, claim)
         if claim.ether != claim.mac:  # A5, S4, V5
             check = self._limits.policy(port.index).mac_check
@@ -83,54 +80,30 @@ class ClaimHandler:
                 return self.refuse(now, port, Reason.MAC_MISMATCH, claim)
             if check == "log":
                 self._emit_refusal(now, Verb.NOTED, port, Reason.MAC_MISMATCH, claim)
-        reason = self._handle_address_claim(now, port, claim)
-        if self._gateway_announcer.record_arrival(now, port.index, claim):
-            self._transitions.outputs += self._gateway_announcer.announce_to(port, claim.mac)
-            self._transitions.outputs += self._discovery.start(now, port, claim.mac)
+        reason = self._handle_sender(now, port, claim)
+        self._services.sender_seen(now, port, claim)
         return reason
 
-    def _handle_address_claim(self, now: float, port: Port, claim: Claim) -> Reason:
-        anchor = Anchor(port.index, claim.mac)
-        if claim.address is None:
-            return self._handle_presence(now, port, anchor, claim)
-        verdict = self._authorization.authorize(claim.address, anchor, port.segment)
-        if verdict.reason is not None:
-            if verdict.reason is Reason.OWN_ADDRESS:
-                self._transitions.outputs += self._gateway_defence.defend(now, port.segment, claim.address)
-            return self.refuse(now, port, verdict.reason, claim, verdict.rule)
-        segment = self._segments[port.segment]
-        key = Key(segment.table, claim.address)
-        binding = self._transitions.bindings.get(key)
-        if binding is None or binding.state is State.DEPARTED:
-            return self._handle_new_claim(now, port, key, anchor, claim, verdict.rule)
-        if claim.source is Source.DATA:
-            # Anybody can write any source into a packet; who has the address is asked without that.
-            return self.refuse(now, port, Reason.NO_HINT, claim, verdict.rule)
-        placed = binding.anchor.port is not None or binding.segment == port.segment
-        if placed and binding.anchor.may_be(anchor):
-            return self._handle_incumbent_claim(now, port, binding, anchor, claim, verdict.rule)
-        return self._handle_challenger_claim(now, port, binding, anchor, claim, verdict.rule)
-
     def probe_departed(self, now: float, port: Port) -> None:
-        """A port is there: ask who was on it, or should be, for a guest that sees its link return need not speak.
+        """Probe the departed bindings of a port that has appeared: a guest whose link returns need not send anything.
 
-        It may be on another bridge now, or on one of the same name that was made anew.
+        The port may be on another bridge now, or on a bridge of the same name that was made anew.
         """
-        for binding in self._transitions.bindings.departed_on_port(port.index):
+        for binding in self._table.departed_on_port(port.index):
             if self._limits.is_exhausted(now, port.index):
                 break
             if binding.key.table == self._segments[port.segment].table:
                 self._handle_arrival(now, binding, binding.anchor, port, binding.source)
-        self._transitions.outputs += self._discovery.start(now, port, None)
+        self._services.discover(now, port, None)
 
     def probe_remnant(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
-        """Somebody may have had an address before rdnbr started: ask, and believe nothing until it answers."""
-        verdict = self._authorization.authorize(key.address, anchor, port.segment)
-        if self._transitions.bindings.get(key) is not None or not verdict.permitted:
+        """Probe a guest that had an address before rdnbr started; no route is installed before it answers."""
+        verdict = self._policy.authorization.authorize(key.address, anchor, port.segment)
+        if self._table.get(key) is not None or not verdict.permitted:
             return
-        if self._limits.take_claim(now, port.index, key.address) is None:
+        if self._limits.refuse_claim(now, port.index, key.address) is None:
             binding = Binding(key, port.segment, anchor, Source.ADOPTED, verdict.rule, now, now)
-            self._transitions.apply(now, binding, BindingEvent.ARRIVAL, fresh=True)
+            self._transitions.apply(now, binding, BindingEvent.ARRIVAL)
 
     def refuse(
         self,
@@ -140,12 +113,209 @@ class ClaimHandler:
         claim: Claim | None = None,
         rule: Rule | None = None,
     ) -> Reason:
-        """Tell that a frame is refused, or ignored where that is no fault of its sender."""
+        """Emit that a frame is refused, or ignored where the reason is no fault of its sender; return the reason."""
         if claim is not None and claim.source is Source.DATA:
             reason = Reason.NO_HINT
         verb = Verb.IGNORED if reason in IGNORED else Verb.REFUSED
         self._emit_refusal(now, verb, port, reason, claim, rule)
         return reason
+
+    def _handle_sender(self, now: float, port: Port, claim: Claim) -> Reason:
+        anchor = Anchor(port.index, claim.mac)
+        if claim.address is None:
+            return self._handle_presence(now, port, anchor, claim)
+        verdict = self._policy.authorization.authorize(claim.address, anchor, port.segment)
+        if verdict.reason is not None:
+            if verdict.reason is Reason.OWN_ADDRESS:
+                self._services.defend_gateway(now, port.segment, claim.address)
+            return self.refuse(now, port, verdict.reason, claim, verdict.rule)
+        key = Key(self._segments[port.segment].table, claim.address)
+        binding = self._table.get(key)
+        if binding is None or binding.state is State.DEPARTED:
+            return self._handle_new_claim(now, port, key, anchor, claim, verdict.rule)
+        if claim.source is Source.DATA:
+            # A guest can write any source address into a packet. The binding's own probes verify its anchor.
+            return self.refuse(now, port, Reason.NO_HINT, claim, verdict.rule)
+        same_segment = binding.anchor.port is not None or binding.segment == port.segment
+        if same_segment and binding.anchor.may_be(anchor):
+            return self._handle_incumbent_claim(now, port, binding, anchor, claim, verdict.rule)
+        return self._handle_challenger_claim(now, port, binding, anchor, claim, verdict.rule)
+
+    def _handle_new_claim(
+        self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim, rule: Rule | None
+    ) -> Reason:
+        if self._quarantine.is_quarantined(now, key, anchor):
+            return self.refuse(now, port, Reason.QUARANTINED, claim, rule)
+        departed = self._table.get(key)
+        if departed is not None and departed.port_inferred and departed.anchor.mac != anchor.mac:
+            # The owner is being probed, and has as long for its answer as an incumbent.
+            return self.refuse(now, port, Reason.BEING_DECIDED, claim, rule)
+        # A departed binding has its place in the table already.
+        refuse = self._limits.refuse_claim if departed is None else self._limits.refuse_challenge
+        excess = refuse(now, port.index, key.address)
+        if excess is not None:
+            return self.refuse(now, port, excess, claim, rule)
+        event = self._event_of(claim)
+        if departed is None:
+            binding = Binding(key, port.segment, anchor, claim.source, rule, now, now, nonce=claim.nonce)
+            row = self._transitions.apply(now, binding, event)
+        else:
+            departed.nonce = claim.nonce
+            to = NewAnchor(anchor, port.segment, claim.source, rule)
+            row = self._transitions.apply(now, departed, event, to=to)
+        self._probe_other_addresses(now, port, key, anchor, claim)
+        self._services.discover(now, port, claim.mac)
+        return row.reason
+
+    def _probe_other_addresses(self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim) -> None:
+        """Probe the departed addresses of the claimant's MAC.
+
+        A guest moves with all its addresses, of both families, and may have claimed only one of them.
+        """
+        if self._limits.is_exhausted(now, port.index):
+            return
+        for other in self._table.of_mac(claim.mac):
+            if other.state is State.DEPARTED and other.key.table == key.table:
+                self._handle_arrival(now, other, anchor, port, claim.source)
+                if self._limits.is_exhausted(now, port.index):
+                    return
+
+    def _handle_incumbent_claim(
+        self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
+    ) -> Reason:
+        answered = binding.probes_sent > 0 and is_answer(claim, self._segments[binding.segment])
+        event = BindingEvent.ANSWER if answered else self._event_of(claim)
+        # DAD announces an intent, and is no evidence of where the address is.
+        if binding.anchor.port is None and event is not BindingEvent.DAD:
+            _, most = self._limits.usage(port.index, binding.key.address)
+            if self._transitions.count_inferred(port.index, len(binding.key.address)) >= most:
+                # Before the restart no guest had more addresses than its limit. A port that claims more adopted
+                # bindings than that is forging MACs.
+                return self.refuse(now, port, Reason.PORT_FULL, claim, rule)
+            self._transitions.infer_port(binding, anchor)
+        if binding.rule is not rule:
+            binding.rule = rule
+            self._transitions.metrics.schedule_review(now, [binding])
+        if event is BindingEvent.DAD:
+            binding.nonce = claim.nonce
+        row = self._transitions.apply(now, binding, event)
+        self._renew_stamp(now, binding, anchor, claim)
+        if binding.state is State.TENTATIVE:
+            if event is not BindingEvent.DAD:
+                if binding.probes_sent == 0:
+                    self._transitions.timers.restart_probes(now, binding, after_dad=False)
+            elif binding.challenger is None:
+                # With a challenger, probes are under way, and a DAD does not postpone them.
+                self._transitions.timers.restart_probes(now, binding, after_dad=True)
+        return row.reason
+
+    def _renew_stamp(self, now: float, binding: Binding, anchor: Anchor, claim: Claim) -> None:
+        """Renew the stamp of a binding whose anchor announces itself (`mobility = "newest-wins"`)."""
+        answers_dad = (
+            claim.source is Source.NA_UNSOLICITED and now < binding.last_foreign_dad + DAD_ANSWER_TIME
+        )
+        if (
+            claim.source in ANNOUNCEMENTS
+            and not answers_dad
+            and anchor.port is not None
+            and self._transitions.may_renew_stamp(now, binding)
+            and self._limits.refuse_probe(now, anchor.port) is None  # each renewal makes BGP send an update
+        ):
+            self._transitions.renew_stamp(now, binding)
+
+    def _handle_challenger_claim(
+        self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
+    ) -> Reason:
+        answer = is_answer(claim, self._segments[port.segment])
+        to = NewAnchor(anchor, port.segment, claim.source, rule)
+        if answer and self._conflicts.is_awaited(binding, anchor):
+            full = self._limits.refuse_full(port.index, binding.key.address)
+            if full is not None:
+                return self.refuse(now, port, full, claim, rule)
+            to = to._replace(segment=binding.challenger_segment)
+            return self._conflicts.hand_over(now, binding, BindingEvent.CHALLENGER_ANSWER, to).reason
+        invited = answer and self._transitions.timers.all_ports_probed(binding)
+        if not invited and self._quarantine.is_quarantined(now, binding.key, anchor):
+            return self.refuse(now, port, Reason.QUARANTINED, claim, rule)
+        if not claim.override and binding.state in WITH_ROUTE:  # V3
+            return self.refuse(now, port, Reason.NO_OVERRIDE, claim, rule)
+        if claim.nonce and claim.nonce == binding.nonce:  # S3
+            return self.refuse(now, port, Reason.LOOPED_BACK, claim, rule)
+        excess = self._limits.refuse_challenge(now, port.index, binding.key.address)
+        if excess is not None:
+            return self.refuse(now, port, excess, claim, rule)
+        if rule is not None and rule.vip and claim.source in ANNOUNCEMENTS and claim.override:
+            if self._conflicts.moved_just_now(now, binding):
+                return self.refuse(now, port, Reason.MOVED_TOO_OFTEN, claim, rule)
+            row = self._conflicts.hand_over(now, binding, BindingEvent.ANNOUNCEMENT, to)
+        else:
+            row = self._conflicts.challenge(now, binding, anchor, port.segment)
+        if row.verb is Verb.REFUSED:
+            return self.refuse(now, port, row.reason, claim, rule)
+        return row.reason
+
+    def _note_foreign_dad(self, now: float, port: Port, claim: Claim) -> None:
+        """Note a DAD for a bound address: its owner receives the solicitation and answers, permitted or not."""
+        if claim.address is None:
+            return
+        binding = self._table.get(Key(self._segments[port.segment].table, claim.address))
+        if (
+            binding is not None
+            and binding.segment == port.segment
+            and not binding.anchor.may_be(Anchor(port.index, claim.mac))
+        ):
+            binding.last_foreign_dad = now
+
+    def _handle_presence(self, now: float, port: Port, anchor: Anchor, claim: Claim) -> Reason:
+        """Handle a RARP, which names a MAC and no address: probe the addresses that are remembered for the MAC."""
+        table = self._segments[port.segment].table
+        # A MAC may have thousands of bindings; without a token none of them is looked at.
+        if self._limits.is_exhausted(now, port.index):
+            return self.refuse(now, port, Reason.TOO_MANY_NEW, claim)
+        self._services.snoop_data(now, port.index)
+        known = False
+        for binding in self._table.of_mac(anchor.mac):
+            if binding.key.table == table and self._handle_arrival(now, binding, anchor, port, claim.source):
+                known = True
+            if self._limits.is_exhausted(now, port.index):
+                break
+        # The allowlist may have a thousand rules that name this guest.
+        if self._limits.take_discovery(now, port.index):
+            self._services.discover(now, port, claim.mac)
+        known |= self._services.is_discovering(port.index, claim.mac)
+        return Reason.ARRIVED if known else self.refuse(now, port, Reason.UNKNOWN_MAC, claim)
+
+    def _handle_arrival(
+        self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source
+    ) -> bool:
+        """Handle that the MAC of a binding is on a port; tell whether the binding is affected."""
+        departed = binding.state is State.DEPARTED
+        at_anchor = binding.anchor.may_be(anchor)
+        # Each arrival causes probes. A guest that sends many MACs, or one MAC often, must not use up the probe rate.
+        if self._limits.refuse_probe(now, port.index) is not None:
+            return False
+        if (departed or not at_anchor) and self._limits.refuse_full(port.index, binding.key.address):
+            return False
+        verdict = self._policy.authorization.authorize(binding.key.address, anchor, port.segment)
+        if not verdict.permitted or self._quarantine.is_quarantined(now, binding.key, anchor):
+            return False
+        to = None
+        if departed:
+            to = NewAnchor(anchor, port.segment, source, verdict.rule)
+        elif not at_anchor:
+            row = self._conflicts.challenge(now, binding, anchor, port.segment)
+            return row.verb is not Verb.REFUSED
+        self._transitions.apply(now, binding, BindingEvent.ARRIVAL, to=to)
+        self._transitions.renew_stamp(now, binding)
+        return True
+
+    def _event_of(self, claim: Claim) -> BindingEvent:
+        if claim.proof is Proof.USE:
+            # In open mode nobody vouches for the claimant, so its answer is awaited.
+            open_mode = self._policy.authorization.allowlist is None
+            return BindingEvent.CLAIM if open_mode else BindingEvent.PROOF
+        # An address that sends, if only unconfirmed, can be probed at once (S5); an address in DAD cannot.
+        return BindingEvent.CLAIM if claim.source in (Source.NS, Source.DATA) else BindingEvent.DAD
 
     def _emit_refusal(
         self,
@@ -156,7 +326,7 @@ class ClaimHandler:
         claim: Claim | None,
         rule: Rule | None = None,
     ) -> None:
-        self._transitions.outputs.append(
+        self._emit(
             Decision(
                 now,
                 verb,
@@ -168,171 +338,3 @@ class ClaimHandler:
                 rule.where if rule else None,
             )
         )
-
-    def _handle_new_claim(
-        self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim, rule: Rule | None
-    ) -> Reason:
-        if self._transitions.quarantine.is_quarantined(now, key, anchor):
-            return self.refuse(now, port, Reason.QUARANTINED, claim, rule)
-        departed = self._transitions.bindings.get(key)
-        if departed is not None and departed.port_inferred and departed.anchor.mac != anchor.mac:
-            # The owner is being asked, and has as long to answer as if it were contested.
-            return self.refuse(now, port, Reason.BEING_DECIDED, claim, rule)
-        # What is remembered has its place in the table already.
-        bound = self._limits.take_claim if departed is None else self._limits.take_challenge
-        excess = bound(now, port.index, key.address)
-        if excess is not None:
-            return self.refuse(now, port, excess, claim, rule)
-        if departed is None:
-            binding = Binding(key, port.segment, anchor, claim.source, rule, now, now)
-        else:
-            binding = departed
-            self._transitions.relocate(now, binding, anchor, port.segment)
-            binding.source, binding.rule = claim.source, rule
-        binding.nonce = claim.nonce
-        came = self._transitions.apply(now, binding, self._event_of(claim), fresh=departed is None)
-        self._probe_other_addresses(now, port, key, anchor, claim)
-        self._transitions.outputs += self._discovery.start(now, port, claim.mac)
-        return came.reason
-
-    def _probe_other_addresses(self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim) -> None:
-        if self._limits.is_exhausted(now, port.index):
-            return
-        for other in self._transitions.bindings.of_mac(claim.mac):
-            # Both families of a guest move together, but only one of them may have spoken.
-            if other.state is State.DEPARTED and other.key.table == key.table:
-                self._handle_arrival(now, other, anchor, port, claim.source)
-                if self._limits.is_exhausted(now, port.index):
-                    return
-
-    def _handle_incumbent_claim(
-        self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
-    ) -> Reason:
-        answered = binding.probes_sent > 0 and is_answer(claim, self._segments[binding.segment])
-        stimulus = BindingEvent.ANSWER if answered else self._event_of(claim)
-        # Meaning to use an address is no evidence of where it is.
-        if binding.anchor.port is None and stimulus is not BindingEvent.DAD:
-            _, most = self._limits.usage(port.index, binding.key.address)
-            if self._transitions.count_inferred(port.index, len(binding.key.address)) >= most:
-                # No guest had more before the start; who speaks with everybody's MAC is not everybody.
-                return self.refuse(now, port, Reason.PORT_FULL, claim, rule)
-            self._transitions.set_adopted_anchor(binding, anchor)
-        if binding.rule is not rule:
-            binding.rule = rule
-            self._transitions.metrics.schedule_review(now, [binding])
-        if stimulus is BindingEvent.DAD:
-            binding.nonce = claim.nonce
-        else:
-            self._transitions.record_evidence(now, binding, answered=answered)
-        came = self._transitions.apply(now, binding, stimulus)
-        if (
-            claim.source in ANNOUNCEMENTS
-            and not (claim.source is Source.NA_UNSOLICITED and now < binding.last_foreign_dad + DEFENCE)
-            and anchor.port is not None
-            and self._transitions.may_renew(now, binding)
-            and self._limits.take_probe(now, anchor.port) is None  # each renewal makes BGP speak
-        ):
-            self._transitions.renew(now, binding)
-        if binding.state is State.TENTATIVE:
-            if stimulus is not BindingEvent.DAD:
-                if binding.probes_sent == 0:
-                    self._transitions.outputs += self._transitions.timers.restart_probes(
-                        now, binding, after_dad=False
-                    )
-            elif binding.challenger is None:
-                # With a rival there are questions under way, and whoever merely means to use it puts none of them off.
-                self._transitions.outputs += self._transitions.timers.restart_probes(
-                    now, binding, after_dad=True
-                )
-        return came.reason
-
-    def _handle_challenger_claim(
-        self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
-    ) -> Reason:
-        if self._conflicts.is_awaited(binding, anchor) and is_answer(claim, self._segments[port.segment]):
-            full = self._limits.refuse_full(port.index, binding.key.address)
-            if full is not None:
-                return self.refuse(now, port, full, claim, rule)
-            return self._conflicts.challenger_wins(now, binding, claim.source, rule).reason
-        invited = self._transitions.timers.all_ports_probed(binding) and is_answer(
-            claim, self._segments[port.segment]
-        )
-        if not invited and self._transitions.quarantine.is_quarantined(now, binding.key, anchor):
-            return self.refuse(now, port, Reason.QUARANTINED, claim, rule)
-        if not claim.override and binding.state in WITH_ROUTE:  # V3
-            return self.refuse(now, port, Reason.NO_OVERRIDE, claim, rule)
-        if claim.nonce and claim.nonce == binding.nonce:  # S3
-            return self.refuse(now, port, Reason.LOOPED_BACK, claim, rule)
-        excess = self._limits.take_challenge(now, port.index, binding.key.address)
-        if excess is not None:
-            return self.refuse(now, port, excess, claim, rule)
-        if rule is not None and rule.vip and claim.source in ANNOUNCEMENTS and claim.override:
-            came = self._conflicts.move_announced(now, binding, anchor, port.segment, claim.source, rule)
-        else:
-            came = self._conflicts.challenge(now, binding, anchor, port.segment)
-        if came.verb is Verb.REFUSED:
-            return self.refuse(now, port, came.reason, claim, rule)
-        return came.reason
-
-    def _note_foreign_dad(self, now: float, port: Port, claim: Claim) -> None:
-        """Whoever has the address hears this too and will answer, be it permitted or not."""
-        if claim.address is None:
-            return
-        binding = self._transitions.bindings.get(Key(self._segments[port.segment].table, claim.address))
-        if (
-            binding is not None
-            and binding.segment == port.segment
-            and not binding.anchor.may_be(Anchor(port.index, claim.mac))
-        ):
-            binding.last_foreign_dad = now
-
-    def _handle_presence(self, now: float, port: Port, anchor: Anchor, claim: Claim) -> Reason:
-        table = self._segments[port.segment].table
-        # A MAC may be bound to thousands of addresses: what is beyond the pace is not even looked at.
-        if self._limits.is_exhausted(now, port.index):
-            return self.refuse(now, port, Reason.TOO_MANY_NEW, claim)
-        self._transitions.outputs += self._data_snooping.start(now, port.index)
-        meant = False
-        for binding in self._transitions.bindings.of_mac(anchor.mac):
-            if binding.key.table == table and self._handle_arrival(now, binding, anchor, port, claim.source):
-                meant = True
-            if self._limits.is_exhausted(now, port.index):
-                break
-        # The allowlist may have a thousand rules about this guest.
-        if self._limits.take_discovery(now, port.index):
-            self._transitions.outputs += self._discovery.start(now, port, claim.mac)
-        meant |= self._discovery.is_probing(port.index, claim.mac)
-        return Reason.ARRIVED if meant else self.refuse(now, port, Reason.UNKNOWN_MAC, claim)
-
-    def _handle_arrival(
-        self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source
-    ) -> bool:
-        """Take note that the MAC of a binding is on a port; tell whether that meant anything."""
-        departed = binding.state is State.DEPARTED
-        at_home = binding.anchor.may_be(anchor)
-        # Each arrival makes us ask: who speaks of many MACs, or often of one, must not use up the pace of questions.
-        if self._limits.take_probe(now, port.index) is not None:
-            return False
-        if (departed or not at_home) and self._limits.refuse_full(
-            port.index, binding.key.address
-        ) is not None:
-            return False
-        verdict = self._authorization.authorize(binding.key.address, anchor, port.segment)
-        if not verdict.permitted or self._transitions.quarantine.is_quarantined(now, binding.key, anchor):
-            return False
-        if departed:
-            self._transitions.relocate(now, binding, anchor, port.segment)
-            binding.source, binding.rule = source, verdict.rule
-        elif not at_home:
-            return self._conflicts.challenge(now, binding, anchor, port.segment).verb is not Verb.REFUSED
-        self._transitions.apply(now, binding, BindingEvent.ARRIVAL)
-        if self._transitions.may_renew(now, binding):
-            self._transitions.renew(now, binding)
-        return True
-
-    def _event_of(self, claim: Claim) -> BindingEvent:
-        if claim.proof is Proof.USE:
-            # In open mode nobody vouches for the claimant, so its answer is awaited.
-            return BindingEvent.CLAIM if self._authorization.allowlist is None else BindingEvent.PROOF
-        # An address that speaks, if only unconfirmed, can be asked at once (S5); one in DAD cannot.
-        return BindingEvent.CLAIM if claim.source in (Source.NS, Source.DATA) else BindingEvent.DAD

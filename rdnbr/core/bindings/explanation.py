@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
+from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import MOVES_WINDOW
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
@@ -18,6 +19,8 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
+from rdnbr.core.policy.policy import Policy
+from rdnbr.core.policy.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +95,27 @@ class Explanation:
 def standing(
     now: float,
     address: IP,
-    law: Authorization,
-    life: Transitions,
-    limits: PortLimits,
+    policy: Policy,
+    table: BindingTable,
+    transitions: Transitions,
     segments: Mapping[int, Segment],
     ports: Mapping[int, Port],
 ) -> Explanation:
     """Tell how things stand with `address`."""
+    law, limits = policy.authorization, policy.limits
     refused = law.builtin_refusal(address)
     keys = sorted({Key(segment.table, address) for segment in segments.values()})
-    bound = (life.bindings.get(key) for key in keys)
+    bound = (table.get(key) for key in keys)
     listened = list(ports.values())
     return Explanation(
         address,
         refused,
-        law.node.enclosing_prefix(address) if refused is Reason.CONNECTED_PREFIX else None,
+        law.local_addresses.enclosing_prefix(address) if refused is Reason.CONNECTED_PREFIX else None,
         () if refused else tuple(_chances(address, law, listened)),
         tuple(port.name for port in listened if limits.refuse_full(port.index, address)),
         tuple(port.name for port in listened if limits.is_exhausted(now, port.index)),
-        tuple(term for key in keys for term in _terms(now, key, life, ports)),
-        tuple(_inner(binding, life, limits, ports) for binding in bound if binding is not None),
+        tuple(term for key in keys for term in _terms(now, key, policy.quarantine, ports)),
+        tuple(_inner(binding, transitions, limits, ports) for binding in bound if binding is not None),
     )
 
 
@@ -148,15 +152,15 @@ def _macs() -> Iterator[MAC]:
     return (MAC(b"\x02" + number.to_bytes(5)) for number in count())
 
 
-def _terms(now: float, key: Key, life: Transitions, ports: Mapping[int, Port]) -> Iterator[HoldDown]:
-    for source, until in life.quarantine.hold_downs(now, key):
+def _terms(now: float, key: Key, quarantine: Quarantine, ports: Mapping[int, Port]) -> Iterator[HoldDown]:
+    for source, until in quarantine.hold_downs(now, key):
         anchor = source if isinstance(source, Anchor) else Anchor(source, ZERO_MAC)
         port = ports.get(anchor.port or 0)
         yield HoldDown(port.name if port else None, anchor.mac if source is anchor else None, until)
 
 
 def _inner(
-    binding: Binding, life: Transitions, limits: PortLimits, ports: Mapping[int, Port]
+    binding: Binding, transitions: Transitions, limits: PortLimits, ports: Mapping[int, Port]
 ) -> BindingDetail:
     port = ports.get(binding.anchor.port or 0)
     held, most = (None, None) if port is None else limits.usage(port.index, binding.key.address)
@@ -164,10 +168,10 @@ def _inner(
     return BindingDetail(
         binding.key,
         binding.state_since,
-        life.timers.deadline_of(binding),
+        transitions.timers.deadline_of(binding),
         binding.probes_sent,
         binding.answered,
-        life.name_anchor(binding.challenger) if binding.challenger else None,
+        transitions.name_anchor(binding.challenger) if binding.challenger else None,
         len(moves),
         binding.frozen_until or None,
         binding.refused,

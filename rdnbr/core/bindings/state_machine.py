@@ -1,36 +1,39 @@
-"""The state machine of one binding.
+"""The state machine of one binding, after RFC 6620 (FCFS SAVI) and RFC 4861 §7.3 (neighbour unreachability detection).
 
 Rules
 -----
-1. An address follows whoever proves to use it, first come first served (RFC 6620), among those the allowlist permits.
-2. Meaning to use an address (an ARP probe, a DAD solicitation) proves nothing: no route comes of it. The address is
-   asked once its DAD is over, and its answer makes it VALID. A packet that comes from it proves no more, whatever the
-   allowlist says; that address is asked at once.
-3. Use proves enough where an allowlist vouches for the claimant: VALID at once, and asked. In open mode nobody
-   vouches, so the answer is awaited first.
-4. A binding that was quiet is asked; one that stays silent through all questions loses its route. Anything its
-   anchor sends is an answer. A question to which the answer may be lost, since nobody listened for a while, or not read
-   yet, was not put: all of them are put again.
-5. The incumbent is asked first. A rival gets the address only when the incumbent was silent and the rival answers.
-   Until then the route stays where it is. A rival that lost is not heard for a while.
-6. Who moves too often is FROZEN: the incumbent keeps the address and rivals are not heard until it thaws.
-7. What was in the kernel when rdnbr started is ADOPTED: served unchanged, asked, and withdrawn only when silent. Its
-   port is surmised to be that of whoever first speaks with its MAC, who may be lying; so before it is withdrawn for
-   silence, ever, or passes to a rival, it is asked on all ports, and so it is when that port goes. Of what had a
-   neighbour left and no route, the guest is asked, and no route comes of it before the answer.
-8. What lost its route is DEPARTED: remembered, so that its MAC is recognised when it shows up again.
+1. The first permitted anchor that proves to use an address gets the address (RFC 6620: first come, first served).
+2. An ARP probe and a DAD solicitation announce an intent and prove nothing. They install no route. The address is
+   probed after DAD has ended, and the answer makes the binding VALID. The source of an IP packet proves no more than
+   that, with or without an allowlist, and is probed at once.
+3. With an allowlist, use of the address is enough: the binding is VALID at once, and is then probed. In open mode
+   nobody vouches for the claimant, so the binding waits for the answer.
+4. A quiet binding is probed. A binding that answers no probe of the sequence loses its route. Every frame from its
+   anchor that shows use counts as an answer. If the loop was stalled, or frames are unread, an answer may be lost or
+   waiting. Such probes do not count, and the probe sequence starts again.
+5. The incumbent is probed first. A challenger gets the address only when the incumbent is silent and the challenger
+   answers. Until then the route stays with the incumbent. Claims of a challenger that lost are ignored for a while.
+6. A binding that moves too often is FROZEN: the incumbent keeps the address and claims of challengers are ignored until
+   the freeze ends.
+7. A route that the kernel held when rdnbr started is ADOPTED: it stays unchanged, its guest is probed, and the route is
+   withdrawn only for silence. The kernel does not say on which port an adopted binding lives. The port is inferred from
+   the first frame with its MAC, and that frame may be forged. While the port is only inferred, all ports are probed
+   before the binding is withdrawn for silence, given to a challenger, or lost with its port. If the kernel held only a
+   neighbour and no route, the guest is probed, and a route is installed only after its answer.
+8. A binding that lost its route is DEPARTED: it is remembered, so that its MAC is recognised when the MAC returns.
 
 States
 ------
-    TENTATIVE   no route   claimed; asked, or waiting for the end of DAD
+    TENTATIVE   no route   claimed; probed, or waiting for the end of DAD
     VALID       route      evidence is fresh
-    PROBING     route      asked, not answered yet
-    CHALLENGED  route      a rival claims it; the incumbent is asked, then the rival
-    FROZEN      route      as VALID and PROBING, but deaf to rivals
-    ADOPTED     route      found in the kernel; asked, not answered yet
+    PROBING     route      probed, not answered yet
+    CHALLENGED  route      a challenger claims the address; the incumbent is probed, then the challenger
+    FROZEN      route      as VALID and PROBING, but claims of challengers are ignored
+    ADOPTED     route      found in the kernel; probed, not answered yet
     DEPARTED    no route   remembered
 
-`TABLE` is the whole machine: what is not in it does not happen, and `turn` raises. The times are in `schedule`.
+`TABLE` is the whole machine. A pair of state and event that has no row cannot happen, and `transition` raises. Nothing
+but `transitions.Transitions.apply` changes a state. The intervals are in `probing.intervals`.
 """
 
 from enum import StrEnum
@@ -45,155 +48,194 @@ class BindingEvent(StrEnum):
     """What can happen to a binding."""
 
     PROOF = "proof"
-    """Its anchor uses the address, and the allowlist vouches for it."""
+    """The anchor uses the address, and the allowlist vouches for the anchor."""
     CLAIM = "claim"
-    """Its anchor uses the address, or speaks as if; nobody vouches."""
+    """The anchor uses the address, or sends unconfirmed from it; nobody vouches for the anchor."""
     DAD = "dad"
-    """Its anchor means to use the address once nobody objects."""
+    """The anchor does duplicate address detection (RFC 4862 §5.4, RFC 5227 §2.1)."""
     ANSWER = "answer"
-    """Its anchor answered our question."""
+    """The anchor answered a probe of ours."""
     ARRIVAL = "arrival"
-    """The MAC it is remembered with is here (again)."""
+    """The MAC that the binding is remembered with is on a port (again)."""
     CHALLENGER_CLAIM = "challenger-claim"
     """Another permitted anchor claims the address."""
+    THIRD_CLAIM = "third-claim"
+    """A third anchor claims the address while two are being probed."""
     CHALLENGER_ANSWER = "challenger-answer"
-    """The rival answered our question, after the incumbent had its time."""
+    """The challenger answered a probe of ours, after the incumbent had its time to answer."""
     CHALLENGER_GONE = "challenger-gone"
-    """The port of the rival is gone."""
+    """The port of the challenger is gone."""
+    CHALLENGER_INHERITS = "challenger-inherits"
+    """The port of the incumbent is gone while the challenger's port is there."""
     ANNOUNCEMENT = "announcement"
     """Another permitted anchor announces an address whose rule says `vip`."""
     SILENCE = "silence"
-    """All questions of this state were put, and none was answered."""
+    """All probes of this state were sent, and none was answered."""
     ABANDONED = "abandoned"
-    """Silence, and no evidence for so long that without the rival it would have been withdrawn already."""
-    MOVES = "moves"
-    """It has just moved, and too often."""
-    FOUND = "found"
-    """The kernel held it when rdnbr started."""
+    """Silence, and no evidence for so long that without the challenger the binding would have been withdrawn before."""
+    MOVED_TOO_OFTEN = "moved-too-often"
+    """The binding has just moved, and moved too often."""
+    FOUND_IN_KERNEL = "found-in-kernel"
+    """The kernel held the route when rdnbr started."""
+    FOUND_NOT_PERMITTED = "found-not-permitted"
+    """The kernel held the route when rdnbr started, and its guest may not have the address now. The decision names the
+    reason that the authorization gave."""
     DUE = "due"
-    """Nothing was heard for a while."""
-    THAW = "thaw"
-    """It was frozen for long enough."""
+    """Nothing was heard from the anchor for the reprobe interval."""
+    FREEZE_OVER = "freeze-over"
+    """The freeze has lasted for its time."""
+    RETENTION_OVER = "retention-over"
+    """The binding was remembered for its time, or newer departed bindings need the room."""
+    PORT_GONE = "port-gone"
+    """The port of the anchor is gone."""
+    SEGMENT_GONE = "segment-gone"
+    """The segment is gone, and its ports with it."""
+    NOT_PERMITTED = "not-permitted"
+    """The allowlist or the node's own addresses have changed, and the anchor may not have the address any more."""
+    FLUSHED = "flushed"
+    """The operator flushed the address."""
 
 
 class Transition(NamedTuple):
-    """What comes of a stimulus."""
+    """What an event leads to."""
 
     state: State | None
     """The next state; None: the binding is forgotten."""
     verb: Verb | None
-    """None: not worth telling anybody."""
+    """The decision that is emitted; None: no decision."""
     reason: Reason
+    """The reason of the decision."""
 
 
 _T, _V, _P = State.TENTATIVE, State.VALID, State.PROBING
 _C, _F, _A, _D = State.CHALLENGED, State.FROZEN, State.ADOPTED, State.DEPARTED
-_S = BindingEvent
+_E = BindingEvent
 
 _EVIDENCE = Transition(_V, Verb.REFRESHED, Reason.EVIDENCE)
 _ANSWERED = Transition(_V, Verb.REFRESHED, Reason.ANSWERED)
 _LEARNED: dict[BindingEvent, Transition] = {
-    _S.PROOF: Transition(_V, Verb.LEARNED, Reason.FIRST_CLAIM),
-    _S.CLAIM: Transition(_T, Verb.LEARNED, Reason.AWAITING_ANSWER),
-    _S.DAD: Transition(_T, Verb.LEARNED, Reason.AWAITING_DAD),
+    _E.PROOF: Transition(_V, Verb.LEARNED, Reason.FIRST_CLAIM),
+    _E.CLAIM: Transition(_T, Verb.LEARNED, Reason.AWAITING_ANSWER),
+    _E.DAD: Transition(_T, Verb.LEARNED, Reason.AWAITING_DAD),
+    _E.ARRIVAL: Transition(_T, Verb.LEARNED, Reason.ARRIVED),
 }
 _KEEPS = Transition(_V, Verb.KEPT, Reason.INCUMBENT_ANSWERED)
+
+_ROUTE_ENDS: dict[BindingEvent, Transition] = {
+    _E.PORT_GONE: Transition(_D, Verb.WITHDRAWN, Reason.PORT_GONE),
+    _E.SEGMENT_GONE: Transition(_D, Verb.WITHDRAWN, Reason.SEGMENT_GONE),
+    _E.NOT_PERMITTED: Transition(None, Verb.WITHDRAWN, Reason.NO_LONGER_PERMITTED),
+    _E.FLUSHED: Transition(None, Verb.WITHDRAWN, Reason.FLUSHED),
+}
+"""What ends a binding that has a route, in every such state."""
 
 _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
     None: {
         **_LEARNED,
-        _S.ARRIVAL: Transition(_T, Verb.LEARNED, Reason.ARRIVED),
-        _S.FOUND: Transition(_A, Verb.ADOPTED, Reason.FOUND_IN_KERNEL),
+        _E.FOUND_IN_KERNEL: Transition(_A, Verb.ADOPTED, Reason.FOUND_IN_KERNEL),
+        _E.FOUND_NOT_PERMITTED: Transition(None, Verb.WITHDRAWN, Reason.NOT_PERMITTED),
     },
     _T: {
-        _S.PROOF: Transition(_V, Verb.INSTALLED, Reason.EVIDENCE),
-        _S.CLAIM: Transition(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),
-        _S.DAD: Transition(_T, Verb.REFRESHED, Reason.AWAITING_DAD),
-        _S.ARRIVAL: Transition(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),
-        _S.ANSWER: Transition(_V, Verb.INSTALLED, Reason.ANSWERED),
-        _S.CHALLENGER_CLAIM: Transition(_T, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
-        _S.CHALLENGER_ANSWER: Transition(_V, Verb.INSTALLED, Reason.ANSWERED),
-        _S.ANNOUNCEMENT: Transition(_V, Verb.INSTALLED, Reason.ANNOUNCED),
-        _S.SILENCE: Transition(None, Verb.EXPIRED, Reason.SILENT),
+        _E.PROOF: Transition(_V, Verb.INSTALLED, Reason.EVIDENCE),
+        _E.CLAIM: Transition(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _E.DAD: Transition(_T, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _E.ARRIVAL: Transition(_T, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _E.ANSWER: Transition(_V, Verb.INSTALLED, Reason.ANSWERED),
+        _E.CHALLENGER_CLAIM: Transition(_T, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _E.THIRD_CLAIM: Transition(_T, Verb.REFUSED, Reason.BEING_DECIDED),
+        _E.CHALLENGER_ANSWER: Transition(_V, Verb.INSTALLED, Reason.ANSWERED),
+        _E.ANNOUNCEMENT: Transition(_V, Verb.INSTALLED, Reason.ANNOUNCED),
+        _E.SILENCE: Transition(None, Verb.EXPIRED, Reason.SILENT),
+        _E.PORT_GONE: Transition(None, Verb.EXPIRED, Reason.PORT_GONE),
+        _E.SEGMENT_GONE: Transition(None, Verb.EXPIRED, Reason.SEGMENT_GONE),
+        _E.NOT_PERMITTED: Transition(None, Verb.EXPIRED, Reason.NO_LONGER_PERMITTED),
+        _E.FLUSHED: Transition(None, Verb.EXPIRED, Reason.FLUSHED),
     },
     _V: {
-        _S.PROOF: _EVIDENCE,
-        _S.CLAIM: _EVIDENCE,
-        _S.DAD: Transition(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
-        _S.ARRIVAL: Transition(_P, Verb.REFRESHED, Reason.ARRIVED),
-        _S.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
-        _S.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
-        _S.DUE: Transition(_P, None, Reason.AWAITING_ANSWER),
-        _S.MOVES: Transition(_F, Verb.FROZEN, Reason.MOVED_TOO_OFTEN),
+        _E.PROOF: _EVIDENCE,
+        _E.CLAIM: _EVIDENCE,
+        _E.DAD: Transition(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _E.ARRIVAL: Transition(_P, Verb.REFRESHED, Reason.ARRIVED),
+        _E.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _E.DUE: Transition(_P, None, Reason.AWAITING_ANSWER),
+        _E.MOVED_TOO_OFTEN: Transition(_F, Verb.FROZEN, Reason.MOVED_TOO_OFTEN),
+        **_ROUTE_ENDS,
     },
     _P: {
-        _S.PROOF: _EVIDENCE,
-        _S.CLAIM: _EVIDENCE,
-        _S.DAD: Transition(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
-        _S.ARRIVAL: Transition(_P, Verb.REFRESHED, Reason.ARRIVED),
-        _S.ANSWER: _ANSWERED,
-        _S.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
-        _S.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
-        _S.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.PROOF: _EVIDENCE,
+        _E.CLAIM: _EVIDENCE,
+        _E.DAD: Transition(_P, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _E.ARRIVAL: Transition(_P, Verb.REFRESHED, Reason.ARRIVED),
+        _E.ANSWER: _ANSWERED,
+        _E.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        **_ROUTE_ENDS,
     },
     _C: {
-        _S.PROOF: _KEEPS,
-        _S.CLAIM: _KEEPS,
-        _S.ANSWER: _KEEPS,
-        # Neither proves that the incumbent has the address now: the question stands.
-        _S.DAD: Transition(_C, Verb.REFRESHED, Reason.AWAITING_ANSWER),
-        _S.ARRIVAL: Transition(_C, Verb.REFRESHED, Reason.AWAITING_ANSWER),
-        _S.CHALLENGER_CLAIM: Transition(_C, Verb.REFUSED, Reason.BEING_DECIDED),
-        _S.CHALLENGER_ANSWER: Transition(_V, Verb.MOVED, Reason.INCUMBENT_SILENT),
-        _S.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
-        _S.SILENCE: Transition(_P, Verb.KEPT, Reason.RIVAL_SILENT),
-        _S.CHALLENGER_GONE: Transition(_P, Verb.KEPT, Reason.PORT_GONE),
-        _S.ABANDONED: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.PROOF: _KEEPS,
+        _E.CLAIM: _KEEPS,
+        _E.ANSWER: _KEEPS,
+        # Neither proves that the incumbent has the address now, so the probes of the challenge go on.
+        _E.DAD: Transition(_C, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _E.ARRIVAL: Transition(_C, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        _E.THIRD_CLAIM: Transition(_C, Verb.REFUSED, Reason.BEING_DECIDED),
+        _E.CHALLENGER_ANSWER: Transition(_V, Verb.MOVED, Reason.INCUMBENT_SILENT),
+        _E.CHALLENGER_GONE: Transition(_P, Verb.KEPT, Reason.PORT_GONE),
+        _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _E.SILENCE: Transition(_P, Verb.KEPT, Reason.RIVAL_SILENT),
+        _E.ABANDONED: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        **_ROUTE_ENDS,
     },
     _F: {
-        _S.PROOF: Transition(_F, Verb.REFRESHED, Reason.EVIDENCE),
-        _S.CLAIM: Transition(_F, Verb.REFRESHED, Reason.EVIDENCE),
-        _S.DAD: Transition(_F, Verb.REFRESHED, Reason.AWAITING_DAD),
-        _S.ARRIVAL: Transition(_F, Verb.REFRESHED, Reason.ARRIVED),
-        _S.ANSWER: Transition(_F, Verb.REFRESHED, Reason.ANSWERED),
-        _S.CHALLENGER_CLAIM: Transition(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
-        _S.ANNOUNCEMENT: Transition(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
-        _S.THAW: Transition(_P, Verb.KEPT, Reason.THAWED),
-        _S.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.PROOF: Transition(_F, Verb.REFRESHED, Reason.EVIDENCE),
+        _E.CLAIM: Transition(_F, Verb.REFRESHED, Reason.EVIDENCE),
+        _E.DAD: Transition(_F, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _E.ARRIVAL: Transition(_F, Verb.REFRESHED, Reason.ARRIVED),
+        _E.ANSWER: Transition(_F, Verb.REFRESHED, Reason.ANSWERED),
+        _E.CHALLENGER_CLAIM: Transition(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
+        _E.ANNOUNCEMENT: Transition(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
+        _E.FREEZE_OVER: Transition(_P, Verb.KEPT, Reason.THAWED),
+        _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        **_ROUTE_ENDS,
     },
     _A: {
-        _S.PROOF: _EVIDENCE,
-        _S.CLAIM: _EVIDENCE,
-        _S.DAD: Transition(_A, Verb.REFRESHED, Reason.AWAITING_DAD),
-        _S.ARRIVAL: Transition(_A, Verb.REFRESHED, Reason.ARRIVED),
-        _S.ANSWER: _ANSWERED,
-        _S.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
-        _S.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
-        _S.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.PROOF: _EVIDENCE,
+        _E.CLAIM: _EVIDENCE,
+        _E.DAD: Transition(_A, Verb.REFRESHED, Reason.AWAITING_DAD),
+        _E.ARRIVAL: Transition(_A, Verb.REFRESHED, Reason.ARRIVED),
+        _E.ANSWER: _ANSWERED,
+        _E.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+        _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        # An adopted binding has no port until its first evidence, so PORT_GONE cannot happen to it.
+        **{event: row for event, row in _ROUTE_ENDS.items() if event is not _E.PORT_GONE},
     },
     _D: {
         **_LEARNED,
-        _S.ARRIVAL: Transition(_T, Verb.LEARNED, Reason.ARRIVED),
-        _S.SILENCE: Transition(None, Verb.EXPIRED, Reason.FORGOTTEN),
+        _E.CHALLENGER_INHERITS: Transition(_T, Verb.LEARNED, Reason.ARRIVED),
+        _E.RETENTION_OVER: Transition(None, Verb.EXPIRED, Reason.FORGOTTEN),
+        _E.FLUSHED: Transition(None, Verb.EXPIRED, Reason.FLUSHED),
     },
 }
 
 TABLE: dict[tuple[State | None, BindingEvent], Transition] = {
-    (state, stimulus): turn for state, row in _ROWS.items() for stimulus, turn in row.items()
+    (state, event): row for state, rows in _ROWS.items() for event, row in rows.items()
 }
 
 
 class ImpossibleTransitionError(Exception):
-    """A stimulus that the state has no row for: a mistake of ours, never of a guest's."""
+    """The table has no row for this state and event: a fault of rdnbr, never of a guest."""
 
 
-def turn(state: State | None, stimulus: BindingEvent) -> Transition:
-    """Look up what comes of a stimulus.
+def transition(state: State | None, event: BindingEvent) -> Transition:
+    """Return the row of a state and an event.
 
     Raises:
-        ImpossibleTurnError: the table has no such row; nothing was changed.
+        ImpossibleTransitionError: the table has no such row; nothing was changed.
     """
     try:
-        return TABLE[state, stimulus]
+        return TABLE[state, event]
     except KeyError:
-        raise ImpossibleTransitionError(f"{stimulus} cannot happen in state {state}") from None
+        raise ImpossibleTransitionError(f"{event} cannot happen in state {state}") from None

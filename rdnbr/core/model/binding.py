@@ -1,4 +1,4 @@
-"""What rdnbr believes of one address."""
+"""A binding: what rdnbr knows of one address."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -14,67 +14,85 @@ from rdnbr.core.primitives.token_bucket import TokenBucket
 
 
 class Anchor(NamedTuple):
-    """Where an address is. The port is what a guest cannot forge (RFC 7039)."""
+    """Where an address is: the binding anchor of RFC 7039. A guest can forge the MAC, not the port."""
 
     port: int | None
-    """ifindex; None only for an adopted binding of which no frame was seen yet."""
+    """ifindex; None only for an adopted binding of which no frame was received yet."""
     mac: MAC
-    """All zero only for an adopted binding whose neighbour was gone from the kernel."""
+    """All zero only for an adopted binding whose neighbour was missing in the kernel."""
 
     def may_be(self, other: "Anchor") -> bool:
-        """Tell whether `other`, which is known, is this anchor as far as that is known."""
+        """Tell whether the complete anchor `other` agrees with what is known of this anchor."""
         return self.port in (None, other.port) and self.mac in (ZERO_MAC, other.mac)
+
+
+class NewAnchor(NamedTuple):
+    """What a binding takes over when it passes to another anchor."""
+
+    anchor: Anchor
+    segment: int
+    """ifindex of the segment of the anchor."""
+    source: Source
+    rule: Rule | None
+    """The allowlist rule that permits the anchor; None in open mode."""
 
 
 @dataclass(slots=True)
 class Binding:
-    """One address, its anchor and its state. Only the engine's parts change it, each in its turn at one event."""
+    """One address, its anchor and its state. Times are seconds on the clock of the events."""
 
     key: Key
     segment: int
-    """ifindex of the segment its route points to."""
+    """ifindex of the segment that the route leads over."""
     anchor: Anchor
     source: Source
     rule: Rule | None
-    """The allowlist rule that permits it; None in open mode."""
+    """The allowlist rule that permits the anchor; None in open mode."""
     since: float
+    """When the anchor was learned."""
     last_seen: float
+    """When the anchor last showed that it has the address."""
+    serial: int = 0
+    """Counts bindings in the order in which they were learned."""
     vlan: int | None = None
     state: State = State.TENTATIVE
     state_since: float = 0.0
-    """When it came into its state."""
+    """When the binding entered its state."""
     probes_sent: int = 0
-    """Questions put in this state so far, none of them answered."""
+    """Unanswered probes of the present sequence."""
     probing_since: float | None = None
-    """When it was first asked after its last evidence."""
+    """When the first probe after the last evidence was sent."""
     wait_until: float = 0.0
-    """When its next question has its turn, where the pace had none left for it."""
+    """When the next probe may be sent, where the rate limiter had no token for it."""
     answered: bool = False
-    """Whether this anchor ever answered a question."""
+    """Whether this anchor ever answered a probe."""
     challenger: Anchor | None = None
     challenger_segment: int = 0
+    """ifindex of the segment of the challenger."""
     moves: tuple[float, ...] = ()
     """Times of the latest moves."""
     frozen_until: float = 0.0
     freezes: int = 0
+    """How often the binding was FROZEN; each freeze is twice as long as the one before."""
     cycle: int = 0
-    """How often it was due; varies the jitter."""
+    """How often the binding was due; varies the jitter."""
     fdb_port: int | None = None
-    """ifindex of the port where an adopted binding is asked first; tells nothing of whose answer counts."""
+    """ifindex of the port on which an adopted binding is probed first: the port in the bridge's forwarding database.
+    Answers from other ports count as well."""
     port_inferred: bool = False
-    """Whether its port is that of whoever spoke first with an adopted MAC: another guest may have been quicker."""
+    """Whether the port is inferred from the first frame with an adopted MAC, which may have been forged."""
     stamp: int = LONG_AGO
-    """When its guest arrived (`stamp`)."""
+    """When the guest arrived (`med_timestamp`)."""
     metric: int = 0
-    """Of its route."""
+    """Metric of the route."""
     renewals: TokenBucket | None = None
-    """How often it may be stamped anew; None while it never was."""
+    """How often the stamp may be renewed; None before the first renewal."""
     last_foreign_dad: float = float("-inf")
-    """When somebody else on its segment last solicited it for DAD."""
+    """When another anchor on the segment last sent a DAD solicitation for the address."""
     nonce: bytes = b""
-    """The nonce of its latest DAD solicitation (RFC 7527)."""
+    """The nonce of the anchor's latest DAD solicitation (RFC 7527)."""
     refused: Reason | None = None
-    """Why the kernel does not hold it although it should."""
+    """Why the kernel does not hold the route although the binding asks for it."""
 
 
 class BindingLookup(Protocol):

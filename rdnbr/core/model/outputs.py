@@ -1,5 +1,6 @@
-"""What the engine hands out: decisions for people to see, wishes for the kernel, questions for the wire."""
+"""What the engine emits: decisions for people, desired hosts for the kernel, frames for the ports."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ class Verb(StrEnum):
 
 
 class Challenger(NamedTuple):
-    """The other one, where two contend for an address, or one has just lost it to the other."""
+    """The other anchor of a conflict: it claims a bound address, or has just lost the address."""
 
     mac: MAC | None
     """None only for an adopted binding whose neighbour was gone from the kernel."""
@@ -53,20 +54,21 @@ class Decision(NamedTuple):
     rule: str | None = None
     """The allowlist rule that decided, as `file:line`."""
     challenger: Challenger | None = None
-    """Whom `mac` and `port` contend with; who had the address before, where it moved."""
+    """The other anchor of the conflict; the previous anchor, where the address has moved. JSON and the log call it
+    `rival_mac` and `rival_port`."""
 
 
 class Probe(NamedTuple):
-    """Send this question. It is a finished Ethernet frame; the rest tells whose answer is awaited."""
+    """Send this probe. `frame` is a complete Ethernet frame; the other fields name the host that should answer."""
 
     port: int
     """ifindex of the port to send it on."""
     address: IP
     mac: MAC
-    """The MAC that is asked, also when the frame is broadcast."""
+    """The MAC that is probed, also when the frame is broadcast."""
     frame: bytes
     guess: bool = False
-    """Whether nobody claimed the address: then it is only the allowlist that thinks somebody has it."""
+    """Whether this is a discovery probe: nobody claimed the address, only the allowlist names it."""
 
 
 class Announcement(NamedTuple):
@@ -78,12 +80,12 @@ class Announcement(NamedTuple):
 
 
 class SnoopData(NamedTuple):
-    """Hear, besides ARP and NDP, the IP packets of a port from now on, or no longer."""
+    """Receive the IP packets of a port from now on, besides ARP and NDP; or stop receiving them."""
 
     port: int
     """ifindex"""
     without: tuple[IP, ...] | None
-    """Sources whose packets were heard and need not be heard again; None: no packets any more."""
+    """Source addresses that were seen already and are left out; None: receive no IP packets any more."""
 
 
 class DesiredHost(NamedTuple):
@@ -94,3 +96,6 @@ class DesiredHost(NamedTuple):
 
 
 Output = Decision | Probe | Announcement | SnoopData | DesiredHost
+
+Emit = Callable[[Output], None]
+"""Takes one output. The parts of the engine emit in the order in which things happen."""

@@ -1,4 +1,7 @@
-"""What a port may have, and how fast: the bounds that keep one guest's greed from being anybody else's trouble."""
+"""Limits of ports: how many addresses a port may have, and how fast it may claim them.
+
+The limits keep the load that one guest makes from the other guests.
+"""
 
 from collections.abc import Iterable
 
@@ -11,77 +14,76 @@ from rdnbr.core.primitives.port_buckets import PortBuckets
 
 
 class PortLimits:
-    """The limits of every port, and what of them is used up."""
+    """The limits of every port, and the tokens that each port has left."""
 
     def __init__(self, settings: Settings, bindings: BindingLookup) -> None:
         self._bindings = bindings
         self._settings = settings
         self._policies: dict[int, PortPolicy] = {}
-        self._paces = PortBuckets()
-        self._greetings = PortBuckets()
-        self._searches = PortBuckets()
+        self._probes = PortBuckets()
+        self._announcements = PortBuckets()
+        self._discoveries = PortBuckets()
 
     def configure(self, settings: Settings, ports: Iterable[Port]) -> None:
-        """Other limits count from now on; what is bound beyond them stays."""
+        """Use other limits from now on; bindings beyond the new limits stay."""
         self._settings = settings
         for port in ports:
             self.set_port(port)
 
     def set_port(self, port: Port) -> None:
-        """A port appeared, or has another name now."""
+        """Take the limits of a port that appeared, or that has another name now."""
         policy = self._settings.policy(port.name)
         self._policies[port.index] = policy
-        for paces in (self._paces, self._greetings, self._searches):
-            paces.bucket(port.index, policy.new_addresses_per_second, self.capacity(port.index))
+        for buckets in (self._probes, self._announcements, self._discoveries):
+            buckets.bucket(port.index, policy.new_addresses_per_second, self.capacity(port.index))
 
     def remove_port(self, port: int) -> None:
-        """A port is gone."""
+        """Forget the limits of a port (ifindex) that is gone; its buckets are remembered for a while."""
         self._policies.pop(port, None)
-        self._paces.port_gone(port)
-        self._greetings.port_gone(port)
-        self._searches.port_gone(port)
+        for buckets in (self._probes, self._announcements, self._discoveries):
+            buckets.port_gone(port)
 
     def policy(self, port: int) -> PortPolicy:
-        """Return the policy of a port that is open."""
+        """Return the policy of a port (ifindex) that is there."""
         return self._policies[port]
-
-    def take_probe(self, now: float, port: int) -> Reason | None:
-        """Tell why a port may not have one more address asked about now, or None and count it."""
-        return None if self._paces[port].take(now) else Reason.TOO_MANY_NEW
 
     def capacity(self, port: int) -> int:
         """Return how many addresses a port may have, of both families together."""
         return self._policies[port].addresses_ipv4 + self._policies[port].addresses_ipv6
 
-    def take_announcement(self, now: float, port: int) -> bool:
-        """Tell whether a port may have one more guest told of its gateway now, and count it."""
-        return self._greetings[port].take(now)
-
-    def take_discovery(self, now: float, port: int) -> bool:
-        """Tell whether what the allowlist names for a guest may be looked up once more now, and count it."""
-        return self._searches[port].take(now)
-
-    def is_exhausted(self, now: float, port: int) -> bool:
-        """Tell whether a port may have nothing more asked about now."""
-        return not self._paces[port].has(now)
-
     def usage(self, port: int, address: IP) -> tuple[int, int]:
-        """Return how many addresses of this family a port has, and how many it may have."""
+        """Return how many addresses of the family of `address` a port has, and how many it may have."""
         policy = self._policies[port]
         most = policy.addresses_ipv4 if len(address) == 4 else policy.addresses_ipv6
         return self._bindings.count_on_port(port, len(address)), most
 
+    def is_exhausted(self, now: float, port: int) -> bool:
+        """Tell whether a port has no token left for another address to be probed."""
+        return not self._probes[port].has(now)
+
+    def take_announcement(self, now: float, port: int) -> bool:
+        """Take the token for a gateway announcement on a port; False: there is none."""
+        return self._announcements[port].take(now)
+
+    def take_discovery(self, now: float, port: int) -> bool:
+        """Take the token for a search of the allowlist for a guest on a port; False: there is none."""
+        return self._discoveries[port].take(now)
+
+    def refuse_probe(self, now: float, port: int) -> Reason | None:
+        """Take the token for one more address of a port to be probed; return the reason when there is none."""
+        return None if self._probes[port].take(now) else Reason.TOO_MANY_NEW
+
     def refuse_full(self, port: int, address: IP) -> Reason | None:
-        """Tell that a port has as many addresses of this family as it may, or None."""
-        held, most = self.usage(port, address)
-        return Reason.PORT_FULL if held >= most else None
+        """Return the reason when a port has as many addresses of the family as it may have."""
+        bound, most = self.usage(port, address)
+        return Reason.PORT_FULL if bound >= most else None
 
-    def take_challenge(self, now: float, port: int, address: IP) -> Reason | None:
-        """Tell why a port may not contend for an address now, or None and count it."""
-        return self.refuse_full(port, address) or self.take_probe(now, port)
+    def refuse_challenge(self, now: float, port: int, address: IP) -> Reason | None:
+        """Return the reason why a port may not challenge a binding now; None: it may, and its token is taken."""
+        return self.refuse_full(port, address) or self.refuse_probe(now, port)
 
-    def take_claim(self, now: float, port: int, address: IP) -> Reason | None:
-        """Tell why a port may not claim one more address now, or None and count it."""
+    def refuse_claim(self, now: float, port: int, address: IP) -> Reason | None:
+        """Return the reason why a port may not claim a new address now; None: it may, and its token is taken."""
         if len(self._bindings) >= self._settings.limits.addresses:
             return Reason.TABLE_FULL
-        return self.take_challenge(now, port, address)
+        return self.refuse_challenge(now, port, address)

@@ -1,10 +1,10 @@
-"""Ports, and anchors, whose claims to an address did not prove themselves, and are not heard for a while.
+"""Quarantine: hold-downs for ports and anchors whose claim to an address was not proved.
 
-A term is given because an incumbent answered, and ends with that incumbent at the latest, or because the source did not
-answer for its own claim.
+A hold-down begins when an incumbent answered a probe, and then it ends with that incumbent at the latest; or when the
+claimant did not answer for its own claim.
 
-The whole port, wherever it can be: with another MAC for each frame a guest would never be quarantined, and could keep
-its neighbour's address contested, or unbound, for as long as it likes.
+A hold-down is for the whole port wherever that is possible. A guest that uses another MAC in each frame would otherwise
+never be in quarantine, and could keep its neighbour's address in conflict, or unbound, for ever.
 """
 
 from collections import OrderedDict
@@ -17,68 +17,68 @@ LONGEST = 300.0
 """Seconds; doubling ends here."""
 
 SIZE = 16384
-"""Entries; the oldest goes first. Losing one costs no more than another round of questions."""
+"""Entries; the oldest one is dropped first. A dropped entry costs one more probe sequence."""
 
 
 Source = Anchor | int | None
-"""An anchor, or all that is on a port, given by its ifindex."""
+"""An anchor, or everything on a port, given by its ifindex."""
 
 
 class _HoldDown(NamedTuple):
     until: float
-    length: float
+    seconds: float
     defends: bool
-    """Whether it protects an incumbent that answered."""
+    """Whether the hold-down protects an incumbent that answered."""
 
 
 class Quarantine:
-    """Remembers (address, source) pairs, each time for twice as long."""
+    """Hold-downs by address and source; each one is twice as long as the one before."""
 
     def __init__(self) -> None:
-        self._terms: OrderedDict[tuple[Key, Source], _HoldDown] = OrderedDict()
+        self._hold_downs: OrderedDict[tuple[Key, Source], _HoldDown] = OrderedDict()
         self._sources: dict[Key, dict[Source, None]] = {}
 
-    def add(self, now: float, key: Key, source: Source, first: float, *, defends: bool = False) -> None:
-        """Do not hear `source` on `key` for `first` seconds, or twice its last term if that was not long ago.
+    def add(self, now: float, key: Key, source: Source, seconds: float, *, defends: bool = False) -> None:
+        """Ignore claims of `source` to `key` for `seconds`, or for twice its last hold-down if that is recent.
 
-        With `defends` only for as long as the incumbent is there, whose answer it was.
+        With `defends` the hold-down ends when the incumbent of the key is gone.
         """
         last = self._pop(key, source)
         recent = last is not None and now < last.until + LONGEST
-        length = min(last.length * 2, LONGEST) if last is not None and recent else first
-        self._terms[key, source] = _HoldDown(now + length, length, defends)
+        length = min(last.seconds * 2, LONGEST) if last is not None and recent else seconds
+        self._hold_downs[key, source] = _HoldDown(now + length, length, defends)
         self._sources.setdefault(key, {})[source] = None
-        if len(self._terms) > SIZE:
-            self._pop(*next(iter(self._terms)))
+        if len(self._hold_downs) > SIZE:
+            self._pop(*next(iter(self._hold_downs)))
 
     def is_quarantined(self, now: float, key: Key, anchor: Anchor) -> bool:
-        """Tell whether a claim of `anchor` to `key` is not to be heard at `now`."""
-        terms = (self._terms.get((key, anchor)), self._terms.get((key, anchor.port)))
-        return any(term is not None and now < term.until for term in terms)
+        """Tell whether a claim of `anchor` to `key` is to be ignored at `now`."""
+        found = (self._hold_downs.get((key, anchor)), self._hold_downs.get((key, anchor.port)))
+        return any(hold_down is not None and now < hold_down.until for hold_down in found)
 
     def hold_downs(self, now: float, key: Key) -> list[tuple[Source, float]]:
-        """Return who is not heard on `key` at `now`, and until when."""
-        terms = [(source, self._terms[key, source].until) for source in self._sources.get(key, ())]
-        return [(source, until) for source, until in terms if now < until]
+        """Return the sources whose claims to `key` are ignored at `now`, and until when."""
+        found = [(source, self._hold_downs[key, source].until) for source in self._sources.get(key, ())]
+        return [(source, until) for source, until in found if now < until]
 
     def release(self, key: Key, anchor: Anchor) -> None:
-        """It has proved itself: forget what was."""
+        """End the hold-downs of an anchor that proved its claim."""
         self._pop(key, anchor)
         self._pop(key, anchor.port)
 
     def lose_incumbent(self, key: Key) -> None:
-        """The incumbent of a key is gone: what defended it protects nobody any more."""
+        """End the hold-downs that protected the incumbent of a key, since the incumbent is gone."""
         for source in list(self._sources.get(key, ())):
-            if self._terms[key, source].defends:
+            if self._hold_downs[key, source].defends:
                 self._pop(key, source)
 
     def __len__(self) -> int:
-        return len(self._terms)
+        return len(self._hold_downs)
 
     def _pop(self, key: Key, source: Source) -> _HoldDown | None:
-        term = self._terms.pop((key, source), None)
-        if term is not None:
+        hold_down = self._hold_downs.pop((key, source), None)
+        if hold_down is not None:
             del self._sources[key][source]
             if not self._sources[key]:
                 del self._sources[key]
-        return term
+        return hold_down

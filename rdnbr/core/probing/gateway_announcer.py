@@ -1,11 +1,11 @@
-"""Tells guests where their gateway is.
+"""Announces the gateway's MAC to guests.
 
-A guest that arrives from another node holds that node's MAC for it, and would send into nowhere until its neighbour
-unreachability detection has ended, which takes up to a minute. Those that are there hold a dead one when the bridge
-changes its own.
+A guest that arrives from another node has that node's MAC in its neighbour cache for the gateway. It would send to that
+MAC until its neighbour unreachability detection has ended, which takes up to a minute. When a bridge changes its own
+MAC, all guests of the bridge have the old MAC in their caches.
 
-A guest has arrived when its MAC is first heard on a port, and again when it announces itself (RARP, gratuitous ARP,
-unsolicited advertisement) some seconds later: it may have been away, and its port left behind.
+A guest has arrived when its MAC is first seen on a port, and again when the guest announces itself (RARP, gratuitous
+ARP, unsolicited advertisement) some seconds later: the guest may have been on another node while its port stayed.
 """
 
 from collections import OrderedDict
@@ -14,43 +14,45 @@ from collections.abc import Mapping
 from rdnbr.core.model.address import MAC
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Announcement
+from rdnbr.core.model.outputs import Announcement, Emit
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.wire import arp, ndp
 
 APART = 5.0
-"""Seconds in which announcements belong to the same arrival: QEMU makes five within one (net/announce.c)."""
+"""Seconds in which announcements belong to one arrival: QEMU sends five within one second (net/announce.c)."""
 
 KNOWN = 64
-"""MACs remembered of a port; the one that was told longest ago goes first, and is told once more when it speaks."""
+"""MACs remembered for a port. The MAC that arrived longest ago is forgotten first, and arrives anew when it is seen."""
 
 PORTS_AT_ONCE, BATCH_APART = 50, 0.1
-"""So many ports are told of another MAC of their bridge, and then that many seconds nobody is."""
+"""When a bridge has changed its MAC, so many ports get the announcement, and after so many seconds the next ports."""
 
 
 class GatewayAnnouncer:
-    """Knows who was told, and tells those who were not."""
+    """Remembers the MACs that have arrived on each port, and announces the gateway to new ones."""
 
     def __init__(
-        self, segments: Mapping[int, Segment], ports: Mapping[int, Port], limits: PortLimits
+        self, segments: Mapping[int, Segment], ports: Mapping[int, Port], limits: PortLimits, emit: Emit
     ) -> None:
         self._segments = segments
         self._ports = ports
         self._limits = limits
-        self._told: dict[int, OrderedDict[MAC, float]] = {}
-        self._to_tell: dict[int, None] = {}
-        """Ports whose bridge has changed its MAC."""
+        self._emit = emit
+        self._arrived: dict[int, OrderedDict[MAC, float]] = {}
+        """When each MAC last arrived, by port."""
+        self._pending: dict[int, None] = {}
+        """Ports whose bridge has changed its MAC, and that have no announcement yet."""
         self._next_batch = 0.0
 
     def record_arrival(self, now: float, port: int, claim: Claim) -> bool:
-        """Tell whether the sender of a frame has just arrived on a port, and take note of that."""
-        known = self._told.get(port)
+        """Tell whether the sender of a frame has just arrived on a port (ifindex), and remember the arrival."""
+        known = self._arrived.get(port)
         if known is None:
-            known = self._told[port] = OrderedDict()
-        told = known.get(claim.mac)
-        if told is not None and (claim.source not in ANNOUNCEMENTS or now < told + APART):
+            known = self._arrived[port] = OrderedDict()
+        arrived = known.get(claim.mac)
+        if arrived is not None and (claim.source not in ANNOUNCEMENTS or now < arrived + APART):
             return False
-        # With another MAC in each frame a guest arrives without end.
+        # A guest that uses another MAC in each frame would arrive without end.
         if not self._limits.take_announcement(now, port):
             return False
         known.pop(claim.mac, None)
@@ -59,46 +61,43 @@ class GatewayAnnouncer:
             known.popitem(last=False)
         return True
 
-    def announce_to(self, port: Port, mac: MAC) -> list[Announcement]:
-        """Tell one guest, by unicast: nobody else needs to hear of it."""
+    def announce_to(self, port: Port, mac: MAC) -> None:
+        """Announce the gateway to one guest, by unicast."""
         segment = self._segments[port.segment]
-        frames = []
         if segment.gateway4 is not None:
-            # Gratuitous, and a reply: Linux believes that at once, whereas any other reply does not displace an entry
-            # that is younger than its `locktime`, a second (net/ipv4/arp.c, arp_process and arp_is_garp).
-            frames.append(arp.gratuitous_reply(segment.mac, segment.gateway4, mac))
+            # A gratuitous reply: Linux accepts it at once. Any other reply does not replace an entry that is younger
+            # than `locktime`, one second (net/ipv4/arp.c, arp_process and arp_is_garp).
+            self._emit(Announcement(port.index, arp.gratuitous_reply(segment.mac, segment.gateway4, mac)))
         if segment.gateway6 is not None:
-            frames.append(ndp.router_announcement(segment.mac, segment.gateway6, to=mac))
-        return [Announcement(port.index, frame) for frame in frames]
+            self._emit(
+                Announcement(port.index, ndp.router_announcement(segment.mac, segment.gateway6, to=mac))
+            )
 
     def announce_to_all(self, segment: int) -> None:
-        """A bridge has another MAC now; its guests are told in batches."""
-        self._to_tell |= {port.index: None for port in self._ports.values() if port.segment == segment}
+        """Announce the gateway on all ports of a segment (ifindex), in batches."""
+        self._pending |= {port.index: None for port in self._ports.values() if port.segment == segment}
 
-    def expire(self, now: float) -> list[Announcement]:
-        """Tell the next batch, if it is time to."""
-        if not self._to_tell or now < self._next_batch:
-            return []
+    def expire_timers(self, now: float) -> None:
+        """Send the next batch, if its time has come."""
+        if not self._pending or now < self._next_batch:
+            return
         self._next_batch = now + BATCH_APART
-        batch = list(self._to_tell)[:PORTS_AT_ONCE]
-        for index in batch:
-            del self._to_tell[index]
-        return [announcement for index in batch for announcement in self._announce(self._ports[index])]
+        for index in list(self._pending)[:PORTS_AT_ONCE]:
+            del self._pending[index]
+            self._announce(self._ports[index])
 
     def next_deadline(self) -> float | None:
-        """Tell when `judge` is wanted next."""
-        return self._next_batch if self._to_tell else None
+        """Return when `expire_timers` has something to do; None: nothing is waiting."""
+        return self._next_batch if self._pending else None
 
     def port_gone(self, port: int) -> None:
-        """A port is gone; who returns to it arrives again."""
-        self._told.pop(port, None)
-        self._to_tell.pop(port, None)
+        """Forget a port (ifindex); a guest that returns to the port arrives anew."""
+        self._arrived.pop(port, None)
+        self._pending.pop(port, None)
 
-    def _announce(self, port: Port) -> list[Announcement]:
+    def _announce(self, port: Port) -> None:
         segment = self._segments[port.segment]
-        frames = []
         if segment.gateway4 is not None:
-            frames.append(arp.announcement(segment.mac, segment.gateway4))
+            self._emit(Announcement(port.index, arp.announcement(segment.mac, segment.gateway4)))
         if segment.gateway6 is not None:
-            frames.append(ndp.router_announcement(segment.mac, segment.gateway6))
-        return [Announcement(port.index, frame) for frame in frames]
+            self._emit(Announcement(port.index, ndp.router_announcement(segment.mac, segment.gateway6)))

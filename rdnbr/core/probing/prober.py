@@ -1,4 +1,4 @@
-"""The questions put to guests: who is asked next, on which ports, and how fast."""
+"""Builds the probes of bindings: to which MAC, on which ports, and at what rate."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,15 +14,15 @@ from rdnbr.core.probing import intervals
 from rdnbr.core.wire import probe_frames
 
 BROADCAST_AFTER = 3
-"""Unicast questions before one is broadcast (the MAC a guest uses may have changed)."""
+"""Unicast probes before a broadcast one: the guest may use another MAC now."""
 
 COPIES = 100
-"""Copies of questions to all ports that may leave in the time of one to a single port: a frame costs less than its
-answer, but a bridge may have a thousand ports."""
+"""Copies of probes to all ports that cost as many tokens as one probe to a single port: a frame costs less than its
+answer, and a bridge may have a thousand ports."""
 
 
 class Prober:
-    """Puts the next question of a binding's state, at the pace the node and its ports have for that."""
+    """Builds the next probe of a binding's state, within the rates of the node and of its ports."""
 
     def __init__(
         self, settings: Settings, segments: Mapping[int, Segment], ports: Mapping[int, Port]
@@ -32,51 +32,52 @@ class Prober:
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
-        """Ask at the pace of these settings from now on."""
+        """Use other rates from now on."""
         self._rate = rate = settings.limits.probes_per_second
         burst = max(1.0, rate / 4)
-        self._pace_bound, self._pace_new = TokenBucket(rate, burst), TokenBucket(rate, burst)
-        self._pace_copies = TokenBucket(COPIES * rate, COPIES * burst)
-        self._paces = PortBuckets()
-        self._wide_from = min(BROADCAST_AFTER, settings.timers.probe_count - 1)
+        self._bucket_bound, self._bucket_new = TokenBucket(rate, burst), TokenBucket(rate, burst)
+        self._bucket_copies = TokenBucket(COPIES * rate, COPIES * burst)
+        self._port_buckets = PortBuckets()
+        self._all_ports_from = min(BROADCAST_AFTER, settings.timers.probe_count - 1)
 
-    def probes_all_ports(self, binding: Binding, asked: int) -> bool:
-        """Tell whether a question before which `asked` were put goes to all ports, though one is the binding's.
+    def probes_all_ports(self, binding: Binding, probes_sent: int) -> bool:
+        """Tell whether the probe after `probes_sent` probes goes to all ports, although the binding has a port.
 
-        A port that was only surmised when the daemon started may be that of a liar, who then keeps silent, or takes its
-        link down, so that the address is withdrawn. Its owner is asked, wherever that is: in the first case before.
+        The port of an adopted binding may be inferred from a forged frame. The forger then keeps silent, or takes its
+        link down, so that the address is withdrawn. Before that the owner is probed, on whatever port it is.
         """
         if binding.state in (State.DEPARTED, State.TENTATIVE):
             return binding.port_inferred
-        asks_it = binding.state in (State.PROBING, State.FROZEN, State.ADOPTED)
-        return binding.port_inferred and asks_it and asked >= self._wide_from
+        is_probed = binding.state in (State.PROBING, State.FROZEN, State.ADOPTED)
+        return binding.port_inferred and is_probed and probes_sent >= self._all_ports_from
 
     def port_gone(self, port: int) -> None:
-        """A port is gone."""
-        self._paces.port_gone(port)
+        """Forget a port (ifindex)."""
+        self._port_buckets.port_gone(port)
 
     def reserve(self, now: float, binding: Binding) -> float:
-        """Return how long the next question has to wait, in seconds; 0: it may be put, and is counted.
+        """Take the tokens of the next probe; return 0, or the seconds to wait when there are not enough tokens.
 
-        Questions about new claims and conflicts have a pace of their own, and each port a small part of it, so that
-        nobody's claims delay what keeps the bound addresses alive, nor other people's claims. So do those to all ports:
-        they are put to guests that have gone, most of the time, and whoever is still there must not wait behind them.
+        Probes for new claims and conflicts have a rate of their own, and each port a small part of that rate. So the
+        claims of one guest delay neither the probes of bound addresses nor the claims of other guests. Probes to all
+        ports have a rate of their own as well: most of them go to guests that have left, and the guests that are there
+        must not wait behind them.
         """
-        pace = self._pace_bound
+        bucket = self._bucket_bound
         if binding.state in (State.TENTATIVE, State.CHALLENGED):
-            pace = self._pace_new
+            bucket = self._bucket_new
             cause = binding.challenger.port if binding.challenger else binding.anchor.port
-            own = self._paces.probe_share(cause, self._rate)
-            if not own.take(now):
-                return own.wait(now)
-        copies = len(self._ports_of(binding, binding.anchor, binding.segment))
+            share = self._port_buckets.probe_share(cause, self._rate)
+            if not share.take(now):
+                return share.wait(now)
+        copies = len(self._probed_ports(binding, binding.anchor, binding.segment))
         if copies > 1:
-            pace = self._pace_copies
-        count = max(1, min(copies, int(pace.burst)))
-        return 0.0 if pace.take(now, count) else pace.wait(now, count)
+            bucket = self._bucket_copies
+        count = max(1, min(copies, int(bucket.burst)))
+        return 0.0 if bucket.take(now, count) else bucket.wait(now, count)
 
     def build_probes(self, binding: Binding) -> Iterator[Probe]:
-        """Write the next question of the binding's state to whomever it is for."""
+        """Build the next probe of the binding's state, one copy for each port that it goes to."""
         broadcast = binding.state is not State.TENTATIVE and binding.probes_sent >= BROADCAST_AFTER
         if binding.challenger is None:
             yield from self._build_probe(binding, binding.anchor, binding.segment, broadcast=broadcast)
@@ -99,19 +100,15 @@ class Prober:
         frame = probe_frames.question(segment, binding.key.address, anchor.mac, broadcast=broadcast)
         if frame is None:
             return
-        for port in self._ports_of(binding, anchor, index):
+        for port in self._probed_ports(binding, anchor, index):
             yield Probe(port, binding.key.address, anchor.mac, frame)
 
-    def _ports_of(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
+    def _probed_ports(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
         if anchor.port is not None and not self.probes_all_ports(binding, binding.probes_sent):
             return [anchor.port]
         likely = self._ports.get(binding.fdb_port or 0)
-        if (
-            binding.state is State.ADOPTED
-            and binding.probes_sent == 0
-            and likely
-            and likely.segment == segment
-        ):
+        first = binding.state is State.ADOPTED and binding.probes_sent == 0
+        if first and likely and likely.segment == segment:
             return [likely.index]
         gone = anchor.port if binding.state is State.DEPARTED else None
         return [port.index for port in self._ports.values() if port.segment == segment and port.index != gone]

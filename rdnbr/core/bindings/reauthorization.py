@@ -1,0 +1,97 @@
+"""Authorizes bindings anew after the allowlist or the node's own addresses have changed, in slices.
+
+A reload may concern 50,000 bindings, and the loop has frames to read meanwhile. So each call handles one slice. New
+claims are authorized by the new allowlist from the first moment on.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import TypeVar
+
+from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.state_machine import BindingEvent
+from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.model.binding import Binding
+from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port
+from rdnbr.core.policy.authorization import Authorization
+from rdnbr.core.probing.port_services import PortServices
+
+_Name = TypeVar("_Name", Key, int)
+
+BINDINGS_AT_ONCE = 1000
+"""Bindings of one slice."""
+PORTS_AT_ONCE = 50
+"""Ports of one slice, each of which is searched for the addresses that the allowlist names."""
+
+
+class Reauthorization:
+    """The bindings and ports that the new allowlist has not reached yet."""
+
+    def __init__(
+        self,
+        authorization: Authorization,
+        table: BindingTable,
+        transitions: Transitions,
+        services: PortServices,
+        ports: Mapping[int, Port],
+    ) -> None:
+        self._authorization = authorization
+        self._table = table
+        self._transitions = transitions
+        self._services = services
+        self._ports = ports
+        self._bindings: dict[Key, None] = {}
+        self._to_discover: dict[int, None] = {}
+        self._since = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all bindings and ports were handled."""
+        return not self._bindings and not self._to_discover
+
+    def start(self, now: float, *, discover: bool) -> None:
+        """Begin anew with all bindings; with `discover`, all ports are searched afterwards. Handle the first slice."""
+        self._since = now
+        self._bindings = dict.fromkeys(self._table.keys())
+        if discover:
+            self._to_discover = dict.fromkeys(self._ports)
+        self.handle_slice(now)
+
+    def handle_slice(self, now: float) -> None:
+        """Handle the next slice: bindings first, then ports."""
+        keys = _pop_first(self._bindings, BINDINGS_AT_ONCE)
+        self.authorize(now, [found for key in keys if (found := self._table.get(key)) is not None])
+        if self._bindings:
+            return
+        for index in _pop_first(self._to_discover, PORTS_AT_ONCE):
+            port = self._ports.get(index)
+            if port is not None:
+                self._services.discover(now, port, None)
+
+    def authorize(self, now: float, bindings: Iterable[Binding]) -> None:
+        """Withdraw bindings that are not permitted any more. A DEPARTED binding is authorized when its MAC arrives."""
+        bindings = list(bindings)
+        self._transitions.metrics.schedule_review(
+            now, bindings
+        )  # the rule may say `anycast` now, or no longer
+        for binding in bindings:
+            if binding.state is State.DEPARTED:
+                continue
+            verdict = self._authorization.authorize(binding.key.address, binding.anchor, binding.segment)
+            binding.rule = verdict.rule
+            if not verdict.permitted:
+                self._transitions.apply(now, binding, BindingEvent.NOT_PERMITTED)
+
+    def next_deadline(self) -> float | None:
+        """Return when the next slice is due: at once; None: there is none."""
+        return None if self.is_over else self._since
+
+
+def _pop_first(names: dict[_Name, None], count: int) -> list[_Name]:
+    """Remove up to `count` names, the first ones first, and return them."""
+    first = list(islice(names, count))
+    for name in first:
+        del names[name]
+    return first

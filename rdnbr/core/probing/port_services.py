@@ -1,0 +1,92 @@
+"""What rdnbr does for a port besides its bindings: gateway announcements, gateway defence, discovery, data snooping."""
+
+from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.settings import Settings
+from rdnbr.core.probing.data_snooping import DataSnooping
+from rdnbr.core.probing.discovery import Discovery
+from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
+from rdnbr.core.probing.gateway_defence import GatewayDefence
+
+
+class PortServices:
+    """The four services, and their timers."""
+
+    def __init__(
+        self,
+        announcer: GatewayAnnouncer,
+        defence: GatewayDefence,
+        discovery: Discovery,
+        snooping: DataSnooping,
+    ) -> None:
+        self._announcer = announcer
+        self._defence = defence
+        self._discovery = discovery
+        self._snooping = snooping
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from the next probe and the next window on."""
+        self._discovery.configure(settings)
+        self._snooping.configure(settings)
+
+    def sender_seen(self, now: float, port: Port, claim: Claim) -> None:
+        """Handle the sender of a valid frame: a guest that has arrived hears of its gateway and is searched for."""
+        if self._announcer.record_arrival(now, port.index, claim):
+            self._announcer.announce_to(port, claim.mac)
+            self._discovery.start(now, port, claim.mac)
+
+    def discover(self, now: float, port: Port, mac: MAC | None) -> None:
+        """Probe the addresses that the allowlist names for a guest on a port; without a MAC, for the port."""
+        self._discovery.start(now, port, mac)
+
+    def is_discovering(self, port: int, mac: MAC) -> bool:
+        """Tell whether a discovery probe is under way on a port (ifindex) that a guest with this MAC may answer."""
+        return self._discovery.is_probing(port, mac)
+
+    def defend_gateway(self, now: float, segment: int, address: IP) -> None:
+        """Correct what a guest said of a gateway address of a segment (ifindex)."""
+        self._defence.defend(now, segment, address)
+
+    def segment_mac_changed(self, segment: int) -> None:
+        """Announce the gateway on all ports of a segment (ifindex), whose MAC is another one now."""
+        self._announcer.announce_to_all(segment)
+
+    def snoop_data(self, now: float, port: int) -> None:
+        """Look at the IP packets of a port (ifindex) for a while."""
+        self._snooping.start(now, port)
+
+    def is_snooping(self, port: int) -> bool:
+        """Tell whether the IP packets of a port (ifindex) are looked at."""
+        return self._snooping.is_active(port)
+
+    def record_source(self, port: int, source: IP) -> bool:
+        """Record the source address of an IP packet; tell whether the address is new in this window."""
+        return self._snooping.record_source(port, source)
+
+    def port_gone(self, port: int) -> None:
+        """Forget a port (ifindex) that is gone."""
+        self._announcer.port_gone(port)
+        self._discovery.port_gone(port)
+        self._snooping.port_gone(port)
+
+    def segment_gone(self, segment: int) -> None:
+        """Forget a segment (ifindex) that is gone."""
+        self._defence.segment_gone(segment)
+
+    def expire_timers(self, now: float) -> None:
+        """Do what is due."""
+        self._defence.expire_timers(now)
+        self._announcer.expire_timers(now)
+        self._discovery.expire_timers(now)
+        self._snooping.expire_timers(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire_timers` has something to do; None: nothing is waiting."""
+        deadlines = (
+            self._defence.next_deadline(),
+            self._announcer.next_deadline(),
+            self._discovery.next_deadline(),
+            self._snooping.next_deadline(),
+        )
+        return min((at for at in deadlines if at is not None), default=None)

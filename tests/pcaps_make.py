@@ -1,7 +1,8 @@
-"""Makes the captures of `pcaps/` that neither a real guest nor the lab shows.
+"""Makes all captures of `pcaps/` that are not of real guests.
 
-Each holds one behaviour. scapy builds the frames, so that nothing of ours vouches for itself; what is malformed is
-made by breaking a good one. The same files come out every time: run `python tests/pcaps_make.py` and commit.
+Each capture shows one behaviour. scapy builds the frames, so that the code under test does not make its own input. A
+malformed frame is a valid frame with one change. The files are the same each time: run `python tests/pcaps_make.py` and
+commit them.
 """
 
 import gzip
@@ -29,7 +30,7 @@ DIRECTORY = Path(__file__).parents[1] / "pcaps"
 START = 1_700_000_000
 
 GUEST, OTHER, NODE = "bc:24:11:00:01:00", "bc:24:11:00:02:00", "02:aa:00:00:00:01"
-EVERYBODY, NOBODY, GROUP = "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "01:00:5e:00:00:01"
+BROADCAST, ZERO, GROUP = "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "01:00:5e:00:00:01"
 GUEST4, OTHER4, GATEWAY4 = "2.57.57.30", "2.57.57.31", "169.254.0.1"
 GUEST6, OTHER6, GATEWAY6 = "2001:678:3a4:100::80", "2001:678:3a4:100::81", "fe80::1"
 LINK_LOCAL = "fe80::be24:11ff:fe00:100"
@@ -38,7 +39,7 @@ GATEWAY6_GROUP, GATEWAY6_GROUP_MAC = "ff02::1:ff00:1", "33:33:ff:00:00:01"
 ALL_NODES, ALL_NODES_MAC = "ff02::1", "33:33:00:00:00:01"
 
 Frame = bytes | tuple[float, bytes]
-"""A frame, or one with its time in seconds; without a time, they come a second apart."""
+"""A frame, or a pair of time in seconds and frame; frames without a time are a second apart."""
 
 
 # ARP
@@ -53,8 +54,8 @@ def arp(
     src: str = GUEST,
     **fields: object,
 ) -> bytes:
-    to = EVERYBODY if op == 1 else NODE
-    tha = NOBODY if op == 1 else to
+    to = BROADCAST if op == 1 else NODE
+    tha = ZERO if op == 1 else to
     return bytes(
         Ether(src=src, dst=to, type=0x0806) / ARP(op=op, hwsrc=sha, psrc=spa, hwdst=tha, pdst=tpa, **fields)
     )
@@ -69,9 +70,9 @@ def arp_probe(address: str = GUEST4, mac: str = GUEST) -> bytes:
 
 
 def rarp(mac: str = GUEST) -> bytes:
-    """As QEMU announces a migrated guest (net/announce.c)."""
+    """Return the RARP frame by which QEMU announces a migrated guest (net/announce.c)."""
     request = ARP(op=3, hwsrc=mac, hwdst=mac, psrc="0.0.0.0", pdst="0.0.0.0")
-    return bytes(Ether(src=mac, dst=EVERYBODY, type=0x8035) / request).ljust(60, b"\0")
+    return bytes(Ether(src=mac, dst=BROADCAST, type=0x8035) / request).ljust(60, b"\0")
 
 
 NODE_ANSWERS = bytes(
@@ -89,7 +90,7 @@ def ip6(
 
 
 def ns(*options: Packet, source: str = GUEST6, mac: str = GUEST, **fields: object) -> bytes:
-    """Ask for the gateway."""
+    """Return a neighbour solicitation for the gateway."""
     message: Packet = ICMPv6ND_NS(tgt=GATEWAY6, **fields)
     for each in options:
         message /= each
@@ -106,7 +107,7 @@ def dad(*options: Packet, target: str = GUEST6, to: str = GUEST6_GROUP, mac: str
 def na(
     *options: Packet, target: str = GUEST6, solicited: int = 0, override: int = 1, mac: str = GUEST
 ) -> bytes:
-    """Unsolicited to all nodes, or solicited to the gateway."""
+    """Return an advertisement: unsolicited to all nodes, or solicited to the gateway."""
     message: Packet = ICMPv6ND_NA(tgt=target, R=0, S=solicited, O=override)
     for each in options:
         message /= each
@@ -127,11 +128,11 @@ def nonce(value: bytes) -> Packet:
 
 
 def broken(frame: bytes, at: int, value: int) -> bytes:
-    """Put another byte into a frame whose checksum is of no consequence."""
+    """Return the frame with another byte at one place; its checksum is not corrected."""
     return frame[:at] + bytes([value]) + frame[at + 1 :]
 
 
-NODE_SPEAKS = ip6(
+NODE_ADVERTISES = ip6(
     GATEWAY6, ALL_NODES, ALL_NODES_MAC, ICMPv6ND_NA(tgt=GATEWAY6, R=1, S=0) / tllao(NODE), mac=NODE
 )
 
@@ -146,7 +147,7 @@ def ping4(source: str) -> bytes:
 
 
 def captured(*frames: Frame, order: str = "<", ticks: int = 1_000_000) -> bytes:
-    """Put frames into a pcap."""
+    """Return a pcap with the frames."""
     magic = 0xA1B2C3D4 if ticks == 1_000_000 else 0xA1B23C4D
     records = []
     for number, frame in enumerate(frames):
@@ -156,7 +157,7 @@ def captured(*frames: Frame, order: str = "<", ticks: int = 1_000_000) -> bytes:
 
 
 def two_ports(*frames: tuple[float, int, bytes, int]) -> bytes:
-    """Put frames into a pcapng of tap100i0 and tap200i0: time, which port, frame, direction (1 in, 2 out)."""
+    """Return a pcapng of tap100i0 and tap200i0; each frame is (time, port index, bytes, direction: 1 in, 2 out)."""
     return (
         section()
         + interface(option(2, b"tap100i0"))
@@ -196,9 +197,9 @@ ACCEPTED = {
     "optimistic-dad": captured((0.0, dad()), (0.1, ns()), (0.2, na(tllao(), override=0))),
     "priority-tag": captured(
         bytes(
-            Ether(src=GUEST, dst=EVERYBODY)
+            Ether(src=GUEST, dst=BROADCAST)
             / Dot1Q(vlan=0, prio=6)
-            / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=NOBODY, pdst=GATEWAY4)
+            / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=ZERO, pdst=GATEWAY4)
         )
     ),
     "packets": captured(
@@ -216,20 +217,20 @@ FRAME = {
     "short-frame": captured(arp()[:13]),
     "tagged": captured(
         bytes(
-            Ether(src=GUEST, dst=EVERYBODY)
+            Ether(src=GUEST, dst=BROADCAST)
             / Dot1Q(vlan=100)
-            / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=NOBODY, pdst=GATEWAY4)
+            / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=ZERO, pdst=GATEWAY4)
         )
     ),
     "qinq": captured(
         bytes(
-            Ether(src=GUEST, dst=EVERYBODY)
+            Ether(src=GUEST, dst=BROADCAST)
             / Dot1AD(vlan=200)
             / Dot1Q(vlan=100)
-            / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=NOBODY, pdst=GATEWAY4)
+            / ARP(op=1, hwsrc=GUEST, psrc=GUEST4, hwdst=ZERO, pdst=GATEWAY4)
         )
     ),
-    "bad-source-mac": captured(arp(src=GROUP), arp(src=NOBODY), arp(src=EVERYBODY), arp(src=GUEST)),
+    "bad-source-mac": captured(arp(src=GROUP), arp(src=ZERO), arp(src=BROADCAST), arp(src=GUEST)),
     "own-mac": two_ports((0, 0, NODE_ANSWERS, 2), (1, 0, arp(sha=NODE, src=NODE), 1)),
     "truncated": pcap_header(snap=40)
     + pcap_record(arp()[:40], START, length=42)
@@ -251,7 +252,7 @@ FRAME = {
     ),
     "own-address": captured(
         NODE_ANSWERS,
-        NODE_SPEAKS,
+        NODE_ADVERTISES,
         announcement(GATEWAY4),
         na(tllao(), target=GATEWAY6),
         arp(2, spa=GATEWAY4, tpa=OTHER4),
@@ -262,7 +263,7 @@ ARP_MALFORMED = {
     "arp-short": captured(arp()[:41]),
     "arp-format": captured(arp(hwtype=2), arp(ptype=0x86DD), broken(arp(), 18, 8), broken(arp(), 19, 16)),
     "arp-operation": captured(*(broken(arp(), 21, operation) for operation in (0, 3, 4, 8, 9, 24, 25))),
-    "arp-sender-mac": captured(arp(sha=NOBODY), arp(sha=GROUP), arp(sha=EVERYBODY)),
+    "arp-sender-mac": captured(arp(sha=ZERO), arp(sha=GROUP), arp(sha=BROADCAST)),
     "arp-reply-from-zero": captured(arp(2, spa="0.0.0.0")),
 }
 
@@ -306,7 +307,7 @@ NDP_MALFORMED = {
     ),
     "link-layer-option": captured(
         ns(sllao(GROUP)),
-        ns(sllao(NOBODY)),
+        ns(sllao(ZERO)),
         ns(ICMPv6NDOptUnknown(type=1, len=2, data=bytes(14))),
         na(tllao(GROUP)),
     ),
@@ -352,7 +353,7 @@ FORMATS = {
 
 
 def files() -> dict[str, bytes]:
-    """Return every file by its name."""
+    """Return the content of each file, by its name."""
     two = {"ns-dad-looped", "ns-dad-colliding", "re-plugged", "flooded-frame", "own-mac"}
     frames = ACCEPTED | FRAME | ARP_MALFORMED | NDP_MALFORMED | ALLOWLIST
     return {f"{name}.{'pcapng' if name in two else 'pcap'}": data for name, data in frames.items()} | FORMATS

@@ -11,8 +11,8 @@ from pcaps_make import (
     GUEST4,
     GUEST6,
     NODE,
+    NODE_ADVERTISES,
     NODE_ANSWERS,
-    NODE_SPEAKS,
     OTHER,
     OTHER4,
     announcement,
@@ -202,7 +202,7 @@ def test_a_clock_that_stepped_back(write, replay):
     assert len(summary["bindings"]) == 2
 
 
-@pytest.mark.parametrize("speaks", [NODE_ANSWERS, NODE_SPEAKS])
+@pytest.mark.parametrize("speaks", [NODE_ANSWERS, NODE_ADVERTISES])
 def test_what_the_node_sends_is_no_claim(write, replay, speaks):
     """The first MAC that speaks from a gateway address is the node, also in frames before that."""
     early = announcement("2.57.57.99", NODE)

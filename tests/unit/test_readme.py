@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rdnbr.core.model.reason import Reason
 from rdnbr.daemon.kernel_counters import KernelCounter
-from tests import readme_attacks, readme_faults
+from tests import readme_attacks, readme_faults, readme_state_diagram
 from tests.e2e.attacks import ATTACKS
 from tests.readme_table import shown
 
@@ -17,6 +17,11 @@ def test_readme_has_the_table_of_attacks_that_is_tried():
 def test_readme_has_the_table_of_faults_that_is_tried():
     """The faults in README are those of the end-to-end test; `python -m tests.readme_faults` brings it up to date."""
     assert shown("faults") == readme_faults.table()
+
+
+def test_readme_has_the_state_diagram_of_the_transition_table():
+    """The diagram in README is made of the table; `python -m tests.readme_state_diagram` brings it up to date."""
+    assert shown("state diagram") == readme_state_diagram.diagram()
 
 
 def test_readme_has_every_counter_of_the_kernel():

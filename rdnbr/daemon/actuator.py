@@ -24,7 +24,7 @@ from rdnbr.linux.netlink.bridge_fdb import last_heard
 from rdnbr.linux.nft.enforcement import Enforcement
 from rdnbr.linux.packet.receiver import PacketReceiver
 from rdnbr.operator.logging.events import Events
-from rdnbr.operator.text.counted import counted
+from rdnbr.operator.text.phrases import counted
 
 
 class Actuator:

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from rdnbr.config.config import Config, ConfigError, load, load_allowlist
 from rdnbr.config.watcher import FileWatcher
+from rdnbr.core.bindings.explanation_builder import events_about
 from rdnbr.core.model import med_timestamp
 from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.explanation import DesiredEntry
 from rdnbr.core.model.fib_entries import Host
 from rdnbr.core.model.snapshot import GONE
 from rdnbr.core.policy.allowlist import AllowlistError
@@ -22,9 +24,8 @@ from rdnbr.linux.process.sd_notify import notify
 from rdnbr.operator.control import json_views
 from rdnbr.operator.control.json_views import Wall
 from rdnbr.operator.control.protocol import Command, Document, Refused
-from rdnbr.operator.explain import report
-from rdnbr.operator.explain.report import Wanted
-from rdnbr.operator.text.counted import counted
+from rdnbr.operator.explain.explanation_json import encode
+from rdnbr.operator.text.phrases import counted
 
 
 class CommandHandler:
@@ -101,7 +102,7 @@ class CommandHandler:
             case "probe":
                 return {"message": self._ask(now, address)}
             case "reannounce":
-                return {"message": self._reannounce(now, address)}
+                return {"message": self._reannounce(address)}
 
     def turn(self, now: float) -> None:
         """Read the files again if they changed, or somebody wants it."""
@@ -172,22 +173,28 @@ class CommandHandler:
             raise Refused("name the address to explain")
         works, engine = self._works, self._works.engine
         names = {segment.index: segment.name for segment in engine.segments.values()}
-        retry_at, why = works.reconciler.retry_at(address), works.why_refused(address)
-        wanted = [
-            Wanted(host, names.get(host.device, GONE), retry_at, why, self._arrived(now, host))
+        retry_at, kernel_error = works.reconciler.retry_at(address), works.why_refused(address)
+        desired = [
+            DesiredEntry(
+                table=host.key.table,
+                bridge=names.get(host.device, GONE),
+                mac=host.mac,
+                metric=host.metric,
+                arrived=self._arrived(now, host),
+                retry_at=retry_at,
+                kernel_error=kernel_error,
+            )
             for host in works.reconciler.desired(address)
         ]
-        return report.document(
+        explanation = replace(
             engine.explain(now, address),
-            engine.snapshot_address(address),
-            wanted,
-            works.events.recent(),
-            engine.allowlist,
-            self._wall,
+            desired=tuple(desired),
+            events=events_about(address, works.events.recent()),
         )
+        return encode(explanation, self._wall)
 
     def _arrived(self, now: float, host: Host) -> float | None:
-        """Tell when its guest arrived, in seconds since 1970, if its metric is a stamp that tells it."""
+        """Return when the guest arrived, in seconds since 1970; None if the route's metric does not say it."""
         settings = self._config.settings
         if settings.mobility != "newest-wins" or host.metric == settings.routes.constant(
             len(host.key.address)
@@ -195,11 +202,15 @@ class CommandHandler:
             return None
         return med_timestamp.arrival(host.metric, med_timestamp.tick(self._wall(now).timestamp()))
 
-    def _reannounce(self, now: float, address: IP | None) -> str:
-        """Let whoever listens to netlink hear of a route once more: zebra may have missed it."""
+    def _reannounce(self, address: IP | None) -> str:
+        """Have the kernel announce a route by netlink once more: zebra may have missed the first message.
+
+        Raises:
+            Refused: no address is named, or it cannot be a guest's.
+        """
         if address is None:
             raise Refused("name the address whose route is to be told of once more")
-        reason = self._works.engine.explain(now, address).refused
+        reason = self._works.engine.builtin_refusal(address)
         if reason is not None:
             raise Refused(f"{show_ip(address)} is no guest's address: {reason}")
         if self._works.reannounce(address):

@@ -10,7 +10,7 @@ from rdnbr.core.model.outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views
-from rdnbr.operator.text.counted import counted
+from rdnbr.operator.text.phrases import counted
 
 _UNTOLD = frozenset({Verb.IGNORED, Verb.REFRESHED})
 """What a person need not see each time."""

@@ -1,71 +1,40 @@
 """`rdnbr explain`: each layer's answer, the verdict, and what to do about it."""
 
-import json
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from dialogue import World, rules
+from dialogue import World
+from explaining import (
+    ALLOW,
+    BOB,
+    EMPTY,
+    HELD,
+    NEIGHBOUR,
+    NO_DAEMON,
+    OURS,
+    SELECTED,
+    UNKNOWN_TO_FRR,
+    UPLINK,
+    V4,
+    bound,
+    explained,
+    facts,
+    quiet,
+)
 
-from rdnbr.core.model.address import parse_ip, parse_mac
-from rdnbr.core.model.fib_entries import host
+from rdnbr.core.bindings.explanation_builder import events_about
+from rdnbr.core.model.address import parse_ip, show_ip
+from rdnbr.core.model.explanation import DesiredEntry
+from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import PortPolicy, Settings
 from rdnbr.linux.frr.host_view import Advertisement, ZebraRoute
 from rdnbr.linux.netlink.route_lookup import HostRoute
-from rdnbr.linux.netlink.rtnetlink import Entry
-from rdnbr.operator.control import json_views
-from rdnbr.operator.explain import command, report
-from rdnbr.operator.explain.layers import Facts, Kernel, layers
-from rdnbr.operator.explain.verdict import AddressVerdict, judge
-
-V4 = "2.57.57.30"
-ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
-ALLOW = f"{V4} port=tap1i0"
-BRIDGE, UPLINK = 1, 2
-OURS = HostRoute(254, BRIDGE, 0, 171, "unicast", None)
-NEIGHBOUR = Entry(BRIDGE, parse_ip(V4), ALICE, 0x80, 171)
-DEVICES = {BRIDGE: "vmbr1", UPLINK: "uplink"}
-HELD = Kernel((OURS,), (NEIGHBOUR,), DEVICES, {171: "rdnbr"})
-EMPTY = Kernel(devices=DEVICES, protocols={4: "static"})
-SELECTED = ZebraRoute("kernel", "vmbr1", selected=True)
-ADVERTISED = Advertisement((SELECTED,), in_bgp=True, peers=("198.51.100.0",))
-UNHEARD = Advertisement((), in_bgp=False, peers=())
-
-
-def told(world: World, address: str = V4, allow: str | None = ALLOW, **wanted: Any) -> dict[str, Any]:
-    """Return what the daemon tells; what it wants is what the engine asked for."""
-    packed = parse_ip(address)
-    wants = [
-        report.Wanted(item, "vmbr1", wanted.get("retry_at"), wanted.get("why"), wanted.get("arrived"))
-        for key, item in world.wanted.items()
-        if key.address == packed
-    ]
-    standing = world.engine.explain(world.now, packed)
-    found = world.engine.snapshot_address(packed)
-    return report.document(standing, found, wants, world.decisions, rules(allow), json_views.epoch)
-
-
-def bound(allow: str | None = ALLOW) -> World:
-    """Alice has the address, since a while."""
-    world = World(allow)
-    world.guest("alice", "tap1i0", V4).asks_gateway()
-    world.plugs("tap2i0")
-    world.runs(10)
-    return world
-
-
-def quiet(allow: str | None = ALLOW, *ports: str, settings: Settings | None = None) -> World:
-    """Nobody has said anything."""
-    world = World(allow, settings or Settings())
-    for port in ports or ("tap1i0", "tap2i0"):
-        world.plugs(port)
-    return world
-
-
-def facts(document: dict[str, Any], **changes: Any) -> Facts:
-    made = Facts(True, "", "", document, HELD, ADVERTISED, datetime.fromtimestamp(10, UTC))
-    return replace(made, **changes)
+from rdnbr.operator.explain import command
+from rdnbr.operator.explain.facts import Facts
+from rdnbr.operator.explain.layers import layers
+from rdnbr.operator.explain.verdict import AddressVerdict
+from rdnbr.operator.explain.verdict import verdict as verdict_of
 
 
 def said(made: Facts) -> dict[str, tuple[str, str]]:
@@ -73,12 +42,12 @@ def said(made: Facts) -> dict[str, tuple[str, str]]:
 
 
 def verdict(made: Facts) -> AddressVerdict:
-    return judge(made, layers(made))
+    return verdict_of(made, layers(made))
 
 
 def test_a_routed_address():
     """Of an address that is routed every layer says so, and the verdict names guest and peers."""
-    made = facts(told(bound()))
+    made = facts(explained(bound()))
     assert said(made) == {
         "daemon": ("ok", "runs, by the allowlist"),
         "built-in": ("ok", "not special, not the node's own, no next hop, in no network of the node's"),
@@ -111,7 +80,7 @@ def test_a_routed_address():
 )
 def test_what_nobody_may_have(address, sentence):
     """A built-in refusal is the verdict, whatever the other layers say, and there is nothing to do."""
-    made = facts(told(quiet(None), address, None), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(quiet(None), address), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert (said(made)["built-in"][0], said(made)["allowlist"][0]) == ("no", "unknown")
     assert verdict(made) == AddressVerdict(routed=False, sentence=sentence, cure=None)
 
@@ -139,7 +108,7 @@ def test_what_nobody_may_have(address, sentence):
 )
 def test_what_the_law_says_of_an_unbound_address(allow, answer, text, cure):
     """Of an address nobody has, the allowlist tells who might have it, and by which rule."""
-    made = facts(told(quiet(allow), V4, allow), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(quiet(allow)), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["allowlist"] == (answer, text)
     assert (f": {text}" in verdict(made).sentence) == (answer == "no")
     assert str(verdict(made).cure).startswith(cure)
@@ -147,13 +116,13 @@ def test_what_the_law_says_of_an_unbound_address(allow, answer, text, cure):
 
 def test_many_ports_are_counted():
     """With hundreds of ports three are named."""
-    made = facts(told(quiet("2.57.57.0/24", *(f"tap{n}i0" for n in range(100, 120)))))
+    made = facts(explained(quiet("2.57.57.0/24", *(f"tap{n}i0" for n in range(100, 120)))))
     assert said(made)["allowlist"][1].startswith("permitted to tap100i0, tap101i0, tap102i0 and 17 more by")
 
 
 def test_nobody_claims_it():
     """A permitted address that nobody claims needs its guest to say something."""
-    made = facts(told(quiet()), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(quiet()), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["binding"] == ("no", "none: nobody has claimed it, or it was forgotten")
     assert verdict(made).sentence == f"{V4} is not routed: nobody claims it"
     assert "ping its gateway" in str(verdict(made).cure)
@@ -161,7 +130,7 @@ def test_nobody_claims_it():
 
 def test_no_port_at_all():
     """Without any port the verdict says just that."""
-    made = facts(told(World(ALLOW)), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(World(ALLOW)), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["allowlist"] == (
         "unknown",
         f"no port is there; the narrowest rule is allowlist:1 ({V4} port=tap1i0)",
@@ -173,7 +142,7 @@ def test_who_was_refused_lately_is_named():
     """When somebody claimed it in vain, the verdict names him, and the reason and rule."""
     world = quiet()
     world.guest("mallory", "tap2i0", V4).asks_gateway()
-    made = facts(told(world), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert verdict(made).sentence == (
         f"{V4} is not routed: 52:02:45:00:00:01 on tap2i0 claimed it 10s ago and was refused: pinned (allowlist:1)"
     )
@@ -187,17 +156,15 @@ def test_a_claim_that_was_not_answered_for():
     alice.awake = False
     alice.asks_gateway()
     world.runs(0.6)
-    made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert verdict(made).sentence == (
         f"{V4} is not routed: 52:02:45:00:00:01 on tap1i0 claims it, and has not answered for it yet (2 questions)"
     )
 
 
 def test_when_a_guest_arrived():
-    """A metric that is the time of an arrival is told as such, too; for programs to the second."""
-    document = told(bound(), arrived=4.0)
-    assert document["wanted"][0]["arrived"] == "1970-01-01T00:00:04.000+00:00"
-    assert said(facts(document))["wanted"] == (
+    """Where the metric is the time of an arrival, the wanted route shows how long ago that was."""
+    assert said(facts(explained(bound(), arrived=4.0)))["wanted"] == (
         "ok",
         "route over vmbr1 with metric 0 (arrived 6s ago), neighbour 52:02:45:00:00:01",
     )
@@ -209,7 +176,7 @@ def test_a_full_port():
     allow = "2.57.57.0/24"
     world = World(allow, settings)
     world.guest("alice", "tap1i0", "2.57.57.99").asks_gateway()
-    made = facts(told(world, V4, allow), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["limits"] == ("no", "tap1i0 is full")
     assert verdict(made).sentence == f"{V4} is not routed: tap1i0 is full"
 
@@ -221,7 +188,7 @@ def test_one_full_port_of_two():
     world = World(allow, settings)
     world.guest("alice", "tap1i0", "2.57.57.99").asks_gateway()
     world.plugs("tap2i0")
-    made = facts(told(world, V4, allow), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["limits"] == ("ok", "tap1i0 is full")
     assert verdict(made).sentence == f"{V4} is not routed: nobody claims it"
 
@@ -234,7 +201,7 @@ def test_a_quarantined_claimant():
     alice.asks_gateway()
     world.runs(4)
     alice.asks_gateway()
-    made = facts(told(world, allow=None), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     answer, text = said(made)["quarantine"]
     assert (answer, text[:33]) == ("no", "tap1i0 is not heard for it until ")
     assert verdict(made) == AddressVerdict(
@@ -242,7 +209,7 @@ def test_a_quarantined_claimant():
         sentence=f"{V4} is not routed: {text}, for it did not answer when it claimed it",
         cure="the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore",
     )
-    forgotten = verdict(replace(made, told={**made.told, "events": []}))
+    forgotten = verdict(replace(made, explanation=replace(made.explanation, events=())))
     assert forgotten.sentence == f"{V4} is not routed: {text}"
     assert forgotten.cure == "wait until then; who claimed it did not answer for it, or its guest answered"
 
@@ -251,7 +218,7 @@ def test_a_guest_whose_port_went():
     """Of a guest that was here, port and binding are said to be gone, and the cure begins with the port."""
     world = bound()
     world.unplugs("tap1i0")
-    made = facts(told(world), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["binding"][1].startswith("departed: 52:02:45:00:00:01 on a port that is gone since ")
     assert verdict(made).sentence == (
         f"{V4} is not routed: it was at 52:02:45:00:00:01 on a port that is gone, and is withdrawn"
@@ -266,7 +233,7 @@ def test_a_guest_that_fell_silent():
     alice.asks_gateway()
     alice.awake = False
     world.runs(60)
-    made = verdict(facts(told(world, allow=f"{V4}/32"), kernel=EMPTY, frr=UNHEARD))
+    made = verdict(facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR))
     assert made.sentence == f"{V4} is not routed: it was at 52:02:45:00:00:01 on tap1i0, and is withdrawn"
     assert str(made.cure).startswith("let the guest ping its gateway")
 
@@ -279,7 +246,7 @@ def test_a_rival_is_named():
     world.runs(5)
     alice.awake = False
     bob.asks_gateway()
-    made = facts(told(world, allow=f"{V4}/32"))
+    made = facts(explained(world))
     text = said(made)["binding"][1]
     assert text.startswith("challenged: 52:02:45:00:00:01 on tap1i0")
     assert text.endswith("— rival 52:02:45:00:00:02 on tap2i0")
@@ -291,7 +258,7 @@ def test_a_foreign_route():
     foreign = HostRoute(254, UPLINK, 0, 4, "unicast", None)
     kernel = replace(EMPTY, routes=(foreign,))
     why = "another program's route holds this prefix and metric"
-    made = facts(told(bound(), why=why, retry_at=20.0), kernel=kernel, frr=UNHEARD)
+    made = facts(explained(bound(), kernel_error=why, retry_at=20.0), kernel=kernel, frr=UNKNOWN_TO_FRR)
     assert said(made)["route"] == (
         "no",
         "proto 4 (static) dev uplink metric 0, which rdnbr never replaces",
@@ -307,7 +274,7 @@ def test_a_foreign_route():
 
 def test_a_route_that_somebody_keeps_removing():
     """What was not refused, and is tried again all the same, was removed too often."""
-    made = facts(told(bound(), retry_at=20.0), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(bound(), retry_at=20.0), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert " — somebody keeps removing it — tried again at " in said(made)["wanted"][1]
     assert "somebody keeps removing it" in verdict(made).sentence
     assert str(verdict(made).cure).startswith("ip -ts monitor route neigh")
@@ -318,7 +285,7 @@ def test_a_foreign_route_that_wins_over_ours():
     world = bound()
     mine = OURS._replace(metric=10)
     foreign = HostRoute(254, UPLINK, 5, 4, "unicast", None)
-    made = facts(told(world), kernel=replace(HELD, routes=(foreign, mine)))
+    made = facts(explained(world), kernel=replace(HELD, routes=(foreign, mine)))
     assert said(made)["route"][0] == "no"
     assert not verdict(made).routed
 
@@ -326,7 +293,9 @@ def test_a_foreign_route_that_wins_over_ours():
 def test_a_foreign_neighbour():
     """Somebody else's permanent neighbour is named as well."""
     entry = NEIGHBOUR._replace(protocol=4, mac=BOB)
-    made = facts(told(bound(), why="x"), kernel=replace(EMPTY, neighbours=(entry,)), frr=UNHEARD)
+    made = facts(
+        explained(bound(), kernel_error="x"), kernel=replace(EMPTY, neighbours=(entry,)), frr=UNKNOWN_TO_FRR
+    )
     assert said(made)["neighbour"][1] == (
         "52:02:45:00:00:02 dev vmbr1: somebody else's, which rdnbr never replaces"
     )
@@ -336,7 +305,7 @@ def test_a_foreign_neighbour():
 def test_an_address_that_the_fabric_has_elsewhere():
     """A route of BGP's tells where the guest is, when it is not here."""
     there = HostRoute(254, UPLINK, 20, 186, "unicast", parse_ip("198.51.100.0"))
-    made = facts(told(quiet()), kernel=replace(EMPTY, routes=(there,)), frr=UNHEARD)
+    made = facts(explained(quiet()), kernel=replace(EMPTY, routes=(there,)), frr=UNKNOWN_TO_FRR)
     assert verdict(made).sentence == (
         f"{V4} is not routed: the fabric has it elsewhere: proto 186 via 198.51.100.0 dev uplink"
     )
@@ -345,13 +314,17 @@ def test_an_address_that_the_fabric_has_elsewhere():
 def test_an_address_that_is_here_and_that_the_fabric_has_elsewhere():
     """Where a guest of ours has it, it is our kernel's refusal that is to be mended."""
     there = HostRoute(254, UPLINK, 20, 186, "unicast", parse_ip("198.51.100.0"))
-    made = facts(told(bound(), why="no memory"), kernel=replace(EMPTY, routes=(there,)), frr=UNHEARD)
+    made = facts(
+        explained(bound(), kernel_error="no memory"),
+        kernel=replace(EMPTY, routes=(there,)),
+        frr=UNKNOWN_TO_FRR,
+    )
     assert "the kernel refuses: no memory" in verdict(made).sentence
 
 
 def test_zebra_that_missed_the_route():
     """A route that zebra has not heard of is mended by a resync; the address is routed all the same."""
-    made = verdict(facts(told(bound()), frr=UNHEARD))
+    made = verdict(facts(explained(bound()), frr=UNKNOWN_TO_FRR))
     assert (made.routed, made.cure) == (True, "rdnbr resync --frr")
     assert made.sentence.endswith("over vmbr1, but zebra has not heard of it")
 
@@ -359,7 +332,7 @@ def test_zebra_that_missed_the_route():
 def test_zebra_that_prefers_another():
     """Where zebra has selected another route, no resync helps."""
     known = (ZebraRoute("static", "uplink", selected=True), SELECTED._replace(selected=False))
-    made = verdict(facts(told(bound()), frr=Advertisement(known, in_bgp=False, peers=())))
+    made = verdict(facts(explained(bound()), frr=Advertisement(known, in_bgp=False, peers=())))
     assert made.sentence.endswith("but zebra prefers another: static dev uplink, selected; kernel dev vmbr1")
     assert made.cure == f"vtysh -c 'show ip route {V4}' shows both"
 
@@ -373,7 +346,7 @@ def test_zebra_that_prefers_another():
 )
 def test_bgp_that_tells_nobody(in_bgp, text, cure):
     """What zebra has and BGP does not tell is a matter of FRR's configuration."""
-    made = verdict(facts(told(bound()), frr=Advertisement((SELECTED,), in_bgp=in_bgp, peers=())))
+    made = verdict(facts(explained(bound()), frr=Advertisement((SELECTED,), in_bgp=in_bgp, peers=())))
     assert made.routed
     assert made.sentence.endswith(f"but BGP does not tell anybody: {text}")
     assert str(made.cure).startswith(cure)
@@ -381,7 +354,7 @@ def test_bgp_that_tells_nobody(in_bgp, text, cure):
 
 def test_frr_that_cannot_be_asked():
     """Without FRR's answer its layers are unknown, and the verdict is that of the others."""
-    made = facts(told(bound()), frr="FRR is not installed")
+    made = facts(explained(bound()), frr="FRR is not installed")
     assert said(made)["zebra"] == said(made)["bgp"] == ("unknown", "FRR is not installed")
     assert verdict(made).sentence.endswith("(52:02:45:00:00:01) over vmbr1")
     stopped = verdict(
@@ -393,7 +366,7 @@ def test_frr_that_cannot_be_asked():
 
 def test_without_a_daemon():
     """What only a daemon knows is unknown; the kernel still tells whether the address is routed."""
-    made = facts(told(quiet()), daemon=False, why_not="no daemon answers on /run/x", to_ask="start it")
+    made = facts(explained(quiet()), no_answer=NO_DAEMON)
     names = {name for name, (answer, _) in said(made).items() if answer == "unknown"}
     assert names == {"limits", "quarantine", "binding", "wanted"}
     assert said(made)["daemon"][0] == "no"
@@ -409,11 +382,11 @@ def test_without_a_daemon():
 def test_half_a_pair():
     """Half of route and neighbour leads nowhere, whether a daemon is about to mend that or none runs."""
     half = replace(HELD, neighbours=())
-    made = facts(told(bound()), kernel=half, frr=UNHEARD)
+    made = facts(explained(bound()), kernel=half, frr=UNKNOWN_TO_FRR)
     assert verdict(made).sentence == (
         f"{V4} is not routed: its guest is known, and the kernel has no neighbour of rdnbr's for it"
     )
-    alone = replace(made, told=told(quiet()), daemon=False, why_not="no daemon answers on /run/x")
+    alone = replace(made, explanation=explained(quiet()), no_answer=NO_DAEMON)
     assert verdict(alone).sentence == (
         f"{V4} is not routed: the kernel has no neighbour of rdnbr's for it; no daemon answers on /run/x"
     )
@@ -426,7 +399,7 @@ def test_half_a_pair():
 
 def test_a_kernel_that_cannot_be_looked_at():
     """Without the kernel's word nothing is said to be routed."""
-    made = facts(told(bound()), kernel="the kernel was not looked at: no permission")
+    made = facts(explained(bound()), kernel="the kernel was not looked at: no permission")
     assert said(made)["route"] == ("unknown", "the kernel was not looked at: no permission")
     assert verdict(made).sentence == (
         f"whether {V4} is routed is not known: the kernel was not looked at: no permission"
@@ -438,50 +411,21 @@ def test_events_are_those_of_the_address():
     """The latest decisions about the address are told, oldest first, and nobody else's."""
     world = bound("2.57.57.0/24")
     world.guest("carol", "tap3i0", "2.57.57.99").asks_gateway()
-    events = told(world, allow="2.57.57.0/24")["events"]
-    assert {event["address"] for event in events} == {V4}
-    assert [event["decision"] for event in events][:2] == ["learned", "installed"]
+    events = explained(world).events
+    assert {show_ip(event.address) for event in events if event.address} == {V4}
+    assert [event.verb for event in events][:2] == [Verb.LEARNED, Verb.INSTALLED]
 
 
-def test_json_names_are_as_promised():
-    """The document has these keys in this order, and is the same for a program each time."""
-    made = facts(told(bound()))
-    document = command.document(made, layers(made), verdict(made))
-    assert list(document) == [
-        "address", "family", "routed", "verdict", "cure", "daemon", "layers", "mode", "refused", "within",
-        "rules", "chances", "full", "hurried", "quarantine", "bindings", "wanted", "kernel", "frr", "events",
-    ]  # fmt: skip
-    assert [layer["layer"] for layer in document["layers"]] == [
-        "daemon", "built-in", "allowlist", "limits", "quarantine", "binding", "wanted", "route", "neighbour",
-        "zebra", "bgp",
-    ]  # fmt: skip
-    assert {layer["answer"] for layer in document["layers"]} == {"ok"}
-    assert document["kernel"] == {
-        "routes": [
-            {
-                "table": 254,
-                "device": "vmbr1",
-                "metric": 0,
-                "protocol": 171,
-                "kind": "unicast",
-                "gateway": None,
-            }
-        ],
-        "neighbours": [
-            {"device": "vmbr1", "mac": "52:02:45:00:00:01", "permanent": True, "protocol": 171},
-        ],
-    }
-    assert document["frr"] == {
-        "zebra": [{"protocol": "kernel", "device": "vmbr1", "selected": True}],
-        "in_bgp": True,
-        "peers": ["198.51.100.0"],
-    }
-    json.dumps(document)
+def test_the_latest_events_are_kept():
+    """Of many decisions about an address the last twenty are kept."""
+    address = parse_ip(V4)
+    decisions = [Decision(float(at), Verb.REFUSED, Reason.PINNED, address) for at in range(30)]
+    assert [made.at for made in events_about(address, decisions)] == [float(at) for at in range(10, 30)]
 
 
 def test_text_begins_with_the_verdict_and_the_cure():
     """Whoever is woken up reads first what it is, and what to do."""
-    made = facts(told(quiet()), kernel=EMPTY, frr=UNHEARD)
+    made = facts(explained(quiet()), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     text = list(command.lines(made, layers(made), verdict(made)))
     assert text[0] == f"{V4} is not routed: nobody claims it"
     assert text[1].startswith("    do: let the guest ping")
@@ -492,8 +436,8 @@ def test_text_begins_with_the_verdict_and_the_cure():
 def test_a_host_that_waits_for_its_mac():
     """A route adopted without its neighbour says that the neighbour is not known yet."""
     world = quiet()
-    document = told(world)
-    document["wanted"] = [
-        report._wanted(report.Wanted(host(254, parse_ip(V4), 1, None), "vmbr1", None, None), json_views.epoch)
-    ]
-    assert said(facts(document))["wanted"][1] == "route over vmbr1 with metric 0, neighbour not known yet"
+    entry = DesiredEntry(
+        table=254, bridge="vmbr1", mac=None, metric=1024, arrived=None, retry_at=None, kernel_error=None
+    )
+    made = facts(replace(explained(world), desired=(entry,)))
+    assert said(made)["wanted"][1] == "route over vmbr1 with metric 1024, neighbour not known yet"

@@ -1,10 +1,11 @@
-"""How things stand with one address: what the law would say of whom, and what the engine knows."""
+"""The engine's explanation of one address: its policy cases, hold-downs, limits and bindings."""
 
 import pytest
 from dialogue import World, rules
 
-from rdnbr.core.bindings.explanation import Explanation, rules_about
+from rdnbr.core.bindings.explanation_builder import rules_about
 from rdnbr.core.model.address import parse_ip, parse_mac, show_mac
+from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import PortPolicy, Settings
 
@@ -12,16 +13,16 @@ V4, V6 = "2.57.57.30", "2001:678::80"
 ALICE, BOB = "52:02:45:00:00:01", "52:02:45:00:00:02"
 
 
-def stands(world: World, address: str = V4) -> Explanation:
+def explain(world: World, address: str = V4) -> Explanation:
     return world.engine.explain(world.now, parse_ip(address))
 
 
-def chances(world: World, address: str = V4) -> set[str]:
-    """Say who may have an address, and who may not."""
+def cases(world: World, address: str = V4) -> set[str]:
+    """Return who may have an address and who may not, one line a policy case."""
     return {
-        f"{','.join(chance.ports)} {show_mac(chance.mac) if chance.mac else '*'}: {chance.reason or 'permitted'}"
-        f"{f' by {chance.rule.where}' if chance.rule else ''}"
-        for chance in stands(world, address).chances
+        f"{','.join(case.ports)} {show_mac(case.mac) if case.mac else '*'}: {case.reason or 'permitted'}"
+        f"{f' by {case.rule}' if case.rule else ''}"
+        for case in explain(world, address).cases
     }
 
 
@@ -34,24 +35,24 @@ def world(allow: str | None, *ports: str, settings: Settings | None = None) -> W
 
 def test_in_open_mode_anybody_may_have_it():
     """Without an allowlist all ports are alike, whatever the MAC."""
-    assert chances(world(None, "tap2i0", "tap1i0")) == {"tap1i0,tap2i0 *: permitted"}
+    assert cases(world(None, "tap2i0", "tap1i0")) == {"tap1i0,tap2i0 *: permitted"}
 
 
 def test_ports_are_told_apart_by_the_rule_that_decides():
     """A pinned address is permitted on one port, and refused on the others by the same rule."""
-    found = chances(world("2.57.57.0/24\n2.57.57.30 port=tap1i0", "tap1i0", "tap2i0", "tap3i0"))
+    found = cases(world("2.57.57.0/24\n2.57.57.30 port=tap1i0", "tap1i0", "tap2i0", "tap3i0"))
     assert found == {"tap1i0 *: permitted by allowlist:2", "tap2i0,tap3i0 *: pinned by allowlist:2"}
 
 
 def test_a_mac_that_a_rule_names_is_a_chance_of_its_own():
     """Where the MAC matters, the one that may is told from all others."""
-    found = chances(world(f"2.57.57.0/24\n2.57.57.30 mac={ALICE}", "tap1i0"))
+    found = cases(world(f"2.57.57.0/24\n2.57.57.30 mac={ALICE}", "tap1i0"))
     assert found == {f"tap1i0 {ALICE}: permitted by allowlist:2", "tap1i0 *: pinned by allowlist:2"}
 
 
 def test_what_no_rule_is_about_is_permitted_to_nobody():
     """Outside of all prefixes no rule decides."""
-    assert chances(world("2.57.58.0/24", "tap1i0")) == {"tap1i0 *: not-permitted"}
+    assert cases(world("2.57.58.0/24", "tap1i0")) == {"tap1i0 *: not-permitted"}
 
 
 @pytest.mark.parametrize(
@@ -63,9 +64,9 @@ def test_what_no_rule_is_about_is_permitted_to_nobody():
     ],
 )
 def test_what_nobody_may_have(address: str, reason: Reason):
-    """Built-in refusals come first, and leave nobody a chance."""
-    found = stands(world(None, "tap1i0"), address)
-    assert (found.refused, found.chances) == (reason, ())
+    """Built-in refusals come first, and leave nobody a case."""
+    found = explain(world(None, "tap1i0"), address)
+    assert (found.refused, found.cases) == (reason, ())
 
 
 def test_a_binding_shows_its_questions_and_its_rival():
@@ -77,11 +78,11 @@ def test_a_binding_shows_its_questions_and_its_rival():
     alice.awake = False
     bob.asks_gateway()
     made.runs(0.7)
-    (binding,) = stands(made).bindings
-    assert (binding.asked, binding.answered) == (2, True)
+    (binding,) = explain(made).bindings
+    assert (binding.probes_sent, binding.answered) == (2, True)
     assert binding.challenger == (parse_mac(BOB), "tap2i0")
-    assert binding.due == pytest.approx(6.0)
-    assert (binding.held, binding.most) == (1, PortPolicy().addresses_ipv4)
+    assert binding.deadline == pytest.approx(6.0)
+    assert (binding.port_addresses, binding.port_limit) == (1, PortPolicy().addresses_ipv4)
 
 
 def test_who_is_not_heard_is_named_until_the_end_of_the_term():
@@ -92,10 +93,10 @@ def test_who_is_not_heard_is_named_until_the_end_of_the_term():
     made.runs(5)
     bob.asks_gateway()
     made.runs(1)
-    (term,) = stands(made).terms
-    assert (term.port, term.mac, term.until) == ("tap2i0", None, pytest.approx(15.0, abs=0.1))
+    (held,) = explain(made).hold_downs
+    assert (held.port, held.mac, held.until) == ("tap2i0", None, pytest.approx(15.0, abs=0.1))
     made.runs(10)
-    assert stands(made).terms == ()
+    assert explain(made).hold_downs == ()
 
 
 def test_a_full_port_is_named():
@@ -105,8 +106,8 @@ def test_a_full_port_is_named():
     alice = made.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
     made.plugs("tap2i0")
-    assert stands(made, "2.57.57.31").full == ("tap1i0",)
-    assert stands(made, V6).full == ()
+    assert explain(made, "2.57.57.31").full_ports == ("tap1i0",)
+    assert explain(made, V6).full_ports == ()
 
 
 def test_explaining_changes_nothing():
@@ -114,7 +115,7 @@ def test_explaining_changes_nothing():
     made = World(f"{V4}/32")
     made.guest("alice", "tap1i0", V4).asks_gateway()
     before = made.engine.next_deadline()
-    assert stands(made) == stands(made)
+    assert explain(made) == explain(made)
     assert made.engine.next_deadline() == before
     assert made.engine.expire_timers(made.now) == []
 

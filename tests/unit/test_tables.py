@@ -9,7 +9,7 @@ from rich.console import Console
 from rdnbr.core.model.reason import Reason
 from rdnbr.operator.commands import tables
 from rdnbr.operator.commands.reason_help import MEANINGS
-from rdnbr.operator.text.times import age
+from rdnbr.operator.text.phrases import age
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -193,7 +193,7 @@ def test_names_are_no_markup():
 )
 def test_age(seconds, text):
     """Ages are in the largest unit that has at least two."""
-    assert age((NOW - timedelta(seconds=seconds)).isoformat(), NOW) == text
+    assert age(NOW - timedelta(seconds=seconds), NOW) == text
 
 
 def test_no_colours_in_a_pipe(capsys):

@@ -12,7 +12,7 @@ from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.expiry import Expiry
-from rdnbr.core.bindings.explanation import Explanation, standing
+from rdnbr.core.bindings.explanation_builder import build_explanation
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.reauthorization import Reauthorization
 from rdnbr.core.bindings.route_metric import RouteMetrics
@@ -22,6 +22,7 @@ from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Claim, Source
+from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.outputs import Output, Verb
@@ -329,9 +330,13 @@ class Engine:
         """Return the bindings of one address, in the order of their tables."""
         return [view(binding, self._segments, self._ports) for binding in self._bindings_of(address)]
 
+    def builtin_refusal(self, address: IP) -> Reason | None:
+        """Return why no guest may have an address, whatever the allowlist says, or None."""
+        return self._policy.authorization.builtin_refusal(address)
+
     def explain(self, now: float, address: IP) -> Explanation:
         """Return all that is known of one address; nothing is changed."""
-        return standing(
+        return build_explanation(
             now, address, self._policy, self._table, self._transitions, self._segments, self._ports
         )
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
-from rdnbr.operator.text.counted import counted
+from rdnbr.operator.text.phrases import counted
 
 
 class Checked(NamedTuple):

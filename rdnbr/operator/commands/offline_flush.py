@@ -8,7 +8,7 @@ from rdnbr.linux.nft import command, ruleset
 from rdnbr.linux.process.capabilities import missing
 from rdnbr.operator.control.client import CannotAsk
 from rdnbr.operator.control.offline import lock_offline
-from rdnbr.operator.text.counted import counted
+from rdnbr.operator.text.phrases import counted
 
 
 def flush_kernel(address: str | None) -> str:

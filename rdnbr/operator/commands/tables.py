@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rdnbr.operator.commands.reason_help import MEANINGS
-from rdnbr.operator.text.counted import counted
-from rdnbr.operator.text.times import age, clock
+from rdnbr.operator.text.phrases import age, clock, counted
 
 WIDE = 110
 """Columns of the terminal from which on a table shows everything."""
@@ -73,7 +72,7 @@ def line(event: Mapping[str, Any]) -> str:
     if "missed" in event:
         return f"… {event['missed']:,} decisions were missed: they came faster than they were read"
     cells = (
-        f"{clock(event['at']):8}",
+        f"{clock(datetime.fromisoformat(event['at'])):8}",
         f"{event['decision']:10}",
         f"{event['address'] or '-':26}",
         f"{event['mac'] or '-':17}",
@@ -129,8 +128,10 @@ def _bindings(document: Mapping[str, Any], now: datetime) -> Shape:
         Column("BRIDGE", _plain("bridge"), wide=True),
         Column("STATE", _state),
         Column("ROUTE", lambda row: Text("yes" if row["installed"] else "no")),
-        Column("SEEN", lambda row: Text(age(row["last_seen"], now)), number=True),
-        Column("SINCE", lambda row: Text(age(row["since"], now)), wide=True, number=True),
+        Column("SEEN", lambda row: Text(age(datetime.fromisoformat(row["last_seen"]), now)), number=True),
+        Column(
+            "SINCE", lambda row: Text(age(datetime.fromisoformat(row["since"]), now)), wide=True, number=True
+        ),
         Column("SOURCE", _plain("source"), wide=True),
         Column("RULE", _plain("rule"), wide=True),
     ]
@@ -176,7 +177,7 @@ def _kernel_counters(kernel_counters: Mapping[str, int], out: Console) -> None:
 
 def _events(document: Mapping[str, Any], _now: datetime) -> Shape:
     columns = [
-        Column("AT", lambda row: Text(clock(row["at"]))),
+        Column("AT", lambda row: Text(clock(datetime.fromisoformat(row["at"])))),
         Column("DECISION", _plain("decision")),
         Column("ADDRESS", _plain("address")),
         Column("MAC", _plain("mac"), wide=True),

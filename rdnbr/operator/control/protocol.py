@@ -11,7 +11,7 @@ ports         no          `views.ports`
 counters      no          `views.counters`
 events        no          `views.events`
 reload        no          ``{"message": "what was done"}``
-explain       yes         `explanation.document`
+explain       yes         `explanation_json.encode`
 flush         optional    ``{"message": "what was done"}``
 probe         yes         ``{"message": "what was done"}``
 reannounce    yes         ``{"message": "what was done"}``

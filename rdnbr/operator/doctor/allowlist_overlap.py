@@ -11,8 +11,9 @@ from rdnbr.core.model.special_purpose import UNCLAIMABLE, special
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.operator.doctor.finding import Finding, note, warning
+from rdnbr.operator.text.phrases import listed
 
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 """A rule for half the Internet contains more than anybody wants to read."""
 
 _WHAT = {
@@ -91,12 +92,11 @@ def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
     inside = _widest([refusal for refusal in refusals + _EVERYWHERE if span.holds(refusal.span)])
     if not inside:
         return None
-    named = ", ".join(map(str, inside[:_MOST_NAMED]))
-    more = f" and {len(inside) - _MOST_NAMED} more" if len(inside) > _MOST_NAMED else ""
+    named = listed([str(refusal) for refusal in inside], _MAX_NAMED)
     return note(
         "allowlist-overlap",
         rule.where,
-        f"{rule.prefix} contains {named}{more}, which {'stays' if len(inside) == 1 else 'stay'} refused",
+        f"{rule.prefix} contains {named}, which {'stays' if len(inside) == 1 else 'stay'} refused",
         "nothing to mend, unless a guest should have such an address",
     )
 

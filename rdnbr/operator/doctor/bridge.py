@@ -8,11 +8,12 @@ from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
 from rdnbr.core.model.unseen import Unseen
 from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.operator.doctor.finding import Finding, Severity, not_seen, note, problem, warning
+from rdnbr.operator.text.phrases import listed
 
 _FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
 _PLACEHOLDERS = frozenset({"dummy", "ifb"})
 """Kinds of ports whose only purpose is the bridge's carrier."""
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,5 +172,4 @@ def _ports(bridge: Bridge) -> Iterator[Finding]:
 
 
 def _names(links: Sequence[Link]) -> str:
-    named = ", ".join(link.name for link in links[:_MOST_NAMED])
-    return f"{named} and {len(links) - _MOST_NAMED} more" if len(links) > _MOST_NAMED else named
+    return listed([link.name for link in links], _MAX_NAMED)

@@ -7,11 +7,12 @@ from rdnbr.core.model.unseen import Unseen
 from rdnbr.linux.frr.frr_state import Frr, Seen
 from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.finding import Finding, not_seen, note, problem, warning
+from rdnbr.operator.text.phrases import listed
 
 CARRIER_SINCE = (10, 3)
 """From this release on, zebra drops kernel routes over devices without carrier (pull request 17544)."""
 
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _ROUTE = {4: "ip route", 6: "ipv6 route"}
 
 
@@ -112,12 +113,11 @@ def _differing(found: Mapping[str, tuple[IP, ...]], name: str, message: str, cur
         if not addresses:
             continue
         first = show_ip(addresses[0])
-        named = ", ".join(show_ip(address) for address in addresses[:_MOST_NAMED])
-        more = f" and {len(addresses) - _MOST_NAMED} more" if len(addresses) > _MOST_NAMED else ""
+        named = listed([show_ip(address) for address in addresses], _MAX_NAMED)
         yield warning(
             name,
             bridge,
-            f"{message}: {named}{more}",
+            f"{message}: {named}",
             cure.format(route=_ROUTE[family(addresses[0])], address=first),
         )
 
@@ -148,14 +148,13 @@ def _told(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
     where = _where(vrf, version)
     sessions = [one for one in frr.sessions if (one.vrf, one.family) == (vrf, version)]
     down = [one for one in sessions if not one.up and not one.shut]
-    named = ", ".join(f"{one.neighbour} ({one.state})" for one in down[:_MOST_NAMED])
-    more = f" and {len(down) - _MOST_NAMED} more" if len(down) > _MOST_NAMED else ""
+    named = listed([f"{one.neighbour} ({one.state})" for one in down], _MAX_NAMED)
     if not any(one.up for one in sessions):
         yield problem(
             "bgp-no-session",
             "frr",
             f"no BGP session is up in {where}, so nobody hears of the guests there"
-            + (f": {named}{more}" if down else ""),
+            + (f": {named}" if down else ""),
             "vtysh -c 'show bgp summary' has all sessions; a neighbour needs `activate` in the address family",
         )
     elif down:
@@ -163,7 +162,7 @@ def _told(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
         yield warning(
             "bgp-session-down",
             "frr",
-            f"BGP sessions are down in {where}: {named}{more}",
+            f"BGP sessions are down in {where}: {named}",
             f"vtysh -c '{show} {down[0].neighbour}' says why; `neighbor … shutdown` if that is meant",
         )
 

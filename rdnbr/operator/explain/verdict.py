@@ -1,85 +1,94 @@
-"""The first sentence of `rdnbr explain`: whether the address is routed, the one reason why not, and what to do."""
+"""The first lines of `rdnbr explain`: whether the address is routed, the one reason why not, and the cure. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rdnbr.core.fib.backend import PROTOCOL
-from rdnbr.core.model.address import show_ip, show_mac
+from rdnbr.core.model.address import family, show_ip, show_mac
+from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.reason import Reason
 from rdnbr.linux.frr.host_view import Advertisement
-from rdnbr.operator.explain.layers import NOT_INSTALLED, Facts, Kernel, Layer, held_neighbour, held_route
-from rdnbr.operator.text.times import age
+from rdnbr.operator.control.json_views import epoch
+from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel
+from rdnbr.operator.explain.layers import Layer
+from rdnbr.operator.text.phrases import age
 
 
 class AddressVerdict(NamedTuple):
-    """What it comes to."""
+    """The verdict on one address."""
 
     routed: bool
     sentence: str
     cure: str | None
-    """What to do; None when all is well, or when it is as it should be."""
+    """What to do; None if nothing is wrong, or if the address is meant not to be routed."""
 
 
-def judge(facts: Facts, layers: Sequence[Layer]) -> AddressVerdict:
-    """Judge by all layers: by the first that says no, where the address is not routed."""
-    address = facts.told["address"]
+def verdict(facts: Facts, layers: Sequence[Layer]) -> AddressVerdict:
+    """Return the verdict; for an address that is not routed, the first layer that is in the way gives the reason."""
+    address = show_ip(facts.explanation.address)
     found = {layer.name: layer for layer in layers}
-    if found["route"].answer == "ok" and found["neighbour"].answer == "ok" and _bound(facts):
+    desired = facts.explanation.desired
+    bound = facts.no_answer is not None or facts.installed is not None
+    if found["route"].answer == "ok" and found["neighbour"].answer == "ok" and bound:
         return _routed(facts, found)
-    said = {name: layer.text for name, layer in found.items()}
     if isinstance(facts.kernel, str):
         sentence = f"whether {address} is routed is not known: {facts.kernel}"
         return AddressVerdict(routed=False, sentence=sentence, cure="run it on the node itself, as root")
     if found["built-in"].answer == "no":
-        return _not(address, said["built-in"], None)
-    elsewhere = _elsewhere(facts.kernel)
-    if elsewhere is not None and not facts.told["wanted"]:
-        return _not(
-            address,
+        return _not_routed(facts, found["built-in"].text, None)
+    elsewhere = _on_another_node(facts.kernel)
+    if elsewhere is not None and not desired:
+        return _not_routed(
+            facts,
             f"the fabric has it elsewhere: {elsewhere}",
             "if its guest is on this node, let it ping its gateway",
         )
-    foreign = _foreign(facts.kernel)
+    foreign = _foreign_entry(facts.kernel)
     if foreign is not None:
-        return _not(
-            address,
+        return _not_routed(
+            facts,
             f"somebody else's entry holds its place, and is never replaced: {foreign}",
             f"see who makes it (ip route show {address}; ip neigh show {address}) and remove it",
         )
-    if not facts.daemon:
-        return _not(
-            address, f"the kernel has {_lacking(found)} of rdnbr's for it; {facts.why_not}", facts.to_ask
-        )
-    if found["wanted"].answer == "no" and facts.told["wanted"]:
-        return _not(address, said["wanted"], _RETRIED if facts.told["wanted"][0]["why"] else _REMOVED)
-    if _bound(facts):
-        return _not(
-            address,
-            f"its guest is known, and the kernel has {_lacking(found)} of rdnbr's for it",
+    if facts.no_answer is not None:
+        why = f"the kernel has {_missing(found)} of rdnbr's for it; {facts.no_answer.why}"
+        return _not_routed(facts, why, facts.no_answer.cure)
+    if found["wanted"].answer == "no" and desired:
+        return _not_routed(facts, found["wanted"].text, _RETRIED if desired[0].kernel_error else _REMOVED)
+    if bound:
+        return _not_routed(
+            facts,
+            f"its guest is known, and the kernel has {_missing(found)} of rdnbr's for it",
             "ask again in a second; if it stays so, rdnbr show events and the log say why",
         )
-    return _unbound(facts, found)
+    return _not_bound(facts, found)
 
 
-def _lacking(found: Mapping[str, Layer]) -> str:
+def _missing(found: Mapping[str, Layer]) -> str:
     return " and ".join(f"no {name}" for name in ("route", "neighbour") if found[name].answer == "no")
 
 
 def _routed(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
-    routed = f"{facts.told['address']} is routed to {_where(facts)}{_contested(facts)}"
-    if not facts.daemon:
-        return AddressVerdict(routed=True, sentence=f"{routed}; {facts.why_not}", cure=facts.to_ask)
+    routed = f"{show_ip(facts.explanation.address)} is routed to {_guest(facts)}{_challenged(facts)}"
+    if facts.no_answer is not None:
+        return AddressVerdict(
+            routed=True, sentence=f"{routed}; {facts.no_answer.why}", cure=facts.no_answer.cure
+        )
     if found["zebra"].answer == "no":
-        but, cure = _of_zebra(facts, found["zebra"].text)
+        but, cure = _zebra(facts, found["zebra"].text)
         return AddressVerdict(routed=True, sentence=f"{routed}, but {but}", cure=cure)
     if found["bgp"].answer == "no":
         return AddressVerdict(
             routed=True,
             sentence=f"{routed}, but BGP does not tell anybody: {found['bgp'].text}",
-            cure=_UNTOLD if isinstance(facts.frr, Advertisement) and facts.frr.in_bgp else _NOT_IN_BGP,
+            cure=_NOT_ADVERTISED
+            if isinstance(facts.frr, Advertisement) and facts.frr.in_bgp
+            else _NOT_REDISTRIBUTED,
         )
     if found["bgp"].answer == "ok":
         return AddressVerdict(routed=True, sentence=f"{routed}, and {found['bgp'].text}", cure=None)
-    if facts.frr == NOT_INSTALLED:
+    if facts.frr == FRR_NOT_INSTALLED:
         return AddressVerdict(routed=True, sentence=routed, cure=None)
     return AddressVerdict(
         routed=True,
@@ -88,133 +97,144 @@ def _routed(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
     )
 
 
-def _of_zebra(facts: Facts, text: str) -> tuple[str, str]:
-    """Say why zebra does not use a route that the kernel has, and what to do."""
+def _zebra(facts: Facts, text: str) -> tuple[str, str]:
+    """Return why zebra does not use a route that the kernel has, and what to do."""
     if isinstance(facts.frr, Advertisement) and any(route.protocol == "kernel" for route in facts.frr.zebra):
-        command = "ip route" if facts.told["family"] == 4 else "ipv6 route"
-        return (
-            f"zebra prefers another: {text}",
-            f"vtysh -c 'show {command} {facts.told['address']}' shows both",
-        )
+        address = facts.explanation.address
+        command = "ip route" if family(address) == 4 else "ipv6 route"
+        return f"zebra prefers another: {text}", f"vtysh -c 'show {command} {show_ip(address)}' shows both"
     return "zebra has not heard of it", "rdnbr resync --frr"
 
 
-def _unbound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
-    """Nobody holds it, or who claims it has not proved it."""
-    address, told = facts.told["address"], facts.told
-    tentative = next((one for one in told["bindings"] if one["state"] == "tentative"), None)
+def _not_bound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
+    """Return the verdict where no binding has a route."""
+    explanation = facts.explanation
+    shown = [detail.shown for detail in explanation.bindings]
+    tentative = next((one for one in explanation.bindings if one.shown.state is State.TENTATIVE), None)
     if tentative is not None:
-        return _not(
-            address,
-            f"{tentative['mac']} on {tentative['port']} claims it, and has not answered for it yet "
-            f"({tentative['asked']} questions)",
-            _MUTE,
+        return _not_routed(
+            facts,
+            f"{show_mac(tentative.shown.mac)} on {tentative.shown.port} claims it, "
+            f"and has not answered for it yet ({tentative.probes_sent} questions)",
+            _SILENT,
         )
-    gone = next((one for one in told["bindings"] if one["state"] == "departed"), None)
-    if gone is not None and not gone["port"]:
-        return _not(address, f"it was at {gone['mac']} on a port that is gone, and is withdrawn", _GONE)
+    departed = next((one for one in shown if one.state is State.DEPARTED), None)
+    if departed is not None and not departed.port:
+        where = f"{show_mac(departed.mac)} on a port that is gone"
+        return _not_routed(facts, f"it was at {where}, and is withdrawn", _PORT_GONE)
     if found["allowlist"].answer == "no":
-        pinned = any(chance["reason"] == "pinned" for chance in told["chances"])
-        cure = _UNCOVERED if not told["rules"] else _PINNED if pinned else _DENIED
-        return _not(address, found["allowlist"].text, cure)
-    if told["refused"] is None and not told["chances"]:
-        return _not(
-            address, "no guest port is there", "rdnbr show ports; start the guest, or plug it into the bridge"
+        pinned = any(case.reason is Reason.PINNED for case in explanation.cases)
+        cure = _NO_RULE if not explanation.rules else _PINNED if pinned else _DENIED
+        return _not_routed(facts, found["allowlist"].text, cure)
+    if explanation.refused is None and not explanation.cases:
+        return _not_routed(
+            facts, "no guest port is there", "rdnbr show ports; start the guest, or plug it into the bridge"
         )
     if found["limits"].answer == "no":
-        return _not(address, found["limits"].text, _LIMITED)
+        return _not_routed(facts, found["limits"].text, _LIMITED)
     if found["quarantine"].answer == "no":
-        made = [event["decision"] for event in told["events"] if event["decision"] != "refused"]
-        mute = made[-1:] == ["expired"]
-        sentence = found["quarantine"].text + (", for it did not answer when it claimed it" if mute else "")
-        return _not(address, sentence, _MUTE if mute else _HEARD_LATER)
-    last = next((event for event in reversed(told["events"]) if event["decision"] == "refused"), None)
-    if last is not None and not told["bindings"]:
-        return _not(
-            address,
-            f"{last['mac']} on {last['port']} claimed it {age(last['at'], facts.now)} ago and was refused: "
-            f"{last['reason']}" + (f" ({last['rule']})" if last["rule"] else ""),
-            _REFUSED.get(
-                last["reason"], "see the events below; rdnbr show counters has every frame by its reason"
-            ),
-        )
+        return _quarantined(facts, found["quarantine"].text)
+    refused = next((event for event in reversed(explanation.events) if event.verb is Verb.REFUSED), None)
+    if refused is not None and not shown:
+        return _refused(facts, refused)
     why = "nobody claims it"
-    if gone is not None:
-        why = f"it was at {gone['mac']} on {gone['port']}, and is withdrawn"
-    return _not(address, why, _UNHEARD)
+    if departed is not None:
+        why = f"it was at {show_mac(departed.mac)} on {departed.port}, and is withdrawn"
+    return _not_routed(facts, why, _NO_CLAIM)
 
 
-_ZEBRA_S = frozenset({11, *range(186, 199)})
-"""Protocols of routes that FRR itself makes (zebra/rt_netlink.c, is_selfroute), but for babel's."""
+def _quarantined(facts: Facts, text: str) -> AddressVerdict:
+    """Return the verdict for a source in quarantine: it was silent, or an incumbent has answered."""
+    verbs = [event.verb for event in facts.explanation.events if event.verb is not Verb.REFUSED]
+    if verbs[-1:] == [Verb.EXPIRED]:
+        return _not_routed(facts, f"{text}, for it did not answer when it claimed it", _SILENT)
+    return _not_routed(facts, text, _QUARANTINED)
+
+
+def _refused(facts: Facts, event: Decision) -> AddressVerdict:
+    """Return the verdict for the latest claim, which was refused."""
+    mac = None if event.mac is None else show_mac(event.mac)
+    rule = f" ({event.rule})" if event.rule else ""
+    ago = age(epoch(event.at), facts.now)
+    why = f"{mac} on {event.port} claimed it {ago} ago and was refused: {event.reason}{rule}"
+    return _not_routed(facts, why, _REFUSAL_CURES.get(event.reason, _REFUSED))
+
+
+_ZEBRA_PROTOCOLS = frozenset({11, *range(186, 199)})
+"""Protocols of the routes that FRR makes (zebra/rt_netlink.c, is_selfroute), without babel's."""
 
 _RETRIED = "the log has the kernel's words, and journalctl -k perhaps more; it is tried again by itself"
 _REMOVED = "ip -ts monitor route neigh shows when; look for another program that cleans up"
-_UNTOLD = "vtysh -c 'show bgp summary' tells whether a session is up; if so, see its filters (prefix-list, route-map)"
-_NOT_IN_BGP = "rdnbr doctor finds a missing `redistribute kernel`; else see its route-map and prefix list"
-_UNCOVERED = "if a guest should have it, add a rule to the allowlist; rdnbr check names mistakes"
+_NOT_ADVERTISED = (
+    "vtysh -c 'show bgp summary' tells whether a session is up; "
+    "if so, see its filters (prefix-list, route-map)"
+)
+_NOT_REDISTRIBUTED = (
+    "rdnbr doctor finds a missing `redistribute kernel`; else see its route-map and prefix list"
+)
+_NO_RULE = "if a guest should have it, add a rule to the allowlist; rdnbr check names mistakes"
 _PINNED = "see that the port of the guest it belongs to is there (rdnbr show ports), or change that rule"
 _DENIED = "change that rule if a guest should have it; rdnbr check names mistakes"
 _LIMITED = "[port] in the configuration has the limits; rdnbr show counters says who reached them"
-_MUTE = "the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore"
-_HEARD_LATER = "wait until then; who claimed it did not answer for it, or its guest answered"
-_UNHEARD = "let the guest ping its gateway; tcpdump -eni PORT arp or icmp6 shows whether it says anything"
-_GONE = (
+_SILENT = "the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore"
+_QUARANTINED = "wait until then; who claimed it did not answer for it, or its guest answered"
+_NO_CLAIM = "let the guest ping its gateway; tcpdump -eni PORT arp or icmp6 shows whether it says anything"
+_PORT_GONE = (
     "rdnbr show ports lists those that are heard; once its port is among them, let the guest ping its gateway"
 )
-_BY_LAW = "change that rule if it should be this guest's; if not, wait for the right guest, or let it ping its gateway"
-_REFUSED = {
-    "pinned": _BY_LAW,
-    "denied": _BY_LAW,
-    "mac-mismatch": "mac_check in the configuration, if the guest may send so (MS NLB, some bonds)",
-    "port-full": "[port] in the configuration has the limits",
-    "table-full": "[limits] in the configuration has the number of addresses",
-    "too-many-new": "[port] in the configuration has the limits",
+_POLICY = "change that rule if it should be this guest's; if not, wait for the right guest, or let it ping its gateway"
+_REFUSED = "see the events below; rdnbr show counters has every frame by its reason"
+_REFUSAL_CURES = {
+    Reason.PINNED: _POLICY,
+    Reason.DENIED: _POLICY,
+    Reason.MAC_MISMATCH: "mac_check in the configuration, if the guest may send so (MS NLB, some bonds)",
+    Reason.PORT_FULL: "[port] in the configuration has the limits",
+    Reason.TABLE_FULL: "[limits] in the configuration has the number of addresses",
+    Reason.TOO_MANY_NEW: "[port] in the configuration has the limits",
 }
 """What to do about the latest refusal."""
 
 
-def _not(address: str, why: str, cure: str | None) -> AddressVerdict:
-    return AddressVerdict(routed=False, sentence=f"{address} is not routed: {why}", cure=cure)
+def _not_routed(facts: Facts, why: str, cure: str | None) -> AddressVerdict:
+    sentence = f"{show_ip(facts.explanation.address)} is not routed: {why}"
+    return AddressVerdict(routed=False, sentence=sentence, cure=cure)
 
 
-def _bound(facts: Facts) -> bool:
-    return not facts.daemon or any(binding["installed"] for binding in facts.told["bindings"])
-
-
-def _where(facts: Facts) -> str:
-    binding = next((one for one in facts.told["bindings"] if one["installed"]), None)
+def _guest(facts: Facts) -> str:
+    """Name port, MAC and bridge of the guest that the kernel routes to."""
     assert isinstance(facts.kernel, Kernel)
-    route, neighbour = held_route(facts.kernel), held_neighbour(facts.kernel)
+    route, neighbour = facts.kernel.held_route, facts.kernel.held_neighbour
     assert route is not None
     assert neighbour is not None
-    mac, over = show_mac(neighbour.neighbour.mac), facts.kernel.device(route.device)
-    port = binding["port"] if binding is not None else None
-    return f"{port} ({mac}) over {over}" if port else f"{mac} over {over}"
+    mac, bridge = show_mac(neighbour.neighbour.mac), facts.kernel.device(route.device)
+    port = None if facts.installed is None else facts.installed.shown.port
+    return f"{port} ({mac}) over {bridge}" if port else f"{mac} over {bridge}"
 
 
-def _elsewhere(kernel: Kernel) -> str | None:
-    """Name the route by which FRR knows of the address on another node, if it is that one that is taken."""
-    taken = next(iter(kernel.routes), None)
-    if taken is None or taken.protocol not in _ZEBRA_S:
+def _challenged(facts: Facts) -> str:
+    for detail in facts.explanation.bindings:
+        challenger = detail.challenger
+        if detail.shown.installed and challenger is not None and challenger.mac is not None:
+            return f", while {show_mac(challenger.mac)} on {challenger.port} claims it"
+    return ""
+
+
+def _on_another_node(kernel: Kernel) -> str | None:
+    """Name the route that the kernel uses, if FRR made it: the guest is on another node."""
+    used = next(iter(kernel.routes), None)
+    if used is None or used.protocol not in _ZEBRA_PROTOCOLS:
         return None
-    gateway = "" if taken.gateway is None else f" via {show_ip(taken.gateway)}"
-    return f"{kernel.origin(taken.protocol)}{gateway} dev {kernel.device(taken.device)}"
+    gateway = "" if used.gateway is None else f" via {show_ip(used.gateway)}"
+    return f"{kernel.origin(used.protocol)}{gateway} dev {kernel.device(used.device)}"
 
 
-def _contested(facts: Facts) -> str:
-    challenger = next((one for one in facts.told["bindings"] if one["installed"] and one["rival_mac"]), None)
-    return (
-        ""
-        if challenger is None
-        else f", while {challenger['rival_mac']} on {challenger['rival_port']} claims it"
-    )
-
-
-def _foreign(kernel: Kernel) -> str | None:
-    """Name what of somebody else's keeps ours out, or wins over it."""
-    taken = next((route for route in kernel.routes if route.protocol not in _ZEBRA_S), None)
-    if taken is not None and taken.protocol != PROTOCOL:
-        return f"a route, {kernel.origin(taken.protocol)} dev {kernel.device(taken.device)} metric {taken.metric}"
+def _foreign_entry(kernel: Kernel) -> str | None:
+    """Name another program's entry that rdnbr's cannot replace, or that the kernel prefers to rdnbr's."""
+    used = next((route for route in kernel.routes if route.protocol not in _ZEBRA_PROTOCOLS), None)
+    if used is not None and used.protocol != PROTOCOL:
+        return (
+            f"a route, {kernel.origin(used.protocol)} dev {kernel.device(used.device)} metric {used.metric}"
+        )
     other = next((entry for entry in kernel.neighbours if entry.settled and not entry.ours), None)
     if other is not None:
         return f"a permanent neighbour on {kernel.device(other.device)}"

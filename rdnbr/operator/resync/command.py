@@ -25,7 +25,7 @@ from rdnbr.linux.process.capabilities import missing
 from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
 from rdnbr.operator.control.offline import lock_offline
 from rdnbr.operator.control.protocol import Document
-from rdnbr.operator.text.counted import counted
+from rdnbr.operator.text.phrases import counted
 
 AGAIN = 1.0
 """Seconds between two looks, both of which must miss a route: zebra may just not have come to it yet."""

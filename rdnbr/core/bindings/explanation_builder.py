@@ -1,0 +1,144 @@
+"""Builds the explanation of one address from the state of the engine.
+
+Nothing is decided here, and nothing changes. The policy, the limits and the quarantine are the objects that decide
+about the next frame, so the explanation cannot differ from what they do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+
+from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.conflict import MOVES_WINDOW
+from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.model.address import IP, MAC, ZERO_MAC
+from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.explanation import (
+    MAX_EVENTS,
+    MAX_RULES,
+    BindingDetail,
+    Explanation,
+    HoldDown,
+    PolicyCase,
+    RuleText,
+)
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.outputs import Decision
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.rule import Rule
+from rdnbr.core.model.snapshot import view
+from rdnbr.core.policy.authorization import Authorization
+from rdnbr.core.policy.limits import PortLimits
+from rdnbr.core.policy.policy import Policy
+from rdnbr.core.policy.quarantine import Quarantine
+
+
+def build_explanation(
+    now: float,
+    address: IP,
+    policy: Policy,
+    table: BindingTable,
+    transitions: Transitions,
+    segments: Mapping[int, Segment],
+    ports: Mapping[int, Port],
+) -> Explanation:
+    """Return all that the engine knows of `address`; its times are on the clock of `now`."""
+    authorization, limits = policy.authorization, policy.limits
+    refused = authorization.builtin_refusal(address)
+    allowlist = authorization.allowlist
+    rules = [] if allowlist is None else rules_about(address, allowlist.rules)
+    keys = sorted({Key(segment.table, address) for segment in segments.values()})
+    bindings = (table.get(key) for key in keys)
+    return Explanation(
+        address=address,
+        open_mode=allowlist is None,
+        refused=refused,
+        connected_prefix=(
+            authorization.local_addresses.enclosing_prefix(address)
+            if refused is Reason.CONNECTED_PREFIX
+            else None
+        ),
+        rules=tuple(RuleText(rule.where, str(rule)) for rule in rules[:MAX_RULES]),
+        cases=() if refused else tuple(_policy_cases(address, authorization, rules, ports.values())),
+        full_ports=tuple(port.name for port in ports.values() if limits.refuse_full(port.index, address)),
+        limited_ports=tuple(port.name for port in ports.values() if limits.is_exhausted(now, port.index)),
+        hold_downs=tuple(held for key in keys for held in _hold_downs(now, key, policy.quarantine, ports)),
+        bindings=tuple(
+            _detail(binding, transitions, limits, segments, ports)
+            for binding in bindings
+            if binding is not None
+        ),
+    )
+
+
+def rules_about(address: IP, rules: Iterable[Rule]) -> list[Rule]:
+    """Return the rules whose prefix contains the address: the longest prefix first, else in their order."""
+    number, bits = int.from_bytes(address), 8 * len(address)
+    about = [
+        rule
+        for rule in rules
+        if len(rule.prefix.address) == len(address)
+        and (number ^ int.from_bytes(rule.prefix.address)) >> (bits - rule.prefix.length) == 0
+    ]
+    return sorted(about, key=lambda rule: -rule.prefix.length)
+
+
+def events_about(address: IP, decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Return the decisions about the address, in their order: the last MAX_EVENTS of them."""
+    return tuple([made for made in decisions if made.address == address][-MAX_EVENTS:])
+
+
+def _policy_cases(
+    address: IP, authorization: Authorization, rules: Iterable[Rule], ports: Iterable[Port]
+) -> Iterator[PolicyCase]:
+    """Authorize each port with every MAC that one of `rules` names, and with one MAC that no rule names."""
+    named = {rule.qualifiers.mac: None for rule in rules if rule.qualifiers.mac is not None}
+    unnamed = next(mac for mac in _macs() if mac not in named)
+    cases: dict[tuple[MAC | None, Reason | None, Rule | None], list[str]] = {}
+    for port in ports:
+        others = authorization.authorize(address, Anchor(port.index, unnamed), port.segment)
+        cases.setdefault((None, others.reason, others.rule), []).append(port.name)
+        for mac in named:
+            verdict = authorization.authorize(address, Anchor(port.index, mac), port.segment)
+            if verdict != others:
+                cases.setdefault((mac, verdict.reason, verdict.rule), []).append(port.name)
+    for (case_mac, reason, rule), names in cases.items():
+        yield PolicyCase(tuple(sorted(names)), case_mac, reason, None if rule is None else rule.where)
+
+
+def _macs() -> Iterator[MAC]:
+    return (MAC(b"\x02" + number.to_bytes(5)) for number in count())
+
+
+def _hold_downs(
+    now: float, key: Key, quarantine: Quarantine, ports: Mapping[int, Port]
+) -> Iterator[HoldDown]:
+    for source, until in quarantine.hold_downs(now, key):
+        anchor = source if isinstance(source, Anchor) else Anchor(source, ZERO_MAC)
+        port = ports.get(anchor.port or 0)
+        yield HoldDown(port.name if port else None, anchor.mac if source is anchor else None, until)
+
+
+def _detail(
+    binding: Binding,
+    transitions: Transitions,
+    limits: PortLimits,
+    segments: Mapping[int, Segment],
+    ports: Mapping[int, Port],
+) -> BindingDetail:
+    port = ports.get(binding.anchor.port or 0)
+    held, most = (None, None) if port is None else limits.usage(port.index, binding.key.address)
+    return BindingDetail(
+        shown=view(binding, segments, ports),
+        table=binding.key.table,
+        state_since=binding.state_since,
+        deadline=transitions.timers.deadline_of(binding),
+        probes_sent=binding.probes_sent,
+        answered=binding.answered,
+        challenger=transitions.name_anchor(binding.challenger) if binding.challenger else None,
+        moves=len([at for at in binding.moves if at > binding.moves[-1] - MOVES_WINDOW]),
+        frozen_until=binding.frozen_until or None,
+        refused=binding.refused,
+        port_addresses=held,
+        port_limit=most,
+    )

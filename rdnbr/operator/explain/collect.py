@@ -1,0 +1,136 @@
+"""Collects the facts about one address: the daemon is asked for its explanation, the kernel and FRR are read."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.bindings.interface_inventory import InterfaceInventory
+from rdnbr.core.model.address import IP, parse_ip, show_ip
+from rdnbr.core.model.explanation import Explanation
+from rdnbr.core.model.interfaces import Link
+from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
+from rdnbr.linux.frr import vtysh
+from rdnbr.linux.frr.host_view import Advertisement
+from rdnbr.linux.frr.zebra_diff import ServedBridge, served
+from rdnbr.linux.host import rt_protos
+from rdnbr.linux.netlink import route_lookup
+from rdnbr.linux.netlink.links import snapshot
+from rdnbr.linux.netlink.next_hops import next_hops
+from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.explain.explanation_json import decode
+from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel, NoAnswer
+
+VTYSH_TIMEOUT = 3.0
+"""Seconds that each answer of FRR may take. It is short: the operator has a guest that does not work."""
+
+
+class _Node(NamedTuple):
+    """This node's interfaces."""
+
+    links: tuple[Link, ...]
+    bridges: tuple[ServedBridge, ...]
+    inventory: InterfaceInventory
+
+    @property
+    def vrf(self) -> str | None:
+        """The VRF of the bridges, if all of them are in the same one."""
+        found = {bridge.vrf for bridge in self.bridges}
+        return found.pop() if len(found) == 1 else None
+
+
+def collect(text: str, given: CommandLine, socket: str | None = None) -> Facts:
+    """Collect all that can be known; for what cannot, the facts hold the reason.
+
+    Args:
+        text: the address.
+        given: the configuration's place. `rdnbr check` reports mistakes in it; here they are passed over.
+        socket: the daemon's control socket; None for that of the configuration.
+
+    Raises:
+        ValueError: `text` is no address.
+    """
+    address = parse_ip(text)
+    config, _ = examine(given)
+    node = _node(config)
+    path = Path(socket) if socket else config.socket
+    no_answer = None
+    try:
+        explanation = _of_daemon(address, path)
+    except CannotAsk as error:
+        explanation, mistakes = _of_files(address, config, node)
+        why, _, cure = str(error).partition("; ")
+        if isinstance(error, NoDaemon):
+            why, cure = f"no daemon answers on {path}", "systemctl start rdnbr"
+        no_answer = NoAnswer(why + mistakes, cure)
+    return Facts(
+        explanation=explanation,
+        no_answer=no_answer,
+        kernel=node if isinstance(node, str) else _kernel(address, node),
+        frr=_frr(address, node),
+        now=datetime.now(UTC),
+    )
+
+
+def _node(config: Config) -> _Node | str:
+    """Return this node's interfaces, or why they cannot be read."""
+    inventory = InterfaceInventory(config.bridges)
+    try:
+        found = snapshot()
+        inventory.replace_all(*found)
+        inventory.set_next_hops(next_hops())
+    except OSError as error:
+        return f"the kernel was not looked at: {error.strerror or error}"
+    return _Node(tuple(found.links), tuple(served(found, config.bridges)), inventory)
+
+
+def _of_daemon(address: IP, socket: Path) -> Explanation:
+    """Return the daemon's explanation.
+
+    Raises:
+        CannotAsk: no daemon answers, or one of another version does.
+    """
+    with Client(socket) as client:
+        return decode(client.ask("explain", show_ip(address)))
+
+
+def _of_files(address: IP, config: Config, node: _Node | str) -> tuple[Explanation, str]:
+    """Return what a daemon that has just started would say, and what the operator must know of the files."""
+    allowlist: Allowlist | None = None
+    mistakes = ""
+    try:
+        allowlist = load_allowlist(
+            config.allowlist, config.allowlist_directory, required=config.allowlist_named
+        )
+    except AllowlistError as error:
+        mistakes = f"; the allowlist has {len(error.problems)} mistakes (rdnbr check)"
+    engine = Engine(config.settings, allowlist)
+    if not isinstance(node, str):
+        node.inventory.update_engine(0.0, engine)
+    return engine.explain(0.0, address), mistakes
+
+
+def _kernel(address: IP, node: _Node) -> Kernel | str:
+    devices = [bridge.device for bridge in node.bridges]
+    try:
+        routes, neighbours = route_lookup.routes(address, devices), route_lookup.neighbours(address, devices)
+    except OSError as error:
+        return f"the kernel was not looked at: {error.strerror or error}"
+    numbers = {route.protocol for route in routes} | {entry.protocol for entry in neighbours}
+    names = {number: rt_protos.name_of(number) for number in numbers}
+    return Kernel(
+        routes,
+        neighbours,
+        {link.index: link.name for link in node.links},
+        {number: name for number, name in names.items() if name is not None},
+    )
+
+
+def _frr(address: IP, node: _Node | str) -> Advertisement | str:
+    if not vtysh.installed():
+        return FRR_NOT_INSTALLED
+    try:
+        return vtysh.advertisement(address, None if isinstance(node, str) else node.vrf, VTYSH_TIMEOUT)
+    except vtysh.Silent as silent:
+        return f"FRR was not asked, for vtysh says: {silent}"

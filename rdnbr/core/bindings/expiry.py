@@ -7,7 +7,7 @@ from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.policy.quarantine import Quarantine
 
-AT_ONCE = 1000
+AT_ONCE = 300
 """Timers handled in one call. After a stall all of them are due; the rest must not keep frames and routes waiting."""
 
 

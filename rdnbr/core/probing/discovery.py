@@ -27,6 +27,10 @@ WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)
 sends frames itself."""
 
 
+AT_ONCE = 300
+"""Searches handled in one call; the others wait for the next call, so that frames and routes do not wait for them."""
+
+
 @dataclass(slots=True)
 class _Search:
     mac: MAC
@@ -84,8 +88,11 @@ class Discovery:
         return any(search.mac in (mac, ZERO_MAC) for search in self._searches.get(port, {}).values())
 
     def expire_timers(self, now: float) -> None:
-        """Send the probes that are due, and end the searches that are over."""
-        while (due := self._timers.pop(now)) is not None:
+        """Send up to `AT_ONCE` probes that are due, and end the searches that are over."""
+        for _ in range(AT_ONCE):
+            due = self._timers.pop(now)
+            if due is None:
+                return
             index, address = due[1]
             port, search = self._ports[index], self._searches[index][address]
             anchor = Anchor(index, search.mac)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rdnbr.operator.commands import client_commands
 from rdnbr.operator.commands.parser import parser
-from rdnbr.operator.control.client import CannotAsk
+from rdnbr.operator.control.client import CommandFailed
 
 DONE, FINDINGS, USAGE, CANNOT_START = range(4)
 """Exit codes; argparse itself uses that of wrong usage."""
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     try:
         return _COMMANDS[args.command](args)
-    except CannotAsk as error:
+    except CommandFailed as error:
         print(f"rdnbr: {error}", file=sys.stderr)
         return FINDINGS
 

@@ -86,7 +86,7 @@ class Battlefield:
         wait_for(lambda: self._index(guest.port) not in (None, before), 5, "the new port")
 
     def _index(self, port: str) -> int | None:
-        ports = self._client.ask("ports")["ports"]
+        ports = self._client.request("ports")["ports"]
         return next((one["ifindex"] for one in ports if one["port"] == port), None)
 
     def speak(self) -> None:
@@ -97,7 +97,7 @@ class Battlefield:
 
     def counted(self, port: str) -> Counter[str]:
         """What was counted on a port so far, without what the guests' own frames are counted under."""
-        counts = Counter(self._client.ask("counters")["counters"].get(port, {}))
+        counts = Counter(self._client.request("counters")["counters"].get(port, {}))
         own = set() if port == self.lab.guest(ATTACKER).port else HONEST
         return Counter({reason: count for reason, count in counts.items() if reason not in own})
 

@@ -95,7 +95,7 @@ class Place:
     def learn_anew(self) -> float:
         """Let the newcomer be forgotten and announce itself; return the seconds until the kernel has its route."""
         guest = self.lab.guest(NEWCOMER)
-        self.client.ask("flush", guest.address4)
+        self.client.request("flush", guest.address4)
         frame = announcement(guest.mac, guest.address4)
         packed = ip_address(guest.address4).packed
         self._wait_for_route(_ROUTE_GONE, packed)
@@ -113,7 +113,7 @@ class Place:
     def port(self) -> dict[str, int]:
         """What `show ports` has of the flooder's."""
         name = self.lab.guest(FLOODER).port
-        return next(one for one in self.client.ask("ports")["ports"] if one["port"] == name)
+        return next(one for one in self.client.request("ports")["ports"] if one["port"] == name)
 
     def handled(self) -> int:
         """How many frames of the flooder's were counted, those that the kernel dropped among them."""
@@ -173,10 +173,10 @@ def test_walk_through_a_prefix_binds_the_limit_and_no_more(request, record_prope
                 most = max(most, len(lab.upstream.hosts()))
         wait_for(lambda: place.handled() - before >= done[0], 5, "every frame to be counted")
         port = lab.guest(FLOODER).port
-        bindings = [one for one in place.client.ask("bindings")["bindings"] if one["port"] == port]
+        bindings = [one for one in place.client.request("bindings")["bindings"] if one["port"] == port]
         assert len([one for one in bindings if one["family"] == 6]) == LIMIT
         assert len(lab.node.hosts()) == len(place.bound) + LIMIT - 1
-        counts = Counter(place.client.ask("counters")["counters"][port])
+        counts = Counter(place.client.request("counters")["counters"][port])
         assert counts["port-full"] + counts["too-many-new"] > 1000
         record_property("frames a second", round(done[0] / done[1]))
         record_property("KiB grown", (place.daemon.resident_bytes() - memory) >> 10)

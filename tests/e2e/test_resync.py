@@ -98,7 +98,7 @@ def test_telling_again_is_no_theft(lab: Lab) -> None:
     with Client(node.path(SOCKET)) as client:
         for _ in range(10):
             for address in guest.addresses:
-                client.ask("reannounce", address)
+                client.request("reannounce", address)
     assert node.show("counters")["kernel"]["contested"] == 0
     assert set(guest.addresses) <= node.hosts()
     assert all(one["installed"] for one in node.show()["bindings"] if one["address"] in guest.addresses)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rdnbr.core.model.address import parse_ip
-from rdnbr.operator.control.client import CannotAsk, Client, Denied, NoDaemon
+from rdnbr.operator.control.client import Client, CommandFailed, Denied, NoDaemon
 from rdnbr.operator.control.connection import PATIENCE, WATCHED
 from rdnbr.operator.control.protocol import Refused
 from rdnbr.operator.control.server import CLIENTS, ControlServer
@@ -102,34 +102,34 @@ def exchange(daemon, path, request):
 def test_answer(serve, path):
     """A command is answered."""
     with Client(path) as client:
-        assert client.ask("bindings") == {"command": "bindings", "address": None}
+        assert client.request("bindings") == {"command": "bindings", "address": None}
 
 
 def test_address_is_packed(serve, path):
     """An address reaches the daemon as the core has it."""
     with Client(path) as client:
-        assert client.ask("probe", "2001:db8::1")["address"] == parse_ip("2001:db8::1").hex()
+        assert client.request("probe", "2001:db8::1")["address"] == parse_ip("2001:db8::1").hex()
 
 
 def test_refusal(serve, path):
     """What the daemon will not do, the client raises with the daemon's sentence."""
     with Client(path) as client, pytest.raises(Denied, match=r"^flush what\?$"):
-        client.ask("flush")
+        client.request("flush")
 
 
 def test_failing_answer(serve, path):
     """An answer that fails is an error for the client and a report for the log, and the next one is given."""
     with Client(path) as client:
         with pytest.raises(Denied, match="failed to answer"):
-            client.ask("reload")
-        assert client.ask("ports")["command"] == "ports"
+            client.request("reload")
+        assert client.request("ports")["command"] == "ports"
     assert serve.reports == ["the answer to a client failed: ZeroDivisionError()"]
 
 
 def test_large_reply(serve, path):
     """A reply larger than a socket's buffer arrives whole."""
     with Client(path) as client:
-        assert len(client.ask("events")["events"]) == 3000
+        assert len(client.request("events")["events"]) == 3000
 
 
 @pytest.mark.parametrize(
@@ -373,14 +373,16 @@ def test_not_permitted(path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    with pytest.raises(CannotAsk, match=rf"^not permitted to use {path}; be root, or in the group rdnbr$"):
+    with pytest.raises(
+        CommandFailed, match=rf"^not permitted to use {path}; be root, or in the group rdnbr$"
+    ):
         Client(path)
 
 
 def test_daemon_that_does_not_answer(daemon, path):
     """A daemon that hangs does not hang its client."""
-    with Client(path, patience=0.05) as client, pytest.raises(CannotAsk, match="does not answer in time"):
-        client.ask("ports")
+    with Client(path, timeout=0.05) as client, pytest.raises(CommandFailed, match="does not answer in time"):
+        client.request("ports")
 
 
 def test_daemon_that_dies(path):
@@ -389,5 +391,5 @@ def test_daemon_that_dies(path):
     with Client(path) as client:
         daemon.settle()
         daemon.stop()
-        with pytest.raises(CannotAsk, match="hung up without an answer"):
-            client.ask("ports")
+        with pytest.raises(CommandFailed, match="hung up without an answer"):
+            client.request("ports")

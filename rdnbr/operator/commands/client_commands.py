@@ -12,7 +12,7 @@ from rdnbr.operator.control.client import Client, NoDaemon
 def show(args: Namespace) -> int:
     """Print a table, or the daemon's document."""
     with Client(_socket(args)) as client:
-        document = client.ask(args.what)
+        document = client.request(args.what)
     if args.json:
         print(json.dumps(document, ensure_ascii=False))
         return 0
@@ -40,7 +40,7 @@ def watch(args: Namespace) -> int:
 def act(args: Namespace) -> int:
     """Let the daemon do something, and print what it did."""
     with Client(_socket(args)) as client:
-        print(client.ask(args.command, getattr(args, "address", None))["message"])
+        print(client.request(args.command, getattr(args, "address", None))["message"])
     return 0
 
 

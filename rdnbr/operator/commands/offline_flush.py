@@ -6,7 +6,7 @@ from rdnbr.core.model.fib_entries import DropRoute
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.nft import command, ruleset
 from rdnbr.linux.process.capabilities import missing
-from rdnbr.operator.control.client import CannotAsk
+from rdnbr.operator.control.client import CommandFailed
 from rdnbr.operator.control.offline import lock_offline
 from rdnbr.operator.text.phrases import counted
 
@@ -15,10 +15,10 @@ def flush_kernel(address: str | None) -> str:
     """Remove our routes and neighbours, of one address or all, with all our table too, and return a sentence on it.
 
     Raises:
-        CannotAsk: that is not permitted, or there is nothing of that address, or the kernel refuses.
+        CommandFailed: that is not permitted, or there is nothing of that address, or the kernel refuses.
     """
     if "CAP_NET_ADMIN" in missing():
-        raise CannotAsk("removing routes needs CAP_NET_ADMIN; run it as root")
+        raise CommandFailed("removing routes needs CAP_NET_ADMIN; run it as root")
     lock = lock_offline()
     wanted = None if address is None else parse_ip(address)
     fib = KernelFib()
@@ -34,9 +34,9 @@ def flush_kernel(address: str | None) -> str:
         fib.close()
         lock.close()
     if refusals:
-        raise CannotAsk("; ".join(f"{refusal.operation}: {refusal.text}" for refusal in refusals))
+        raise CommandFailed("; ".join(f"{refusal.operation}: {refusal.text}" for refusal in refusals))
     if address is not None and not operations:
-        raise CannotAsk(f"nothing of rdnbr's is in the kernel for {address}")
+        raise CommandFailed(f"nothing of rdnbr's is in the kernel for {address}")
     removed = sum(isinstance(operation, DropRoute) for operation in operations)
     sentence = f"removed {counted(removed, 'route')} and {counted(len(operations) - removed, 'neighbour')}"
     if address is None and _filter_removed():
@@ -48,4 +48,4 @@ def _filter_removed() -> bool:
     try:
         return command.removed()
     except command.NftError as error:
-        raise CannotAsk(f"cannot remove the nftables table {ruleset.TABLE}: {error}") from error
+        raise CommandFailed(f"cannot remove the nftables table {ruleset.TABLE}: {error}") from error

@@ -1,48 +1,51 @@
-"""Asking the running daemon, as the commands do. It waits, but not for ever."""
+"""The client of the daemon's control socket. It blocks, with a timeout."""
 
 import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-PATIENCE = 10.0
+from rdnbr.operator.control.protocol import Document, Json
+
+TIMEOUT = 10.0
 """Seconds that one reply may take."""
 
 
-class CannotAsk(Exception):
-    """There is no answer; the message is one sentence that says what to do."""
+class CommandFailed(Exception):
+    """A command cannot be carried out; the message is one sentence that says why, and what to do."""
 
 
-class NoDaemon(CannotAsk):
-    """Nobody listens on the socket."""
+class NoDaemon(CommandFailed):
+    """No process listens on the socket."""
 
 
-class Denied(CannotAsk):
-    """The daemon answered that it will not."""
+class Denied(CommandFailed):
+    """The daemon has refused the request."""
 
 
 class Client:
     """A connection to the daemon's control socket."""
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, timeout: float = TIMEOUT) -> None:
         """Connect.
 
         Args:
             path: of the socket.
-            patience: seconds that one reply may take.
+            timeout: seconds that one reply may take.
 
         Raises:
-            CannotAsk: it cannot be reached.
+            NoDaemon: no process listens there.
+            CommandFailed: the socket cannot be used.
         """
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(patience)
+        self._socket.settimeout(timeout)
         try:
             self._socket.connect(str(path))
         except OSError as error:
             self._socket.close()
-            raise _why(error, path) from None
+            raise _failure(error, path) from None
         self._lines = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -52,60 +55,65 @@ class Client:
         self._lines.close()
         self._socket.close()
 
-    def ask(self, command: str, address: str | None = None) -> Any:
-        """Return the result of a command; `rdnbr.operator.control.protocol` has them all.
+    def request(self, command: str, address: str | None = None) -> Document:
+        """Send a command, and return its result; `rdnbr.operator.control.protocol` lists the commands.
 
         Raises:
-            Denied: the daemon refuses, and its sentence says why.
-            CannotAsk: it does not answer.
+            Denied: the daemon refuses; the message is the daemon's sentence.
+            CommandFailed: the daemon does not answer, or another program does.
         """
         request = {"command": command} if address is None else {"command": command, "address": address}
         try:
             self._socket.sendall(json.dumps(request).encode() + b"\n")
         except OSError as error:
-            raise _why(error, self._path) from None
+            raise _failure(error, self._path) from None
         reply = self._line()
         if reply is None:
-            raise CannotAsk(f"the daemon on {self._path} hung up without an answer; its log may say why")
+            raise CommandFailed(f"the daemon on {self._path} hung up without an answer; its log may say why")
         if not reply.get("ok"):
             raise Denied(str(reply.get("error")))
-        return reply.get("result")
+        return self._object(reply.get("result"))
 
-    def watch(self) -> Iterator[Any]:
-        """Return one decision after the other, until the daemon stops.
+    def watch(self) -> Iterator[Document]:
+        """Yield each decision that the daemon makes from now on, until the daemon stops.
 
         Raises:
-            CannotAsk: the daemon does not answer.
+            CommandFailed: as for `request`.
         """
-        self.ask("watch")
+        self.request("watch")
         self._socket.settimeout(None)
         while (document := self._line()) is not None:
             yield document
 
-    def _line(self) -> Any:
+    def _line(self) -> Document | None:
+        """Return the next object that the daemon sends; None if it has closed the connection."""
         try:
             line = self._lines.readline()
         except OSError as error:
-            raise _why(error, self._path) from None
+            raise _failure(error, self._path) from None
         if not line.endswith(b"\n"):
             return None
         try:
-            return json.loads(line)
+            return self._object(json.loads(line))
         except ValueError:
-            raise CannotAsk(
-                f"what answers on {self._path} is not rdnbr; name its socket with --socket"
-            ) from None
+            return self._object(None)
+
+    def _object(self, value: Json) -> Document:
+        """Return a JSON object as it is; for anything else raise CommandFailed."""
+        if not isinstance(value, dict):
+            raise CommandFailed(f"what answers on {self._path} is not rdnbr; name its socket with --socket")
+        return value
 
 
-def _why(error: OSError, path: Path) -> CannotAsk:
+def _failure(error: OSError, path: Path) -> CommandFailed:
     match error:
         case FileNotFoundError() | ConnectionRefusedError() | NotADirectoryError():
             return NoDaemon(f"no daemon answers on {path}; is rdnbr running? (systemctl status rdnbr)")
         case PermissionError():
-            return CannotAsk(f"not permitted to use {path}; be root, or in the group rdnbr")
+            return CommandFailed(f"not permitted to use {path}; be root, or in the group rdnbr")
         case TimeoutError():
-            return CannotAsk(f"the daemon on {path} does not answer in time; its log may say why")
+            return CommandFailed(f"the daemon on {path} does not answer in time; its log may say why")
         case ConnectionResetError() | BrokenPipeError():
-            return CannotAsk(f"the daemon on {path} hung up without an answer; its log may say why")
+            return CommandFailed(f"the daemon on {path} hung up without an answer; its log may say why")
         case _:
-            return CannotAsk(f"cannot ask on {path}: {error.strerror or error}")
+            return CommandFailed(f"cannot use {path}: {error.strerror or error}")

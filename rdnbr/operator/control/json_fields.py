@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac
-from rdnbr.operator.control.client import CannotAsk
+from rdnbr.operator.control.client import CommandFailed
 from rdnbr.operator.control.protocol import Json
 
 T = TypeVar("T")
 
 
-class OtherVersion(CannotAsk):
+class OtherVersion(CommandFailed):
     """The daemon's answer is not what this version expects; the message names the key and the cure."""
 
     def __init__(self, what: str) -> None:

@@ -1,7 +1,7 @@
-"""Bindings, decisions, ports and counters as the JSON promised to scripts: names and their order are kept.
+"""Bindings, decisions, ports and counters as JSON. The names of the keys and their order are promised to scripts.
 
-All functions are pure. Whoever calls them knows which clock the engine was fed with, and brings `wall`, which
-turns a time of that clock into an aware datetime.
+All functions are pure. The engine's times are seconds on the clock of its events. The caller knows that clock, and
+passes `wall`, which turns such a time into a datetime with a time zone.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,33 +16,33 @@ from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control.protocol import Document, Json
 
 Wall = Callable[[float], datetime]
-"""Turns seconds on the clock of the events into a time of day."""
+"""Turns seconds on the clock of the events into a datetime with a time zone."""
 
 Mode = Literal["open", "allowlist"]
-"""Whether an allowlist is the law, or every guest may claim any address that is not special."""
+"""Whether an allowlist permits addresses, or every guest may claim every address that is not special."""
 
 
 class PortView(NamedTuple):
-    """One port, as seen from outside."""
+    """One port, as `rdnbr show ports` shows it."""
 
     name: str
     ifindex: int
     bridge: str
     bindings: int
-    """How many addresses are bound to it, departed ones left out."""
+    """How many addresses are bound to it, without departed ones."""
     frames: int
     """Frames received."""
     drops: int
-    """Frames the kernel dropped because the daemon did not keep up (PACKET_STATISTICS)."""
+    """Frames that the kernel dropped because the socket's buffer was full (PACKET_STATISTICS)."""
 
 
 def epoch(at: float) -> datetime:
-    """Be the `Wall` of a capture, whose clock counts seconds since 1970."""
+    """Turn seconds since 1970 into a datetime: the `Wall` of a capture, and of times that were decoded from JSON."""
     return datetime.fromtimestamp(at, UTC)
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a time as RFC 3339 has it, in UTC, to the millisecond."""
+    """Write a time in the format of RFC 3339, in UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
@@ -110,12 +110,12 @@ def ports(views: Iterable[PortView], mode: Mode) -> Document:
 def counters(
     counts: Mapping[tuple[str, Reason], int], kernel_counters: Mapping[str, int], mode: Mode
 ) -> Document:
-    """Return the document of `show counters`: for each port, how many frames ended in which reason.
+    """Return the document of `show counters`: how many frames of each port ended in each reason.
 
     Args:
         counts: number of frames by (port name, reason).
-        kernel_counters: what is counted of the kernel's tables, by its name.
-        mode: open or by allowlist.
+        kernel_counters: events of the kernel's tables, by their names.
+        mode: whether there is an allowlist.
     """
     by_port: dict[str, dict[str, Json]] = {}
     for (port, reason), count in sorted(counts.items()):

@@ -1,20 +1,20 @@
 """What a command does instead of asking the daemon, when none answers: it holds the daemon's lock meanwhile."""
 
 from rdnbr.linux.process.instance_lock import CannotLock, Held, InstanceLock
-from rdnbr.operator.control.client import CannotAsk
+from rdnbr.operator.control.client import CommandFailed
 
 
 def lock_offline() -> InstanceLock:
     """Return the instance lock, held, so that no daemon starts while a command changes the kernel.
 
     Raises:
-        CannotAsk: a daemon holds it, or it cannot be trusted.
+        CommandFailed: a daemon holds it, or it cannot be trusted.
     """
     try:
         return InstanceLock()
     except Held:
-        raise CannotAsk(
+        raise CommandFailed(
             "a daemon runs in this network namespace, but answers on another socket; name that with --socket"
         ) from None
     except CannotLock as error:
-        raise CannotAsk(str(error)) from None
+        raise CommandFailed(str(error)) from None

@@ -16,7 +16,7 @@ from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
 from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysctl
 from rdnbr.linux.netlink.links import Snapshot, snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
-from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.doctor import sysctls
 from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.diagnosis import Facts
@@ -87,10 +87,10 @@ def _bridges(there: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
 def _daemon(config: Config) -> Literal["open", "allowlist"] | Unseen | None:
     try:
         with Client(config.socket) as client:
-            return "open" if client.ask("ports")["mode"] == "open" else "allowlist"
+            return "open" if client.request("ports")["mode"] == "open" else "allowlist"
     except NoDaemon:
         return None
-    except CannotAsk as error:
+    except CommandFailed as error:
         said = str(error).partition("; ")
         return Unseen(f"the daemon was not looked at: {said[0]}", said[2] or "see its log")
 

@@ -18,7 +18,7 @@ from rdnbr.linux.host import rt_protos
 from rdnbr.linux.netlink import route_lookup
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
-from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.explain.explanation_json import decode
 from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel, NoAnswer
 
@@ -58,7 +58,7 @@ def collect(text: str, given: CommandLine, socket: str | None = None) -> Facts:
     no_answer = None
     try:
         explanation = _of_daemon(address, path)
-    except CannotAsk as error:
+    except CommandFailed as error:
         explanation, mistakes = _of_files(address, config, node)
         why, _, cure = str(error).partition("; ")
         if isinstance(error, NoDaemon):
@@ -89,10 +89,10 @@ def _of_daemon(address: IP, socket: Path) -> Explanation:
     """Return the daemon's explanation.
 
     Raises:
-        CannotAsk: no daemon answers, or one of another version does.
+        CommandFailed: no daemon answers, or one of another version does.
     """
     with Client(socket) as client:
-        return decode(client.ask("explain", show_ip(address)))
+        return decode(client.request("explain", show_ip(address)))
 
 
 def _of_files(address: IP, config: Config, node: _Node | str) -> tuple[Explanation, str]:

@@ -22,7 +22,7 @@ from rdnbr.linux.frr.zebra_diff import Difference, ServedBridge, compare, served
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.process.capabilities import missing
-from rdnbr.operator.control.client import CannotAsk, Client, NoDaemon
+from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.control.offline import lock_offline
 from rdnbr.operator.control.protocol import Document
 from rdnbr.operator.text.phrases import counted
@@ -54,7 +54,7 @@ def resync(args: Namespace) -> int:
     """Print what was done, and return 0 when zebra agrees in the end, else 1.
 
     Raises:
-        CannotAsk: FRR, the kernel or the daemon cannot be asked.
+        CommandFailed: FRR, the kernel or the daemon cannot be asked.
     """
     config, _ = examine(CommandLine(args.config))  # its mistakes are for `check`
     say: Callable[[str], None] = (lambda _: None) if args.json else print
@@ -75,9 +75,9 @@ def resync(args: Namespace) -> int:
                     done.append(address)
         left = _wait(bridges, wrong)
     except vtysh.Silent as silent:
-        raise CannotAsk(f"zebra cannot be asked, for vtysh says: {silent}") from None
+        raise CommandFailed(f"zebra cannot be asked, for vtysh says: {silent}") from None
     except OSError as error:
-        raise CannotAsk(f"the kernel was not looked at: {error.strerror or error}") from None
+        raise CommandFailed(f"the kernel was not looked at: {error.strerror or error}") from None
     if args.json:
         print(json.dumps(_document(routes, wrong, done, left), ensure_ascii=False))
     else:
@@ -126,18 +126,18 @@ def _teller(socket: Path, bridges: Sequence[ServedBridge], stack: ExitStack) -> 
     """Return who has the kernel tell: the daemon, which must know that nobody stole its route; without one, we.
 
     Raises:
-        CannotAsk: a daemon runs and cannot be asked, or we may not.
+        CommandFailed: a daemon runs and cannot be asked, or we may not.
     """
     try:
         client = stack.enter_context(Client(socket))
     except NoDaemon:
         return _without_daemon(bridges, stack)
-    return lambda address: str(client.ask("reannounce", show_ip(address))["message"])
+    return lambda address: str(client.request("reannounce", show_ip(address))["message"])
 
 
 def _without_daemon(bridges: Sequence[ServedBridge], stack: ExitStack) -> Tell:
     if "CAP_NET_ADMIN" in missing():
-        raise CannotAsk("no daemon answers, and to do without one needs CAP_NET_ADMIN; run it as root")
+        raise CommandFailed("no daemon answers, and to do without one needs CAP_NET_ADMIN; run it as root")
     stack.enter_context(lock_offline())
     fib = KernelFib()
     stack.callback(fib.close)
@@ -149,7 +149,7 @@ def _without_daemon(bridges: Sequence[ServedBridge], stack: ExitStack) -> Tell:
             [operation for route in routes for operation in reannouncement(route, held=bool(ours))]
         )
         if refusals:
-            raise CannotAsk(f"{show_ip(address)}: {refusals[0].text}")
+            raise CommandFailed(f"{show_ip(address)}: {refusals[0].text}")
         verb = "took the route of {} out and put it back" if ours else "put a route of {} in and took it out"
         return verb.format(show_ip(address))
 

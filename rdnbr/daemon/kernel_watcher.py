@@ -116,10 +116,18 @@ class KernelWatcher:
         """Tell the engine what the landscape is now, and listen where it says."""
         works, engine = self._works, self._works.engine
         before = dict(engine.segments)
+        names = {port.index: port.name for port in engine.ports.values()} if works.enforcement else {}
         works.take(now, self._inventory.update_engine(now, engine))
         works.see_bridges()
         if works.enforcement is not None:
             works.enforcement.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
+            renamed = {
+                names[port.index]
+                for port in engine.ports.values()
+                if names.get(port.index, port.name) != port.name
+            }
+            if renamed:
+                works.enforcement.ports_renamed(renamed)
         if before and before != engine.segments:
             self._expect_silent_losses(now)
         self._listening.update(now, self._config.settings)

@@ -26,7 +26,7 @@ def contents(*views, found=frozenset(), ports=("tap100i0", "tap101i0"), own=()):
     guard.set_ports(ports, own)
     for address in dict.fromkeys(one.address for one in views):
         guard.update_address(address, [one for one in views if one.address == address])
-    return guard.allowed_sources()
+    return guard.contents() if guard.ready else None
 
 
 def test_bound_address_is_in_the_set_of_its_family():
@@ -55,8 +55,8 @@ def test_moved_binding_leaves_its_old_port():
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
     guard.update_address(FOUR, [view(FOUR, port="tap101i0", since=5.0)])
-    assert guard.allowed_sources().bound4 == {Sender("tap101i0", MAC, FOUR)}
-    assert guard.allowed_sources().places == {Place("tap101i0", MAC)}
+    assert guard.contents().bound4 == {Sender("tap101i0", MAC, FOUR)}
+    assert guard.contents().places == {Place("tap101i0", MAC)}
 
 
 def test_forgotten_binding_leaves_nothing():
@@ -64,7 +64,7 @@ def test_forgotten_binding_leaves_nothing():
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
     guard.update_address(FOUR, [])
-    assert guard.allowed_sources() == Contents(frozenset(), frozenset({GATEWAY}), *[frozenset()] * 4)
+    assert guard.contents() == Contents(frozenset(), frozenset({GATEWAY}), *[frozenset()] * 4)
 
 
 def test_one_address_in_two_tables_has_two_senders():
@@ -107,17 +107,19 @@ def test_placed_binding_forgets_the_port_of_the_table():
 def test_first_table_waits_until_every_port_is_known():
     """Where there is no table yet, there is none before the port of every adopted address is known."""
     guard = SourceGuard(None)
+    assert guard.ready  # which is asked before the first binding is known
     guard.update_address(FOUR, [view(FOUR, port=None, state=State.ADOPTED)])
-    assert guard.allowed_sources() is None
+    assert not guard.ready
     guard.update_address(FOUR, [view(FOUR)])
-    assert guard.allowed_sources().bound4 == {Sender("tap100i0", MAC, FOUR)}
+    assert guard.ready
+    assert guard.contents().bound4 == {Sender("tap100i0", MAC, FOUR)}
 
 
 def test_refreshed_binding_changes_nothing():
     """Evidence for what is bound already is no reason to write anything."""
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
-    guard.changed = False
+    guard.drain_changes()
     guard.update_address(FOUR, [view(FOUR, state=State.PROBING)])
     guard.set_ports((), [FOUR])
     assert not guard.changed
@@ -133,9 +135,16 @@ def test_name_that_would_mean_more_is_left_out():
 
 def test_changes_are_written_as_elements():
     """Only what differs is written, what goes before what comes."""
-    old = contents(view(FOUR), view(SIX))
-    new = contents(view(FOUR, port="tap101i0"), view(SIX, port="tap101i0"), ports=("tap101i0",))
-    assert ruleset.changes(old, new).splitlines() == [
+    guard = SourceGuard(())
+    guard.set_ports(("tap100i0", "tap101i0"), ())
+    guard.update_address(FOUR, [view(FOUR)])
+    guard.update_address(SIX, [view(SIX)])
+    guard.drain_changes()
+    guard.set_ports(("tap101i0",), ())
+    guard.update_address(FOUR, [view(FOUR, port="tap101i0")])
+    guard.update_address(SIX, [view(SIX, port="tap101i0")])
+    difference = guard.drain_changes()
+    assert ruleset.changes(difference).splitlines() == [
         'delete element bridge rdnbr ports { "tap100i0" }',
         'delete element bridge rdnbr bound4 { "tap100i0" . 52:02:45:76:d2:35 . 2.57.57.30 }',
         'add element bridge rdnbr bound4 { "tap101i0" . 52:02:45:76:d2:35 . 2.57.57.30 }',
@@ -148,7 +157,7 @@ def test_changes_are_written_as_elements():
         'delete element bridge rdnbr option_places { "tap100i0" . 0x52024576d235 }',
         'add element bridge rdnbr option_places { "tap101i0" . 0x52024576d235 }',
     ]
-    assert ruleset.changes(new, new) == ""
+    assert ruleset.changes(guard.drain_changes()) == ""
 
 
 def test_listed_senders_are_read():

@@ -1,15 +1,19 @@
-"""Who may send what, where `enforce` is on: the contents of the sets that a packet filter looks in.
+"""The sets of the packet filter that `enforce` installs: who may send what.
 
-1. A sender is a port, a MAC and an address that are bound together and have a route. While an address is being
-   contended for, its sender is the incumbent.
-2. A MAC that is bound belongs to one port of its bridge, that of its oldest binding. Otherwise a guest could bind an
-   address of its own to somebody else's MAC, and the bridge would hand it everything sent there.
-3. The port of an adopted binding is not known before its first frame. Where the filter already knew one, that one
-   stays; where there was no filter yet, it waits until every port is known, so that nobody is cut off by its coming.
+1. A sender is a port, a MAC and an address that are bound together and have a route. While an address is challenged,
+   its sender is the incumbent.
+2. A bound MAC belongs to one port of its bridge, that of its oldest binding. Otherwise a guest could bind an address
+   of its own to the MAC of another guest, and the bridge would forward the other guest's traffic to it.
+3. The port of an adopted binding is not known before its first frame. If the filter of an earlier run has a port for
+   it, that port stays. If there is no filter yet, none is made until every port is known, so that the first filter
+   drops no honest traffic.
+
+A change costs what it touches: the bindings of one MAC on one bridge.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.binding_state import WITH_ROUTE
@@ -48,6 +52,13 @@ class Contents(NamedTuple):
     """The ports they belong to."""
 
 
+class Difference(NamedTuple):
+    """What turns the sets of one moment into those of a later one."""
+
+    removed: Contents
+    added: Contents
+
+
 class _Held(NamedTuple):
     since: float
     bridge: str
@@ -57,79 +68,130 @@ class _Held(NamedTuple):
 
 
 class SourceGuard:
-    """Follows the bindings, and tells what should be in the sets."""
+    """Follows the bindings, and keeps the sets and their changes."""
 
-    def __init__(self, found: Iterable[Sender] | None = None) -> None:
-        """Begin with the senders that an earlier run left in the filter; None: there is no filter."""
-        self.changed = True
-        """Whether `contents` may have changed; whoever has asked for them says False."""
-        self._had_filter = found is not None
-        self._known: dict[tuple[MAC, IP], set[str]] = {}
-        for sender in found or ():
-            self._known.setdefault((sender.mac, sender.address), set()).add(sender.port)
+    def __init__(self, listed: Iterable[Sender] | None = None) -> None:
+        """Begin with the senders that the filter of an earlier run lists; None: there is no filter."""
+        self._had_filter = listed is not None
+        self._listed: dict[tuple[MAC, IP], set[str]] = {}
+        for sender in listed or ():
+            self._listed.setdefault((sender.mac, sender.address), set()).add(sender.port)
         self._held: dict[IP, tuple[_Held, ...]] = {}
-        self._filtered: frozenset[str] = frozenset()
-        self._own = frozenset({_GATEWAY6})
+        self._without_port = 0
+        """Held bindings whose port is not known."""
+        self._groups: dict[tuple[str, MAC], dict[_Held, None]] = {}
+        """Held bindings by bridge and MAC."""
+        self._senders: dict[tuple[str, MAC], frozenset[Sender]] = {}
+        """The senders of each group."""
+        self._sets: dict[str, Counter[Any]] = {name: Counter() for name in Contents._fields}
+        """How many reasons there are for each element of each set."""
+        self._before: dict[tuple[str, Any], bool] = {}
+        """Whether an element that changed was there when the changes were drained last."""
+        self._ports: frozenset[str] = frozenset()
+        self._own: frozenset[IP] = frozenset()
+        self.set_ports((), ())
 
     @property
-    def addresses(self) -> list[IP]:
-        """The addresses that somebody may send from."""
-        return list(self._held)
+    def changed(self) -> bool:
+        """Whether there may be changes to drain."""
+        return bool(self._before)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there should be a filter; once its first sets were drained, it stays."""
+        return self._had_filter or not self._without_port
+
+    def addresses_on(self, ports: Collection[str]) -> list[IP]:
+        """Return the addresses that are held on ports of these names."""
+        return [address for address, held in self._held.items() if any(one.port in ports for one in held)]
 
     def set_ports(self, ports: Iterable[str], own: Iterable[IP]) -> None:
         """Filter these ports; `own` are the node's addresses, of which the link-local ones count."""
-        before = self._filtered, self._own
-        self._filtered = frozenset(filter(_is_plain, ports))
-        self._own = frozenset({_GATEWAY6, *(address for address in own if _is_link_local(address))})
-        self.changed |= before != (self._filtered, self._own)
-
-    def update_address(self, address: IP, views: Sequence[BindingSnapshot]) -> None:
-        """Take note of all bindings there are of an address now."""
-        held = tuple(
-            _Held(view.since, view.segment, view.port, view.mac, address)
-            for view in views
-            if view.state in WITH_ROUTE
+        before, self._ports = self._ports, frozenset(ports)
+        self._replace(
+            "ports", filter(_is_plain, before - self._ports), filter(_is_plain, self._ports - before)
         )
-        if held == self._held.get(address, ()):
-            return
-        self.changed = True
+        owned, self._own = self._own, frozenset({_GATEWAY6, *filter(_is_link_local, own)})
+        self._replace("own", owned - self._own, self._own - owned)
+
+    def update_address(self, address: IP, bindings: Sequence[BindingSnapshot]) -> None:
+        """Replace what is held of an address; `bindings` are all its bindings, in whatever table."""
+        held = tuple(
+            _Held(one.since, one.segment, one.port, one.mac, address)
+            for one in bindings
+            if one.state in WITH_ROUTE
+        )
+        before = self._held.pop(address, ())
         if held:
             self._held[address] = held
-        else:
-            del self._held[address]
+        if held == before:
+            return
+        self._without_port += sum(one.port is None for one in held) - sum(one.port is None for one in before)
+        for one in before:
+            del self._groups[one.bridge, one.mac][one]
+        for one in held:
+            self._groups.setdefault((one.bridge, one.mac), {})[one] = None
+        for group in {(one.bridge, one.mac) for one in (*before, *held)}:
+            self._update_group(group)
 
-    def allowed_sources(self) -> Contents | None:
-        """Return what should be in the sets; None: there should be no filter yet."""
-        held = [one for many in self._held.values() for one in many]
-        if not self._had_filter and any(one.port is None for one in held):
-            return None
+    def contents(self) -> Contents:
+        """Return all elements of the sets."""
+        return Contents(*(frozenset(counted) for counted in self._sets.values()))
+
+    def drain_changes(self) -> Difference:
+        """Return what has changed since the last call, or since the beginning."""
+        removed: dict[str, set[Any]] = {name: set() for name in Contents._fields}
+        added: dict[str, set[Any]] = {name: set() for name in Contents._fields}
+        for (name, element), was_there in self._before.items():
+            if was_there != (element in self._sets[name]):
+                (removed if was_there else added)[name].add(element)
+        self._before.clear()
         self._had_filter = True
-        placed = [(one, port) for one in held for port in self._ports(one)]
-        oldest: dict[tuple[str, MAC], tuple[float, str]] = {}
-        for one, port in placed:
-            owned = one.bridge, one.mac
-            oldest[owned] = min(oldest.get(owned, (one.since, port)), (one.since, port))
-        senders = [
-            Sender(port, one.mac, one.address)
-            for one, port in placed
-            if oldest[one.bridge, one.mac][1] == port
-        ]
-        return Contents(
-            self._filtered,
-            self._own,
-            frozenset(sender for sender in senders if len(sender.address) == 4),
-            frozenset(sender for sender in senders if len(sender.address) == 16),
-            frozenset(sender.mac for sender in senders),
-            frozenset(Place(sender.port, sender.mac) for sender in senders),
+        return Difference(
+            Contents(*(frozenset(elements) for elements in removed.values())),
+            Contents(*(frozenset(elements) for elements in added.values())),
         )
 
-    def _ports(self, held: _Held) -> Iterable[str]:
-        ports = self._known.get((held.mac, held.address), ()) if held.port is None else (held.port,)
+    def _update_group(self, group: tuple[str, MAC]) -> None:
+        held = self._groups[group]
+        if not held:
+            del self._groups[group]
+        placed = [(one, port) for one in held for port in self._ports_of(one)]
+        _, owner = min(((one.since, port) for one, port in placed), default=(0.0, ""))
+        senders = frozenset(Sender(port, one.mac, one.address) for one, port in placed if port == owner)
+        before = self._senders.pop(group, frozenset())
+        if senders:
+            self._senders[group] = senders
+        gone, new = before - senders, senders - before
+        for name, size in (("bound4", 4), ("bound6", 16)):
+            self._replace(
+                name,
+                (one for one in gone if len(one.address) == size),
+                (one for one in new if len(one.address) == size),
+            )
+        self._replace("macs", (one.mac for one in gone), (one.mac for one in new))
+        self._replace(
+            "places", (Place(one.port, one.mac) for one in gone), (Place(one.port, one.mac) for one in new)
+        )
+
+    def _replace(self, name: str, gone: Iterable[Any], new: Iterable[Any]) -> None:
+        counted = self._sets[name]
+        for element in new:
+            self._before.setdefault((name, element), element in counted)
+            counted[element] += 1
+        for element in gone:
+            self._before.setdefault((name, element), True)
+            counted[element] -= 1
+            if not counted[element]:
+                del counted[element]
+
+    def _ports_of(self, held: _Held) -> Iterable[str]:
+        ports = self._listed.get((held.mac, held.address), ()) if held.port is None else (held.port,)
         return filter(_is_plain, ports)
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether a device's name means just itself in a ruleset; a guest behind another name stays unheard."""
+    """Tell whether a device's name means only itself in a ruleset; another port stays unfiltered."""
     return name.isascii() and not set('"*\\').intersection(name)
 
 

@@ -1,15 +1,16 @@
-"""Keeps the nftables table equal to what `core.guard` wants in it.
+"""Keeps the nftables table equal to the sets of the source guard.
 
-At most one transaction runs at a time; what changes meanwhile goes into the next one. After any failure nothing is
-taken for granted: the table is written whole.
+At most one transaction runs at a time. Changes that arrive meanwhile go into the next one, which holds the difference
+only. After a failure the state of the table is unknown, so the whole table is written.
 """
 
 import selectors
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from rdnbr.core.bindings.engine import Engine
-from rdnbr.core.bindings.source_guard import Contents, SourceGuard
+from rdnbr.core.bindings.source_guard import SourceGuard
 from rdnbr.core.model.address import IP
+from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.linux.nft import command, ruleset
 
 _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
@@ -24,11 +25,11 @@ class Enforcement:
     """The table of one daemon. It outlives the daemon, as the routes do."""
 
     def __init__(self, selector: selectors.BaseSelector, report: Callable[[str], None]) -> None:
-        """Look at the table that is there; it stays as it is until the first turn.
+        """Read the table that is there; it stays as it is until the first `update`.
 
         Args:
             selector: of the daemon's loop.
-            report: is told, in a sentence, what went wrong without ending anything.
+            report: receives a sentence on each failure that enforcement survives.
 
         Raises:
             CannotEnforceError: there is no nft, or the kernel does not have what the table needs.
@@ -49,93 +50,98 @@ class Enforcement:
         self._nft = command.Nft(selector)
         self._report = report
         self._touched: dict[IP, None] = {}
+        """Addresses whose bindings may have changed since the last `update`."""
         self._all_touched = True
-        self._written: Contents | None = None
-        """What the table has in it; None when that is not known, or there is none."""
-        self._due = True
-        """Whether a transaction may be wanted."""
-        self._look = False
+        self._written = False
+        """Whether the table holds all that was drained from the guard."""
+        self._verify = False
         self._dismissed = False
-        self._retry_at = 0.0
-        self._retry = _FIRST_RETRY
+        self._removal_due = False
+        self._back_off = BackOff(_FIRST_RETRY, _LAST_RETRY)
 
     def set_ports(self, ports: Iterable[str], own: Iterable[IP]) -> None:
         """Filter these ports, by name; `own` are the node's addresses."""
         self._guard.set_ports(ports, own)
-        self._all_touched = True  # a port may have another name than before
+
+    def ports_renamed(self, names: Collection[str]) -> None:
+        """Ports that had these names have others now."""
+        self._touched |= dict.fromkeys(self._guard.addresses_on(names))
 
     def address_changed(self, address: IP) -> None:
-        """Something was decided about an address."""
+        """The engine made a decision on an address."""
         self._touched[address] = None
 
     def remove_table(self) -> None:
-        """Remove the table; there is none until `look_again`."""
-        self._dismissed = self._due = True
+        """Remove the table; there is none until `verify_table`."""
+        self._dismissed = self._removal_due = True
 
     def verify_table(self) -> None:
         """Make sure that the table is there."""
-        self._look = True
-        if self._dismissed:
-            self._dismissed, self._due = False, True
+        self._verify = True
+        self._dismissed = self._removal_due = False
 
     def update(self, now: float, engine: Engine) -> None:
-        """Start the transaction that is wanted, if one is and none is running."""
-        self._note(engine)
-        if self._nft.busy or now < self._retry_at:
+        """Start the transaction that is due, if one is and none is running."""
+        self._read_bindings(engine)
+        if self._nft.busy or not self._back_off.is_due(now):
             return
-        if self._due:
-            self._due = False
+        if self._removal_due:
+            self._removal_due, self._written = False, False
+            self._nft.start(ruleset.ABSENCE, lambda error: self._removed(now, error))
+        elif self._write_due:
             self._write(now)
-        elif self._look and self._written is not None:
-            self._look = False
-            self._nft.start(ruleset.PRESENCE, self._looked)
+        elif self._verify and self._written:
+            self._verify = False
+            self._nft.start(ruleset.PRESENCE, self._verified)
 
     def next_deadline(self) -> float | None:
-        """Tell when `turn` is wanted next, though nothing happens."""
-        return self._retry_at if self._due and not self._nft.busy else None
+        """Return when `update` has something to do, though nothing happens."""
+        if self._nft.busy or not (self._removal_due or self._write_due):
+            return None
+        return self._back_off.retry_at or 0.0
 
     def close(self) -> None:
-        """Let go; the table stays."""
+        """Let a running transaction finish; the table stays."""
         self._nft.finish()
 
-    def _note(self, engine: Engine) -> None:
+    @property
+    def _write_due(self) -> bool:
+        return not self._dismissed and self._guard.ready and (self._guard.changed or not self._written)
+
+    def _read_bindings(self, engine: Engine) -> None:
         if self._all_touched:
-            self._touched |= dict.fromkeys(self._guard.addresses)
-            self._touched |= dict.fromkeys(view.address for view in engine.snapshot())
+            self._touched |= dict.fromkeys(one.address for one in engine.snapshot())
             self._all_touched = False
         for address in self._touched:
             self._guard.update_address(address, engine.snapshot_address(address))
         self._touched.clear()
-        if self._guard.changed:
-            self._guard.changed = False
-            self._due = True
 
     def _write(self, now: float) -> None:
-        before = self._written
-        wanted = None if self._dismissed else self._guard.allowed_sources()
-        if self._dismissed:
-            script = ruleset.ABSENCE
-        elif wanted is None or wanted == before:
-            return
-        elif before is None:
-            script = ruleset.whole(wanted)
-        else:
-            script = ruleset.changes(before, wanted)
-        self._written = None
-        self._nft.start(script, lambda error: self._wrote(now, wanted, error))
+        difference = self._guard.drain_changes()
+        script = ruleset.changes(difference) if self._written else ruleset.whole(self._guard.contents())
+        if script:
+            self._written = False
+            self._nft.start(script, lambda error: self._wrote(now, error))
 
-    def _wrote(self, now: float, wanted: Contents | None, error: str | None) -> None:
+    def _wrote(self, now: float, error: str | None) -> None:
         if error is None:
-            self._written = wanted
-            self._retry = _FIRST_RETRY
-            return
-        self._due = True
-        self._retry_at = now + self._retry
-        self._report(f"nft fails to do what enforce needs, and is asked again in {self._retry:g} s: {error}")
-        self._retry = min(self._retry * 2, _LAST_RETRY)
+            self._written = True
+            self._back_off.record_success()
+        else:
+            self._record_failure(now, error)
 
-    def _looked(self, error: str | None) -> None:
+    def _removed(self, now: float, error: str | None) -> None:
+        if error is None:
+            self._back_off.record_success()
+        else:
+            self._removal_due = self._dismissed
+            self._record_failure(now, error)
+
+    def _record_failure(self, now: float, error: str) -> None:
+        wait = self._back_off.record_failure(now)
+        self._report(f"nft fails to do what enforce needs, and is asked again in {wait:g} s: {error}")
+
+    def _verified(self, error: str | None) -> None:
         if error is not None:
             self._report(f"the table {ruleset.TABLE} was gone; it is written again, for enforce is on")
-            self._written = None
-            self._due = True
+            self._written = False

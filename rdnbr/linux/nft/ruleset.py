@@ -1,9 +1,10 @@
-"""The nftables table that keeps guests from speaking in each other's name, as text for `nft -f`.
+"""The nftables table that drops what guests send from addresses of others, as text for `nft -f`.
 
-What comes out of a guest's port has to be in the sets of `core.guard`, or to be one of the few things that must be
-said before an address is bound. All else is dropped, and counted by kind: `nft list counters table bridge rdnbr`.
+A frame from a guest's port passes if its source is in the sets of `core.bindings.source_guard`, or if it is one of
+the few messages that a guest must send before an address is bound. All other frames are dropped and counted by kind:
+`nft list counters table bridge rdnbr`.
 
-Packet sockets see frames before this hook: what is dropped here is still learned from.
+Packet sockets receive frames before this hook, so rdnbr learns from a dropped frame as well.
 
 `meta protocol` stands where nft would look at the Ethernet type by itself, and see the tag of a priority-tagged frame.
 
@@ -15,7 +16,7 @@ has a name is never written as an offset, for nft lists it by its name, and coul
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rdnbr.core.bindings.source_guard import Contents, Sender
+from rdnbr.core.bindings.source_guard import Contents, Difference, Sender
 from rdnbr.core.model.address import parse_ip, parse_mac, show_ip, show_mac
 
 TABLE = "bridge rdnbr"
@@ -121,22 +122,21 @@ EMPTY = Contents(*[frozenset()] * 6)
 
 
 def whole(contents: Contents) -> str:
-    """Write the table anew, whether there is one or not, in one transaction."""
-    return f"{ABSENCE}{_TABLE}{changes(EMPTY, contents)}"
+    """Return the script that writes the table anew, whether there is one or not, in one transaction."""
+    return f"{ABSENCE}{_TABLE}{changes(Difference(EMPTY, contents))}"
 
 
-def changes(old: Contents, new: Contents) -> str:
-    """Write what turns the sets from `old` into `new`."""
+def changes(difference: Difference) -> str:
+    """Return the script that changes the elements of the sets; empty when nothing differs."""
     lines: list[str] = []
     for name, (field, element) in _SETS.items():
-        before, after = getattr(old, field), getattr(new, field)
-        lines += _line("delete", name, map(element, before - after))
-        lines += _line("add", name, map(element, after - before))
+        lines += _line("delete", name, map(element, getattr(difference.removed, field)))
+        lines += _line("add", name, map(element, getattr(difference.added, field)))
     return "".join(lines)
 
 
 def senders(document: Any) -> frozenset[Sender]:
-    """Find the senders in what `nft --json list table` prints."""
+    """Return the senders in what `nft --json list table` prints."""
     return frozenset(
         Sender(port, parse_mac(mac), parse_ip(address))
         for entry in document["nftables"]

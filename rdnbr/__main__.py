@@ -7,14 +7,14 @@ from rdnbr import cli
 
 
 def main() -> int:
-    """Run the command line; a reader that went away or Ctrl-C end it as they end any program."""
+    """Run the command line. On a closed pipe or Ctrl-C, return the exit code of the signal."""
     try:
         try:
             return cli.main(sys.argv[1:])
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffer would fail again at the interpreter's end.
+        # Otherwise the interpreter would flush the rest of the buffer at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # SIGPIPE
     except KeyboardInterrupt:

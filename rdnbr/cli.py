@@ -1,4 +1,4 @@
-"""The `rdnbr` command: parses, and calls what does the work. What is heavy is imported by the command that needs it."""
+"""The `rdnbr` command: parses the command line and runs a command. Each command does its own slow imports."""
 # ruff: noqa: PLC0415
 
 import sys
@@ -10,14 +10,14 @@ from rdnbr.operator.commands.parser import parser
 from rdnbr.operator.control.client import CommandFailed
 
 DONE, FINDINGS, USAGE, CANNOT_START = range(4)
-"""Exit codes; argparse itself uses that of wrong usage."""
+"""Exit codes. argparse uses 2 for wrong usage as well."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command, and return its exit code.
 
     Raises:
-        SystemExit: for --help and --version, and with 2 when `argv` is wrong.
+        SystemExit: for --help and --version, and with code 2 for a wrong command line.
     """
     if not argv:
         sys.stderr.write(parser().format_help())
@@ -31,13 +31,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(args: Namespace) -> int:
-    from rdnbr.config.config import CommandLine, ConfigError, load, load_allowlist
+    from rdnbr.config.config import CommandLine, ConfigError, load_allowlist, load_config
     from rdnbr.core.policy.allowlist import AllowlistError
     from rdnbr.daemon import CannotStart, run
 
     given = CommandLine(args.config, args.allowlist, tuple(args.bridge), args.log_level, args.log_format)
     try:
-        config = load(given)
+        config = load_config(given)
         allowlist = load_allowlist(
             config.allowlist, config.allowlist_directory, required=config.allowlist_named
         )
@@ -55,12 +55,12 @@ def _check(args: Namespace) -> int:
     from rdnbr.config.config import CommandLine
     from rdnbr.operator.commands.check import check
 
-    checked = check(CommandLine(args.config, args.allowlist))
-    for line in (*checked.mistakes, *checked.remarks):
+    result = check(CommandLine(args.config, args.allowlist))
+    for line in (*result.mistakes, *result.remarks):
         print(line)
-    if checked.summary is not None:
-        print(checked.summary)
-    return FINDINGS if checked.mistakes else DONE
+    if result.summary is not None:
+        print(result.summary)
+    return FINDINGS if result.mistakes else DONE
 
 
 def _doctor(args: Namespace) -> int:
@@ -112,7 +112,7 @@ _COMMANDS = {
     "lab": _lab,
     "show": client_commands.show,
     "watch": client_commands.watch,
-    "reload": client_commands.act,
-    "probe": client_commands.act,
+    "reload": client_commands.send_command,
+    "probe": client_commands.send_command,
     "flush": client_commands.flush,
 }

@@ -30,7 +30,7 @@ from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.allowlist import Allowlist, parse
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.wire.decode import decode
-from rdnbr.core.wire.probe_frames import answer
+from rdnbr.core.wire.probe_frames import answer_frame
 
 GATEWAY4, GATEWAY6 = "169.254.0.1", "fe80::1"
 MAIN = 254
@@ -243,7 +243,7 @@ class World:
                 yield f"ask {broadcast}{self._who(mac)}@{self._port(port)} for {show_ip(address)}"
                 for guest in self.guests:
                     if guest.would_answer(output):
-                        reply = answer(frame, parse_mac(guest.mac))
+                        reply = answer_frame(frame, parse_mac(guest.mac))
                         assert reply is not None
                         self._answers.append((self.now + self.answer_time, guest.port, reply))
             case Announcement(port, frame) if frame[0] & 1:

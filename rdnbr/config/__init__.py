@@ -1,1 +1,1 @@
-"""The configuration file, the allowlist files, and the watch on both."""
+"""The configuration file, the allowlist files, and a watcher for both."""

@@ -1,14 +1,14 @@
-"""The configuration: one TOML file, all of it optional, and the allowlist's files.
+"""The configuration, one TOML file in which everything is optional, and the files of the allowlist.
 
-The keys are the fields of `Config` and of `core.settings.Settings`, so a new timer needs no second list.
+The keys are the fields of `Config` and of `core.model.settings.Settings`. A new timer therefore needs no second list.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from rdnbr.config.schema import Reader
-from rdnbr.config.textfile import UnreadableError, is_there, names_in, read_text
+from rdnbr.config.schema import SchemaReader
+from rdnbr.config.textfile import UnreadableError, list_names, path_exists, read_text
 from rdnbr.config.toml_lines import Toml
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.settings import PortPolicy, Settings
@@ -25,16 +25,16 @@ OnStop = Literal["keep", "withdraw"]
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """How the daemon logs."""
+    """Settings of the daemon's log."""
 
     level: Level = "info"
     format: Format = "auto"
-    """`auto` is for people on a terminal, and JSON elsewhere."""
+    """`auto` means `console` on a terminal and `json` elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """What was given on the command line; it wins over the file, also when the file is read again."""
+    """Options of the command line. They override the file, at a reload as well."""
 
     config: Path | None = None
     allowlist: Path | None = None
@@ -45,43 +45,43 @@ class CommandLine:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything an operator can set."""
+    """Everything that an operator can set."""
 
     bridges: tuple[str, ...] = ()
-    """Names or globs of the bridges to serve; empty: all that own a gateway address."""
+    """Names or globs of the bridges to serve. Empty: all bridges that own a gateway address."""
     allowlist: Path = ALLOWLIST
     socket: Path = SOCKET
     enforce: bool = False
-    """Whether guests can send only from addresses that are bound to them, to each other as well."""
+    """Whether guests can send only from addresses that are bound to them. It applies between guests as well."""
     on_stop: OnStop = "keep"
-    """Whether what is in the kernel outlives the daemon when that is told to stop. It outlives a crash in any case."""
+    """Whether routes and neighbours stay in the kernel after the daemon is stopped. After a crash they always stay."""
     log: Log = field(default_factory=Log)
     settings: Settings = field(default_factory=Settings)
     given: CommandLine = field(default_factory=CommandLine)
     allowlist_named: bool = False
-    """Somebody named the allowlist, in the file or on the command line: it has to be there."""
+    """Whether the file or the command line names the allowlist. If so, the allowlist must exist."""
 
     @property
     def file(self) -> Path:
-        """The file it was read from, whether that exists or not."""
+        """Path of the configuration file. The file need not exist."""
         return self.given.config or CONFIG
 
     @property
     def allowlist_directory(self) -> Path:
-        """Where further files of the allowlist are: beside it, with `.d` at the end of its name."""
+        """Directory of further allowlist files: the path of the allowlist with `.d` appended."""
         return self.allowlist.with_name(self.allowlist.name + ".d")
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; every mistake in it is named."""
+    """The configuration cannot be used. The error lists every mistake in it."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
 
-def load(given: CommandLine = CommandLine()) -> Config:
-    """Read the configuration; with no file at the default place, it is all defaults.
+def load_config(given: CommandLine = CommandLine()) -> Config:
+    """Read the configuration. If the default file does not exist, everything has its default.
 
     Raises:
         ConfigError: the file has mistakes, or was named on the command line and cannot be read.
@@ -93,40 +93,40 @@ def load(given: CommandLine = CommandLine()) -> Config:
 
 
 def examine(given: CommandLine) -> tuple[Config, list[Problem]]:
-    """Read the configuration, and return what of it can be used and everything that is wrong with it."""
+    """Read the configuration. Return its usable part, with defaults for the rest, and all its mistakes."""
     path = given.config or CONFIG
-    if given.config is None and not is_there(path):
-        return _with(given, {}, {}), []
+    if given.config is None and not path_exists(path):
+        return _build_config(given, {}, {}), []
     try:
         text = read_text(path)
     except UnreadableError as error:
-        return _with(given, {}, {}), [error.problem]
+        return _build_config(given, {}, {}), [error.problem]
     toml = Toml(text)
     problems = [Problem(str(path), line, message) for line, message in toml.mistakes]
-    reader = Reader(str(path), toml, problems)
+    reader = SchemaReader(str(path), toml, problems)
     own = ("bridges", "allowlist", "socket", "enforce", "on_stop", "log")
     hints = get_type_hints(Config)
-    found = reader.table({name: hints[name] for name in own} | get_type_hints(Settings), toml.values, ())
-    settings = {name: found.pop(name) for name in get_type_hints(Settings) if name in found}
-    return _with(given, found, settings), sorted(problems)
+    values = reader.table({name: hints[name] for name in own} | get_type_hints(Settings), toml.values, ())
+    settings = {name: values.pop(name) for name in get_type_hints(Settings) if name in values}
+    return _build_config(given, values, settings), sorted(problems)
 
 
 def load_allowlist(main: Path, directory: Path, *, required: bool) -> Allowlist | None:
-    """Read `main`, then `directory`/*.conf in the order of their names; None when there is no file at all.
+    """Read `main`, then `directory`/*.conf in the order of their names. Return None if there is no file at all.
 
     Args:
         main: the first file; it may be missing.
-        directory: further files; it may be missing or empty. Names that begin with a dot are left out.
-        required: a missing allowlist is a mistake: somebody named it, or one is in force already.
+        directory: further files; it may be missing or empty. Names that begin with a dot are ignored.
+        required: whether a missing allowlist is a mistake: the operator named it, or an allowlist is in force.
 
     Raises:
-        AllowlistError: a file has mistakes or cannot be read, or none is there and one is required.
+        AllowlistError: a file has mistakes or cannot be read, or a required allowlist is missing.
     """
     problems: list[Problem] = []
     texts: list[tuple[str, str]] = []
-    paths = [main] if is_there(main) else []
+    paths = [main] if path_exists(main) else []
     try:
-        paths += [directory / name for name in names_in(directory) if _counts(name)]
+        paths += [directory / name for name in list_names(directory) if _is_allowlist_name(name)]
     except UnreadableError as error:
         problems.append(error.problem)
     for path in paths:
@@ -148,24 +148,24 @@ def load_allowlist(main: Path, directory: Path, *, required: bool) -> Allowlist 
     return allowlist
 
 
-def _counts(name: str) -> bool:
+def _is_allowlist_name(name: str) -> bool:
     return name.endswith(".conf") and not name.startswith(".")
 
 
-def _with(given: CommandLine, found: dict[str, Any], settings: dict[str, Any]) -> Config:
-    """Put together what the file and the command line say."""
-    log = found.get("log", Log())
+def _build_config(given: CommandLine, values: dict[str, Any], settings: dict[str, Any]) -> Config:
+    """Combine the command line with the file's values and settings."""
+    log = values.get("log", Log())
     policy = settings.get("port", PortPolicy())
     if "ports" in settings:
         settings["ports"] = {glob: replace(policy, **own) for glob, own in settings["ports"].items()}
     return Config(
-        bridges=given.bridges or found.get("bridges", ()),
-        allowlist=given.allowlist or found.get("allowlist", ALLOWLIST),
-        socket=found.get("socket", SOCKET),
-        enforce=found.get("enforce", False),
-        on_stop=found.get("on_stop", "keep"),
+        bridges=given.bridges or values.get("bridges", ()),
+        allowlist=given.allowlist or values.get("allowlist", ALLOWLIST),
+        socket=values.get("socket", SOCKET),
+        enforce=values.get("enforce", False),
+        on_stop=values.get("on_stop", "keep"),
         log=Log(given.log_level or log.level, given.log_format or log.format),
         settings=Settings(**settings),
         given=given,
-        allowlist_named=given.allowlist is not None or "allowlist" in found,
+        allowlist_named=given.allowlist is not None or "allowlist" in values,
     )

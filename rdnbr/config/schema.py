@@ -1,4 +1,4 @@
-"""What a configuration file may say: TOML values become dataclasses, and all that does not fit is noted."""
+"""The schema of the configuration file: TOML values become dataclasses, and every mismatch is reported."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,48 +11,56 @@ from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.settings import Metric, SecondsOrNever
 
 SECONDS = (0.01, 86_400.0)
-"""Bounds of every timer."""
+"""Bounds of every timer, in seconds."""
 COUNTS = (1, 1_000_000)
 """Bounds of every count and rate."""
 METRICS = (0, 2**24 - 1)
-"""Bounds of every metric; zebra would take the byte above for an administrative distance."""
+"""Bounds of every metric. zebra takes the byte above for an administrative distance."""
 
 
-class Reader:
-    """Turns TOML values into ours, noting what is wrong and going on."""
+class SchemaReader:
+    """Converts TOML values to settings. A wrong value becomes a problem, and the conversion continues."""
 
     def __init__(self, file: str, toml: Toml, problems: list[Problem]) -> None:
         self._file = file
         self._toml = toml
         self._problems = problems
-        self._home: dict[str, str] = {}
-        """Where the keys of the file belong, in words."""
+        self._places: dict[str, str] = {}
+        """The right place of each key, in words."""
 
     def table(self, known: dict[str, Any], values: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-        """Return the values of those keys that are known and right."""
-        found: dict[str, Any] = {}
-        self._home = self._home or _homes(known)
+        """Return the values of the keys that are known and valid.
+
+        Args:
+            known: the type of each known key.
+            values: the table.
+            path: the names of the tables that contain it.
+        """
+        valid: dict[str, Any] = {}
+        self._places = self._places or _places_of_keys(known)
         for name, value in values.items():
             here = (*path, name)
             if name not in known:
-                home = None if isinstance(value, dict) else self._home.get(name)
-                self._note(here, _unknown(name, known, path, home, is_table=isinstance(value, dict)))
+                place = None if isinstance(value, dict) else self._places.get(name)
+                self._add_problem(here, _unknown(name, known, path, place, is_table=isinstance(value, dict)))
             elif get_origin(known[name]) is Mapping:
-                found[name] = self._named_tables(get_args(known[name])[1], value, here)
+                valid[name] = self._named_tables(get_args(known[name])[1], value, here)
             elif is_dataclass(known[name]):
-                found[name] = self._dataclass(known[name], value, here)
+                valid[name] = self._dataclass(known[name], value, here)
             else:
                 try:
-                    found[name] = _value(known[name], value)
+                    valid[name] = _value(known[name], value)
                 except ValueError as error:
-                    self._note(here, f"{name} {error}")
-        return found
+                    self._add_problem(here, f"{name} {error}")
+        return valid
 
     def _named_tables(self, kind: Any, value: Any, path: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-        """Return the right values of each table; what a table leaves out is for the caller to fill in."""
+        """Return the valid values of each table. The caller fills in the keys that a table leaves out."""
         name = ".".join(path)
         if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
-            self._note(path, f'{name} takes tables: write [{name}."NAME or GLOB"], and under it its keys')
+            self._add_problem(
+                path, f'{name} takes tables: write [{name}."NAME or GLOB"], and under it its keys'
+            )
             return {}
         hints = get_type_hints(kind)
         return {glob: self.table(hints, table, (*path, glob)) for glob, table in value.items()}
@@ -61,10 +69,12 @@ class Reader:
         if isinstance(value, dict):
             return kind(**self.table(get_type_hints(kind), value, path))
         name = ".".join(path)
-        self._note(path, f"{name} is a table: write [{name}], and under it its keys: {_keys(fields(kind))}")
+        self._add_problem(
+            path, f"{name} is a table: write [{name}], and under it its keys: {_keys(fields(kind))}"
+        )
         return kind()
 
-    def _note(self, path: tuple[str, ...], message: str) -> None:
+    def _add_problem(self, path: tuple[str, ...], message: str) -> None:
         self._problems.append(Problem(self._file, self._toml.line(*path), message))
 
 
@@ -72,21 +82,21 @@ def _keys(known: Sequence[Any]) -> str:
     return ", ".join(item.name for item in known)
 
 
-def _homes(known: Mapping[str, Any]) -> dict[str, str]:
-    """Return where each key belongs: TOML takes what stands below a [table] for a part of that."""
+def _places_of_keys(known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the right place of each key. In TOML, a key below a [table] belongs to that table."""
     tables = {name: get_type_hints(kind) for name, kind in known.items() if is_dataclass(kind)}
     inner = {key: f"in [{name}]" for name, keys in tables.items() for key in keys}
     return inner | {name: "above the first [table]" for name in known if name not in tables}
 
 
 def _unknown(
-    name: str, known: Iterable[str], path: tuple[str, ...], home: str | None, *, is_table: bool
+    name: str, known: Iterable[str], path: tuple[str, ...], place: str | None, *, is_table: bool
 ) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     what = f"unknown table [{'.'.join((*path, name))}]" if is_table else f"unknown key {name!r}"
     where = f" in [{'.'.join(path)}]" if path and not is_table else ""
-    if home is not None:
-        cure = f"it belongs {home}"
+    if place is not None:
+        cure = f"it belongs {place}"
     elif close:
         cure = f"did you mean {close[0]!r}?"
     else:
@@ -95,10 +105,10 @@ def _unknown(
 
 
 def _value(kind: Any, value: Any) -> Any:
-    """Turn one TOML value into a `kind`.
+    """Convert one TOML value to the type `kind`.
 
     Raises:
-        ValueError: it is none, or out of range; the message goes on after the key's name.
+        ValueError: the value has another type or is out of range. The message continues after the key's name.
     """
     if get_origin(kind) is Literal:
         return _choice(get_args(kind), value)
@@ -136,14 +146,14 @@ def _choice(choices: tuple[str, ...], value: Any) -> str:
 def _number(value: Any, bounds: tuple[float, float], what: str, kinds: tuple[type, ...]) -> Any:
     low, high = bounds
     right = isinstance(value, kinds) and not isinstance(value, bool)
-    if right and low <= value <= high:  # nan is not
+    if right and low <= value <= high:  # False for nan
         return value
     bare = "" if right else " without quotes or unit"
     raise ValueError(f"must be {what}{bare} from {low} to {high:.15g}, not {_show(value)}")
 
 
 def _show(value: Any) -> str:
-    """Write a value as TOML would, shortened."""
+    """Write a value in TOML syntax, at most 60 characters."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Text files that people write, and what can be wrong with them before their first word is read."""
+"""Reading text files that people write. Each error says how to correct it."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ class UnreadableError(Exception):
         super().__init__(str(self.problem))
 
 
-def is_there(path: Path) -> bool:
-    """Tell whether something has that name, if only a broken link or what we may not look at."""
+def path_exists(path: Path) -> bool:
+    """Return whether the path exists. A broken link, or a file without permission, counts as existing."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -24,11 +24,11 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def names_in(directory: Path) -> list[str]:
-    """Return the sorted names in a directory; none when it is not there.
+def list_names(directory: Path) -> list[str]:
+    """Return the sorted names in a directory. A missing directory has none.
 
     Raises:
-        UnreadableError: it is no directory, or not permitted.
+        UnreadableError: the path is no directory, or reading it is not permitted.
     """
     try:
         return sorted(path.name for path in directory.iterdir())
@@ -39,10 +39,10 @@ def names_in(directory: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """Read a file of UTF-8.
+    """Read a UTF-8 file.
 
     Raises:
-        UnreadableError: it is missing, not permitted, no file, or not UTF-8.
+        UnreadableError: the file is missing, not permitted, no regular file, or not UTF-8.
     """
     try:
         if path.is_dir():

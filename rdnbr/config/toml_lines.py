@@ -1,6 +1,6 @@
-"""TOML that knows where everything stands, and finds every mistake rather than the first.
+"""A TOML parser that gives the line of each key, and reports every mistake rather than the first.
 
-tomllib tells neither. Both are had by parsing parts of a text again: configuration files are short.
+tomllib gives neither. This module parses parts of the text again to get both. Configuration files are short enough.
 """
 
 import re
@@ -19,56 +19,56 @@ _CURES = {
 }
 
 _UNREADABLE = (ValueError, RecursionError)
-"""What tomllib raises: the first when a text is no TOML, and both when Python has had enough of it."""
+"""Exceptions of tomllib: ValueError for invalid TOML and for too many digits, RecursionError for deep nesting."""
 
-_ENOUGH = 20
-"""After this many mistakes the rest of a text is not worth reading."""
+_MAX_MISTAKES = 20
+"""Parsing stops after this many mistakes."""
 
 
 class Toml:
-    """A parsed text. What could not be parsed is in `mistakes`, and `values` are of the rest."""
+    """A parsed text. `mistakes` lists the statements that could not be parsed; `values` holds the rest."""
 
     def __init__(self, text: str) -> None:
         self.mistakes: list[tuple[int, str]] = []
-        """Line, counted from 1, and what is wrong there."""
-        # Not splitlines(), which counts form feeds and U+2028 too, and TOML does not.
+        """Line, counted from 1, and the message."""
+        # splitlines() would also split at form feeds and U+2028, which are no line ends in TOML.
         self._lines = text.replace("\r\n", "\n").split("\n")
         self.values: dict[str, Any] = {}
-        while len(self.mistakes) < _ENOUGH:
+        while len(self.mistakes) < _MAX_MISTAKES:
             try:
                 self.values = self._parse(len(self._lines))
             except _UNREADABLE as error:
-                self._set_aside(_complaint(error))
+                self._blank_statement(_message_of(error))
             else:
                 return
 
     def line(self, *path: str) -> int:
-        """Return the line, counted from 1, in which the key or table at `path` begins; it must be there."""
-        return next(line for line, values in self._statements if _holds(values, path))
+        """Return the line, counted from 1, in which the key or table at `path` begins. `path` must exist."""
+        return next(line for line, values in self._statements if _contains(values, path))
 
     @cached_property
     def _statements(self) -> list[tuple[int, dict[str, Any]]]:
-        """The line, counted from 1, in which each statement begins, and the values of the text as far as its end."""
-        found = []
+        """For each statement: its first line, counted from 1, and the values of the text up to its end."""
+        statements = []
         begin = 1
         for end in range(1, len(self._lines) + 1):
             try:
-                found.append((begin, self._parse(end)))
+                statements.append((begin, self._parse(end)))
             except _UNREADABLE:
-                continue  # ends within a value of several lines
+                continue  # `end` is within a value of several lines
             begin = end + 1
-        return found
+        return statements
 
     def _parse(self, lines: int) -> dict[str, Any]:
         return tomllib.loads("\n".join(self._lines[:lines]))
 
-    def _set_aside(self, complaint: str) -> None:
-        """Note a mistake, and blank the statement it is in, so that the rest can be read."""
-        where = _WHERE.search(complaint)
+    def _blank_statement(self, error: str) -> None:
+        """Add a mistake, and blank its statement, so that the rest can be parsed."""
+        where = _WHERE.search(error)
         end = int(where["line"]) if where and where["line"] else len(self._lines)
         end = min(end, len(self._lines))
         begin = next(lines for lines in range(end - 1, -1, -1) if self._parses(lines)) + 1
-        what = complaint[: where.start()] if where else complaint
+        what = error[: where.start()] if where else error
         cure = _CURES.get(what)
         message = f"{what} ({cure})" if cure else what
         self.mistakes.append((begin, message))
@@ -83,7 +83,7 @@ class Toml:
         return True
 
 
-def _complaint(error: ValueError | RecursionError) -> str:
+def _message_of(error: ValueError | RecursionError) -> str:
     if isinstance(error, tomllib.TOMLDecodeError):
         return str(error)
     if isinstance(error, RecursionError):
@@ -91,7 +91,7 @@ def _complaint(error: ValueError | RecursionError) -> str:
     return "A number has too many digits (put text into quotes)"
 
 
-def _holds(values: Any, path: tuple[str, ...]) -> bool:
+def _contains(values: Any, path: tuple[str, ...]) -> bool:
     for name in path:
         if not isinstance(values, dict) or name not in values:
             return False

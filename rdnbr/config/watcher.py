@@ -1,34 +1,34 @@
-"""Noticing that the configuration or the allowlist changed."""
+"""Detects changes of the configuration and the allowlist."""
 
 from pathlib import Path
 
-Print = frozenset[tuple[str, int, int, int]]
-"""What tells one version of some files from another: name, mtime in ns, size, inode."""
+Fingerprint = frozenset[tuple[str, int, int, int]]
+"""Identifies one version of a set of files: name, mtime in ns, size and inode of each."""
 
 INTERVAL = 1.0
-"""Seconds between two looks."""
+"""Seconds between two reads of the fingerprint."""
 
 
 class FileWatcher:
-    """Files, and all of some directories, that are looked at now and then.
+    """Polls files and all files of some directories.
 
-    A change counts once two looks in a row saw the same: an allowlist that is still being written may parse, and
-    lack half of its rules.
+    A change is reported after two equal fingerprints in a row. An allowlist that is only partly written may parse
+    without error, and lack half of its rules.
     """
 
     def __init__(self, files: tuple[Path, ...], directories: tuple[Path, ...], now: float) -> None:
-        """Take what is there now for known; `now` is in seconds of a clock that never goes back."""
+        """Start with the current fingerprint. `now` is in seconds on a monotonic clock."""
         self._files = files
         self._directories = directories
         self._due = now + INTERVAL
-        self._known = self._seen = self._look()
+        self._known = self._seen = self._read_fingerprint()
 
     def changed(self, now: float) -> bool:
-        """Tell, once, that something changed since it was last told; looks at the disk at most every second."""
+        """Return whether the files changed since the last True. It reads the disk at most once a second."""
         if now < self._due:
             return False
         self._due = now + INTERVAL
-        seen, self._seen = self._seen, self._look()
+        seen, self._seen = self._seen, self._read_fingerprint()
         if self._seen != seen or seen == self._known:
             return False
         self._known = seen
@@ -36,24 +36,24 @@ class FileWatcher:
 
     @property
     def next_deadline(self) -> float:
-        """When the next look is due."""
+        """When the next read is due."""
         return self._due
 
-    def _look(self) -> Print:
-        found = []
-        for path in (*self._files, *self._listed()):
+    def _read_fingerprint(self) -> Fingerprint:
+        versions = []
+        for path in (*self._files, *self._paths_in_directories()):
             try:
-                there = path.stat()
+                status = path.stat()
             except OSError:
                 continue
-            found.append((str(path), there.st_mtime_ns, there.st_size, there.st_ino))
-        return frozenset(found)
+            versions.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
+        return frozenset(versions)
 
-    def _listed(self) -> list[Path]:
-        found: list[Path] = []
+    def _paths_in_directories(self) -> list[Path]:
+        paths: list[Path] = []
         for directory in self._directories:
             try:
-                found += directory.iterdir()
+                paths += directory.iterdir()
             except OSError:
                 continue
-        return found
+        return paths

@@ -74,7 +74,7 @@ class Actuator:
                     self._to_send.append((output.port, output.frame))
                 case Probe(guess=False):
                     # Nothing is sent in a dry run; let us suppose that whoever spoke would also answer.
-                    reply = probe_frames.answer(output.frame, output.mac)
+                    reply = probe_frames.answer_frame(output.frame, output.mac)
                     if reply is not None:
                         self.take(now, self.engine.handle_frame(now, output.port, reply))
                 case Probe() | Announcement():

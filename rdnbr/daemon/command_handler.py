@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from rdnbr.config.config import Config, ConfigError, load, load_allowlist
+from rdnbr.config.config import Config, ConfigError, load_allowlist, load_config
 from rdnbr.config.watcher import FileWatcher
 from rdnbr.core.bindings.explanation_builder import events_about
 from rdnbr.core.model import med_timestamp
@@ -200,7 +200,7 @@ class CommandHandler:
             len(host.key.address)
         ):
             return None
-        return med_timestamp.arrival(host.metric, med_timestamp.tick(self._wall(now).timestamp()))
+        return med_timestamp.arrival_time(host.metric, med_timestamp.tick_at(self._wall(now).timestamp()))
 
     def _reannounce(self, address: IP | None) -> str:
         """Have the kernel announce a route by netlink once more: zebra may have missed the first message.
@@ -232,7 +232,7 @@ class CommandHandler:
     def _use_files(self, now: float) -> str:
         works, engine = self._works, self._works.engine
         try:
-            config = load(self._config.given)
+            config = load_config(self._config.given)
             required = config.allowlist_named or not engine.open_mode
             allowlist = load_allowlist(config.allowlist, config.allowlist_directory, required=required)
             if config.enforce and works.enforcement is None and not works.dry_run:

@@ -31,7 +31,7 @@ from rdnbr.operator.control.server import ControlServer
 from rdnbr.operator.control.unix_listener import CannotListen
 from rdnbr.operator.logging.decision_log import DecisionLog
 from rdnbr.operator.logging.events import Events, to_watchers
-from rdnbr.operator.logging.setup import logger, set_up
+from rdnbr.operator.logging.setup import configure_logging, logger
 from rdnbr.operator.text.wall_clock import SinceBoot
 
 _LAST_WORDS = 1.0
@@ -47,7 +47,7 @@ def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
     lacking = missing()
     if lacking:
         raise no_permission(lacking)
-    writer = set_up(config.log)
+    writer = configure_logging(config.log)
     try:
         try:
             allow_all()

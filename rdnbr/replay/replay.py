@@ -16,7 +16,7 @@ from heapq import heappop, heappush, merge
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
-from rdnbr.config.config import CommandLine, Config, ConfigError, load, load_allowlist
+from rdnbr.config.config import CommandLine, Config, ConfigError, load_allowlist, load_config
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.diff import plan
 from rdnbr.core.fib.fake import FakeKernel
@@ -30,7 +30,7 @@ from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.wire.decode import decode
-from rdnbr.core.wire.probe_frames import answer
+from rdnbr.core.wire.probe_frames import answer_frame
 from rdnbr.replay import output as replay_output
 from rdnbr.replay.pcap import CaptureError, Frame, read
 
@@ -186,7 +186,7 @@ class Replay:
                 case Probe(guess=True):
                     pass  # of whom nobody heard, nobody knows whether he would answer
                 case Probe(port, _, mac, question):
-                    reply = None if self._silent else answer(question, mac)
+                    reply = None if self._silent else answer_frame(question, mac)
                     if reply is not None:
                         self._asked += 1
                         heappush(self._answers, (now + ANSWER_TIME, self._asked, port, reply))
@@ -275,7 +275,7 @@ def _outcome(replay: Replay) -> replay_output.Outcome:
 def _settings(config: Path | None, allowlist: Path | None) -> tuple[Settings, Allowlist | None]:
     given = CommandLine(config=config, allowlist=allowlist)
     if config is not None:
-        found = load(given)
+        found = load_config(given)
     elif allowlist is not None:
         found = Config(allowlist=allowlist, given=given, allowlist_named=True)
     else:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rdnbr.core.model import med_timestamp
+from rdnbr.core.model.med_timestamp import TICK, tick_at
 from rdnbr.lab import Fabric, Lab, Peering, said, wait_for
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow]
@@ -63,8 +63,8 @@ def meds(lab):
 
 def let_a_tick_pass():
     """Until the wall clock has ticked: two arrivals are to be told apart."""
-    then = med_timestamp.tick(time.time())
-    wait_for(lambda: med_timestamp.tick(time.time()) > then, 2 * med_timestamp.TICK, "the clock")
+    then = tick_at(time.time())
+    wait_for(lambda: tick_at(time.time()) > then, 2 * TICK, "the clock")
 
 
 @pytest.mark.parametrize("peering", list(Peering))

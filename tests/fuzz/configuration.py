@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import astuple
 
-from rdnbr.config.config import CommandLine, Config, ConfigError, load
+from rdnbr.config.config import CommandLine, Config, ConfigError, load_config
 from rdnbr.config.schema import COUNTS, METRICS, SECONDS
 from rdnbr.config.toml_lines import Toml
 from rdnbr.core.model.problem import Problem
@@ -29,7 +29,7 @@ def try_one(content: bytes) -> None:
     """Load a file; or see that each mistake is named where it is."""
     FILE.hold(content)
     try:
-        within_bounds(load(CommandLine(config=FILE.path)))
+        within_bounds(load_config(CommandLine(config=FILE.path)))
     except ConfigError as error:
         believe(error.problems, content)
     compare(content)

@@ -16,7 +16,7 @@ from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.wire import arp, ndp
-from rdnbr.core.wire.probe_frames import answer
+from rdnbr.core.wire.probe_frames import answer_frame
 from tests.scapy_reads import with_checksum
 
 GATEWAY4, GATEWAY6 = parse_ip("169.254.0.1"), parse_ip("fe80::1")
@@ -239,7 +239,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
             world.hear(10 + (who >> 2 & 3), FRAMES[kind](mac, address))
         case 7 | 8 | 9 if world.probes:
             asked = world.probes[-1 - what % len(world.probes)]
-            answered = answer(asked.frame, mac if asked.mac == ZERO_MAC else asked.mac)
+            answered = answer_frame(asked.frame, mac if asked.mac == ZERO_MAC else asked.mac)
             assert answered is not None
             world.hear(asked.port, answered)
         case 10:

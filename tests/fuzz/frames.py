@@ -12,7 +12,7 @@ from rdnbr.core.model.address import MAC, ZERO_MAC
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.wire.decode import decode
-from rdnbr.core.wire.probe_frames import answer
+from rdnbr.core.wire.probe_frames import answer_frame
 from rdnbr.replay.pcap import CaptureError, read
 from tests.fuzz import ROOT
 from tests.scapy_reads import LostError, scapy_reads, with_checksum
@@ -66,7 +66,7 @@ def believe(data: bytes, claim: Claim) -> None:
     assert decode(data + b"\0\xff\0") == claim
     with suppress(LostError):
         assert scapy_reads(data) == claim
-    said = answer(data, GUEST)
+    said = answer_frame(data, GUEST)
     assert (said is not None) == (claim.source in (Source.ARP_REQUEST, Source.NS))
     if said is not None:
         believe_answer(claim, said)

@@ -10,7 +10,7 @@ from rdnbr.core.model.interfaces import InterfaceAddress
 from rdnbr.core.model.rule import Prefix, Rule
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import node
-from rdnbr.operator.doctor.diagnosis import overlaps
+from rdnbr.operator.doctor.diagnosis import find_overlaps
 
 # Sixteen addresses, so that things meet, and everything can be asked of every address.
 BASE = int(IPv4Address("198.51.100.0"))
@@ -48,5 +48,5 @@ def test_overlaps_tell_what_the_node_refuses(prefixes, interfaces, next_hops):
             expected[rule.where] = "warning"
         elif any(here.refusal(address) for address in meant):
             expected[rule.where] = "note"
-    told = {finding.about: finding.severity.value for finding in overlaps(Allowlist(rules), here)}
+    told = {finding.about: finding.severity.value for finding in find_overlaps(Allowlist(rules), here)}
     assert told == expected

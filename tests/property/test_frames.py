@@ -24,7 +24,7 @@ from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.wire.decode import decode
 from rdnbr.core.wire.ndp import multicast_mac, solicited_node
-from rdnbr.core.wire.probe_frames import answer, is_answer, question
+from rdnbr.core.wire.probe_frames import answer_frame, is_probe_answer, probe_frame
 
 ETHERTYPES = st.sampled_from([b"\x08\x06", b"\x80\x35", b"\x86\xdd", b"\x81\x00", b"\x88\xa8"])
 HOST_MACS = st.builds(
@@ -182,11 +182,11 @@ def test_answer_to_a_question_proves_what_was_asked(address, guest, node, gatewa
     """Whoever asks whom for what, the answer is known as one, and is in order for scapy too."""
     assume(address not in (gateway4, gateway6))
     segment = Segment(7, "vmbr1", parse_mac(node), 254, parse_ip(gateway4), parse_ip(gateway6))
-    asked = question(segment, parse_ip(address), parse_mac(guest), broadcast=broadcast)
-    said = answer(asked, parse_mac(guest))
+    asked = probe_frame(segment, parse_ip(address), parse_mac(guest), broadcast=broadcast)
+    said = answer_frame(asked, parse_mac(guest))
     claim = decode(said)
     assert (claim_read(asked), claim_read(said)) == (decode(asked), claim)
-    assert is_answer(claim, segment)
+    assert is_probe_answer(claim, segment)
     assert (claim.address, claim.mac) == (parse_ip(address), parse_mac(guest))
 
 

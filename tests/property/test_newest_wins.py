@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rdnbr.core.bindings.engine import Engine
-from rdnbr.core.model import med_timestamp
 from rdnbr.core.model.address import parse_ip, show_ip
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.med_timestamp import ERA, TICK, era_of, tick_at
 from rdnbr.core.model.outputs import DesiredHost, Output
 from rdnbr.core.model.settings import Settings, Timers
 
@@ -30,7 +30,7 @@ GUESTS = [
 NODES = 3
 SKEW = 1.5
 """Seconds that the clocks differ by at most."""
-ERA_BEGINS = float(53 * med_timestamp.ERA * med_timestamp.TICK)
+ERA_BEGINS = float(53 * ERA * TICK)
 
 
 class Hypervisor:
@@ -87,7 +87,7 @@ class Fabric(RuleBasedStateMachine):
     @rule(guest=st.integers(0, 1), node=st.integers(0, NODES - 1), by_mac=st.booleans(), late=st.floats(0, 7))
     def arrives(self, guest: int, node: int, by_mac: bool, late: float) -> None:
         """A guest comes to a node and announces itself, or QEMU does so where the node remembers it."""
-        self.passes(med_timestamp.TICK + SKEW + late)
+        self.passes(TICK + SKEW + late)
         mac, addresses = GUESTS[guest]
         there = self.nodes[node]
         if by_mac and (guest, node) in self.arrived:
@@ -125,10 +125,10 @@ class Fabric(RuleBasedStateMachine):
         """NTP pulls the clock to and fro, within what the clocks may differ by; BGP sees nothing."""
         there = self.nodes[node]
         before = dict(there.routes)
-        era = med_timestamp.era(med_timestamp.tick(self.now + there.skew))
+        era = era_of(tick_at(self.now + there.skew))
         there.skew = skew
         there.engine.set_clock(self.now, self.now + skew)
-        if med_timestamp.era(med_timestamp.tick(self.now + skew)) == era:
+        if era_of(tick_at(self.now + skew)) == era:
             there.does(there.engine.expire_timers(self.now))
             assert there.routes == before
         self.passes(0)

@@ -200,10 +200,10 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
         ("2.57.57.0/33", "/33 is not a prefix length; write a number from 0 to 32, or none for a host"),
         ("2.57.57.0/255.255.255.0", "/255.255.255.0 is not a prefix length; write 2.57.57.0/24"),
         ("2.57.57.0/²", "/² is not a prefix length; write a number from 0 to 32, or none for a host"),
-        ("::ffff:2.57.57.30", "::ffff:2.57.57.30 is an IPv4 address in IPv6 clothes; write 2.57.57.30"),
+        ("::ffff:2.57.57.30", "::ffff:2.57.57.30 is an IPv4-mapped IPv6 address; write 2.57.57.30"),
         (
             "::ffff:2.57.57.0/120",
-            "::ffff:2.57.57.0/120 is an IPv4 address in IPv6 clothes; write 2.57.57.0/24",
+            "::ffff:2.57.57.0/120 is an IPv4-mapped IPv6 address; write 2.57.57.0/24",
         ),
         (
             "2001:db8::1%vmbr1",
@@ -259,7 +259,7 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
         ("2.57.57.30 vlan=\x1b[2J", "vlan=\\x1b[2J is not possible; write a number from 1 to 4094"),
         (
             "2.57.57.30 mac=01:00:5e:00:00:01",
-            "01:00:5e:00:00:01 is no guest's MAC: it is zero or a group address; write the guest's own",
+            "01:00:5e:00:00:01 cannot be a guest's MAC: it is zero or a group address; write the guest's MAC",
         ),
     ],
 )

@@ -3,11 +3,11 @@
 import pytest
 
 from rdnbr.core.policy.allowlist import parse
-from rdnbr.operator.doctor.diagnosis import doubts
+from rdnbr.operator.doctor.diagnosis import lint_allowlist
 
 
 def found(*lines: str) -> list[str]:
-    return [f"{one.name} {one.about}" for one in doubts(parse([("a", "\n".join(lines))]))]
+    return [f"{one.name} {one.about}" for one in lint_allowlist(parse([("a", "\n".join(lines))]))]
 
 
 def test_rules_of_every_kind_are_beyond_doubt():
@@ -40,7 +40,7 @@ def test_a_glob_that_is_closed(glob):
 def test_a_rule_that_is_repeated():
     """The second of two equal rules is pointed out, with the first named."""
     text = [("a", "2.57.57.30 vm=100 port=b,a"), ("b", "# again\n2.57.57.30 port=a,b vm=100")]
-    (one,) = doubts(parse(text))
+    (one,) = lint_allowlist(parse(text))
     assert (one.name, one.about) == ("rule-repeated", "b:2")
     assert one.message == "2.57.57.30 port=a,b vm=100 says the same as a:1"
 

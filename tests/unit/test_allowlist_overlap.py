@@ -6,7 +6,7 @@ from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.interfaces import InterfaceAddress
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.core.policy.local_addresses import node
-from rdnbr.operator.doctor.diagnosis import overlaps
+from rdnbr.operator.doctor.diagnosis import find_overlaps
 
 NODE = node(
     links=[],
@@ -22,7 +22,7 @@ NODE = node(
 
 
 def told(text):
-    findings = overlaps(parse([("allowlist", text)]), NODE)
+    findings = find_overlaps(parse([("allowlist", text)]), NODE)
     return [f"{finding.about}: {finding.severity}: {finding.message}" for finding in findings]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rdnbr.config.config import CommandLine, Config, ConfigError, Log, examine, load, load_allowlist
+from rdnbr.config.config import CommandLine, Config, ConfigError, Log, examine, load_allowlist, load_config
 from rdnbr.config.toml_lines import Toml
 from rdnbr.core.model.settings import Limits, PortPolicy, Routes, Settings, Timers
 from rdnbr.core.policy.allowlist import AllowlistError
@@ -33,7 +33,7 @@ def config(tmp_path):
     def read(text, **given):
         path = tmp_path / "rdnbr.toml"
         path.write_text(text)
-        return load(CommandLine(config=path, **given))
+        return load_config(CommandLine(config=path, **given))
 
     return read
 
@@ -41,13 +41,13 @@ def config(tmp_path):
 def test_all_defaults(tmp_path, monkeypatch):
     """Without a file, everything has its default."""
     monkeypatch.setattr("rdnbr.config.config.CONFIG", tmp_path / "none.toml")
-    assert load() == Config()
+    assert load_config() == Config()
 
 
 def test_named_file_is_missing(tmp_path):
     """A file named on the command line has to be there."""
     with pytest.raises(ConfigError) as caught:
-        load(CommandLine(config=tmp_path / "none.toml"))
+        load_config(CommandLine(config=tmp_path / "none.toml"))
     assert str(caught.value) == (
         f"{tmp_path}/none.toml:1: cannot be read: No such file or directory; check the name"
     )
@@ -93,7 +93,7 @@ def test_every_setting_can_be_written_in_the_file(config):
 
 def test_example_has_every_key_and_its_default():
     """The commented example in contrib holds the defaults, and leaves no timer or limit out."""
-    read = load(CommandLine(config=EXAMPLE))
+    read = load_config(CommandLine(config=EXAMPLE))
     assert read == Config(given=CommandLine(config=EXAMPLE))
     values = Toml(EXAMPLE.read_text()).values
     assert set(values["timers"]) == {item.name for item in fields(Timers)}

@@ -16,7 +16,7 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.operator.logging import nonblocking_writer
 from rdnbr.operator.logging.decision_log import LINES, QUIET, UNPROVEN, WINDOW, DecisionLog
 from rdnbr.operator.logging.nonblocking_writer import Writer
-from rdnbr.operator.logging.setup import logger, set_up
+from rdnbr.operator.logging.setup import configure_logging, logger
 
 MAC = parse_mac("52:02:45:76:d2:35")
 
@@ -164,7 +164,7 @@ def read_lines(read, writer):
 def test_json(pipe):
     """Programs get one JSON object a line: time, level and event first."""
     read, write = pipe
-    writer = set_up(Log(format="json"), write)
+    writer = configure_logging(Log(format="json"), write)
     logger().info("installed", address="192.0.2.1")
     [line] = read_lines(read, writer)
     assert list(line) == ["timestamp", "level", "event", "address"]
@@ -174,7 +174,7 @@ def test_json(pipe):
 def test_json_where_there_is_no_terminal(pipe):
     """Without a choice, what is no terminal gets JSON."""
     read, write = pipe
-    writer = set_up(Log(), write)
+    writer = configure_logging(Log(), write)
     logger().info("installed")
     assert read_lines(read, writer)[0]["event"] == "installed"
 
@@ -182,7 +182,7 @@ def test_json_where_there_is_no_terminal(pipe):
 def test_console(pipe):
     """People get lines without colours where there is no terminal."""
     read, write = pipe
-    writer = set_up(Log(format="console"), write)
+    writer = configure_logging(Log(format="console"), write)
     logger().warning("refused", port="tap100i0")
     writer.drain(5)
     text = os.read(read, 65536).decode()
@@ -194,7 +194,7 @@ def test_console(pipe):
 def test_level(pipe):
     """What is below the level is left out."""
     read, write = pipe
-    writer = set_up(Log(level="warning", format="json"), write)
+    writer = configure_logging(Log(level="warning", format="json"), write)
     logger().info("left out")
     logger().warning("kept")
     assert [line["event"] for line in read_lines(read, writer)] == ["kept"]
@@ -203,7 +203,7 @@ def test_level(pipe):
 def test_exception(pipe):
     """A traceback is one field of one line."""
     read, write = pipe
-    writer = set_up(Log(format="json"), write)
+    writer = configure_logging(Log(format="json"), write)
     try:
         1 / 0  # noqa: B018
     except ZeroDivisionError:
@@ -252,7 +252,7 @@ def test_lost_lines_are_told_in_json(pipe):
     """Where the log is JSON, so is the line that tells how many are missing."""
     read, write = pipe
     fill(write)
-    writer = set_up(Log(format="json"), write)
+    writer = configure_logging(Log(format="json"), write)
     for _ in range(nonblocking_writer.LINES + 50):
         logger().info("installed")
     received = b""

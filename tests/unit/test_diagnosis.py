@@ -7,7 +7,7 @@ import pytest
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.interfaces import Link, Segment
 from rdnbr.core.model.problem import Problem
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.linux.frr.frr_state import Frr, Redistribution, Session
 from rdnbr.linux.host.bridge_sysfs import Details
@@ -93,7 +93,7 @@ def test_a_right_node_has_no_finding():
     assert diagnose(RIGHT) == []
 
 
-HIDDEN = Unseen("it was not looked at", "be root")
+HIDDEN = Unavailable("it was not looked at", "be root")
 OLD_FRR = {"version": (10, 2)}
 
 
@@ -302,7 +302,7 @@ def test_many_ports_are_not_all_named():
 
 def test_clock_that_nobody_keeps():
     """Only newest-wins compares clocks."""
-    adrift = replace(RIGHT, clock_kept=False)
+    adrift = replace(RIGHT, clock_synchronised=False)
     assert found(replace(adrift, mobility="newest-wins")) == [("warning", "node", "clock-adrift")]
     assert found(adrift) == []
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rdnbr.operator.doctor.command import document, lines
+from rdnbr.operator.doctor.command import json_document, text_lines
 from rdnbr.operator.doctor.finding import note, problem, warning
 
 FINDINGS = [
@@ -31,7 +31,7 @@ def doctor(*args):
 
 def test_document():
     """The document's keys and their order are promised."""
-    assert json.dumps(document(FINDINGS[:1])) == (
+    assert json.dumps(json_document(FINDINGS[:1])) == (
         '{"findings": [{"name": "bridge-down", "severity": "problem", "about": "vmbr1", '
         '"message": "the bridge is down", "cure": "ip link set vmbr1 up"}], '
         '"problems": 1, "warnings": 0, "notes": 0}'
@@ -40,7 +40,7 @@ def test_document():
 
 def test_lines():
     """People read what is wrong, its name, and the cure below; the last line counts."""
-    assert lines(FINDINGS, "vmbr1") == [
+    assert text_lines(FINDINGS, "vmbr1") == [
         "problem: vmbr1: the bridge is down [bridge-down]",
         "    cure: ip link set vmbr1 up",
         "warning: daemon: there is no allowlist [open-mode]",
@@ -55,7 +55,7 @@ def test_lines():
 
 def test_nothing_to_mend():
     """Of a right node it is said what was looked at."""
-    assert lines([], "vmbr1, the daemon") == ["nothing to mend; looked at vmbr1, the daemon"]
+    assert text_lines([], "vmbr1, the daemon") == ["nothing to mend; looked at vmbr1, the daemon"]
 
 
 @pytest.fixture

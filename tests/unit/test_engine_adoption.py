@@ -12,7 +12,7 @@ from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.outputs import Decision, Probe, Verb
 from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
-from rdnbr.core.wire.probe_frames import answer
+from rdnbr.core.wire.probe_frames import answer_frame
 
 ALLOW = "2.57.57.0/24"
 V4 = "2.57.57.30"
@@ -252,7 +252,7 @@ class Node:
                     case Probe(port, address, mac, frame):
                         self.copies[int(now)] += 1
                         if self.homes[address] == port and address not in self.asleep:
-                            reply = answer(frame, mac)
+                            reply = answer_frame(frame, mac)
                             assert reply is not None
                             self.engine.handle_frame(now, port, reply)
                             self.proved_at = now

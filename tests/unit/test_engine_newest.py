@@ -5,15 +5,15 @@ from dataclasses import replace
 from dialogue import BRIDGE, MAIN, Guest, World
 
 from rdnbr.core.bindings.route_metric import RENEWALS, RENEWED_EVERY, REVIEWED
-from rdnbr.core.model import med_timestamp
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.med_timestamp import ERA, TICK, metric_of_stamp, tick_at
 from rdnbr.core.model.settings import Limits, PortPolicy, Routes, Settings
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 ALLOW = "2.57.57.0/24\n2001:678::/64"
 NEWEST = Settings(mobility="newest-wins")
-ERA_BEGINS = 53 * med_timestamp.ERA * med_timestamp.TICK
+ERA_BEGINS = 53 * ERA * TICK
 MIDDLE = ERA_BEGINS + 15_000_000
 """Seconds since 1970, in the middle of an era."""
 
@@ -85,7 +85,7 @@ def test_what_counts_is_when_the_route_was_made():
     alice.announces()
     world.now += 2.9
     alice.answers()
-    assert metric(world) == med_timestamp.metric(med_timestamp.tick(MIDDLE + 2.9), med_timestamp.tick(MIDDLE))
+    assert metric(world) == metric_of_stamp(tick_at(MIDDLE + 2.9), tick_at(MIDDLE))
 
 
 def test_questions_and_answers_renew_nothing():
@@ -290,7 +290,7 @@ def test_a_rule_that_becomes_anycast_changes_the_metric():
 
 def test_a_restart_keeps_the_metric():
     """An adopted route keeps what it has, when its guest is heard too: BGP sees nothing."""
-    before = med_timestamp.metric(med_timestamp.tick(MIDDLE - 5_000_000), med_timestamp.tick(MIDDLE))
+    before = metric_of_stamp(tick_at(MIDDLE - 5_000_000), tick_at(MIDDLE))
     world = node()
     assert adopt(world, before) == before
     world.guest("alice", "tap1i0", V4)
@@ -408,7 +408,7 @@ def test_a_clock_that_was_hours_ahead_is_lived_down():
     world.runs(10)
     assert metric(world) == 16_777_215
     alice.announces()
-    assert metric(world) == med_timestamp.metric(med_timestamp.tick(MIDDLE + 10), med_timestamp.tick(MIDDLE))
+    assert metric(world) == metric_of_stamp(tick_at(MIDDLE + 10), tick_at(MIDDLE))
 
 
 def test_a_clock_that_was_years_ahead_is_lived_down():
@@ -420,7 +420,7 @@ def test_a_clock_that_was_years_ahead_is_lived_down():
     world.runs(10)
     assert metric(world) == 16_777_215
     alice.announces()
-    assert metric(world) == med_timestamp.metric(med_timestamp.tick(MIDDLE + 10), med_timestamp.tick(MIDDLE))
+    assert metric(world) == metric_of_stamp(tick_at(MIDDLE + 10), tick_at(MIDDLE))
 
 
 def test_a_clock_that_was_in_1970_is_lived_down():

@@ -9,7 +9,7 @@ from scapy.layers.l2 import ARP, Ether
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.wire.decode import decode
-from rdnbr.core.wire.probe_frames import answer, is_answer, question
+from rdnbr.core.wire.probe_frames import answer_frame, is_probe_answer, probe_frame
 
 GATEWAY = "52:02:45:76:d2:01"
 GUEST = "52:02:45:76:d2:35"
@@ -30,7 +30,7 @@ def checksum_is_right(data: bytes) -> bool:
 @pytest.mark.parametrize(("broadcast", "dst"), [(False, GUEST), (True, "ff:ff:ff:ff:ff:ff")])
 def test_ipv4_question_is_an_arp_request_from_the_gateway(broadcast, dst):
     """An IPv4 host is asked by an ARP request from the gateway address, to its MAC or to everybody."""
-    data = question(SEGMENT, HOST4, MAC, broadcast=broadcast)
+    data = probe_frame(SEGMENT, HOST4, MAC, broadcast=broadcast)
     packet = Ether(data)
     arp = packet[ARP]
     assert (packet.dst, packet.src, packet.type) == (dst, GATEWAY, 0x0806)
@@ -46,7 +46,7 @@ def test_ipv4_question_is_an_arp_request_from_the_gateway(broadcast, dst):
 )
 def test_ipv6_question_is_a_solicitation_from_the_gateway(broadcast, ether_dst, dst):
     """An IPv6 host is asked by a solicitation from the gateway address, to itself or to its group."""
-    data = question(SEGMENT, HOST6, MAC, broadcast=broadcast)
+    data = probe_frame(SEGMENT, HOST6, MAC, broadcast=broadcast)
     packet = Ether(data)
     assert (packet.dst, packet.src, packet.type) == (ether_dst, GATEWAY, 0x86DD)
     ip = packet[IPv6]
@@ -60,16 +60,16 @@ def test_ipv6_question_is_a_solicitation_from_the_gateway(broadcast, ether_dst, 
 
 def test_no_question_without_a_gateway_of_the_family():
     """Where the segment has no gateway address of a family, nothing of that family is asked."""
-    assert question(replace(SEGMENT, gateway4=None), HOST4, MAC) is None
-    assert question(replace(SEGMENT, gateway6=None), HOST6, MAC) is None
-    assert question(replace(SEGMENT, gateway6=None), HOST4, MAC) is not None
-    assert question(replace(SEGMENT, gateway4=None), HOST6, MAC) is not None
+    assert probe_frame(replace(SEGMENT, gateway4=None), HOST4, MAC) is None
+    assert probe_frame(replace(SEGMENT, gateway6=None), HOST6, MAC) is None
+    assert probe_frame(replace(SEGMENT, gateway6=None), HOST4, MAC) is not None
+    assert probe_frame(replace(SEGMENT, gateway4=None), HOST6, MAC) is not None
 
 
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_asked_ipv4_host_replies_to_the_gateway(broadcast):
     """The answer to an ARP request is a reply to who asked."""
-    data = answer(question(SEGMENT, HOST4, MAC, broadcast=broadcast), MAC)
+    data = answer_frame(probe_frame(SEGMENT, HOST4, MAC, broadcast=broadcast), MAC)
     packet = Ether(data)
     arp = packet[ARP]
     assert (packet.dst, packet.src, arp.op, len(data)) == (GATEWAY, GUEST, 2, 60)
@@ -79,7 +79,7 @@ def test_asked_ipv4_host_replies_to_the_gateway(broadcast):
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_asked_ipv6_host_advertises_to_the_gateway(broadcast):
     """The answer to a solicitation is solicited, overriding, and names the MAC."""
-    data = answer(question(SEGMENT, HOST6, MAC, broadcast=broadcast), MAC)
+    data = answer_frame(probe_frame(SEGMENT, HOST6, MAC, broadcast=broadcast), MAC)
     packet = Ether(data)
     said = packet[ICMPv6ND_NA]
     assert (packet.dst, packet.src, packet[IPv6].hlim) == (GATEWAY, GUEST, 255)
@@ -101,15 +101,15 @@ def test_asked_ipv6_host_advertises_to_the_gateway(broadcast):
 )
 def test_nothing_else_is_answered(packet):
     """Replies, announcements and address detection ask a host nothing."""
-    assert answer(bytes(Ether(src=GATEWAY, dst=GUEST) / packet), MAC) is None
+    assert answer_frame(bytes(Ether(src=GATEWAY, dst=GUEST) / packet), MAC) is None
 
 
 @pytest.mark.parametrize("host", [HOST4, HOST6])
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_answer_is_known_as_one(host, broadcast):
     """What a host answers to a question is an answer, and claims the address asked for at its MAC."""
-    claim = decode(answer(question(SEGMENT, host, MAC, broadcast=broadcast), MAC))
-    assert is_answer(claim, SEGMENT)
+    claim = decode(answer_frame(probe_frame(SEGMENT, host, MAC, broadcast=broadcast), MAC))
+    assert is_probe_answer(claim, SEGMENT)
     assert (claim.address, claim.mac, claim.ether) == (host, MAC, MAC)
 
 
@@ -117,7 +117,7 @@ def test_answer_is_known_as_one(host, broadcast):
 def test_answer_to_another_is_none_of_ours(host):
     """V2, A11: what a host answers to somebody else is a claim, but no answer to the gateway."""
     asker = replace(SEGMENT, gateway4=parse_ip("2.57.57.31"), gateway6=parse_ip("fe80::31"))
-    assert not is_answer(decode(answer(question(asker, host, MAC), MAC)), SEGMENT)
+    assert not is_probe_answer(decode(answer_frame(probe_frame(asker, host, MAC), MAC)), SEGMENT)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_claim_that_nobody_asked_for_is_no_answer(packet):
     """V2, V3: a host that asks, or speaks unasked, answers nothing."""
     claim = decode(bytes(Ether(src=GUEST, dst=GATEWAY) / packet))
     assert claim.mac == MAC
-    assert not is_answer(claim, SEGMENT)
+    assert not is_probe_answer(claim, SEGMENT)
 
 
 def test_unsolicited_claim_answers_no_segment_without_gateway():
     """V3: that there is neither a gateway nor a destination to compare does not make an answer."""
     data = Ether(src=GUEST, dst="33:33:00:00:00:01") / IPv6(src="fe80::80", dst="ff02::1", hlim=255)
     data /= ICMPv6ND_NA(tgt="2001:678:3a4:100::80", S=0) / ICMPv6NDOptDstLLAddr(lladdr=GUEST)
-    assert not is_answer(decode(bytes(data)), replace(SEGMENT, gateway6=None))
+    assert not is_probe_answer(decode(bytes(data)), replace(SEGMENT, gateway6=None))

@@ -4,7 +4,7 @@ import pytest
 
 from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.reason import Reason
-from rdnbr.core.model.special_purpose import special
+from rdnbr.core.model.special_purpose import special_purpose_of
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ from rdnbr.core.model.special_purpose import special
 )
 def test_special_address_is_refused(address):
     """A7, N11: what is not one host's everywhere is no host route."""
-    assert special(parse_ip(address)) is Reason.SPECIAL_ADDRESS
+    assert special_purpose_of(parse_ip(address)) is Reason.SPECIAL_ADDRESS
 
 
 @pytest.mark.parametrize("address", ["fe80::", "fe80::1", "fe80::5202:45ff:fe76:d235", "febf:ffff::1"])
 def test_link_local_address_has_a_reason_of_its_own(address):
     """N11: every guest has a link-local address, and it is never routed."""
-    assert special(parse_ip(address)) is Reason.LINK_LOCAL
+    assert special_purpose_of(parse_ip(address)) is Reason.LINK_LOCAL
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_link_local_address_has_a_reason_of_its_own(address):
 )
 def test_any_other_address_is_not_special(address):
     """A7, N11, A13: right beside the special ranges, and inside private ones, addresses are hosts."""
-    assert special(parse_ip(address)) is None
+    assert special_purpose_of(parse_ip(address)) is None

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from rdnbr.core.model.rule import Rule
-from rdnbr.core.policy.rule_parser import read
+from rdnbr.core.policy.rule_parser import parse_rule
 from rdnbr_proxmox.document import Key, key
 
 
@@ -16,7 +16,7 @@ def rules_in(path: Path) -> tuple[Rule, ...]:
     except (OSError, ValueError):
         return ()
     found = [
-        read(line, f"{path}:{number}")
+        parse_rule(line, f"{path}:{number}")
         for number, line in enumerate(lines, start=1)
         if line.partition("#")[0].strip()
     ]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.rule import Qualifiers, Rule
-from rdnbr.core.model.special_purpose import unclaimable
-from rdnbr.core.policy.rule_parser import read
+from rdnbr.core.model.special_purpose import special_purpose_name
+from rdnbr.core.policy.rule_parser import parse_rule
 from rdnbr_proxmox.cluster import Texts
 from rdnbr_proxmox.firewall import Aliases, read_filters
 from rdnbr_proxmox.guest import Named, Tagged, read_guest
@@ -66,12 +66,14 @@ def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules
 def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Problem]) -> list[Entry]:
     wanted: dict[Rule, list[Named]] = {}
     for one in named:
-        if unclaimable(one.prefix) is None:  # a firewall has its reasons to name link-local addresses
+        if (
+            special_purpose_name(one.prefix) is None
+        ):  # a firewall has its reasons to name link-local addresses
             rule = Rule(prefix=one.prefix, deny=one.deny, qualifiers=qualifiers)
             wanted.setdefault(rule, []).append(one)
     entries = []
     for rule, by in wanted.items():
-        match read(str(rule), ""):
+        match parse_rule(str(rule), ""):
             case Rule():
                 entries.append(Entry(rule, tuple(dict.fromkeys(one.by for one in by))))
             case mistakes:

@@ -20,7 +20,7 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.probing.port_services import PortServices
-from rdnbr.core.wire.probe_frames import is_answer
+from rdnbr.core.wire.probe_frames import is_probe_answer
 
 IGNORED = frozenset(
     {
@@ -183,7 +183,7 @@ class ClaimHandler:
     def _handle_incumbent_claim(
         self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
-        answered = binding.probes_sent > 0 and is_answer(claim, self._segments[binding.segment])
+        answered = binding.probes_sent > 0 and is_probe_answer(claim, self._segments[binding.segment])
         event = BindingEvent.ANSWER if answered else self._event_of(claim)
         # DAD announces an intent, and is no evidence of where the address is.
         if binding.anchor.port is None and event is not BindingEvent.DAD:
@@ -226,7 +226,7 @@ class ClaimHandler:
     def _handle_challenger_claim(
         self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
-        answer = is_answer(claim, self._segments[port.segment])
+        answer = is_probe_answer(claim, self._segments[port.segment])
         to = NewAnchor(anchor, port.segment, claim.source, rule)
         if answer and self._conflicts.is_awaited(binding, anchor):
             full = self._limits.refuse_full(port.index, binding.key.address)

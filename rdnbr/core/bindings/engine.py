@@ -28,7 +28,7 @@ from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.outputs import Output, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
-from rdnbr.core.model.snapshot import GONE, BindingSnapshot, view
+from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
@@ -43,7 +43,7 @@ from rdnbr.core.probing.port_services import PortServices
 from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.timers import BindingTimers
 from rdnbr.core.wire.decode import decode
-from rdnbr.core.wire.ip_source import hint
+from rdnbr.core.wire.ip_source import claim_from_packet
 
 _IP_PACKETS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
 """The reasons of IP packets, except for those that data snooping looks at."""
@@ -324,11 +324,13 @@ class Engine:
 
     def snapshot(self) -> list[BindingSnapshot]:
         """Return all bindings, in the order in which they were first learned."""
-        return [view(binding, self._segments, self._ports) for binding in self._table]
+        return [binding_snapshot(binding, self._segments, self._ports) for binding in self._table]
 
     def snapshot_address(self, address: IP) -> list[BindingSnapshot]:
         """Return the bindings of one address, in the order of their tables."""
-        return [view(binding, self._segments, self._ports) for binding in self._bindings_of(address)]
+        return [
+            binding_snapshot(binding, self._segments, self._ports) for binding in self._bindings_of(address)
+        ]
 
     def builtin_refusal(self, address: IP) -> Reason | None:
         """Return why no guest may have an address, whatever the allowlist says, or None."""
@@ -354,7 +356,7 @@ class Engine:
         """Return the claim of an IP packet, when its source is new on a port whose packets are looked at."""
         if not self._services.is_snooping(port):
             return None
-        claim = hint(frame)
+        claim = claim_from_packet(frame)
         if claim is None or claim.address is None:
             return None
         return claim if self._services.record_source(port, claim.address) else None

@@ -26,7 +26,7 @@ from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.outputs import Decision
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
-from rdnbr.core.model.snapshot import view
+from rdnbr.core.model.snapshot import binding_snapshot
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.policy import Policy
@@ -129,7 +129,7 @@ def _detail(
     port = ports.get(binding.anchor.port or 0)
     held, most = (None, None) if port is None else limits.usage(port.index, binding.key.address)
     return BindingDetail(
-        shown=view(binding, segments, ports),
+        shown=binding_snapshot(binding, segments, ports),
         table=binding.key.table,
         state_since=binding.state_since,
         deadline=transitions.timers.deadline_of(binding),

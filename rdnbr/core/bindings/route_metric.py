@@ -71,14 +71,14 @@ class RouteMetrics:
         """
         binding.stamp = med_timestamp.LONG_AGO
         if metric is not None and metric != self._constant(binding):
-            binding.stamp = med_timestamp.read(metric, self._tick(now))
+            binding.stamp = med_timestamp.stamp_of_metric(metric, self._tick(now))
         binding.metric = self._metric(now, binding)
 
     def may_renew(self, now: float, binding: Binding) -> bool:
         """Tell whether a binding whose guest announces itself again gets a later stamp."""
         return (
             self._has_stamp(binding)
-            and med_timestamp.renewed(binding.stamp, self._tick(now)) != binding.stamp
+            and med_timestamp.renewed_stamp(binding.stamp, self._tick(now)) != binding.stamp
             and (binding.renewals is None or binding.renewals.has(now))
         )
 
@@ -87,7 +87,7 @@ class RouteMetrics:
         if binding.renewals is None:
             binding.renewals = TokenBucket(1 / RENEWED_EVERY, RENEWALS)
         binding.renewals.take(now)
-        binding.stamp = med_timestamp.renewed(binding.stamp, self._tick(now))
+        binding.stamp = med_timestamp.renewed_stamp(binding.stamp, self._tick(now))
         binding.metric = self._metric(now, binding)
 
     def schedule_review(self, now: float, bindings: Iterable[Binding]) -> None:
@@ -122,11 +122,11 @@ class RouteMetrics:
             return self._next_review
         if self._era is None or not self._newest_wins:
             return None
-        return med_timestamp.end(self._era) - self._clock + _LATE_ENOUGH
+        return med_timestamp.end_of_era(self._era) - self._clock + _LATE_ENOUGH
 
     def _keep_era(self, now: float) -> None:
         """Review all routes when another era has begun: the metric of a stamp changes only then."""
-        era = med_timestamp.era(self._tick(now))
+        era = med_timestamp.era_of(self._tick(now))
         if era != self._era:
             self._era = era
             self._schedule_review_of_all(now)
@@ -140,14 +140,14 @@ class RouteMetrics:
         return self._settings.mobility == "newest-wins"
 
     def _tick(self, now: float) -> int:
-        return med_timestamp.tick(now + self._clock)
+        return med_timestamp.tick_at(now + self._clock)
 
     def _has_stamp(self, binding: Binding) -> bool:
         return self._newest_wins and not (binding.rule is not None and binding.rule.anycast)
 
     def _metric(self, now: float, binding: Binding) -> int:
         if self._has_stamp(binding):
-            return med_timestamp.metric(binding.stamp, self._tick(now))
+            return med_timestamp.metric_of_stamp(binding.stamp, self._tick(now))
         return self._constant(binding)
 
     def _constant(self, binding: Binding) -> int:

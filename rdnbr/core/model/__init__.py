@@ -1,1 +1,1 @@
-"""Values without behaviour, which every other part of the core shares."""
+"""Values without behaviour. Every other part of the core uses them."""

@@ -1,14 +1,14 @@
-"""Addresses as the wire carries them: network order, packed.
+"""Addresses as the wire carries them: packed bytes in network order.
 
-The per-frame path hashes and compares addresses far more often than anybody reads one, so they stay bytes from
-the frame to the netlink message, and become text only where a person meets them.
+The code hashes and compares addresses for every frame, and prints them rarely. An address therefore stays bytes from
+the frame to the netlink message. It becomes text only in output for people.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal, NewType
 
 IP = NewType("IP", bytes)
-"""An address in network order; its length, 4 or 16 bytes, tells its family."""
+"""An IP address in network order: 4 bytes for IPv4, 16 bytes for IPv6."""
 
 MAC = NewType("MAC", bytes)
 """An Ethernet address, 6 bytes."""
@@ -22,7 +22,7 @@ _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
 def parse_ip(text: str) -> IP:
-    """Pack an address written in the usual way.
+    """Pack an address that is written as text.
 
     Raises:
         ValueError: `text` is not an IPv4 or IPv6 address.
@@ -31,7 +31,7 @@ def parse_ip(text: str) -> IP:
 
 
 def show_ip(ip: IP) -> str:
-    """Write an address in the usual way (IPv6 as RFC 5952 has it)."""
+    """Write an address as text, IPv6 in the form of RFC 5952."""
     return str(IPv4Address(ip) if len(ip) == 4 else IPv6Address(ip))
 
 
@@ -39,20 +39,20 @@ def parse_mac(text: str) -> MAC:
     """Pack a MAC written as six hexadecimal bytes with colons or hyphens.
 
     Raises:
-        ValueError: `text` is not one.
+        ValueError: `text` is not a MAC.
     """
     parts = text.replace("-", ":").split(":")
-    # int() would also take a sign, and the digits of other scripts.
+    # int() also accepts a sign and the digits of other scripts.
     if len(parts) != 6 or not all(len(part) in (1, 2) and _HEXADECIMAL.issuperset(part) for part in parts):
         raise ValueError(f"{text!r} is not a MAC address (six hexadecimal bytes such as 52:02:45:76:d2:35)")
     return MAC(bytes(int(part, 16) for part in parts))
 
 
 def show_mac(mac: MAC) -> str:
-    """Write a MAC with colons, lower case."""
+    """Write a MAC in lower case with colons."""
     return mac.hex(":")
 
 
 def family(ip: IP) -> Family:
-    """Return 4 or 6."""
+    """Return the IP version of an address."""
     return 4 if len(ip) == 4 else 6

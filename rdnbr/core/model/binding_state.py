@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """The state of a binding, after RFC 6620 and RFC 4861; `machine` has the rules."""
+    """The state of a binding, after RFC 6620 and RFC 4861. `bindings.state_machine` has the rules."""
 
     TENTATIVE = "tentative"
     VALID = "valid"
@@ -16,3 +16,4 @@ class State(StrEnum):
 
 
 WITH_ROUTE = frozenset({State.VALID, State.PROBING, State.CHALLENGED, State.FROZEN, State.ADOPTED})
+"""States in which the kernel should hold the binding's route."""

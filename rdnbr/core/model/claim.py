@@ -1,4 +1,4 @@
-"""A claim: a valid frame that says "this address is at this MAC"."""
+"""A claim: what a valid frame says, "this address is at this MAC"."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from rdnbr.core.model.address import IP, MAC
 
 
 class Source(StrEnum):
-    """What a binding was learned from."""
+    """The kind of frame, or other source, that a binding was learned from."""
 
     ARP_REQUEST = "arp-request"
     ARP_REPLY = "arp-reply"
@@ -23,36 +23,36 @@ class Source(StrEnum):
 
 
 ANNOUNCEMENTS = frozenset({Source.RARP, Source.ARP_ANNOUNCEMENT, Source.NA_UNSOLICITED})
-"""By these a guest, or its hypervisor, tells everybody that it is here now."""
+"""Frames that a guest or its hypervisor sends unasked to announce where the guest is now."""
 
 
 class Proof(StrEnum):
     """How much a claim proves."""
 
     PRESENCE = "presence"
-    """A MAC is there (RARP); of no address is anything said."""
+    """The MAC is on the port (RARP). The frame names no address."""
     INTENT = "intent"
-    """Somebody means to use the address (ARP probe, DAD), or speaks with it unconfirmed (rule S5, an IP packet)."""
+    """The sender intends to use the address (ARP probe, DAD), or its use is unconfirmed (rule S5, an IP packet)."""
     USE = "use"
-    """The address is in use by the sender."""
+    """The sender uses the address."""
 
 
 class Claim(NamedTuple):
-    """One valid frame, boiled down."""
+    """What one valid frame claims."""
 
     source: Source
     proof: Proof
     address: IP | None
-    """The address claimed; None for RARP, which names only a MAC."""
+    """The address claimed. None for RARP, which names only a MAC."""
     mac: MAC
-    """The MAC the frame claims the address for (ARP sender, link-layer option)."""
+    """The MAC that the frame claims the address for (ARP sender, link-layer option)."""
     ether: MAC
-    """The Ethernet source of the frame; differing from `mac` is a matter of policy (rules A5, S4, V5)."""
+    """The Ethernet source of the frame. `mac_check` decides what happens if it is not `mac` (rules A5, S4, V5)."""
     vlan: int | None
-    """The VLAN the frame was tagged with; None when untagged or priority-tagged (VID 0)."""
+    """The VLAN ID of the frame's tag. None when untagged or priority-tagged (VID 0)."""
     target: IP | None = None
-    """Who was asked (ARP request, NS) or told (ARP reply, destination of an NA)."""
+    """The target of an ARP request or an NS; the receiver of an ARP reply or an NA."""
     override: bool = True
-    """False for an NA without the Override flag, which must not displace a binding (rule V3)."""
+    """False for an NA without the Override flag. Such an NA must not displace a binding (rule V3)."""
     nonce: bytes = b""
-    """The nonce of a DAD solicitation (RFC 7527), to know it again when it is looped back."""
+    """The nonce of a DAD solicitation (RFC 7527). It identifies a solicitation that is looped back."""

@@ -1,4 +1,4 @@
-"""What the kernel holds of ours: host routes and permanent neighbours, and the operations on them."""
+"""rdnbr's entries in the kernel: host routes and permanent neighbours, and the operations on them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,18 +7,18 @@ from rdnbr.core.model.address import IP, MAC, family
 
 METRIC4 = 0
 METRIC6 = 1024
-"""The metrics the kernel gives when none is asked for (net/ipv6/route.c: IP6_RT_PRIO_USER)."""
+"""The metrics of routes that are added without one (net/ipv6/route.c: IP6_RT_PRIO_USER)."""
 
 
 class Key(NamedTuple):
-    """What there is at most one binding of: an address in a routing table."""
+    """An address in a routing table. There is at most one binding for each key."""
 
     table: int
     address: IP
 
 
 class Route(NamedTuple):
-    """A host route `address dev device`, of our protocol; /32 or /128, scope link for IPv4."""
+    """A host route `address dev device` of rdnbr's routing protocol: /32 with scope link, or /128."""
 
     table: int
     address: IP
@@ -28,7 +28,7 @@ class Route(NamedTuple):
 
 
 class Neighbour(NamedTuple):
-    """A permanent neighbour entry of our protocol."""
+    """A permanent neighbour entry of rdnbr's routing protocol."""
 
     device: int
     """ifindex"""
@@ -43,7 +43,8 @@ class Host:
     key: Key
     device: int
     mac: MAC | None
-    """None while it is not known: the route was found without its neighbour, and stays until the guest is heard."""
+    """None while unknown: the kernel had the route without its neighbour. The route stays, and the MAC comes with the
+    guest's first frame."""
     metric: int
 
     @property
@@ -53,20 +54,20 @@ class Host:
 
     @property
     def neighbour(self) -> Neighbour | None:
-        """Its permanent neighbour; None while its MAC is not known."""
+        """Its permanent neighbour. None while its MAC is unknown."""
         return None if self.mac is None else Neighbour(self.device, self.key.address, self.mac)
 
 
 @dataclass(frozen=True, slots=True)
 class PutNeighbour:
-    """Create or replace."""
+    """Create or replace a neighbour entry."""
 
     neighbour: Neighbour
 
 
 @dataclass(frozen=True, slots=True)
 class PutRoute:
-    """Create; when `replaces` is set, a route of ours stands in its place (same table, address, metric)."""
+    """Create a route. With `replaces`, it replaces a route of rdnbr with the same table, address and metric."""
 
     route: Route
     replaces: bool
@@ -74,14 +75,14 @@ class PutRoute:
 
 @dataclass(frozen=True, slots=True)
 class DropRoute:
-    """Remove a route of ours."""
+    """Remove a route of rdnbr."""
 
     route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class DropNeighbour:
-    """Remove a neighbour of ours."""
+    """Remove a neighbour entry of rdnbr."""
 
     neighbour: Neighbour
 
@@ -90,7 +91,7 @@ Operation = PutNeighbour | PutRoute | DropRoute | DropNeighbour
 
 
 def host(table: int, address: IP, device: int, mac: MAC | None, metric: int | None = None) -> Host:
-    """Make a host with the kernel's default metric for its family."""
+    """Return the desired entries of one address. Without `metric` they have the kernel's default for the family."""
     if metric is None:
         metric = METRIC4 if family(address) == 4 else METRIC6
     return Host(Key(table, address), device, mac, metric)

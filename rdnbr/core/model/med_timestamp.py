@@ -1,76 +1,80 @@
-"""Stamps: when a guest arrived, as a route's metric that BGP compares between nodes (`mobility = "newest-wins"`).
+"""Stamps: a guest's arrival time, coded in its route's metric for BGP to compare (`mobility = "newest-wins"`).
 
-zebra hands the low 24 bits of a kernel route's metric to BGP as MED (zebra/rt_netlink.c), and BGP prefers the lowest.
-So the later a guest arrived, the lower its metric:
+zebra passes the low 24 bits of a kernel route's metric to BGP as MED (zebra/rt_netlink.c), and BGP prefers the lowest.
+Therefore a later arrival has a lower metric:
 
     metric      OLDEST                                                              1
                   |<- NEAR ->|<------------------ an era ------------------>|<- NEAR ->|
     arrived     earlier     its first tick                         its last tick     ahead of the clock
 
-A stamp counts ticks of wall time since 1970 and never repeats; a metric has room for one era of them, more than a
-year. BGP compares without any wrap, so each new era moves its window over the stamps: `metric` says at any time what a
-stamp is worth now, and all that arrived long before is worth the same, OLDEST. What arrived shortly before an era
-began keeps its order.
+A stamp counts ticks of wall time since 1970 and never repeats. A metric has room for one era of ticks, more than a
+year. BGP's comparison does not wrap. Therefore each era has its own window of stamps, and `metric_of_stamp` gives the
+metric of a stamp in the era of the current tick. Stamps from before the window have the metric OLDEST. The window
+begins NEAR ticks before its era, so arrivals shortly before an era keep their order.
 
-Two arrivals are told apart when they are a tick, and what the nodes' clocks differ by, apart.
+Two arrivals have different metrics if they differ by at least one tick plus the difference of the nodes' clocks.
 """
 
 TICK = 2
-"""Seconds. No guest lives on another node and is back sooner; each halving halves the era too."""
+"""Seconds. No guest moves to another node, starts there and returns in less. Half a tick would halve the era."""
 
 OLDEST = 2**24 - 1
 """The highest metric whose top byte, zebra's administrative distance, is 0."""
 
 NEAR = 3600 // TICK
-"""Ticks. A node that lost a guest without noticing has asked it in vain long before, so nothing older needs an order;
-and a stamp that is further ahead of the clock is none, or comes of a clock that was wrong."""
+"""Ticks. A node that lost a guest withdraws it after unanswered probes, long before this time has passed. Older
+arrivals need no order among each other. A stamp that is more than NEAR ahead of the clock is no stamp, or comes from
+a clock that was wrong."""
 
 ERA = OLDEST - 2 * NEAR
-"""Ticks of an era. Its metrics end at 1: 0 is no metric in IPv6, and means "any" when an IPv4 route is removed."""
+"""Ticks in an era. The lowest metric is 1: IPv6 has no metric 0, and removing an IPv4 route with 0 removes any."""
 
 LONG_AGO = -NEAR
-"""A stamp that is never worth anything but OLDEST: of who arrived when nobody knows."""
+"""A stamp whose metric is always OLDEST: the time of the arrival is unknown."""
 
 
-def tick(wall: float) -> int:
-    """Return the tick at so many seconds since 1970."""
+def tick_at(wall: float) -> int:
+    """Return the tick of a wall time in seconds since 1970."""
     return int(wall // TICK)
 
 
-def era(now: int) -> int:
-    """Return the era of a tick; within it a stamp's metric does not change."""
+def era_of(now: int) -> int:
+    """Return the number of a tick's era. The metric of a stamp is constant within an era."""
     return now // ERA
 
 
-def end(era: int) -> int:
-    """Return the wall time at which an era ends, in seconds since 1970."""
+def end_of_era(era: int) -> int:
+    """Return when an era ends, as wall time in seconds since 1970."""
     return (era + 1) * ERA * TICK
 
 
-def metric(stamp: int, now: int) -> int:
-    """Return what a stamp is worth at the tick `now`: from 1, the newest, to OLDEST."""
+def metric_of_stamp(stamp: int, now: int) -> int:
+    """Return the metric of a stamp at the tick `now`: from 1, the newest, to OLDEST."""
     if stamp > now + NEAR:
         return OLDEST
-    return OLDEST - max(0, stamp - _first(now))
+    return OLDEST - max(0, stamp - _window_begin(now))
 
 
-def read(metric: int, now: int) -> int:
-    """Return the stamp that has this metric now; what is no stamp's metric gives one that is worth OLDEST."""
-    stamp = _first(now) + OLDEST - metric
+def stamp_of_metric(metric: int, now: int) -> int:
+    """Return the stamp that has this metric at the tick `now`. If no stamp has it, return LONG_AGO."""
+    stamp = _window_begin(now) + OLDEST - metric
     return stamp if 0 < metric <= OLDEST and stamp <= now + NEAR else LONG_AGO
 
 
-def arrival(metric: int, now: int) -> float | None:
-    """Return when who has this metric arrived, in seconds since 1970; None: so long ago that it does not tell."""
-    stamp = read(metric, now)
+def arrival_time(metric: int, now: int) -> float | None:
+    """Return the arrival time of a guest with this metric, in seconds since 1970. None if the metric does not say."""
+    stamp = stamp_of_metric(metric, now)
     return float(stamp * TICK) if metric < OLDEST and stamp != LONG_AGO else None
 
 
-def renewed(stamp: int, now: int) -> int:
-    """Return the stamp of who arrives again: a clock that was set back makes it no older, if it may have been right."""
+def renewed_stamp(stamp: int, now: int) -> int:
+    """Return the new stamp of a guest that arrives again.
+
+    If the clock was set back, a stamp ahead of it by at most NEAR stays, so a renewal never makes a guest older.
+    """
     return now if stamp > now + NEAR else max(stamp, now)
 
 
-def _first(now: int) -> int:
-    """Return the stamp that is the first to be worth OLDEST, going back."""
-    return era(now) * ERA - NEAR
+def _window_begin(now: int) -> int:
+    """Return the latest stamp whose metric is OLDEST at the tick `now`."""
+    return era_of(now) * ERA - NEAR

@@ -1,7 +1,7 @@
-"""Why: every frame and every event ends in exactly one of these, and is counted under it.
+"""Reasons: every frame and every event ends in exactly one reason, and is counted under it.
 
-Members that refuse a frame carry the number of their rule (`pcaps/README.md` has a frame for each). The values are
-promised: they are metric labels and JSON.
+A comment names the rule of each reason that refuses a frame. `pcaps/README.md` has an example frame for each. The
+values are a promised interface: they appear as metric labels and in JSON.
 """
 
 from enum import StrEnum
@@ -50,34 +50,36 @@ class Reason(StrEnum):
     ROGUE_REDIRECT = "rogue-redirect"
     NOT_NDP = "not-ndp"  # other ICMPv6, other IPv6
 
-    # Addresses nobody may claim
+    # Addresses that no guest may claim
     SPECIAL_ADDRESS = "special-address"  # A7, N11
     OWN_ADDRESS = "own-address"  # A8, N11
-    NEXT_HOP = "next-hop"  # a router that the node's routes lead to
-    CONNECTED_PREFIX = "connected-prefix"  # inside a prefix of another interface of the node
+    NEXT_HOP = "next-hop"  # a gateway of the node's routes
+    CONNECTED_PREFIX = "connected-prefix"  # within a prefix of another interface of the node
 
     # Allowlist
     NOT_PERMITTED = "not-permitted"  # A12: no rule permits it
     DENIED = "denied"  # a deny rule
-    PINNED = "pinned"  # a more specific rule gives it to somebody else
+    PINNED = "pinned"  # a more specific rule permits it to another claimant
 
     # The binding's state machine
     FIRST_CLAIM = "first-claim"
     EVIDENCE = "evidence"
     ANSWERED = "answered"
-    ARRIVED = "arrived"  # a remembered MAC is here again
-    RENEWED = "renewed"  # with `mobility = "newest-wins"`: it announced itself, so it may have been elsewhere
+    ARRIVED = "arrived"  # a known MAC is back
+    RENEWED = (
+        "renewed"  # with `mobility = "newest-wins"`: the guest announced itself; it may have been elsewhere
+    )
     AWAITING_ANSWER = "awaiting-answer"
     AWAITING_DAD = "awaiting-dad"
-    UNKNOWN_MAC = "unknown-mac"  # a RARP, and of that MAC nothing is remembered, nor named by the allowlist
+    UNKNOWN_MAC = "unknown-mac"  # a RARP whose MAC has no binding and no rule in the allowlist
     LOOPED_BACK = "looped-back"  # S3: the nonce of the incumbent's own solicitation
-    NO_OVERRIDE = "no-override"  # V3: an advertisement that says of itself that it displaces nobody
+    NO_OVERRIDE = "no-override"  # V3: an advertisement without the Override flag
     RIVAL_CLAIM = "rival-claim"
     INCUMBENT_ANSWERED = "incumbent-answered"
     INCUMBENT_SILENT = "incumbent-silent"
     RIVAL_SILENT = "rival-silent"
-    BEING_DECIDED = "being-decided"  # a third anchor, while two are being asked
-    ANNOUNCED = "announced"  # the address of a `vip` rule, which follows announcements
+    BEING_DECIDED = "being-decided"  # a third anchor, during a conflict between two
+    ANNOUNCED = "announced"  # an address of a `vip` rule, which moves with each announcement
     MOVED_TOO_OFTEN = "moved-too-often"
     THAWED = "thawed"
     QUARANTINED = "quarantined"
@@ -89,12 +91,14 @@ class Reason(StrEnum):
     FLUSHED = "flushed"
     FOUND_IN_KERNEL = "found-in-kernel"
     KERNEL_REFUSED = "kernel-refused"
-    FOREIGN_ROUTE = "foreign-route"  # somebody else's route or neighbour holds the place
-    CONTESTED = "contested"  # somebody keeps removing it from the kernel, so it is put back in a while
+    FOREIGN_ROUTE = "foreign-route"  # the kernel has another program's route or neighbour for the key
+    CONTESTED = (
+        "contested"  # another program keeps removing it from the kernel; it is put back after a hold-down
+    )
     UNKNOWN_PORT = "unknown-port"  # F2
-    NO_HINT = "no-hint"  # an IP packet, looked at for its source, that nothing comes of
+    NO_HINT = "no-hint"  # an IP packet whose source address leads to no claim (data snooping)
 
     # Limits
     PORT_FULL = "port-full"
     TABLE_FULL = "table-full"
-    TOO_MANY_NEW = "too-many-new"  # F8: new claims come faster than the port may make them
+    TOO_MANY_NEW = "too-many-new"  # F8: the port makes new claims faster than its limit

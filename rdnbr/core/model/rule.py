@@ -1,4 +1,4 @@
-"""One rule of the allowlist, and whom it is about."""
+"""One rule of the allowlist, and the claimants that it matches."""
 
 import re
 from collections.abc import Callable
@@ -11,58 +11,58 @@ from rdnbr.core.model.address import IP, MAC, show_ip, show_mac
 
 
 class Claimant(NamedTuple):
-    """Who claims an address."""
+    """The guest that claims an address."""
 
     mac: MAC
     port: str
     bridge: str
     vm: int | None
-    """The guest number in a Proxmox port name; None where there is none."""
+    """The guest number in a Proxmox port name. None if the port name has none."""
     vlan: int | None
     """None when untagged."""
 
 
 class Prefix(NamedTuple):
-    """An address range; the bits after `length` are zero."""
+    """An address range. The bits after `length` are zero."""
 
     address: IP
     length: int
     """bits"""
 
     def __str__(self) -> str:
-        """Write a host without its length, as people do."""
+        """Write the prefix as text, a host without its length."""
         text = show_ip(self.address)
         return text if self.length == len(self.address) * 8 else f"{text}/{self.length}"
 
 
 @dataclass(frozen=True, slots=True)
 class Qualifiers:
-    """What must be true of a claimant. Those not given are true of everybody."""
+    """Conditions on a claimant. A condition that is not given matches every claimant."""
 
     ports: tuple[str, ...] = ()
-    """Globs in order, one of which the port's name must match."""
+    """Sorted globs. The port's name must match one of them."""
     bridges: tuple[str, ...] = ()
-    """Globs in order, one of which the bridge's name must match."""
+    """Sorted globs. The bridge's name must match one of them."""
     mac: MAC | None = None
     vm: int | None = None
     vlan: int | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether any was given."""
-        return self != EVERYBODY
+        """Return whether any condition was given."""
+        return self != ANY_CLAIMANT
 
     def match(self, claimant: Claimant) -> bool:
-        """Tell whether all of them are true of `claimant`."""
+        """Return whether `claimant` meets all conditions."""
         return (
             self.mac in (None, claimant.mac)
             and self.vm in (None, claimant.vm)
             and self.vlan in (None, claimant.vlan)
-            and (not self.ports or _any(self.ports, claimant.port))
-            and (not self.bridges or _any(self.bridges, claimant.bridge))
+            and (not self.ports or _matches_any(self.ports, claimant.port))
+            and (not self.bridges or _matches_any(self.bridges, claimant.bridge))
         )
 
     def __str__(self) -> str:
-        """Write them as an allowlist has them."""
+        """Write them in the syntax of the allowlist."""
         words = []
         if self.ports:
             words.append(f"port={','.join(self.ports)}")
@@ -77,37 +77,37 @@ class Qualifiers:
         return " ".join(words)
 
 
-EVERYBODY = Qualifiers()
+ANY_CLAIMANT = Qualifiers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Permits, or denies, a prefix to the claimants its qualifiers match."""
+    """Permits or denies a prefix to the claimants that its qualifiers match."""
 
     prefix: Prefix
     deny: bool = False
-    qualifiers: Qualifiers = EVERYBODY
+    qualifiers: Qualifiers = ANY_CLAIMANT
     anycast: bool = False
-    """Several nodes may announce it: never subject to newest-wins."""
+    """Several nodes may announce the address. Newest-wins never applies to it."""
     vip: bool = False
-    """It fails over: an announcement moves it without the incumbent being asked first."""
+    """The address fails over: an announcement moves it without a probe to the incumbent."""
     wide: bool = False
-    """Its author means a prefix this wide."""
+    """The author confirms that so short a prefix is intended."""
     where: str = ""
     """`file:line`"""
 
     def __str__(self) -> str:
-        """Write it as an allowlist has it; reading that gives an equal rule again, but for `where`."""
+        """Write it in the syntax of the allowlist. Parsing the text gives an equal rule, except for `where`."""
         flags = [name for name in ("anycast", "vip", "wide") if getattr(self, name)]
         words = ["deny" if self.deny else "", str(self.prefix), str(self.qualifiers), *flags]
         return " ".join(word for word in words if word)
 
 
-def _any(globs: tuple[str, ...], name: str) -> bool:
-    return any(_test(glob)(name) for glob in globs)
+def _matches_any(globs: tuple[str, ...], name: str) -> bool:
+    return any(_compile_glob(glob)(name) for glob in globs)
 
 
-# fnmatch remembers 256 patterns only; thousands of rules may bring one each, and every claim would compile.
+# fnmatch caches only 256 patterns. With thousands of rules, one pattern each, every claim would compile patterns.
 @lru_cache(maxsize=1 << 14)
-def _test(glob: str) -> Callable[[str], object]:
+def _compile_glob(glob: str) -> Callable[[str], object]:
     return glob.__eq__ if frozenset("*?[").isdisjoint(glob) else re.compile(translate(glob)).match

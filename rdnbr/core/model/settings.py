@@ -1,4 +1,4 @@
-"""What an operator can turn: times in seconds, rates per second, and counts. The configuration file has them all."""
+"""The settings of the engine: times in seconds, rates per second, and counts. The configuration file can set all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,100 +10,100 @@ from rdnbr.core.model.fib_entries import METRIC4, METRIC6
 Mobility = Literal["withdrawal", "newest-wins"]
 
 Metric = NewType("Metric", int)
-"""From 0 to 2²⁴ - 1: the byte above is zebra's administrative distance."""
+"""From 0 to 2²⁴ - 1. zebra takes the byte above for its administrative distance."""
 
 SecondsOrNever = NewType("SecondsOrNever", float)
-"""0 for never."""
+"""Seconds; 0 means never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """When bindings are asked, and how long is waited; seconds.
+    """When bindings are probed, and how long an answer is awaited. All in seconds, except `probe_count`.
 
-    The defaults follow RFC 4861 and RFC 5227, and RFC 7048 where it finds those too impatient.
+    The defaults follow RFC 4861 and RFC 5227. Where RFC 7048 finds those timers too short, they follow RFC 7048.
     """
 
     reprobe: float = 30.0
-    """A binding that was quiet for this long, ± 25 %, is asked."""
+    """A binding without evidence for this long, ± 25 %, is probed."""
     probe_retrans: float = 1.0
-    """Between the first probe and the second; each further wait is 1.5 times as long."""
+    """Time between the first probe and the second. Each further interval is 1.5 times as long."""
     probe_count: int = 5
-    """How many probes in a row may stay unanswered before a binding is withdrawn."""
+    """Unanswered probes in a row after which a binding is withdrawn."""
     tentative: float = 3.0
-    """How long a claimed address may take to answer before it is forgotten."""
+    """Time to answer for an address that was claimed for the first time. After it the claim is forgotten."""
     dad_ipv6: float = 1.05
-    """How long a DAD solicitation's address is left alone: RetransTimer (RFC 4862 §5.1), and a little."""
+    """Time after a DAD solicitation without probes for its address: RetransTimer (RFC 4862 §5.1) plus a margin."""
     dad_ipv4: float = 2.05
-    """How long an ARP probe's address is left alone: ANNOUNCE_WAIT (RFC 5227 §1.1), and a little."""
+    """Time after an ARP probe without probes for its address: ANNOUNCE_WAIT (RFC 5227 §1.1) plus a margin."""
     challenge: float = 1.5
-    """How long an incumbent has to answer when another anchor claims its address."""
+    """Time to answer for an incumbent when another anchor claims its address."""
     unproven: float = 3.0
-    """How long a claim that stayed unanswered is not heard again; doubles each time, up to five minutes."""
+    """Hold-down after a claim that was not answered. Doubles each time, up to five minutes."""
     quarantine: float = 10.0
-    """How long a port that lost a challenge is not heard on that address; doubles each time, up to five minutes."""
+    """Hold-down, for one address, of a port that lost a challenge. Doubles each time, up to five minutes."""
     freeze: float = 60.0
-    """How long a binding that moved too often is kept where it is; doubles each time, up to an hour."""
+    """Time for which a binding that moved too often cannot move. Doubles each time, up to an hour."""
     departed: float = 300.0
-    """How long an address whose port went is remembered."""
+    """Time for which a binding is remembered after its port is gone."""
     adopt_grace: float = 60.0
-    """How long a route found in the kernel at start has to prove itself."""
+    """Time within which the guest of a route that the kernel had at the start must show itself."""
     data_window: SecondsOrNever = SecondsOrNever(10.0)
-    """How long the packets of a port are looked at, for the addresses they come from, after it appears and after a
-    RARP."""
+    """Time of data snooping on a port after it appears, and after a RARP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the node's ports may use all together."""
+    """Limits of all ports of the node together."""
 
     probes_per_second: int = 200
-    """Questions to bound addresses; new claims and conflicts have as many of their own."""
+    """Probes for bound addresses. New claims and conflicts together have a second budget of the same size."""
     addresses: int = 65_536
-    """Bindings, whatever their state; at this limit new claims are refused."""
+    """Bindings in any state. At this limit new claims are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortPolicy:
-    """What one port may do. At a limit new claims are refused; what is bound goes on being refreshed."""
+    """Limits and checks of one port. At a limit new claims are refused, and existing bindings are still refreshed."""
 
     addresses_ipv4: int = 16
     addresses_ipv6: int = 32
     new_addresses_per_second: int = 10
-    """Addresses claimed anew or contended for; after a rest, as many at once as the port may have."""
+    """New claims and challenges. The burst is the number of addresses that the port may have."""
     frames_per_second: int = 2000
-    """ARP and NDP frames read; what is sent beyond that may be lost."""
+    """ARP and NDP frames read. Frames above this rate may be lost."""
     mac_check: Literal["strict", "log", "off"] = "strict"
-    """What to make of an ARP sender or link-layer option that is not the frame's source: refuse the frame, believe it
-    and log that, or believe it (MS NLB and some bonds send such frames)."""
+    """If the ARP sender or the link-layer option is not the frame's source MAC: refuse the frame (`strict`), accept
+    and log it (`log`), or accept it (`off`). MS NLB and some bonds send such frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The metrics of host routes that bear no stamp."""
+    """The metrics of host routes without a stamp (`med_timestamp`)."""
 
     metric_ipv4: Metric = Metric(METRIC4)
     metric_ipv6: Metric = Metric(METRIC6)
-    """0 means 1024, as it does to the kernel."""
+    """0 means 1024, as in the kernel."""
 
     def constant(self, size: int) -> int:
-        """Return the metric of addresses of `size` bytes."""
+        """Return the metric for addresses of `size` bytes."""
         return self.metric_ipv4 if size == 4 else self.metric_ipv6 or METRIC6
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the engine can be told."""
+    """All settings of the engine."""
 
     timers: Timers = field(default_factory=Timers)
     limits: Limits = field(default_factory=Limits)
     port: PortPolicy = field(default_factory=PortPolicy)
-    """For all ports that have none of their own."""
+    """The policy of each port that matches nothing in `ports`."""
     ports: Mapping[str, PortPolicy] = field(default_factory=dict)
-    """By name or glob of the port; the first that matches counts."""
+    """Policies by name or glob of the port. The first match counts."""
     routes: Routes = field(default_factory=Routes)
     mobility: Mobility = "withdrawal"
-    """What makes the fabric turn to the node a guest moved to: that the old one withdraws, or a newer stamp."""
+    """Why the fabric prefers the node that a guest moved to: the old node withdraws its route, or the new node's
+    route has a newer stamp."""
 
     def policy(self, port: str) -> PortPolicy:
-        """Return the policy of a port, by its name."""
+        """Return the policy of the port with this name."""
         return next((policy for glob, policy in self.ports.items() if fnmatchcase(port, glob)), self.port)

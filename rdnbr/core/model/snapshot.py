@@ -1,4 +1,4 @@
-"""A binding as seen from outside: by the names people know, and no more than they may rely on."""
+"""A snapshot of a binding for people and scripts: names instead of ifindexes, and only what the output promises."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from rdnbr.core.model.claim import Source
 from rdnbr.core.model.interfaces import Port, Segment
 
 GONE = "-"
-"""In place of the name of a segment or a port that is gone."""
+"""Stands for the name of a segment or a port that is gone."""
 
 
 class BindingSnapshot(NamedTuple):
@@ -29,8 +29,10 @@ class BindingSnapshot(NamedTuple):
     rule: str | None
 
 
-def view(binding: Binding, segments: Mapping[int, Segment], ports: Mapping[int, Port]) -> BindingSnapshot:
-    """Show a binding."""
+def binding_snapshot(
+    binding: Binding, segments: Mapping[int, Segment], ports: Mapping[int, Port]
+) -> BindingSnapshot:
+    """Return the snapshot of a binding."""
     port = ports.get(binding.anchor.port or 0)
     segment = segments.get(binding.segment)
     return BindingSnapshot(

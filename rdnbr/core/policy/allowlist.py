@@ -1,11 +1,11 @@
-"""Who may claim which address.
+"""The allowlist: which claimant may claim which address.
 
-1. Of all rules whose prefix has the address in it, those with the longest prefix are asked first.
-2. Among them, rules with qualifiers that all match the claimant win over rules without qualifiers.
-3. Where rules to permit and to deny are left, deny wins. Of several that permit, the first in the file counts.
-4. Where no rule of this length matches, but one would permit somebody else, the address is pinned to that
-   other claimant and refused. A rule that denies somebody else pins nothing: shorter prefixes are asked then.
-5. What no rule permits is refused.
+1. The rules whose prefix contains the address are evaluated by length, the longest prefix first.
+2. Of the rules of one length, those with qualifiers that all match the claimant win over rules without qualifiers.
+3. If both permit rules and deny rules remain, deny wins. Of several permit rules, the first in the file counts.
+4. If no rule of this length matches, but a permit rule names another claimant, the address is pinned to that claimant
+   and refused. A deny rule for another claimant pins nothing, and evaluation continues with shorter prefixes.
+5. An address that no rule permits is refused.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,23 +17,23 @@ from rdnbr.core.model.interfaces import vm_of
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Claimant, Rule
-from rdnbr.core.policy.rule_parser import read
+from rdnbr.core.policy.rule_parser import parse_rule
 
 __all__ = ["Allowlist", "AllowlistError", "Claimant", "Rule", "Verdict", "parse"]
 
 
 class Verdict(NamedTuple):
-    """What the allowlist says of a claim."""
+    """The result of the allowlist for a claim."""
 
     permitted: bool
     reason: Reason | None
-    """Why it is refused: NOT_PERMITTED, DENIED or PINNED; None when permitted."""
+    """Why the claim is refused: NOT_PERMITTED, DENIED or PINNED. None if it is permitted."""
     rule: Rule | None
-    """The rule that decided; None when there was none."""
+    """The rule that decided. None if no rule did."""
 
 
 class AllowlistError(Exception):
-    """The files have mistakes in them, and none of their rules counts."""
+    """The allowlist files contain mistakes. None of their rules takes effect."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -44,36 +44,37 @@ NOT_PERMITTED = Verdict(permitted=False, reason=Reason.NOT_PERMITTED, rule=None)
 
 
 class Allowlist:
-    """Rules, found by longest prefix; those that name one guest and one address, by that guest too."""
+    """Rules, indexed by prefix. Rules that permit one address to one guest are indexed by that guest as well."""
 
-    __slots__ = ("_lengths", "_named", "repeated", "rules")
+    __slots__ = ("_by_guest", "_by_shift", "repeated", "rules")
 
     def __init__(self, rules: Iterable[Rule], repeated: Iterable[tuple[Rule, Rule]] = ()) -> None:
         self.rules = tuple(rules)
         self.repeated = tuple(repeated)
-        """Rules that say the same, the first of which counts."""
+        """Pairs of equal rules. The first of each pair takes effect."""
         tables: dict[int, dict[int, dict[int, list[Rule]]]] = {4: {}, 16: {}}
         for rule in self.rules:
             size = len(rule.prefix.address)
             shift = size * 8 - rule.prefix.length
             network = int.from_bytes(rule.prefix.address, "big") >> shift
             tables[size].setdefault(shift, {}).setdefault(network, []).append(rule)
-        # The fewer bits are shifted out, the longer the prefix.
-        self._lengths = {size: sorted(shifts.items(), key=itemgetter(0)) for size, shifts in tables.items()}
-        self._named: dict[MAC | str | int, list[int]] = {}
+        # The fewer bits are shifted out, the longer the prefix is.
+        self._by_shift = {size: sorted(shifts.items(), key=itemgetter(0)) for size, shifts in tables.items()}
+        self._by_guest: dict[MAC | str | int, list[int]] = {}
+        """Indexes into `rules`, by MAC, port name or guest number."""
         for number, rule in enumerate(self.rules):
-            for name in _names(rule):
-                self._named.setdefault(name, []).append(number)
+            for name in _guest_names(rule):
+                self._by_guest.setdefault(name, []).append(number)
 
     def rules_naming(self, mac: MAC | None, port: str, bridge: str) -> list[Rule]:
-        """Return the rules that permit one address to one guest, and mean this one; in their order.
+        """Return the rules that permit one address to this guest and name it, in their order in the files.
 
-        A guest is named by its MAC, by its number, or by its port; a pattern of ports (`tap*`) names nobody. Without
-        `mac`, whoever is on the port is meant, whatever MAC the rule asks for besides.
+        A rule names a guest by its MAC, its guest number or its port. A pattern of ports (`tap*`) names no guest.
+        Without `mac`, the MAC qualifier of a rule is ignored: every guest on the port is meant.
         """
         vm = vm_of(port)
         names = (mac, vm, port)
-        numbers = {number for name in names if name is not None for number in self._named.get(name, ())}
+        numbers = {number for name in names if name is not None for number in self._by_guest.get(name, ())}
         rules = (self.rules[number] for number in sorted(numbers))
         return [
             rule
@@ -82,31 +83,32 @@ class Allowlist:
         ]
 
     def authorize(self, address: IP, claimant: Claimant) -> Verdict:
-        """Tell whether `claimant` may have `address`, and which rule says so."""
+        """Return whether `claimant` may have `address`, and the rule that decides it."""
         number = int.from_bytes(address, "big")
-        for shift, table in self._lengths[len(address)]:
+        for shift, table in self._by_shift[len(address)]:
             rules = table.get(number >> shift)
             if rules is not None:
-                verdict = _among(rules, claimant)
+                verdict = _decide(rules, claimant)
                 if verdict is not None:
                     return verdict
         return NOT_PERMITTED
 
 
-def _names(rule: Rule) -> Iterator[MAC | str | int]:
-    """Return what names the guest of a rule, where it is about one guest and one address."""
-    only = rule.qualifiers
+def _guest_names(rule: Rule) -> Iterator[MAC | str | int]:
+    """Return the MAC, guest number and ports of a rule that permits a single address; nothing for other rules."""
+    qualifiers = rule.qualifiers
     if rule.deny or rule.prefix.length != 8 * len(rule.prefix.address):
         return
-    if only.mac is not None:
-        # Who is named twice has to be found by either: a port may appear before its guest speaks.
-        yield only.mac
-    if only.vm is not None:
-        yield only.vm
-    yield from only.ports
+    # A rule may name its guest twice. The port appears before the first frame with the MAC, so each name is an index.
+    if qualifiers.mac is not None:
+        yield qualifiers.mac
+    if qualifiers.vm is not None:
+        yield qualifiers.vm
+    yield from qualifiers.ports
 
 
-def _among(rules: Sequence[Rule], claimant: Claimant) -> Verdict | None:
+def _decide(rules: Sequence[Rule], claimant: Claimant) -> Verdict | None:
+    """Apply the rules of one prefix. None: they say nothing of this claimant."""
     matching = [rule for rule in rules if rule.qualifiers.match(claimant)]
     if matching:
         winners = [rule for rule in matching if rule.qualifiers] or matching
@@ -122,18 +124,18 @@ def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:
     """Read allowlist files, given as pairs of file name and text.
 
     Raises:
-        AllowlistError: with every mistake in every file.
+        AllowlistError: it lists every mistake in every file.
     """
     rules: list[Rule] = []
     repeated: list[tuple[Rule, Rule]] = []
     problems: list[Problem] = []
     earlier: dict[object, Rule] = {}
     for file, text in texts:
-        # Not splitlines(), which counts form feeds and U+2028 too, and editors do not.
+        # splitlines() would also split at form feeds and U+2028, and the line numbers would differ from an editor's.
         for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
             if not line.partition("#")[0].strip():
                 continue
-            rule = read(line, f"{file}:{number}")
+            rule = parse_rule(line, f"{file}:{number}")
             if not isinstance(rule, Rule):
                 problems += (Problem(file, number, mistake) for mistake in rule)
                 continue

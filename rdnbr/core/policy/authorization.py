@@ -7,7 +7,7 @@ from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.interfaces import Port, Segment, vm_of
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Claimant
-from rdnbr.core.model.special_purpose import special
+from rdnbr.core.model.special_purpose import special_purpose_of
 from rdnbr.core.policy.allowlist import Allowlist, Verdict
 from rdnbr.core.policy.local_addresses import LocalAddresses
 
@@ -48,7 +48,7 @@ class Authorization:
     def builtin_refusal(self, address: IP) -> Reason | None:
         """Return why nobody may have `address`; None: there is no such reason."""
         # The node's own addresses first: its gateways are link-local, and OWN_ADDRESS says more than LINK_LOCAL.
-        return self.local_addresses.refusal(address) or special(address)
+        return self.local_addresses.refusal(address) or special_purpose_of(address)
 
     def _claimants(self, anchor: Anchor, segment: int) -> Iterable[Claimant]:
         """Return the claimants that an anchor may be: while its port is not known, one on each port of the segment."""

@@ -1,6 +1,6 @@
 """The grammar of one allowlist line: `[deny] prefix [qualifier | flag]…`.
 
-Every mistake in a line is found, not the first only, and each message ends with what to write instead.
+The parser reports every mistake in a line, and each message ends with what to write instead.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC, parse_mac
 from rdnbr.core.model.rule import Prefix, Qualifiers, Rule
-from rdnbr.core.model.special_purpose import unclaimable
+from rdnbr.core.model.special_purpose import special_purpose_name
 
 EXAMPLES = "2.57.57.30, 2.57.57.0/24 or 2001:db8:100::/64"
 NARROWEST_WITHOUT_WIDE = {4: 8, 6: 16}
@@ -19,8 +19,12 @@ FLAGS = ("anycast", "vip", "wide")
 _V4_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
-def read(line: str, where: str) -> Rule | list[str]:
-    """Read a line that is neither blank nor only a comment.
+def parse_rule(line: str, where: str) -> Rule | list[str]:
+    """Parse a line that is neither blank nor only a comment.
+
+    Args:
+        line: the line.
+        where: its place, as `file:line`.
 
     Returns:
         The rule, or one message for each mistake.
@@ -36,20 +40,20 @@ def read(line: str, where: str) -> Rule | list[str]:
     deny = words[0] == "deny"
     if deny:
         words = words[1:]
-    elif mistaken := _not_a_verb(words[0]):
-        mistakes.append(mistaken)
+    elif mistake_in_verb := _wrong_verb(words[0]):
+        mistakes.append(mistake_in_verb)
         words = words[1:]
     prefix = None
     try:
-        prefix = _prefix(words[0] if words else "")
+        prefix = _parse_prefix(words[0] if words else "")
     except ValueError as mistake:
         mistakes.append(str(mistake))
     given: dict[str, Any] = {}
     for word in words[1:]:
         if prefix is None and "=" not in word:
-            continue  # after a beginning that cannot be read, it need not be meant as a qualifier
+            continue  # without a prefix, the word may be a misspelled prefix rather than a flag
         try:
-            _take(word, given)
+            _parse_qualifier(word, given)
         except ValueError as mistake:
             mistakes.append(str(mistake))
     flags = {flag: given.pop(flag, False) for flag in FLAGS}
@@ -60,7 +64,7 @@ def read(line: str, where: str) -> Rule | list[str]:
     return Rule(prefix=prefix, deny=deny, qualifiers=Qualifiers(**given), where=where, **flags)
 
 
-def _not_a_verb(word: str) -> str | None:
+def _wrong_verb(word: str) -> str | None:
     if word in ("permit", "allow", "accept"):
         return f"{word!r} is not needed: a rule permits unless it begins with 'deny'; leave the word out"
     if word.lower() in ("deny", "drop", "block", "reject", "refuse"):
@@ -68,7 +72,7 @@ def _not_a_verb(word: str) -> str | None:
     return None
 
 
-def _prefix(text: str) -> Prefix:
+def _parse_prefix(text: str) -> Prefix:
     if not text:
         raise ValueError(f"a rule needs an address; write one after 'deny', such as {EXAMPLES}")
     host, slash, length_text = text.partition("/")
@@ -82,11 +86,11 @@ def _prefix(text: str) -> Prefix:
         raise ValueError(
             f"{host!r} is not an address ({error}); a rule begins with one, such as {EXAMPLES}"
         ) from None
-    length = _length(text, length_text, address.max_prefixlen) if slash else address.max_prefixlen
+    length = _parse_length(text, length_text, address.max_prefixlen) if slash else address.max_prefixlen
     network = ip_network((address.packed, length), strict=False)
     if isinstance(network, IPv6Network) and network.subnet_of(_V4_MAPPED):
         inner = Prefix(IP(network.network_address.packed[-4:]), length - 96)
-        raise ValueError(f"{text} is an IPv4 address in IPv6 clothes; write {inner}")
+        raise ValueError(f"{text} is an IPv4-mapped IPv6 address; write {inner}")
     if network.network_address != address:
         raise ValueError(
             f"{text} has bits set beyond its /{length}; write {network} for the range, {address} for the host"
@@ -94,17 +98,22 @@ def _prefix(text: str) -> Prefix:
     return Prefix(IP(network.network_address.packed), length)
 
 
-def _length(text: str, length: str, longest: int) -> int:
+def _parse_length(text: str, length: str, longest: int) -> int:
     if _is_number(length) and int(length) <= longest:
         return int(length)
     try:
-        cure = f"write {ip_network(text, strict=False)}"  # it understands 255.255.255.0
+        cure = f"write {ip_network(text, strict=False)}"  # ip_network() accepts 255.255.255.0
     except ValueError:
         cure = f"write a number from 0 to {longest}, or none for a host"
     raise ValueError(f"/{length} is not a prefix length; {cure}")
 
 
-def _take(word: str, given: dict[str, Any]) -> None:
+def _parse_qualifier(word: str, given: dict[str, Any]) -> None:
+    """Parse a qualifier or a flag into `given`, by field name.
+
+    Raises:
+        ValueError: with the message for the operator.
+    """
     name, equals, value = word.partition("=")
     if name in FLAGS:
         if equals:
@@ -112,7 +121,7 @@ def _take(word: str, given: dict[str, Any]) -> None:
         given[name] = True
         return
     if name not in QUALIFIERS:
-        raise ValueError(f"unknown qualifier {name or word!r}; {_meant(name or word, value)}")
+        raise ValueError(f"unknown qualifier {name or word!r}; {_suggestion(name or word, value)}")
     key, example, reader = QUALIFIERS[name]
     if not value:
         raise ValueError(f"{name}= needs a value; write for example {name}={example}")
@@ -124,7 +133,7 @@ def _take(word: str, given: dict[str, Any]) -> None:
     given[key] = reader(value)
 
 
-def _meant(name: str, value: str) -> str:
+def _suggestion(name: str, value: str) -> str:
     if name[0].isdigit():
         return f"a line has one prefix; write a line of its own for {name}"
     close = get_close_matches(name.lower(), (*QUALIFIERS, *FLAGS), n=1)
@@ -145,7 +154,9 @@ def _globs(value: str) -> tuple[str, ...]:
 def _mac(value: str) -> MAC:
     mac = parse_mac(value)
     if mac == ZERO_MAC or mac[0] & 1:
-        raise ValueError(f"{value} is no guest's MAC: it is zero or a group address; write the guest's own")
+        raise ValueError(
+            f"{value} cannot be a guest's MAC: it is zero or a group address; write the guest's MAC"
+        )
     return mac
 
 
@@ -169,20 +180,20 @@ QUALIFIERS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
     "vm": ("vm", "100", _number("vm", 1, 999_999_999)),
     "vlan": ("vlan", "7", _number("vlan", 1, 4094)),
 }
-"""Word → field of `Qualifiers`, an example value, and who reads one."""
+"""Qualifier → field of `Qualifiers`, an example value, and the parser of a value."""
 
 
 def _contradictions(prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, wide: bool) -> list[str]:
     network = ip_network((prefix.address, prefix.length))
-    found = []
+    mistakes = []
     narrowest = NARROWEST_WITHOUT_WIDE[network.version]
     if prefix.length < narrowest and not wide:
-        found.append(
+        mistakes.append(
             f"{prefix} is wider than /{narrowest}; write a longer prefix, or add 'wide' if all of it is meant"
         )
     if deny and (anycast or vip):
-        found.append("a rule that denies has no use for 'anycast' or 'vip'; leave them out")
-    name = None if deny else unclaimable(prefix)
+        mistakes.append("a rule that denies has no use for 'anycast' or 'vip'; leave them out")
+    name = None if deny else special_purpose_name(prefix)
     if name is not None:
-        found.append(f"{prefix} is {name}: nobody may claim it; remove the rule")
-    return found
+        mistakes.append(f"{prefix} is {name}: nobody may claim it; remove the rule")
+    return mistakes

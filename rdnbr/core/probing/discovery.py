@@ -130,7 +130,7 @@ class Discovery:
                 return
         self._timers.set((port.index, address), now + WAITS[search.probes_sent])
         search.probes_sent += 1
-        frame = probe_frames.question(
+        frame = probe_frames.probe_frame(
             self._segments[port.segment], address, search.mac, broadcast=search.mac == ZERO_MAC
         )
         if frame is not None:

@@ -97,7 +97,7 @@ class Prober:
         if segment is None:
             return
         broadcast |= anchor.mac == ZERO_MAC
-        frame = probe_frames.question(segment, binding.key.address, anchor.mac, broadcast=broadcast)
+        frame = probe_frames.probe_frame(segment, binding.key.address, anchor.mac, broadcast=broadcast)
         if frame is None:
             return
         for port in self._probed_ports(binding, anchor, index):

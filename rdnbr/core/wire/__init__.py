@@ -1,1 +1,1 @@
-"""Bytes to claims, and back: ARP and NDP frames."""
+"""ARP and NDP: frames decoded to claims, and frames written."""

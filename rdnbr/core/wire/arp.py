@@ -1,4 +1,4 @@
-"""ARP and RARP on Ethernet for IPv4 (RFC 826, RFC 903, RFC 5227), read and written."""
+"""ARP and RARP on Ethernet for IPv4 (RFC 826, RFC 903, RFC 5227): decoding and writing."""
 
 from struct import Struct
 
@@ -15,12 +15,12 @@ _ETHERNET_IPV4 = b"\x00\x01\x08\x00\x06\x04"  # ar$hrd, ar$pro, ar$hln, ar$pln
 _REQUEST, _REPLY, _REQUEST_REVERSE = 1, 2, 3
 _UNSPECIFIED = bytes(4)
 _MINIMUM = 60
-"""Bytes of the shortest Ethernet frame, without its check sequence (IEEE 802.3)."""
+"""Bytes of the shortest Ethernet frame, without its frame check sequence (IEEE 802.3)."""
 
 
 def decode(frame: bytes) -> Claim | Reason:
-    """Judge a whole frame whose ethertype says ARP or RARP."""
-    if len(frame) < _FRAME.size:  # A1; what follows is padding
+    """Decode a complete frame with the ethertype of ARP or RARP. Return its claim, or the reason to refuse it."""
+    if len(frame) < _FRAME.size:  # A1; bytes after the ARP packet are padding
         return Reason.ARP_SHORT
     _, ether, ethertype, form, operation, sha, spa, _, tpa = _FRAME.unpack_from(frame)
     if form != _ETHERNET_IPV4:  # A2
@@ -31,8 +31,8 @@ def decode(frame: bytes) -> Claim | Reason:
     if sha[0] & 1 or sha == ZERO_MAC:  # A4; the group bit covers broadcast
         return Reason.ARP_SENDER_MAC
     if reverse:
-        # Hypervisors announce a migrated guest so, with sha = tha and no address (QEMU, net/announce.c).
-        # Where the two differ, the sender asks on another's behalf (RFC 903): it is the sender that is here.
+        # Hypervisors announce a migrated guest with a RARP: sha = tha, no address (QEMU, net/announce.c).
+        # If sha and tha differ, the sender asks for another host (RFC 903). Only the sender is on the port.
         return Claim(Source.RARP, Proof.PRESENCE, None, sha, ether, None)
     if spa == _UNSPECIFIED:  # A6
         if operation == _REPLY:
@@ -40,9 +40,9 @@ def decode(frame: bytes) -> Claim | Reason:
         return Claim(Source.ARP_PROBE, Proof.INTENT, tpa, sha, ether, None, tpa)
     if spa == tpa:  # A9, as a request or as a reply
         source = Source.ARP_ANNOUNCEMENT
-    elif operation == _REQUEST:  # A10: of the sender only
+    elif operation == _REQUEST:  # A10: a claim for the sender only
         source = Source.ARP_REQUEST
-    else:  # A11: whoever it is for
+    else:  # A11: whatever its target is
         source = Source.ARP_REPLY
     return Claim(source, Proof.USE, spa, sha, ether, None, tpa)
 
@@ -58,12 +58,12 @@ def reply(sender: MAC, sender_ip: IP, target: MAC, target_ip: IP) -> bytes:
 
 
 def gratuitous_reply(sender: MAC, sender_ip: IP, to: MAC) -> bytes:
-    """Write "`sender_ip` is at `sender`" for one host that did not ask (RFC 5944 §4.6 has this form)."""
+    """Write "`sender_ip` is at `sender`" as an unsolicited reply to one host, in the form of RFC 5944 §4.6."""
     return _write(_REPLY, sender, sender_ip, sender, sender_ip, to)
 
 
 def announcement(sender: MAC, sender_ip: IP) -> bytes:
-    """Write "`sender_ip` is at `sender`" for everybody, as the request that RFC 5227 §2.3 makes of it."""
+    """Write "`sender_ip` is at `sender`" as a broadcast request, the announcement of RFC 5227 §2.3."""
     return request(sender, sender_ip, sender_ip)
 
 

@@ -1,8 +1,8 @@
-"""From the bytes of an Ethernet frame to a claim, or to the one reason why it is none.
+"""Decode an Ethernet frame: the result is a claim, or the one reason why the frame is no claim.
 
-The frame is judged by itself alone. What the node's state decides is the engine's: rules F1, F2, F6, F8, A8,
-A12, and what to make of a MAC that is not the Ethernet source (A5, S4, V5). Which addresses nobody may claim
-(A7, N11) is in `special`. A number such as F3 beside a check names its rule.
+The decoder reads only the frame. Rules that depend on the node's state are in the engine: F1, F2, F6, F8, A8, A12, and
+the policy for a MAC that is not the Ethernet source (A5, S4, V5). The addresses that no guest may claim (A7, N11) are
+in `special_purpose`. A number such as F3 beside a check names its rule.
 """
 
 from rdnbr.core.model.address import ZERO_MAC
@@ -15,12 +15,12 @@ _TAG = (b"\x81\x00", b"\x88\xa8")  # IEEE 802.1Q customer tag, service tag
 
 
 def decode(data: bytes, vlan: int | None = None, length: int | None = None) -> Claim | Reason:
-    """Judge one frame; every byte string whatsoever gets an answer, none raises.
+    """Decode one frame. Every byte string has a result; none raises.
 
     Args:
         data: the frame from its destination MAC on, without frame check sequence.
-        vlan: VLAN ID of the tag that the kernel took off (PACKET_AUXDATA); None without one, and for VID 0.
-        length: how many bytes the frame had on the wire; more than `data` has when the capture cut it.
+        vlan: VLAN ID of the tag that the kernel removed (PACKET_AUXDATA); None without a tag, and for VID 0.
+        length: bytes of the frame on the wire; greater than `len(data)` if the capture cut the frame.
     """
     cut = length is not None and length > len(data)
     if len(data) < 14:  # F3
@@ -45,7 +45,7 @@ def decode(data: bytes, vlan: int | None = None, length: int | None = None) -> C
 
 
 def _without_priority_tag(data: bytes) -> bytes | Reason:
-    """Take tags of VID 0 off, as many as there are: the kernel does so too (net/core/dev.c)."""
+    """Remove all tags with VID 0, as the kernel does (net/core/dev.c)."""
     at = 12
     while data[at : at + 2] in _TAG:
         if len(data) < at + 6:

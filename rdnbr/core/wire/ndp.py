@@ -1,4 +1,4 @@
-"""Neighbour solicitations and advertisements (RFC 4861 §4.3, §4.4, §7.1), read and written."""
+"""Neighbour solicitations and advertisements (RFC 4861 §4.3, §4.4, §7.1): decoding and writing."""
 
 from struct import Struct
 
@@ -15,7 +15,7 @@ _MESSAGE = Struct("!BBHB3x16s")
 _IP6 = 14
 _ICMP6 = _IP6 + _HEADER.size
 _OPTIONS = _ICMP6 + _MESSAGE.size
-"""Where each begins in the frame."""
+"""Offsets of the IPv6 header, the ICMPv6 message and its options in the frame, in bytes."""
 
 _ICMPV6 = 58
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
@@ -26,7 +26,7 @@ _ROUTER, _SOLICITED, _OVERRIDE = 0x80, 0x40, 0x20
 
 _SOURCE_LINK_LAYER, _TARGET_LINK_LAYER, _NONCE = 1, 2, 14
 _UNIT = 8
-"""Bytes that an option's length counts in."""
+"""The unit of an option's length field, in bytes."""
 
 _UNSPECIFIED = bytes(16)
 _SOLICITED_NODE = b"\xff\x02" + bytes(9) + b"\x01\xff"  # ff02::1:ff00:0/104, RFC 4291 §2.7.1
@@ -35,7 +35,10 @@ _HOP_LIMIT = 255
 
 
 def decode(frame: bytes, *, cut: bool = False) -> Claim | Reason:
-    """Judge a whole frame whose ethertype says IPv6; `cut` when the wire had more of it."""
+    """Decode a frame with the ethertype of IPv6. Return its claim, or the reason to refuse it.
+
+    With `cut`, the capture holds only the beginning of the frame.
+    """
     if len(frame) < _ICMP6:  # N1
         return Reason.TRUNCATED if cut else Reason.IP6_SHORT
     first, size, following, hop_limit, source, destination = _HEADER.unpack_from(frame, _IP6)
@@ -43,7 +46,7 @@ def decode(frame: bytes, *, cut: bool = False) -> Claim | Reason:
         return Reason.IP6_VERSION
     end = _ICMP6 + size
     if following in _EXTENSIONS:
-        return _behind_extensions(frame[:end], following, cut=cut)
+        return _refuse_extensions(frame[:end], following, cut=cut)
     if following != _ICMPV6:
         return Reason.NOT_NDP
     if not frame[_ICMP6:end]:
@@ -79,32 +82,36 @@ def decode(frame: bytes, *, cut: bool = False) -> Claim | Reason:
 
 
 def solicited_node(address: IP) -> IP:
-    """Return the multicast group in which a host listens for solicitations of `address` (RFC 4291 §2.7.1)."""
+    """Return the solicited-node multicast group of `address` (RFC 4291 §2.7.1)."""
     return IP(_SOLICITED_NODE + address[13:])
 
 
 def multicast_mac(group: IP) -> MAC:
-    """Return the MAC that frames to an IPv6 group go to (RFC 2464 §7)."""
+    """Return the destination MAC of frames to an IPv6 group (RFC 2464 §7)."""
     return MAC(b"\x33\x33" + group[12:])
 
 
 def solicitation(sender: MAC, source: IP, target: IP, to: MAC | None = None) -> bytes:
-    """Write "who has `target`, tell `source`": to the MAC `to` and the address itself, or to its group."""
+    """Write "who has `target`, tell `source`".
+
+    With `to`, the frame is unicast to that MAC and to `target`. Without, it goes to the group of `target`.
+    """
     destination = target if to is not None else solicited_node(target)
     to = to if to is not None else multicast_mac(destination)
     return _write(_SOLICITATION, 0, target, _SOURCE_LINK_LAYER, sender, source, to, destination)
 
 
 def advertisement(sender: MAC, target: IP, to: MAC, destination: IP) -> bytes:
-    """Write the answer to a solicitation: "`target` is at `sender`", solicited, overriding."""
+    """Write the answer to a solicitation: "`target` is at `sender`", with the flags Solicited and Override."""
     flags = _SOLICITED | _OVERRIDE
     return _write(_ADVERTISEMENT, flags, target, _TARGET_LINK_LAYER, sender, target, to, destination)
 
 
 def router_announcement(sender: MAC, target: IP, to: MAC | None = None) -> bytes:
-    """Write "`target`, a router, is at `sender`", unsolicited, overriding (RFC 4861 §7.2.6).
+    """Write "`target` is at `sender`", unsolicited, with the flags Router and Override (RFC 4861 §7.2.6).
 
-    It is for all nodes, or in a frame for one of them alone, whose address need not be known (RFC 6085).
+    The packet goes to all nodes. With `to`, the frame goes to that MAC only. RFC 6085 permits a multicast packet in a
+    unicast frame, so the host's address need not be known.
     """
     to = to if to is not None else multicast_mac(_ALL_NODES)
     return _write(
@@ -129,7 +136,7 @@ def _solicitation(ether: MAC, source: IP, destination: IP, target: IP, options: 
 
 
 def _advertisement(ether: MAC, destination: IP, target: IP, flags: int, options: bytes) -> Claim | Reason:
-    # V8: the source address may be any of the sender's, so nothing is asked of it.
+    # V8: the sender may use any of its addresses as the source. The source is not checked.
     solicited = bool(flags & _SOLICITED)
     multicast = destination[0] == 0xFF
     if solicited and multicast:  # V1
@@ -149,8 +156,8 @@ def _advertisement(ether: MAC, destination: IP, target: IP, flags: int, options:
 
 
 def _read_options(options: bytes, wanted: int) -> tuple[MAC | None, bytes] | Reason:
-    """Return the link-layer address of the `wanted` kind, and the nonce; other options are passed over."""
-    if len(options) % _UNIT:  # N7: the last would reach past the payload
+    """Return the link-layer address of the option type `wanted`, and the nonce. Other options are skipped."""
+    if len(options) % _UNIT:  # N7: the last option would end after the payload
         return Reason.OPTION
     mac = None
     nonce = b""
@@ -161,23 +168,23 @@ def _read_options(options: bytes, wanted: int) -> tuple[MAC | None, bytes] | Rea
         if size == 0 or at + size > len(options):  # N7
             return Reason.OPTION
         if kind == wanted:
-            found = MAC(options[at + 2 : at + size])
-            if size != _UNIT or found[0] & 1 or found == ZERO_MAC:  # N8
+            link_layer = MAC(options[at + 2 : at + size])
+            if size != _UNIT or link_layer[0] & 1 or link_layer == ZERO_MAC:  # N8
                 return Reason.LINK_LAYER_OPTION
-            if mac is not None and mac != found:  # N9
+            if mac is not None and mac != link_layer:  # N9
                 return Reason.OPTION_CONFLICT
-            mac = found
+            mac = link_layer
         elif kind == _NONCE and not nonce:  # S3, RFC 7527
             nonce = options[at + 2 : at + size]
         at += size
     return mac, nonce
 
 
-def _behind_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
-    """Tell why a packet with extension headers is no claim (N2).
+def _refuse_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
+    """Return why a packet with extension headers is no claim (N2).
 
-    Nobody's NDP needs them, so one that hides behind them is an evasion (RFC 6980, RFC 7113). Multicast
-    listener reports carry a hop-by-hop option: they are nothing strange.
+    NDP needs no extension headers. NDP behind them is an attempt to evade filters (RFC 6980, RFC 7113). Multicast
+    listener reports carry a hop-by-hop option and are normal.
     """
     at = _ICMP6
     fragmented = False
@@ -190,7 +197,7 @@ def _behind_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
             continue
         fragmented = True
         if int.from_bytes(frame[at + 2 : at + 4], "big") >> 3:
-            break  # what follows is the middle of something, not a header
+            break  # not the first fragment: no header follows
         at += 8
     if following != _ICMPV6:
         return Reason.NOT_NDP
@@ -203,9 +210,9 @@ def _behind_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
 
 
 def _remainder(addresses: bytes, message: bytes) -> int:
-    """Sum pseudo header and message in one's complement (RFC 8200 §8.1); 0 when the checksum in it is right.
+    """Return the one's complement sum of pseudo header and message (RFC 8200 §8.1). It is 0 if the checksum is right.
 
-    65536 is 1 modulo 65535, so a number of many 16-bit digits has the remainder that their sum has.
+    65536 is 1 modulo 65535. Therefore a number of many 16-bit digits has the same remainder as the sum of its digits.
     """
     digits = addresses + message + bytes(len(message) % 2)
     return (int.from_bytes(digits, "big") + len(message) + _ICMPV6) % 0xFFFF

@@ -1,7 +1,7 @@
-"""The questions asked of guests, and what an answer to them looks like (section 6 of `wire-rules`).
+"""Probe frames to guests, and how to recognize the answers.
 
-A question comes from the segment's gateway address, so that the guest has a route for its answer. Never from
-0.0.0.0 or `::`: a guest would see duplicate address detection in that, and might give its address up.
+A probe is sent from the segment's gateway address, so that the guest has a route for its answer. A probe is never sent
+from 0.0.0.0 or `::`. The guest would take it for duplicate address detection, and might give up its address.
 """
 
 from rdnbr.core.model.address import IP, MAC
@@ -11,11 +11,11 @@ from rdnbr.core.wire import arp, ndp
 from rdnbr.core.wire.decode import decode
 
 
-def question(segment: Segment, address: IP, mac: MAC, *, broadcast: bool = False) -> bytes | None:
-    """Write the frame that asks whether `address` is still at `mac` (RFC 1122 §2.3.2.1, RFC 4861 §7.3).
+def probe_frame(segment: Segment, address: IP, mac: MAC, *, broadcast: bool = False) -> bytes | None:
+    """Write the frame that probes whether `address` is still at `mac` (RFC 1122 §2.3.2.1, RFC 4861 §7.3).
 
-    With `broadcast` everybody on the port is asked. None when the segment has no gateway address of that
-    family to ask from.
+    With `broadcast` the frame goes to all hosts on the port: broadcast for ARP, multicast for NDP. Return None if the
+    segment has no gateway address of that family to send from.
     """
     if len(address) == 4:
         if segment.gateway4 is None:
@@ -28,19 +28,19 @@ def question(segment: Segment, address: IP, mac: MAC, *, broadcast: bool = False
     return ndp.solicitation(segment.mac, segment.gateway6, address, to=None if broadcast else mac)
 
 
-def answer(frame: bytes, mac: MAC) -> bytes | None:
-    """Write what the host at `mac` answers when it has the address asked for; None if nothing is asked."""
+def answer_frame(frame: bytes, mac: MAC) -> bytes | None:
+    """Write the answer of a host at `mac` that has the solicited address. None if `frame` solicits nothing."""
     match decode(frame):
-        case Claim(Source.ARP_REQUEST, address=bytes(asker), mac=to, target=bytes(asked)):
-            return arp.reply(mac, IP(asked), to, IP(asker))
-        case Claim(Source.NS, address=bytes(asker), mac=to, target=bytes(asked)):
-            return ndp.advertisement(mac, IP(asked), to, IP(asker))
+        case Claim(Source.ARP_REQUEST, address=bytes(sender), mac=to, target=bytes(target)):
+            return arp.reply(mac, IP(target), to, IP(sender))
+        case Claim(Source.NS, address=bytes(sender), mac=to, target=bytes(target)):
+            return ndp.advertisement(mac, IP(target), to, IP(sender))
         case _:
             return None
 
 
-def is_answer(claim: Claim, segment: Segment) -> bool:
-    """Tell whether `claim` is said to the segment's gateway by somebody it asked (rule V2)."""
+def is_probe_answer(claim: Claim, segment: Segment) -> bool:
+    """Return whether `claim` comes from a solicited answer to the segment's gateway (rule V2)."""
     if claim.source is Source.ARP_REPLY:
         return claim.target == segment.gateway4
     return claim.source is Source.NA and claim.target == segment.gateway6

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 
 
 class Redistribution(NamedTuple):
@@ -56,5 +56,5 @@ class Frr:
     """By bridge: addresses to which zebra has a route of the kernel's that is gone."""
 
 
-Seen = Frr | Unseen | None
+Seen = Frr | Unavailable | None
 """None: FRR is not installed."""

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 from rdnbr.core.model.address import IP, parse_ip, show_ip
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.linux.frr.frr_state import Frr, Redistribution, Seen, Session
 from rdnbr.linux.frr.host_view import Advertisement, ZebraRoute
 
@@ -46,7 +46,9 @@ def look() -> Seen:
     except Silent as silent:
         if os.geteuid() == 0 and "failed to connect to any daemons" in str(silent):
             return Frr(None, frozenset())
-        return Unseen(f"FRR was not looked at, for vtysh says: {silent}", "be root, or in the group frrvty")
+        return Unavailable(
+            f"FRR was not looked at, for vtysh says: {silent}", "be root, or in the group frrvty"
+        )
     release = (int(version[1]), int(version[2])) if version else None
     return Frr(release, daemons, tuple(redistributions), tuple(sessions))
 

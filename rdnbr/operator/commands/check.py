@@ -7,7 +7,7 @@ from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.operator.text.phrases import counted
 
 
-class Checked(NamedTuple):
+class CheckResult(NamedTuple):
     """What there is to say of the files, in lines."""
 
     mistakes: list[str]
@@ -18,7 +18,7 @@ class Checked(NamedTuple):
     """A sentence on what was read, when there is no mistake."""
 
 
-def check(given: CommandLine) -> Checked:
+def check(given: CommandLine) -> CheckResult:
     """Read all files."""
     config, problems = examine(given)
     allowlist = None
@@ -30,23 +30,23 @@ def check(given: CommandLine) -> Checked:
         problems += error.problems
     remarks = _remarks(allowlist, config) if allowlist is not None else []
     if problems:
-        return Checked([str(problem) for problem in problems], remarks, None)
-    return Checked([], remarks, _summary(config, allowlist))
+        return CheckResult([str(problem) for problem in problems], remarks, None)
+    return CheckResult([], remarks, _summary(config, allowlist))
 
 
 def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
     # These take a moment to be imported, and are for files without mistakes only.
     from rdnbr.core.policy.local_addresses import LocalAddresses  # noqa: PLC0415
-    from rdnbr.operator.doctor.collect import this_node  # noqa: PLC0415
-    from rdnbr.operator.doctor.diagnosis import doubts, overlaps  # noqa: PLC0415
+    from rdnbr.operator.doctor.collect import collect_local_addresses  # noqa: PLC0415
+    from rdnbr.operator.doctor.diagnosis import find_overlaps, lint_allowlist  # noqa: PLC0415
 
     try:
-        node = this_node(config.bridges)
+        node = collect_local_addresses(config.bridges)
     except OSError:
         node = LocalAddresses()  # what is refused everywhere can still be pointed out
     return [
         f"{finding.about}: {finding.severity}: {finding.message}; {finding.cure}"
-        for finding in (*doubts(allowlist), *overlaps(allowlist, node))
+        for finding in (*lint_allowlist(allowlist), *find_overlaps(allowlist, node))
     ]
 
 

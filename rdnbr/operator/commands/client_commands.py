@@ -18,7 +18,7 @@ def show(args: Namespace) -> int:
         return 0
     from rdnbr.operator.commands import tables  # noqa: PLC0415 (rich takes a moment, and programs do not need it)
 
-    tables.show(args.what, document, tables.console(), datetime.now(UTC))
+    tables.print_table(args.what, document, tables.table_console(), datetime.now(UTC))
     return 0
 
 
@@ -29,7 +29,7 @@ def watch(args: Namespace) -> int:
     try:
         with Client(_socket(args)) as client:
             for event in client.watch():
-                text = json.dumps(event, ensure_ascii=False) if args.json else tables.line(event)
+                text = json.dumps(event, ensure_ascii=False) if args.json else tables.event_line(event)
                 print(text, flush=True)
     except KeyboardInterrupt:
         return 0  # the way to end it
@@ -37,7 +37,7 @@ def watch(args: Namespace) -> int:
     return 0
 
 
-def act(args: Namespace) -> int:
+def send_command(args: Namespace) -> int:
     """Let the daemon do something, and print what it did."""
     with Client(_socket(args)) as client:
         print(client.request(args.command, getattr(args, "address", None))["message"])
@@ -47,7 +47,7 @@ def act(args: Namespace) -> int:
 def flush(args: Namespace) -> int:
     """Let the daemon forget what it installed; with no daemon, remove it here."""
     try:
-        return act(args)
+        return send_command(args)
     except NoDaemon:
         from rdnbr.operator.commands.offline_flush import flush_kernel  # noqa: PLC0415 (netlink, for this one case)
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from rdnbr import __version__
 from rdnbr.config.config import Format, Level
-from rdnbr.config.textfile import is_there
+from rdnbr.config.textfile import path_exists
 
 _ABOUT = (
     "Routes virtual machines without layer 2: learns guests from ARP and NDP on bridge ports, installs a host\n\
@@ -57,7 +57,7 @@ exit codes:
 
 rdnbr COMMAND --help has more on each."""
 
-_EXAMPLES = {
+_EPILOGS = {
     "run": """\
 It stops on SIGTERM or Ctrl-C and leaves its routes in place: the next start takes them over, so that no
 restart is seen in BGP. SIGHUP reads configuration and allowlist again, as does changing them.
@@ -147,7 +147,7 @@ examples:
 }
 
 
-class _Front(ArgumentParser):
+class _TopParser(ArgumentParser):
     """The parser of the first word, whose help has the commands in groups."""
 
     def format_help(self) -> str:
@@ -160,7 +160,7 @@ class _Front(ArgumentParser):
         return "\n\n".join([usage, _ABOUT, *groups, _REST]) + "\n"
 
 
-class _Command(ArgumentParser):
+class _CommandParser(ArgumentParser):
     """The parser of what follows the first word: what is left over is answered with the usage of that command."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
@@ -173,10 +173,10 @@ class _Command(ArgumentParser):
 
 def parser() -> ArgumentParser:
     """Return the parser; what it parses has the command's name in `command`."""
-    front = _Front(prog="rdnbr", usage="rdnbr COMMAND …", allow_abbrev=False)
-    front.add_argument("--version", action="version", version=f"rdnbr {__version__}")
-    commands = front.add_subparsers(
-        prog="rdnbr", dest="command", metavar="COMMAND", required=True, parser_class=_Command
+    top = _TopParser(prog="rdnbr", usage="rdnbr COMMAND …", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"rdnbr {__version__}")
+    commands = top.add_subparsers(
+        prog="rdnbr", dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser
     )
     made = {
         name: _command(commands, name, about) for group in _GROUPS.values() for name, about in group.items()
@@ -212,7 +212,7 @@ def parser() -> ArgumentParser:
         )
         made[name].add_argument(
             "--config",
-            type=_there,
+            type=_existing_path,
             metavar="F",
             help="configuration that names the socket (/etc/rdnbr/rdnbr.toml)",
         )
@@ -223,7 +223,7 @@ def parser() -> ArgumentParser:
         help="with a second node, to which the first guest migrates under ping",
     )
     made["lab"].add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, to look around")
-    return front
+    return top
 
 
 def _command(commands: Any, name: str, about: str) -> ArgumentParser:
@@ -231,7 +231,7 @@ def _command(commands: Any, name: str, about: str) -> ArgumentParser:
         name,
         help=SUPPRESS,
         description=f"{about[0].upper()}{about[1:]}.",
-        epilog=_EXAMPLES[name],
+        epilog=_EPILOGS[name],
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -304,9 +304,9 @@ def _address(text: str) -> str:
         raise ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from None
 
 
-def _there(text: str) -> Path:
+def _existing_path(text: str) -> Path:
     path = Path(text)
-    if not is_there(path):
+    if not path_exists(path):
         raise ArgumentTypeError(
             f"there is no {text}; name the configuration that the daemon was started with"
         )

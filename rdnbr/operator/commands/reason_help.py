@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rdnbr.core.model.reason import Reason
 
-MEANINGS: Mapping[str, str] = {
+REASON_HELP: Mapping[str, str] = {
     # Not for us, or broken
     Reason.OUTGOING: "sent by this node itself",
     Reason.NOT_ARP_OR_NDP: "another protocol",

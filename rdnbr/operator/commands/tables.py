@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rdnbr.operator.commands.reason_help import MEANINGS
+from rdnbr.operator.commands.reason_help import REASON_HELP
 from rdnbr.operator.text.phrases import age, clock, counted
 
 WIDE = 110
@@ -38,13 +38,13 @@ class Column(NamedTuple):
     number: bool = False
 
 
-def console(*, width: int | None = None) -> Console:
+def table_console(*, width: int | None = None) -> Console:
     """Return where tables are printed; colours and the terminal's width only on a terminal."""
     out = Console(highlight=False, soft_wrap=False, width=width)
     return out if out.is_terminal or width is not None else Console(highlight=False, width=UNBOUNDED)
 
 
-def show(what: str, document: Mapping[str, Any], out: Console, now: datetime) -> None:
+def print_table(what: str, document: Mapping[str, Any], out: Console, now: datetime) -> None:
     """Print the table of `rdnbr show WHAT`.
 
     Args:
@@ -67,7 +67,7 @@ def show(what: str, document: Mapping[str, Any], out: Console, now: datetime) ->
         out.print(Text(f"{counted(len(rows), 'binding')}, {routed:,} routed", style="dim"))
 
 
-def line(event: Mapping[str, Any]) -> str:
+def event_line(event: Mapping[str, Any]) -> str:
     """Return a decision as `rdnbr watch` prints it."""
     if "missed" in event:
         return f"… {event['missed']:,} decisions were missed: they came faster than they were read"
@@ -155,7 +155,7 @@ def _counters(document: Mapping[str, Any], _now: datetime) -> Shape:
         Column("PORT", _plain("port")),
         Column("REASON", _plain("reason")),
         Column("FRAMES", _count("count"), number=True),
-        Column("MEANS", lambda row: Text(MEANINGS.get(row["reason"], "")), wide=True),
+        Column("MEANS", lambda row: Text(REASON_HELP.get(row["reason"], "")), wide=True),
     ]
     rows = [
         {"port": port, "reason": reason, "count": count}

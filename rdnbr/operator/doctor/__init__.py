@@ -1,1 +1,1 @@
-"""`rdnbr doctor`: what will not work on this node, and the cure."""
+"""`rdnbr doctor`: finds what will not work on this node, and says how to correct it."""

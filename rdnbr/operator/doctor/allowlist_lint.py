@@ -1,4 +1,4 @@
-"""Allowlist rules that can be read, and probably do not say what their author meant."""
+"""Lint for allowlist rules: rules that are valid, but probably not what their author meant."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.operator.doctor.finding import Finding, warning
 
 
-def doubts(allowlist: Allowlist) -> list[Finding]:
-    """Point out each doubtful rule, in the order of the files, and then the repeated ones."""
-    return [finding for rule in allowlist.rules for finding in _of(rule)] + [
+def lint_allowlist(allowlist: Allowlist) -> list[Finding]:
+    """Return a finding for each suspicious rule, in the order of the files, then for each repeated rule."""
+    return [finding for rule in allowlist.rules for finding in _lint_rule(rule)] + [
         warning(
             "rule-repeated",
             again.where,
@@ -20,9 +20,9 @@ def doubts(allowlist: Allowlist) -> list[Finding]:
     ]
 
 
-def _of(rule: Rule) -> Iterator[Finding]:
-    only = rule.qualifiers
-    for glob in (*only.ports, *only.bridges):
+def _lint_rule(rule: Rule) -> Iterator[Finding]:
+    qualifiers = rule.qualifiers
+    for glob in (*qualifiers.ports, *qualifiers.bridges):
         if _is_unclosed(glob):
             yield warning(
                 "glob-unclosed",
@@ -37,7 +37,7 @@ def _of(rule: Rule) -> Iterator[Finding]:
             "'vip' moves an address to whoever announces it, and 'anycast' lets several have it at a time",
             "leave out 'anycast' for an address that fails over, 'vip' for one that many guests serve",
         )
-    if rule.vip and not (only.ports or only.mac or only.vm):
+    if rule.vip and not (qualifiers.ports or qualifiers.mac or qualifiers.vm):
         yield warning(
             "vip-for-anybody",
             rule.where,
@@ -47,7 +47,7 @@ def _of(rule: Rule) -> Iterator[Finding]:
 
 
 def _is_unclosed(glob: str) -> bool:
-    """Tell whether a [ stands for itself, as fnmatch has it where no ] follows; `[]a]` and `[!]a]` are closed."""
+    """Return whether a [ has no ], so that fnmatch takes it literally. `[]a]` and `[!]a]` are closed."""
     at = glob.find("[")
     while at >= 0:
         first = at + (2 if glob.startswith("!", at + 1) else 1)

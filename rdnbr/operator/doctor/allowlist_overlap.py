@@ -1,4 +1,7 @@
-"""Allowlist rules that permit what is refused before the allowlist is asked (`rdnbr.core.policy.authorization`)."""
+"""Allowlist rules that permit addresses which the node refuses before it reads the allowlist.
+
+`rdnbr.core.policy.authorization` has the order of the checks.
+"""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -7,14 +10,14 @@ from typing import NamedTuple
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
-from rdnbr.core.model.special_purpose import UNCLAIMABLE, special
+from rdnbr.core.model.special_purpose import SPECIAL_PURPOSE, special_purpose_of
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.operator.doctor.finding import Finding, note, warning
 from rdnbr.operator.text.phrases import listed
 
 _MAX_NAMED = 4
-"""A rule for half the Internet contains more than anybody wants to read."""
+"""How many refused prefixes a finding names. A rule for a very short prefix contains many."""
 
 _WHAT = {
     Reason.OWN_ADDRESS: "an address of this node",
@@ -24,38 +27,38 @@ _WHAT = {
 
 
 class Span(NamedTuple):
-    """The addresses of a prefix, as numbers: thousands of rules are compared with dozens of refusals."""
+    """The first and last address of a prefix, as numbers. Comparing numbers is fast enough for thousands of rules."""
 
     version: int
     first: int
     last: int
 
     def holds(self, other: "Span") -> bool:
-        """Tell whether all of `other` is in it."""
+        """Return whether this span contains all of `other`."""
         return self.version == other.version and self.first <= other.first and other.last <= self.last
 
 
 class Refusal(NamedTuple):
-    """A prefix that no guest gets an address of."""
+    """A prefix whose addresses are refused to every guest."""
 
     span: Span
     prefix: str
     reason: Reason
 
     def __str__(self) -> str:
-        """Name it as the daemon's counters do."""
+        """Write the prefix and the reason, as the daemon's counters name it."""
         return f"{self.prefix} ({self.reason})"
 
 
-def overlaps(allowlist: Allowlist, node: LocalAddresses) -> list[Finding]:
-    """Point out each rule that permits an address which stays refused, in the order of the files."""
-    refusals = tuple(_of_node(node))
-    found = (_overlap(rule, refusals) for rule in allowlist.rules if not rule.deny)
-    return [finding for finding in found if finding is not None]
+def find_overlaps(allowlist: Allowlist, node: LocalAddresses) -> list[Finding]:
+    """Return a finding for each rule that permits an address which stays refused, in the order of the files."""
+    refusals = tuple(_refusals_of_node(node))
+    findings = (_overlap(rule, refusals) for rule in allowlist.rules if not rule.deny)
+    return [finding for finding in findings if finding is not None]
 
 
-def _of_node(node: LocalAddresses) -> Iterator[Refusal]:
-    """Yield what this node refuses, in the order in which `Node.refuses` looks."""
+def _refusals_of_node(node: LocalAddresses) -> Iterator[Refusal]:
+    """Yield the prefixes that this node refuses, in the order in which `LocalAddresses.refusal` checks them."""
     for addresses, reason in ((node.addresses, Reason.OWN_ADDRESS), (node.next_hops, Reason.NEXT_HOP)):
         for address in sorted(addresses):
             yield Refusal(_span(ip_network(address)), show_ip(address), reason)
@@ -63,9 +66,9 @@ def _of_node(node: LocalAddresses) -> Iterator[Refusal]:
         yield Refusal(_span(network), str(network), Reason.CONNECTED_PREFIX)
 
 
-def _of_every_node() -> Iterator[Refusal]:
-    for network in UNCLAIMABLE:
-        reason = special(IP(network.network_address.packed))
+def _refusals_of_every_node() -> Iterator[Refusal]:
+    for network in SPECIAL_PURPOSE:
+        reason = special_purpose_of(IP(network.network_address.packed))
         if reason is not None:
             yield Refusal(_span(network), str(network), reason)
 
@@ -74,12 +77,12 @@ def _span(network: IPv4Network | IPv6Network) -> Span:
     return Span(network.version, int(network.network_address), int(network.broadcast_address))
 
 
-_EVERYWHERE = tuple(_of_every_node())
+_EVERYWHERE = tuple(_refusals_of_every_node())
 
 
 def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
     span = _span(ip_network((rule.prefix.address, rule.prefix.length)))
-    # A rule within what every node refuses is a mistake already (`rdnbr.core.policy.rule_parser`).
+    # `rdnbr.core.policy.rule_parser` already rejects a rule within a prefix of _EVERYWHERE.
     around = next((refusal for refusal in refusals if refusal.span.holds(span)), None)
     if around is not None:
         so = "is" if around.span == span else f"lies within {around.prefix},"
@@ -89,7 +92,7 @@ def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
             f"{rule.prefix} {so} {_WHAT[around.reason]}, and stays refused ({around.reason})",
             "remove the rule, or correct its address",
         )
-    inside = _widest([refusal for refusal in refusals + _EVERYWHERE if span.holds(refusal.span)])
+    inside = _without_contained([refusal for refusal in refusals + _EVERYWHERE if span.holds(refusal.span)])
     if not inside:
         return None
     named = listed([str(refusal) for refusal in inside], _MAX_NAMED)
@@ -101,8 +104,8 @@ def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
     )
 
 
-def _widest(refusals: list[Refusal]) -> list[Refusal]:
-    """Leave out what lies within another of them."""
+def _without_contained(refusals: list[Refusal]) -> list[Refusal]:
+    """Return the refusals that no other of them contains."""
     return [
         one
         for one in refusals

@@ -1,18 +1,18 @@
-"""What will not work about a bridge that guests are plugged into."""
+"""Checks of a served bridge: carrier, gateway addresses, MAC, multicast snooping, VLANs and ports."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rdnbr.core.model.address import IP, show_mac
 from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.linux.host.bridge_sysfs import Details
-from rdnbr.operator.doctor.finding import Finding, Severity, not_seen, note, problem, warning
+from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unavailable, warning
 from rdnbr.operator.text.phrases import listed
 
 _FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
 _PLACEHOLDERS = frozenset({"dummy", "ifb"})
-"""Kinds of ports whose only purpose is the bridge's carrier."""
+"""Kinds of ports that only keep the carrier of the bridge up."""
 _MAX_NAMED = 5
 
 
@@ -23,28 +23,28 @@ class Bridge:
     segment: Segment
     carrier: bool
     members: tuple[Link, ...]
-    details: Details | Unseen
+    details: Details | Unavailable
     vrf: str | None = None
     """The VRF device it is enslaved to."""
 
     @property
     def families(self) -> tuple[int, ...]:
-        """The families it has a gateway of."""
+        """The IP versions for which it has a gateway address."""
         gateways = {4: self.segment.gateway4, 6: self.segment.gateway6}
         return tuple(family for family, gateway in gateways.items() if gateway is not None)
 
 
-def findings(bridge: Bridge, *, carrier_matters: bool) -> Iterator[Finding]:
-    """Yield what is wrong with a bridge.
+def check_bridge(bridge: Bridge, *, carrier_matters: bool) -> Iterator[Finding]:
+    """Yield the findings of a bridge.
 
     Args:
         bridge: the bridge.
-        carrier_matters: FRR here withdraws routes through a device without carrier.
+        carrier_matters: whether this FRR withdraws routes over a device without carrier.
     """
     yield from _running(bridge, Severity.PROBLEM if carrier_matters else Severity.WARNING)
     yield from _gateways(bridge.segment)
-    if isinstance(bridge.details, Unseen):
-        yield not_seen(bridge.segment.name, bridge.details)
+    if isinstance(bridge.details, Unavailable):
+        yield unavailable(bridge.segment.name, bridge.details)
     else:
         yield from _details(bridge.segment, bridge.details)
     yield from _ports(bridge)
@@ -57,7 +57,7 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
             "bridge-down", name, "the bridge is down, and its guests are cut off", f"ip link set {name} up"
         )
         return
-    # Case 22
+    # A bridge has carrier only while one of its ports is running. A dummy port is always running.
     placeholder = (
         f"give it a port that leads nowhere: ip link add {name}keep type dummy; "
         f"ip link set {name}keep master {name} up (contrib/network/interfaces)"
@@ -106,7 +106,7 @@ def _details(segment: Segment, details: Details) -> Iterator[Finding]:
         f"ip link set {name} address 02:00:5e:00:00:01, and `hwaddress 02:00:5e:00:00:01` in "
         "/etc/network/interfaces: one locally administered MAC for all nodes"
     )
-    # Case 20
+    # A bridge without a fixed MAC takes the lowest of its ports' MACs. When the MAC changes, guests keep the old one.
     if not details.mac_fixed:
         yield problem(
             "bridge-mac-not-fixed",
@@ -114,7 +114,7 @@ def _details(segment: Segment, details: Details) -> Iterator[Finding]:
             "the bridge's MAC follows its ports': a change cuts off all guests, and drops all permanent neighbours",
             one_mac,
         )
-    # Case 21: one node cannot see the others, but it knows MACs that theirs are not.
+    # All nodes need the same MAC. A node cannot read the MACs of others, but such a MAC is certainly not shared.
     elif details.mac_of_machine:
         yield warning(
             "bridge-mac-of-this-node",

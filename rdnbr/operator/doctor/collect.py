@@ -1,4 +1,4 @@
-"""The facts of this node, looked up for `rdnbr.operator.doctor.diagnosis`. Nothing is changed."""
+"""Collects the facts of this node for `rdnbr.operator.doctor.diagnosis`. It only reads."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Literal
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.interfaces import segments
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.core.policy.allowlist import AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses, node
 from rdnbr.linux.frr import vtysh
@@ -22,8 +22,8 @@ from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.diagnosis import Facts
 
 
-def look(given: CommandLine) -> Facts:
-    """Look at everything there is to look at.
+def collect_facts(given: CommandLine) -> Facts:
+    """Collect all facts: files, links, sysctls, daemon, FRR, networkd.
 
     Raises:
         OSError: netlink does not answer.
@@ -36,13 +36,13 @@ def look(given: CommandLine) -> Facts:
         )
     except AllowlistError as error:
         mistakes += error.problems
-    there = snapshot()
-    bridges = _bridges(there, config.bridges)
+    kernel = snapshot()
+    bridges = _bridges(kernel, config.bridges)
     served = [bridge.segment for bridge in bridges]
     return Facts(
         bridges,
-        sysctl.read({path for segment in served for path in sysctls.paths(segment.name)}),
-        node(there.links, there.addresses, served, next_hops()),
+        sysctl.read({path for segment in served for path in sysctls.sysctl_paths(segment.name)}),
+        node(kernel.links, kernel.addresses, served, next_hops()),
         allowlist,
         tuple(mistakes),
         _daemon(config),
@@ -54,45 +54,45 @@ def look(given: CommandLine) -> Facts:
     )
 
 
-def this_node(globs: tuple[str, ...]) -> LocalAddresses:
-    """Tell what this node owns, when bridges of these names or globs are served.
+def collect_local_addresses(globs: tuple[str, ...]) -> LocalAddresses:
+    """Return this node's own addresses when bridges with these names or globs are served.
 
     Raises:
         OSError: netlink does not answer.
     """
-    there = snapshot()
-    served = segments(there.links, there.addresses, globs)
-    return node(there.links, there.addresses, served, next_hops())
+    kernel = snapshot()
+    served = segments(kernel.links, kernel.addresses, globs)
+    return node(kernel.links, kernel.addresses, served, next_hops())
 
 
-def _bridges(there: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
-    links = {link.index: link for link in there.links}
+def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
+    links = {link.index: link for link in kernel.links}
     bridges = []
-    for segment in segments(there.links, there.addresses, globs):
+    for segment in segments(kernel.links, kernel.addresses, globs):
         link = links[segment.index]
-        above = links.get(link.master or 0)
-        members = tuple(member for member in there.links if member.master == segment.index)
+        master = links.get(link.master or 0)
+        members = tuple(member for member in kernel.links if member.master == segment.index)
         bridges.append(
             Bridge(
                 segment,
                 link.carrier,
                 members,
                 bridge_sysfs.details(segment.name, segment.index, segment.mac),
-                above.name if above is not None and above.kind == "vrf" else None,
+                master.name if master is not None and master.kind == "vrf" else None,
             )
         )
     return tuple(bridges)
 
 
-def _daemon(config: Config) -> Literal["open", "allowlist"] | Unseen | None:
+def _daemon(config: Config) -> Literal["open", "allowlist"] | Unavailable | None:
     try:
         with Client(config.socket) as client:
             return "open" if client.request("ports")["mode"] == "open" else "allowlist"
     except NoDaemon:
         return None
     except CommandFailed as error:
-        said = str(error).partition("; ")
-        return Unseen(f"the daemon was not looked at: {said[0]}", said[2] or "see its log")
+        message, _, cure = str(error).partition("; ")
+        return Unavailable(f"the daemon was not looked at: {message}", cure or "see its log")
 
 
 def _frr(bridges: Iterable[Bridge]) -> Seen:
@@ -104,7 +104,7 @@ def _frr(bridges: Iterable[Bridge]) -> Seen:
             ServedBridge(one.segment.name, one.segment.index, one.segment.table, one.vrf) for one in bridges
         )
     except vtysh.Silent as silent:
-        return Unseen(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
+        return Unavailable(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
     return replace(
         frr,
         missed={one.bridge: one.missed for one in differences},

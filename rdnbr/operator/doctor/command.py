@@ -1,29 +1,29 @@
-"""`rdnbr doctor`: says what will not work on this node, and how to mend it."""
+"""The command `rdnbr doctor`: collects facts, and prints the findings."""
 
 import json
 from argparse import Namespace
 from collections.abc import Iterable
 
 from rdnbr.config.config import CommandLine
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.linux.frr.frr_state import Frr
-from rdnbr.operator.doctor.collect import look
+from rdnbr.operator.doctor.collect import collect_facts
 from rdnbr.operator.doctor.diagnosis import Facts, Finding, Severity, diagnose
 
 
 def doctor(args: Namespace) -> int:
-    """Print what is found, and return 1 when something of it should be mended."""
-    facts = look(CommandLine(args.config, args.allowlist, tuple(args.bridge)))
+    """Print the findings. Return 1 if there is a problem or a warning."""
+    facts = collect_facts(CommandLine(args.config, args.allowlist, tuple(args.bridge)))
     findings = diagnose(facts)
     if args.json:
-        print(json.dumps(document(findings), ensure_ascii=False))
+        print(json.dumps(json_document(findings), ensure_ascii=False))
     else:
-        print("\n".join(lines(findings, looked_at(facts))))
+        print("\n".join(text_lines(findings, describe_scope(facts))))
     return int(any(finding.severity is not Severity.NOTE for finding in findings))
 
 
-def document(findings: Iterable[Finding]) -> dict[str, object]:
-    """Return the findings as the JSON promised to scripts."""
+def json_document(findings: Iterable[Finding]) -> dict[str, object]:
+    """Return the findings in the JSON form that is promised to scripts."""
     listed = list(findings)
     return {
         "findings": [
@@ -42,35 +42,35 @@ def document(findings: Iterable[Finding]) -> dict[str, object]:
     }
 
 
-def lines(findings: Iterable[Finding], seen: str) -> list[str]:
-    """Return the findings for people, and what was looked at."""
+def text_lines(findings: Iterable[Finding], scope: str) -> list[str]:
+    """Return the findings as text, and a last line with the counts and the scope of the checks."""
     listed = list(findings)
     counts = [
         f"{count} {severity}" + ("" if count == 1 else "s")
         for severity in Severity
         if (count := _count(listed, severity))
     ]
-    said = []
+    text = []
     for finding in listed:
-        said += [
+        text += [
             f"{finding.severity}: {finding.about}: {finding.message} [{finding.name}]",
             f"    cure: {finding.cure}",
         ]
-    return [*said, f"{', '.join(counts) or 'nothing to mend'}; looked at {seen}"]
+    return [*text, f"{', '.join(counts) or 'nothing to mend'}; looked at {scope}"]
 
 
-def looked_at(facts: Facts) -> str:
-    """Name what was looked at, so that nobody takes silence for health."""
-    seen = [f"{bridge.segment.name} (ports: {len(bridge.members)})" for bridge in facts.bridges]
+def describe_scope(facts: Facts) -> str:
+    """Name what was checked, so that a report without findings is not mistaken for a complete check."""
+    scope = [f"{bridge.segment.name} (ports: {len(bridge.members)})" for bridge in facts.bridges]
     if facts.allowlist is not None:
-        seen.append(f"the allowlist (rules: {len(facts.allowlist.rules)})")
-    if facts.daemon is not None and not isinstance(facts.daemon, Unseen):
-        seen.append("the daemon")
+        scope.append(f"the allowlist (rules: {len(facts.allowlist.rules)})")
+    if facts.daemon is not None and not isinstance(facts.daemon, Unavailable):
+        scope.append("the daemon")
     if isinstance(facts.frr, Frr) and facts.frr.daemons:
-        seen.append(
+        scope.append(
             "FRR " + (".".join(map(str, facts.frr.version)) if facts.frr.version else "(of unknown version)")
         )
-    return ", ".join(seen) or "all bridges of this network namespace"
+    return ", ".join(scope) or "all bridges of this network namespace"
 
 
 def _count(findings: Iterable[Finding], severity: Severity) -> int:

@@ -1,4 +1,4 @@
-"""What will not work on a node, and how to mend it: facts in, findings out."""
+"""The diagnosis of a node: facts in, findings out. It does no I/O."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,22 +7,22 @@ from typing import Literal
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.settings import Mobility
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.linux.frr.frr_state import Seen
 from rdnbr.operator.doctor import bridge, frr, sysctls
-from rdnbr.operator.doctor.allowlist_lint import doubts
-from rdnbr.operator.doctor.allowlist_overlap import overlaps
+from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
+from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
 from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, Severity, not_seen, note, problem, warning
+from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unavailable, warning
 
-__all__ = ["Facts", "Finding", "Severity", "diagnose", "doubts", "overlaps"]
+__all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that was looked at."""
+    """The facts that the diagnosis reads."""
 
     bridges: tuple[Bridge, ...]
     settings: Mapping[str, int]
@@ -30,21 +30,21 @@ class Facts:
     node: LocalAddresses = field(default_factory=LocalAddresses)
     allowlist: Allowlist | None = None
     mistakes: tuple[Problem, ...] = ()
-    """In the configuration and the allowlist."""
-    daemon: Literal["open", "allowlist"] | Unseen | None = None
-    """By what the running daemon judges; None when none runs."""
+    """Mistakes in the configuration and the allowlist."""
+    daemon: Literal["open", "allowlist"] | Unavailable | None = None
+    """The mode of the running daemon. None if no daemon runs."""
     frr: Seen = None
     networkd: frozenset[int] = frozenset()
-    """ifindexes of devices that systemd-networkd manages and removes others' routes from."""
+    """ifindexes of devices that systemd-networkd manages, and from which it removes routes of other programs."""
     protocol: str | None = None
-    """The name that iproute2 has for our protocol."""
+    """The name that iproute2 has for rdnbr's routing protocol."""
     mobility: Mobility = "withdrawal"
-    clock_kept: bool = True
+    clock_synchronised: bool = True
     """Whether the node's clock is synchronised."""
 
 
 def diagnose(facts: Facts) -> list[Finding]:
-    """Return all findings, the worst first, and otherwise in the order of what they are about."""
+    """Return all findings, the most severe first. Findings of the same severity keep the order of the checks."""
     order = list(Severity)
     return sorted(_findings(facts), key=lambda finding: order.index(finding.severity))
 
@@ -60,8 +60,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
             "give one the gateway addresses (contrib/network/interfaces), or name it with --bridge",
         )
     for served in facts.bridges:
-        yield from bridge.findings(served, carrier_matters=frr.carrier_matters(facts.frr))
-        yield from sysctls.findings(served.segment.name, facts.settings)
+        yield from bridge.check_bridge(served, carrier_matters=frr.carrier_matters(facts.frr))
+        yield from sysctls.check_sysctls(served.segment.name, facts.settings)
         if served.segment.index in facts.networkd:
             yield warning(
                 "networkd-removes-routes",
@@ -70,10 +70,10 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "ManageForeignRoutes=no under [Network] in /etc/systemd/networkd.conf, "
                 "and systemctl restart systemd-networkd",
             )
-    yield from frr.findings(facts.frr, facts.bridges)
+    yield from frr.check_frr(facts.frr, facts.bridges)
     if facts.mobility == "newest-wins":
-        yield from frr.levelled(facts.frr)
-        if not facts.clock_kept:
+        yield from frr.check_metrics(facts.frr)
+        if not facts.clock_synchronised:
             yield warning(
                 "clock-adrift",
                 "node",
@@ -92,12 +92,12 @@ def _daemon(facts: Facts) -> Iterator[Finding]:
                 "no daemon runs: routes stay as they are, and no guest is learned",
                 "systemctl start rdnbr",
             )
-        case Unseen():
-            yield not_seen("daemon", facts.daemon)
+        case Unavailable():
+            yield unavailable("daemon", facts.daemon)
         case "open" | "allowlist":
             pass
-    judged = facts.daemon if isinstance(facts.daemon, str) else None
-    if judged == "open" or (judged is None and facts.allowlist is None and not facts.mistakes):
+    mode = facts.daemon if isinstance(facts.daemon, str) else None
+    if mode == "open" or (mode is None and facts.allowlist is None and not facts.mistakes):
         yield warning(
             "open-mode",
             "daemon",
@@ -122,8 +122,8 @@ def _allowlist(facts: Facts) -> Iterator[Finding]:
                 "no rule of it permits anything, so no guest is routed",
                 "write a rule for each guest, or for their networks (contrib/allowlist.example)",
             )
-        yield from doubts(facts.allowlist)
-        yield from overlaps(facts.allowlist, facts.node)
+        yield from lint_allowlist(facts.allowlist)
+        yield from find_overlaps(facts.allowlist, facts.node)
 
 
 def _protocol(name: str | None) -> Iterator[Finding]:

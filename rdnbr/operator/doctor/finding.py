@@ -1,25 +1,25 @@
-"""What is found on a node: one thing that will not work, and how to mend it."""
+"""A finding: one thing on a node that will not work, and how to correct it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 
 
 class Severity(StrEnum):
-    """How bad it is; the worst first."""
+    """The severity of a finding, the worst first."""
 
     PROBLEM = "problem"
-    """Guests are not served, or not reached."""
+    """Guests are not served or not reachable."""
     WARNING = "warning"
-    """It works until something happens, or serves whom it should not."""
+    """Guests are served, but some event will break that, or a guest is served that should not be."""
     NOTE = "note"
-    """Good to know."""
+    """For information."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. Names are promised: scripts select by them."""
+    """One finding. Its name is a promised interface: scripts select by it."""
 
     name: str
     severity: Severity
@@ -28,24 +28,24 @@ class Finding:
     message: str
     """One sentence."""
     cure: str
-    """What to do about it."""
+    """How to correct it."""
 
 
-def not_seen(about: str, unseen: Unseen) -> Finding:
-    """Make the finding that a fact could not be looked at."""
-    return Finding("not-seen", Severity.NOTE, about, unseen.message, unseen.cure)
+def unavailable(about: str, fact: Unavailable) -> Finding:
+    """Return the finding that a fact could not be read."""
+    return Finding("not-seen", Severity.NOTE, about, fact.message, fact.cure)
 
 
 def problem(name: str, about: str, message: str, cure: str) -> Finding:
-    """Make a finding of this severity."""
+    """Return a finding with the severity PROBLEM."""
     return Finding(name, Severity.PROBLEM, about, message, cure)
 
 
 def warning(name: str, about: str, message: str, cure: str) -> Finding:
-    """Make a finding of this severity."""
+    """Return a finding with the severity WARNING."""
     return Finding(name, Severity.WARNING, about, message, cure)
 
 
 def note(name: str, about: str, message: str, cure: str) -> Finding:
-    """Make a finding of this severity."""
+    """Return a finding with the severity NOTE."""
     return Finding(name, Severity.NOTE, about, message, cure)

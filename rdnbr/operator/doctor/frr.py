@@ -1,34 +1,34 @@
-"""Whether FRR advertises what rdnbr installs."""
+"""Checks whether FRR advertises the routes that rdnbr installs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from rdnbr.core.model.address import IP, family, show_ip
-from rdnbr.core.model.unseen import Unseen
+from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.linux.frr.frr_state import Frr, Seen
 from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, not_seen, note, problem, warning
+from rdnbr.operator.doctor.finding import Finding, note, problem, unavailable, warning
 from rdnbr.operator.text.phrases import listed
 
 CARRIER_SINCE = (10, 3)
-"""From this release on, zebra drops kernel routes over devices without carrier (pull request 17544)."""
+"""The FRR release since which zebra drops kernel routes over devices without carrier (pull request 17544)."""
 
 _MAX_NAMED = 3
 _ROUTE = {4: "ip route", 6: "ipv6 route"}
 
 
 def carrier_matters(frr: Seen) -> bool:
-    """Tell whether a bridge without carrier loses its routes in BGP; if in doubt, it does."""
+    """Return whether BGP withdraws the routes over a bridge without carrier. True if the version is unknown."""
     match frr:
         case Frr():
             return frr.version is None or frr.version >= CARRIER_SINCE
-        case Unseen():
+        case Unavailable():
             return True
         case None:
             return False
 
 
-def levelled(frr: Seen) -> Iterator[Finding]:
-    """Yield why newest-wins has no effect."""
+def check_metrics(frr: Seen) -> Iterator[Finding]:
+    """Yield the redistributions that give all routes one metric, so that newest-wins has no effect."""
     for one in frr.redistributions if isinstance(frr, Frr) else ():
         if one.levels:
             where = _where(one.vrf, one.family)
@@ -43,8 +43,8 @@ def levelled(frr: Seen) -> Iterator[Finding]:
             )
 
 
-def findings(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
-    """Yield why guests may not be advertised."""
+def check_frr(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
+    """Yield the reasons for which guests may not be advertised."""
     match frr:
         case None:
             yield note(
@@ -53,8 +53,8 @@ def findings(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
                 "FRR is not installed, so whether anybody advertises the guests was not looked at",
                 "apt-get install frr (contrib/frr/frr.conf), or let your routing daemon redistribute kernel routes",
             )
-        case Unseen():
-            yield not_seen("frr", frr)
+        case Unavailable():
+            yield unavailable("frr", frr)
         case Frr():
             yield from _running(frr, list(bridges))
 
@@ -87,7 +87,7 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
     instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
     for vrf, version in sorted(instances):
         yield from _redistributed(frr, vrf or None, version)
-        yield from _told(frr, vrf or None, version)
+        yield from _sessions(frr, vrf or None, version)
     yield from _differing(
         frr.missed,
         "zebra-missed-routes",
@@ -108,8 +108,10 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
     )
 
 
-def _differing(found: Mapping[str, tuple[IP, ...]], name: str, message: str, cure: str) -> Iterator[Finding]:
-    for bridge, addresses in found.items():
+def _differing(
+    by_bridge: Mapping[str, tuple[IP, ...]], name: str, message: str, cure: str
+) -> Iterator[Finding]:
+    for bridge, addresses in by_bridge.items():
         if not addresses:
             continue
         first = show_ip(addresses[0])
@@ -124,15 +126,17 @@ def _differing(found: Mapping[str, tuple[IP, ...]], name: str, message: str, cur
 
 def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
     where = _where(vrf, version)
-    found = next((one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None)
-    if found is None:
+    redistribution = next(
+        (one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None
+    )
+    if redistribution is None:
         yield problem(
             "no-redistribute-kernel",
             "frr",
             f"bgpd has no `redistribute kernel` in {where}, so guests are not advertised there",
             f"vtysh: router bgp …, {where}, redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
         )
-    elif found.route_map is None:
+    elif redistribution.route_map is None:
         yield warning(
             "redistribute-without-route-map",
             "frr",
@@ -141,8 +145,8 @@ def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]
         )
 
 
-def _told(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
-    """Yield why nobody, or not everybody, hears of what is redistributed there."""
+def _sessions(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+    """Yield the BGP sessions that are down although routes are redistributed there."""
     if not any((one.vrf, one.family) == (vrf, version) for one in frr.redistributions):
         return
     where = _where(vrf, version)

@@ -12,7 +12,7 @@ from rdnbr.config.config import Log
 from rdnbr.operator.logging.nonblocking_writer import Writer, sentence
 
 
-def set_up(settings: Log, fd: int = 2) -> Writer:
+def configure_logging(settings: Log, fd: int = 2) -> Writer:
     """Send all that is logged to `fd`, and never wait for it.
 
     Returns:

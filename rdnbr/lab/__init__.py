@@ -1,4 +1,4 @@
-"""The lab: a node, its guests and a BGP upstream in network namespaces, for `rdnbr lab`, tests and benchmarks."""
+"""The lab: nodes, guests and a BGP upstream in network namespaces, for `rdnbr lab`, tests and benchmarks."""
 
 from rdnbr.lab.demonstration import main
 from rdnbr.lab.fabric import Fabric, Peering

@@ -1,4 +1,4 @@
-"""What passes a port of the lab, in both directions."""
+"""Captures the frames of a device in the lab, in both directions."""
 
 import socket
 import struct
@@ -12,18 +12,18 @@ _SO_TIMESTAMPNS = 35  # SO_TIMESTAMPNS_OLD
 _PACKET_OUTGOING = 4
 
 
-class Seen(NamedTuple):
-    """A frame that passed."""
+class CapturedFrame(NamedTuple):
+    """A frame that passed the device."""
 
     at: float
-    """Epoch seconds, by the kernel's clock."""
+    """The kernel's receive time, in seconds since 1970."""
     outgoing: bool
-    """True when the host sent it out of the port."""
+    """Whether the host sent the frame through the device."""
     frame: bytes
 
 
 class Capture:
-    """Collects frames from the moment it is made until it is closed."""
+    """Captures frames from its construction until `close`."""
 
     def __init__(self, namespace: Namespace, device: str) -> None:
         with namespace.inside():
@@ -32,20 +32,22 @@ class Capture:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setblocking(False)  # noqa: FBT003
         self._socket.bind((device, _ETH_P_ALL))
-        self._seen: list[Seen] = []
+        self._seen: list[CapturedFrame] = []
 
-    def seen(self) -> list[Seen]:
-        """Return all frames so far, oldest first."""
+    def seen(self) -> list[CapturedFrame]:
+        """Return all frames captured so far, oldest first."""
         while True:
             try:
                 frame, ancillary, _flags, origin = self._socket.recvmsg(65536, socket.CMSG_SPACE(16))
             except BlockingIOError:
                 return list(self._seen)
             seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2])
-            self._seen.append(Seen(seconds + nanoseconds / 1e9, origin[2] == _PACKET_OUTGOING, frame))
+            self._seen.append(
+                CapturedFrame(seconds + nanoseconds / 1e9, origin[2] == _PACKET_OUTGOING, frame)
+            )
 
     def close(self) -> None:
-        """Stop collecting."""
+        """Stop the capture."""
         self._socket.close()
 
     def __enter__(self) -> Self:

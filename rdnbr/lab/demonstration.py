@@ -1,4 +1,4 @@
-"""`rdnbr lab`: build the network, run the daemon in it, show it working, remove everything."""
+"""`rdnbr lab`: builds a network, runs the daemon in it, shows it at work, and removes everything."""
 
 import signal
 import sys
@@ -10,26 +10,27 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from rdnbr.lab import migration, show
+from rdnbr.lab import display, migration
 from rdnbr.lab.namespace import LabError
 from rdnbr.lab.network import Lab, require_root
 from rdnbr.lab.progress import Progress
 from rdnbr.lab.wait import TooLate
 
-_PATIENCE = 30.0
-"""Seconds for all guests to be reached; each guest adds a little."""
+_TIMEOUT = 30.0
+"""Seconds until all guests must be reached; each guest adds `_PER_GUEST`."""
 _PER_GUEST = 0.5
-_BETWEEN_LOOKS = 0.3
-"""Seconds."""
+"""Seconds"""
+_REFRESH_INTERVAL = 0.3
+"""Seconds"""
 
 
 def main(guests: int = 2, *, keep: bool = False, migrate: bool = False) -> int:
-    """Build a lab and show it; return the exit code.
+    """Build a lab, show it, and return the exit code.
 
-    0: the upstream reached every guest in both families, the one that migrated included. 1: not all of them. 3: the
-    lab cannot be built here.
+    0: the upstream reached every guest in both families, after the migration as well. 1: it did not reach all. 3: the
+    lab cannot be built on this machine. 130: interrupted.
     """
-    console = Console(highlight=False, emoji=False)  # :100: in an address is no emoji
+    console = Console(highlight=False, emoji=False)  # rich would take :100: in an address for an emoji
     try:
         with _signals_unwind():
             return _demonstrate(console, guests, keep=keep, migrate=migrate)
@@ -60,44 +61,44 @@ def _demonstrate(console: Console, guests: int, *, keep: bool, migrate: bool) ->
             "the guests now take their addresses"
         )
         progress = Progress(lab)
-        with show.Screen(console, progress) as screen:
-            _watch(lab, progress, screen)
-        well = progress.complete
-        if migrate and well:
-            well = _migrate(console, lab)
-        console.print(show.routes(lab), soft_wrap=True)
+        with display.LiveTable(console, progress) as table:
+            _wait_for_guests(lab, progress, table)
+        reached = progress.complete
+        if migrate and reached:
+            reached = _migrate(console, lab)
+        console.print(display.kernel_routes(lab), soft_wrap=True)
         if keep:
-            console.print(show.where_to_look(lab), soft_wrap=True)
-            _wait_for_leave(console)
-        return 0 if well else 1
+            console.print(display.shell_commands(lab), soft_wrap=True)
+            _wait_for_end(console)
+        return 0 if reached else 1
 
 
-def _watch(lab: Lab, progress: Progress, screen: show.Screen) -> None:
+def _wait_for_guests(lab: Lab, progress: Progress, table: display.LiveTable) -> None:
     for guest in lab.guests:
         guest.configure()
-        guest.greet_in_passing()
-    deadline = time.monotonic() + _PATIENCE + _PER_GUEST * len(lab.guests)
+        guest.send_gateway_request()
+    deadline = time.monotonic() + _TIMEOUT + _PER_GUEST * len(lab.guests)
     while time.monotonic() < deadline:
-        progress.look()
-        screen.refresh()
+        progress.refresh()
+        table.refresh()
         if progress.complete:
             return
-        time.sleep(_BETWEEN_LOOKS)
+        time.sleep(_REFRESH_INTERVAL)
 
 
 def _migrate(console: Console, lab: Lab) -> bool:
-    """Take the first guest to the second node; tell whether the upstream followed."""
+    """Move the first guest to the second node. Return whether the upstream followed."""
     console.print(f"\nthe guest on {lab.guest(0).port} now migrates to the other node, under ping …")
     try:
-        console.print(show.away(migration.migrate(lab, lab.guest(0), *lab.nodes)), soft_wrap=True)
+        console.print(display.outage_lines(migration.migrate(lab, lab.guest(0), *lab.nodes)), soft_wrap=True)
     except TooLate as late:
-        console.print(f"it was lost: {late}")
+        console.print(f"the migration failed: {late}")
         return False
     return True
 
 
-def _wait_for_leave(console: Console) -> None:
-    """Wait for Enter or a signal. Where there is nobody to press Enter, only a signal ends the lab."""
+def _wait_for_end(console: Console) -> None:
+    """Wait for Enter or a signal. If stdin is no terminal, only a signal ends the lab."""
     if sys.stdin is not None and sys.stdin.isatty():
         console.print("Enter or Ctrl-C removes it.")
         sys.stdin.readline()
@@ -108,7 +109,7 @@ def _wait_for_leave(console: Console) -> None:
 
 @contextmanager
 def _signals_unwind() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the lab as Ctrl-C does, so that it is removed."""
+    """Handle SIGTERM and SIGHUP as Ctrl-C, so that the lab is removed."""
 
     def unwind(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

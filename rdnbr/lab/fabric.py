@@ -1,4 +1,4 @@
-"""The fabric: how nodes and upstream speak BGP, written as FRR reads it."""
+"""The fabric: the BGP configuration of nodes and upstream, in the syntax of FRR."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,34 +8,34 @@ from rdnbr.lab.guest import PREFIX4, PREFIX6
 from rdnbr.lab.link import Link
 
 AS_NODES = 65001
-"""Of all nodes, or of the first one."""
+"""The AS of all nodes. With one AS for each node: the AS of the first node."""
 AS_UPSTREAM = 65000
 
 
 class Peering(StrEnum):
-    """Which autonomous systems there are."""
+    """The assignment of autonomous systems."""
 
     ONE_AS = "one-as"
-    """All nodes share one; none hears of another's guests, for its own AS is in the path."""
+    """All nodes share one AS. A node's own AS is in the path of the other nodes' routes, so it drops them."""
     AS_PER_NODE = "as-per-node"
-    """Each node has its own and hears from the upstream of the others' guests."""
+    """Each node has an AS of its own, and receives the routes of the other nodes from the upstream."""
     REFLECTED = "reflected"
-    """Nodes and upstream share one; the upstream reflects routes from node to node (RFC 4456)."""
+    """Nodes and upstream share one AS. The upstream reflects routes from node to node (RFC 4456)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
     """A fabric, by default the one of the documentation.
 
-    `med`: the metric of a kernel route goes out as MED, where otherwise all go out with 0. Between neighbours of
-    different AS the MED is then compared too (`bgp always-compare-med`).
+    With `med`, nodes advertise the metric of a kernel route as MED; otherwise the MED is 0. BGP then also compares the
+    MEDs of neighbours in different AS (`bgp always-compare-med`).
     """
 
     peering: Peering = Peering.ONE_AS
     med: bool = False
 
     def node_as(self, link: Link) -> int:
-        """Return the AS of the node at that link."""
+        """Return the AS of the node on this link."""
         return AS_NODES + link.number if self.peering is Peering.AS_PER_NODE else AS_NODES
 
     @property
@@ -77,10 +77,10 @@ router bgp {self.node_as(link)}
 """
 
     def _permitted(self, family: int, bridge: str) -> str:
-        ip, prefix, most = ("ip", PREFIX4, 32) if family == 4 else ("ipv6", PREFIX6, 128)
+        ip, prefix, length = ("ip", PREFIX4, 32) if family == 4 else ("ipv6", PREFIX6, 128)
         metric = "" if self.med else " set metric 0\n"
         return f"""\
-{ip} prefix-list RDNBR{family} seq 5 permit {prefix} ge {most} le {most}
+{ip} prefix-list RDNBR{family} seq 5 permit {prefix} ge {length} le {length}
 route-map RDNBR{family} permit 10
  match interface {bridge}
  match {ip} address prefix-list RDNBR{family}

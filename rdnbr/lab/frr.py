@@ -1,4 +1,4 @@
-"""FRR on a host of the lab: zebra and bgpd, configured by file and read by vtysh."""
+"""FRR on a host of the lab: zebra and bgpd, configured by a file and queried by vtysh."""
 
 import json
 import pwd
@@ -15,7 +15,7 @@ _DAEMONS = Path("/usr/lib/frr")
 
 
 def installed() -> bool:
-    """Tell whether this machine has FRR."""
+    """Return whether FRR is installed on this machine."""
     return shutil.which("vtysh") is not None and all((_DAEMONS / name).exists() for name in ("zebra", "bgpd"))
 
 
@@ -37,18 +37,18 @@ class Frr:
         self.start("bgpd")
 
     def stop(self, name: str) -> None:
-        """Stop zebra or bgpd; when the other one finds out is its own affair."""
+        """Stop zebra or bgpd. It does not wait until the other daemon notices."""
         self._programs.pop(name).stop()
-        for left in self._sockets(name):
-            left.unlink(missing_ok=True)
+        for path in self._sockets(name):
+            path.unlink(missing_ok=True)
 
     def start(self, name: str) -> None:
-        """Start zebra or bgpd, and wait until it can be spoken to.
+        """Start zebra or bgpd, and wait until its sockets exist.
 
         Raises:
-            LabError: it ended, or says nothing.
+            LabError: the daemon ended, or its sockets did not appear in 15 s.
         """
-        # -P 0: no telnet port. zebra is ready when its clients' socket is there, either of them with its vty socket.
+        # -P 0: no telnet port. Both daemons are ready with their vty socket, zebra also needs its clients' socket.
         program = self._host.launch(
             name, str(_DAEMONS / name), "-f", "/etc/frr/frr.conf", "-P", "0", "--log", "stdout"
         )
@@ -56,23 +56,25 @@ class Frr:
         sockets = self._sockets(name)
         try:
             wait_for(
-                lambda: _stopped(name, program) or all(s.exists() for s in sockets), 15.0, f"{name} to start"
+                lambda: _check_running(name, program) and all(s.exists() for s in sockets),
+                15.0,
+                f"{name} to start",
             )
         except TooLate as late:
-            raise LabError(f"{late}; it says: {program.log.strip()[-500:]}") from None
+            raise LabError(f"{late}; its log: {program.log.strip()[-500:]}") from None
 
     def _sockets(self, name: str) -> list[Path]:
         names = [f"{name}.vty", *(["zserv.api"] if name == "zebra" else [])]
         return [self._host.path(f"/run/frr/{each}") for each in names]
 
     def show(self, command: str) -> dict[str, Any]:
-        """Return what vtysh answers to `command`, which must end with `json`."""
-        answer = json.loads(self._host.run("vtysh", "-c", command))
-        assert isinstance(answer, dict)
-        return answer
+        """Return the JSON output of a vtysh command. `command` must end with `json`."""
+        output = json.loads(self._host.run("vtysh", "-c", command))
+        assert isinstance(output, dict)
+        return output
 
     def sessions(self) -> list[str]:
-        """Return the state of each BGP session and address family, such as `Established`."""
+        """Return the state of each BGP session in each address family, for example `Established`."""
         return [
             peer["state"]
             for family in self.show("show bgp summary json").values()
@@ -80,7 +82,7 @@ class Frr:
         ]
 
 
-def _stopped(name: str, program: Program) -> bool:
+def _check_running(name: str, program: Program) -> bool:
     if program.ended is not None:
-        raise LabError(f"{name} ended with {program.ended}; it says: {program.log.strip()[-500:]}")
-    return False
+        raise LabError(f"{name} ended with {program.ended}; its log: {program.log.strip()[-500:]}")
+    return True

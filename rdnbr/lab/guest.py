@@ -1,21 +1,21 @@
-"""A guest: a namespace of its own behind a port of a node's bridge, addressed as netplan would address it."""
+"""A guest: a network namespace behind a port of a node's bridge, with the addresses that netplan would set."""
 
 import socket
 from errno import ENOBUFS
 from ipaddress import IPv4Address, IPv6Address
 
-from rdnbr.lab import said
+from rdnbr.lab.cable import Cable
 from rdnbr.lab.namespace import Namespace
 from rdnbr.lab.wait import wait_for
-from rdnbr.lab.wire import Wire
 
 GATEWAY4 = "169.254.0.1"
 GATEWAY6 = "fe80::1"
 PREFIX4 = "2.57.56.0/21"
+"""The prefix of all guests' IPv4 addresses."""
 PREFIX6 = "2001:678:3a4:100::/64"
-"""What all guests' addresses are in."""
-MOST = 1000
-"""Guests; a bridge takes 1,023 ports (BR_MAX_PORTS)."""
+"""The prefix of all guests' IPv6 addresses."""
+MOST_GUESTS = 1000
+"""A bridge has at most 1,023 ports (BR_MAX_PORTS)."""
 
 _FIRST4 = IPv4Address("2.57.57.30")
 _FIRST6 = IPv6Address("2001:678:3a4:100::80")
@@ -24,10 +24,10 @@ _FIRST_VM = 100
 
 
 class Guest(Namespace):
-    """Guest number `number`, counted from 0. Until `configure` it has a link and no address."""
+    """A guest with a number, counted from 0. Before `configure` it has a link but no addresses."""
 
-    wire: Wire | None = None
-    """What takes it from node to node; None: it is plugged into its node directly."""
+    cable: Cable | None = None
+    """The cable by which the guest moves between nodes. None: its eth0 is the peer of its port."""
 
     def __init__(self, name: str, number: int) -> None:
         super().__init__(name)
@@ -41,15 +41,15 @@ class Guest(Namespace):
 
     @property
     def addresses(self) -> tuple[str, str]:
-        """Its IPv4 and its IPv6 address."""
+        """The guest's IPv4 address and IPv6 address."""
         return self.address4, self.address6
 
     def address(self, family: int) -> str:
-        """Return its address of family 4 or 6."""
+        """Return the guest's address of IP version 4 or 6."""
         return self.address4 if family == 4 else self.address6
 
     def configure(self) -> None:
-        """Take both addresses, as a host address each, and the default routes."""
+        """Add both addresses, as /32 and /128, and the default routes."""
         self.ip(
             f"addr add {self.address6}/128 dev eth0",
             f"route add default via {GATEWAY6} dev eth0",
@@ -58,32 +58,38 @@ class Guest(Namespace):
         )
 
     def forget_addresses(self) -> None:
-        """Give both addresses up; the link stays up."""
+        """Remove both addresses. The link stays up."""
         self.ip(f"addr del {self.address4}/32 dev eth0", f"addr del {self.address6}/128 dev eth0")
 
-    def greet(self) -> None:
-        """Ping both gateways until they answer, whether they do or not; takes up to 2 s.
+    def ping_gateways(self) -> None:
+        """Ping each gateway until it answers, for at most 1 s each. A gateway that does not answer is no error.
 
-        The first echo is lost as a rule: the node has no route to who is heard for the first time.
+        The first reply is usually lost, because the node has no route to a new guest yet.
         """
         for address, options in ((GATEWAY4, ["-I", self.address4]), (f"{GATEWAY6}%eth0", [])):
             self.attempt("ping", "-n", "-q", "-c", "1", "-i", "0.1", "-w", "1", *options, address)
 
-    def greet_in_passing(self) -> None:
-        """Send the ARP request that a first ping of the gateway begins with, and wait for nothing."""
-        self.send(said.arp_request(self.mac, self.address4, GATEWAY4))
+    def send_gateway_request(self) -> None:
+        """Send an ARP request for the gateway, as a first ping would, without waiting for the reply."""
+        from rdnbr.lab import frames  # noqa: PLC0415 (scapy takes long to import)
+
+        self.send(frames.arp_request(self.mac, self.address4, GATEWAY4))
 
     def announce(self) -> None:
-        """Send what Linux sends when its NIC tells it that it has moved: a gratuitous ARP and an unsolicited NA."""
-        self.send(said.arp_request(self.mac, self.address4, self.address4))
-        self.send(said.advertisement(self.mac, self.address6))
+        """Send the frames that Linux sends after its NIC reports a migration: a gratuitous ARP, an unsolicited NA."""
+        from rdnbr.lab import frames  # noqa: PLC0415
+
+        self.send(frames.arp_request(self.mac, self.address4, self.address4))
+        self.send(frames.unsolicited_advertisement(self.mac, self.address6))
 
     def announce_mac(self) -> None:
-        """Send one of the RARPs that a hypervisor sends for a guest that has moved; it sends five in 0.8 s."""
-        self.send(said.rarp(self.mac))
+        """Send one RARP for the guest's MAC. A hypervisor sends five in 0.8 s after a migration."""
+        from rdnbr.lab import frames  # noqa: PLC0415
+
+        self.send(frames.rarp(self.mac))
 
     def wait_for_dad(self, within: float = 10.0) -> None:
-        """Wait until no address is tentative any more (RFC 4862 §5.4)."""
+        """Wait until no address of the guest is tentative (RFC 4862 §5.4)."""
         wait_for(
             lambda: not self.run("ip", "-6", "addr", "show", "dev", "eth0", "tentative").strip(),
             within,
@@ -91,25 +97,25 @@ class Guest(Namespace):
         )
 
     def send(self, frame: bytes) -> None:
-        """Send a finished Ethernet frame out of the guest's eth0."""
+        """Send a complete Ethernet frame from the guest's eth0."""
         if self._socket is None:
             with self.inside():
                 self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self._socket.bind(("eth0", 0))
-        wait_for(lambda: self._sent(frame), 5.0, f"room for a frame of guest {self.number}")
+        wait_for(lambda: self._try_send(frame), 5.0, f"room for a frame of guest {self.number}")
 
-    def _sent(self, frame: bytes) -> bool:
+    def _try_send(self, frame: bytes) -> bool:
         assert self._socket is not None
         try:
             self._socket.send(frame)
         except OSError as error:
-            if error.errno != ENOBUFS:  # on a busy machine the kernel may not have come to what others sent
+            if error.errno != ENOBUFS:  # the backlog of a busy machine is full
                 raise
             return False
         return True
 
     def close(self) -> None:
-        """Let go of its link."""
+        """Close the packet socket on eth0."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -1,4 +1,4 @@
-"""The links between nodes and upstream."""
+"""The links between the nodes and the upstream, and their addresses."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -15,7 +15,7 @@ class Link:
 
     @property
     def device(self) -> str:
-        """The link's device in the upstream; on the node it is `uplink`."""
+        """The link's device on the upstream. On the node the device is `uplink`."""
         return f"node{self.number}"
 
     @property

@@ -1,4 +1,4 @@
-"""A migration as a person sees it: who is away for how long, while a guest goes from node to node."""
+"""Moves a guest from node to node, and measures how long it was unreachable."""
 
 import re
 import signal
@@ -16,29 +16,29 @@ from rdnbr.lab.wait import wait_for
 _INTERVAL = 0.01
 """Seconds between two echo requests to one address."""
 _STEADY = 30
-"""Echoes that are to come back before the guest moves, and after."""
+"""Echo replies to wait for, before the guest moves and after."""
 _ECHO = re.compile(r"^\[([0-9.]+)\] .* time=", re.MULTILINE)
 _COUNTED = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
-class Away(NamedTuple):
-    """What the upstream's ping of one address tells."""
+class Outage(NamedTuple):
+    """The outage of one address, as the upstream's ping saw it."""
 
     address: str
     seconds: float
-    """The longest time between two echoes."""
+    """The longest time between two echo replies."""
     sent: int
     lost: int
 
 
-def migrate(lab: Lab, guest: Guest, source: Node, target: Node) -> list[Away]:
-    """Take the guest to `target` as a hypervisor does, and tell how the upstream's pings fared.
+def migrate(lab: Lab, guest: Guest, source: Node, target: Node) -> list[Outage]:
+    """Move the guest to `target` as a hypervisor does, and return the outage of each of its addresses.
 
     Raises:
-        TooLate: the upstream does not follow, or does not reach the guest any more.
+        TooLate: the upstream does not switch to `target`, or no longer reaches the guest.
     """
     lab.plug(guest, target)
-    target.wait_until_heard(guest)
+    target.wait_until_port_served(guest)
     pings = {address: _Ping(lab, address) for address in guest.addresses}
     for ping in pings.values():
         ping.wait_for_more()
@@ -60,7 +60,7 @@ def _follows(upstream: Upstream, address: str, target: Node) -> bool:
 
 
 class _Ping:
-    """A ping of the upstream's that goes on and on."""
+    """A ping from the upstream that runs until `end`."""
 
     def __init__(self, lab: Lab, address: str) -> None:
         self._address = address
@@ -75,13 +75,13 @@ class _Ping:
     def _echoes(self) -> int:
         return len(_ECHO.findall(self._program.log))
 
-    def end(self) -> Away:
+    def end(self) -> Outage:
         self._program.signal(signal.SIGINT)
         self._program.wait()
-        said = self._program.log
-        counted = _COUNTED.search(said)
-        assert counted is not None, said
+        output = self._program.log
+        counted = _COUNTED.search(output)
+        assert counted is not None, output
         sent, received = map(int, counted.groups())
-        echoes = map(float, _ECHO.findall(said))
-        away = max(later - earlier for earlier, later in pairwise(echoes))
-        return Away(self._address, away, sent, sent - received)
+        echoes = map(float, _ECHO.findall(output))
+        longest = max(later - earlier for earlier, later in pairwise(echoes))
+        return Outage(self._address, longest, sent, sent - received)

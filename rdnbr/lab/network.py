@@ -1,4 +1,4 @@
-"""A whole lab: nodes, their guests, and the upstream; made on entry, removed whatever happens."""
+"""A complete lab: nodes, guests and the upstream. It is built on entry, and removed on exit in every case."""
 
 import os
 import signal
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from rdnbr.lab import frr as routing
+from rdnbr.lab.cable import Cable, CableNamespace
 from rdnbr.lab.fabric import Fabric
-from rdnbr.lab.guest import MOST, Guest
+from rdnbr.lab.guest import MOST_GUESTS, Guest
 from rdnbr.lab.link import Link
 from rdnbr.lab.namespace import LabError, Namespace, existing, ip, leftovers, own_prefix, remove
 from rdnbr.lab.node import BRIDGE_MAC, Node
 from rdnbr.lab.upstream import Upstream
-from rdnbr.lab.wire import Wire, Wires
 
 _LABS = count()
 _Space = TypeVar("_Space", bound=Namespace)
@@ -22,12 +22,18 @@ _Space = TypeVar("_Space", bound=Namespace)
 class Lab:
     """A network for a with-block.
 
-    The guests are plugged into the first node and have no addresses yet. `frr` tells whether nodes and upstream
-    speak BGP: None means if FRR is installed. Without it the upstream sends all guests' traffic to the first node.
-    With more than one node, guests can move; `one_mac` tells whether all nodes' bridges have the same MAC.
+    The guests are plugged into the first node and have no addresses yet. With more than one node, guests can move.
+
+    Args:
+        guests: number of guests.
+        nodes: number of nodes.
+        frr: whether nodes and upstream run BGP. None: if FRR is installed. Without BGP the upstream sends the traffic
+            of all guests to the first node.
+        fabric: the BGP configuration.
+        one_mac: whether the bridges of all nodes have the same MAC.
 
     Raises:
-        LabError: it cannot be built; nothing of it remains.
+        LabError: the lab cannot be built. Nothing of it remains.
     """
 
     node: Node
@@ -45,8 +51,8 @@ class Lab:
         fabric: Fabric = Fabric(),  # noqa: B008 frozen
         one_mac: bool = True,
     ) -> None:
-        if not 0 <= guests <= MOST:
-            raise LabError(f"a lab has 0 to {MOST} guests, not {guests}")
+        if not 0 <= guests <= MOST_GUESTS:
+            raise LabError(f"a lab has 0 to {MOST_GUESTS} guests, not {guests}")
         if frr and not routing.installed():
             raise LabError("FRR is not installed (Debian: apt-get install frr)")
         self.bgp = routing.installed() if frr is None else frr
@@ -61,26 +67,26 @@ class Lab:
         return self.guests[number]
 
     def plug(self, guest: Guest, node: Node | None = None) -> None:
-        """Plug the guest into a node, by default the first one. It comes up without addresses."""
+        """Plug the guest into a node, by default the first. Its link is up then, and it has no addresses."""
         (node or self.node).plug(guest)
 
     def unplug(self, guest: Guest, node: Node | None = None) -> None:
-        """Remove the guest's port from a node, by default the first one."""
+        """Remove the guest's port from a node, by default the first."""
         (node or self.node).unplug(guest)
 
     def move(self, guest: Guest, target: Node) -> None:
-        """Let the guest's frames reach `target` and no other node, as a hypervisor does that resumes it there.
+        """Connect the guest to `target` and to no other node, as a hypervisor does when it resumes the guest there.
 
-        It has to be plugged in there already. Its port on the source lingers, with carrier, until it is unplugged.
+        The guest must have a port on `target` already. Its port on the source keeps carrier until `unplug`.
 
         Raises:
-            LabError: it has no port there, or the lab has only one node.
+            LabError: the guest has no port on `target`, or the lab has only one node.
         """
-        _wire(guest).join(target.number)
+        _cable_of(guest).connect(target.number)
 
     def pause(self, guest: Guest) -> None:
-        """Let the guest's frames reach no node, and no frame the guest; its ports stay. `move` ends it."""
-        _wire(guest).join(None)
+        """Disconnect the guest from all nodes, in both directions, until `move`. Its ports stay."""
+        _cable_of(guest).connect(None)
 
     def __enter__(self) -> Self:
         require_root()
@@ -98,7 +104,7 @@ class Lab:
     def _build(self) -> None:
         guests, nodes = self._counts
         names = ["upstream", *(f"node{n}" for n in range(nodes)), *(f"guest{n}" for n in range(guests))]
-        names += ["wires"] if nodes > 1 else []
+        names += ["cables"] if nodes > 1 else []
         Path("/run/netns").mkdir(exist_ok=True)
         ip(*(f"netns add {self._prefix}{name}" for name in names))
         self.upstream = self._keep(Upstream(f"{self._prefix}upstream"))
@@ -117,17 +123,17 @@ class Lab:
         for node, link in zip(self.nodes, links, strict=True):
             node.connect(link, self._fabric)
         if nodes > 1:
-            self._lay_wires()
+            self._build_cables()
         for guest in self.guests:
             self.plug(guest)
         self.upstream.wait_for_sessions()
 
-    def _lay_wires(self) -> None:
-        wires = self._keep(Wires(f"{self._prefix}wires"))
-        wires.build()
+    def _build_cables(self) -> None:
+        cables = self._keep(CableNamespace(f"{self._prefix}cables"))
+        cables.build()
         for guest in self.guests:
-            guest.wire = Wire(wires, guest.vm)
-            guest.wire.lay(guest, guest.mac)
+            guest.cable = Cable(cables, guest.vm)
+            guest.cable.build(guest, guest.mac)
 
     def _mac(self, node: int) -> str:
         return BRIDGE_MAC if self._one_mac else f"{BRIDGE_MAC[:-2]}{node:02x}"
@@ -137,7 +143,7 @@ class Lab:
         return space
 
     def close(self) -> None:
-        """Stop what runs in the lab, and remove it. A signal that arrives meanwhile waits until it is gone."""
+        """Stop the lab's programs, and remove the lab. Signals are blocked meanwhile."""
         signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
@@ -150,16 +156,16 @@ class Lab:
 
 
 def require_root() -> None:
-    """See that a lab can be built.
+    """Check that this process may build a lab.
 
     Raises:
-        LabError: by root alone.
+        LabError: the process does not run as root.
     """
     if os.geteuid() != 0:
         raise LabError("the lab makes network namespaces and needs root: run it with sudo")
 
 
-def _wire(guest: Guest) -> Wire:
-    if guest.wire is None:
-        raise LabError("in a lab of one node no guest moves: Lab(nodes=2)")
-    return guest.wire
+def _cable_of(guest: Guest) -> Cable:
+    if guest.cable is None:
+        raise LabError("guests cannot move in a lab of one node: use Lab(nodes=2)")
+    return guest.cable

@@ -1,4 +1,4 @@
-"""A node: the hypervisor, with the bridge that its guests are plugged into and an uplink to the fabric."""
+"""A node: a hypervisor with a bridge for its guests and an uplink to the fabric."""
 
 import json
 import subprocess
@@ -17,12 +17,12 @@ from rdnbr.lab.wait import wait_for
 
 BRIDGE = "vmbr1"
 BRIDGE_MAC = "02:52:44:4e:42:52"
-"""Fixed, and the same on every node, so that a guest that moves keeps its gateway."""
+"""The MAC of every node's bridge. It is fixed, so that the gateway's MAC does not change for a guest that moves."""
 SOCKET = "/run/rdnbr/rdnbr.sock"
 
 
 class Node(Host):
-    """A hypervisor with bridge `vmbr1`, addressed and tuned as the design has it."""
+    """A hypervisor with the bridge `vmbr1`, its gateway addresses and the recommended sysctls."""
 
     def __init__(self, name: str, number: int, mac: str = BRIDGE_MAC) -> None:
         super().__init__(name)
@@ -32,16 +32,16 @@ class Node(Host):
         self.daemon: Program | None = None
 
     def build(self) -> None:
-        """Make the bridge, and tune the kernel for a router of guests."""
+        """Create the bridge, and set the sysctls of a router for guests."""
         self.sysctl(
             ipv4__ip_forward=1,
             ipv6__conf__all__forwarding=1,
-            ipv6__conf__default__accept_dad=0,  # so that nothing of the node's own changes once it is built
+            ipv6__conf__default__accept_dad=0,  # addresses of the node are usable at once, and do not change later
             ipv4__conf__all__send_redirects=0,
         )
         self.ip(
             "link set lo up",
-            # No port and no STP, as `bridge-ports none`, `bridge-stp off` and `bridge-fd 0` have it
+            # The same as `bridge-ports none`, `bridge-stp off` and `bridge-fd 0`
             f"link add {BRIDGE} address {self.mac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
             f"link set {BRIDGE} up",
             f"addr add {GATEWAY4}/32 dev {BRIDGE}",
@@ -49,8 +49,8 @@ class Node(Host):
         )
         self.sysctl(
             **{
-                f"ipv4__conf__{BRIDGE}__{knob}": value
-                for knob, value in {
+                f"ipv4__conf__{BRIDGE}__{name}": value
+                for name, value in {
                     "rp_filter": 2,
                     "arp_accept": 0,
                     "drop_gratuitous_arp": 0,
@@ -63,10 +63,10 @@ class Node(Host):
         self._hold_carrier()
 
     def _hold_carrier(self) -> None:
-        """Give the bridge a port that leads nowhere, so that it keeps carrier when its last guest goes.
+        """Add a dummy port to the bridge, so that the bridge keeps carrier without guests.
 
-        FRR 10.3 and later withdraws kernel routes through a device without carrier. Some kernels come without
-        dummy; an ifb does as well, since it drops whatever was not redirected to it.
+        FRR since 10.3 withdraws kernel routes over a device without carrier. Some kernels lack the dummy driver. They
+        get an ifb instead, which drops every frame that was not redirected to it.
         """
         for kind in ("dummy", "ifb"):
             try:
@@ -77,7 +77,7 @@ class Node(Host):
             return
 
     def connect(self, link: Link, fabric: Fabric | None) -> None:
-        """Address the uplink, take the default route over it, and speak BGP over it; None: no BGP."""
+        """Add the addresses of the uplink and the default routes, and start FRR. Without a fabric there is no BGP."""
         self.ip(
             f"addr add {link.node4}/31 dev uplink",
             f"addr add {link.node6}/127 dev uplink",
@@ -89,40 +89,42 @@ class Node(Host):
             self.frr = Frr(self, fabric.node_config(link, BRIDGE))
 
     def plug(self, guest: Guest) -> None:
-        """Make the guest's port, as a hypervisor does that starts it: enslaved, up, and without IPv6 of its own.
+        """Create the guest's port as a hypervisor does: a member of the bridge, up, with IPv6 disabled.
 
-        A guest that can move and is somewhere else stays there: the port has carrier, and is silent.
+        If the guest has a cable and is connected to another node, it stays there. Its new port has carrier, and no
+        frames arrive on it.
         """
-        wire = guest.wire
-        if wire is None:
+        cable = guest.cable
+        if cable is None:
             far_end = f"eth0 address {guest.mac} netns {guest.name}"
         else:
-            far_end = f"{wire.end(self.number)} netns {wire.space.name}"
+            far_end = f"{cable.end_name(self.number)} netns {cable.space.name}"
         self.ip(f"link add {guest.port} type veth peer name {far_end}")
         self.sysctl(**{f"ipv6__conf__{guest.port}__disable_ipv6": 1})
         self.ip(f"link set {guest.port} master {BRIDGE} up")
-        if wire is None:
+        if cable is None:
             guest.ip("link set lo up", "link set eth0 up")
         else:
-            wire.attach(self.number)
+            cable.attach(self.number)
 
     def unplug(self, guest: Guest) -> None:
-        """Remove the guest's port, as a hypervisor does that stops it.
+        """Remove the guest's port, as a hypervisor does when it stops the guest.
 
-        With it goes all that a guest has on its eth0, except of one that can move: that one keeps it.
+        A guest without a cable loses its eth0 with it, and all addresses and routes there. A guest with a cable keeps
+        its eth0.
         """
-        if guest.wire is None:
+        if guest.cable is None:
             guest.close()
         else:
-            guest.wire.detach(self.number)
+            guest.cable.detach(self.number)
         self.ip(f"link del {guest.port}")
 
     def capture(self, device: str) -> Capture:
-        """Collect all frames that pass a device of the node, from now on."""
+        """Start a capture on a device of the node."""
         return Capture(self, device)
 
     def start_daemon(self, *flags: str, ready: bool = True) -> Program:
-        """Start `rdnbr run`, by default with no flag, and wait until it answers on its control socket."""
+        """Start `rdnbr run` with these flags. With `ready`, wait until it answers on its control socket."""
         daemon = self.launch("rdnbr", sys.executable, "-m", "rdnbr", "run", *flags)
         self.daemon = daemon
         if ready:
@@ -137,36 +139,36 @@ class Node(Host):
         return code
 
     def rdnbr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of rdnbr on the node."""
+        """Run an rdnbr command on the node."""
         return self.attempt(sys.executable, "-m", "rdnbr", *arguments)
 
     def _answers(self) -> bool:
         return self.path(SOCKET).exists() and self.rdnbr("show", "ports").returncode == 0
 
     def show(self, what: str = "bindings") -> Any:
-        """Return what `rdnbr show WHAT --json` prints.
+        """Return the document of `rdnbr show WHAT --json`.
 
         Raises:
-            LabError: it failed.
+            LabError: the command failed.
         """
         done = self.rdnbr("show", what, "--json")
         if done.returncode:
             raise LabError(f"rdnbr show {what}: exit {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
-    def wait_until_heard(self, guest: Guest) -> None:
-        """Wait until the daemon listens on the guest's port.
+    def wait_until_port_served(self, guest: Guest) -> None:
+        """Wait until the daemon serves the guest's port.
 
-        A hypervisor makes the port on a migration's target seconds before the guest is there.
+        In a migration, the hypervisor creates the port on the target seconds before the guest arrives there.
         """
         wait_for(
             lambda: any(one["port"] == guest.port for one in self.show("ports")["ports"]),
             10.0,
-            f"rdnbr to listen on {guest.port}",
+            f"rdnbr to serve {guest.port}",
         )
 
     def hosts(self) -> set[str]:
-        """Return the addresses that its kernel has a host route of rdnbr's for, of both families."""
+        """Return the addresses, of both families, for which the node's kernel has a host route of rdnbr."""
         return {line.split()[0] for family in (4, 6) for line in self.routes(family, "proto", "171")}
 
 

@@ -1,4 +1,4 @@
-"""A program that runs on a host of the lab until it ends or is stopped."""
+"""A program that runs in the background on a host of the lab."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Program:
-    """A running program, what it said so far, and what it used."""
+    """A running program, its output, and its use of processor and memory."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
@@ -15,17 +15,17 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its process, as seen from anywhere."""
+        """The process ID. The lab has no PID namespaces, so it is valid everywhere."""
         return self._process.pid
 
     @property
     def log(self) -> str:
-        """All it has printed."""
+        """The output so far."""
         return self._log.read_text(errors="replace")
 
     @property
     def ended(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal. None while the program runs."""
         return self._process.poll()
 
     def cpu_seconds(self) -> float:
@@ -34,23 +34,23 @@ class Program:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self) -> int:
-        """Memory in use (proc(5): statm)."""
+        """Resident memory (proc(5): statm)."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
+        """Send a signal to the program."""
         self._process.send_signal(number)
 
     def wait(self, within: float = 10.0) -> int:
-        """Return its exit code when it ends by itself.
+        """Wait until the program ends, and return its exit code.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs after so many seconds.
+            subprocess.TimeoutExpired: the program still runs after `within` seconds.
         """
         return self._process.wait(within)
 
     def stop(self, within: float = 10.0) -> int:
-        """Ask it to end (SIGTERM), insist after so many seconds (SIGKILL), and return its exit code."""
+        """Send SIGTERM, and SIGKILL after `within` seconds. Return the exit code."""
         if self._process.poll() is None:
             self._process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""How far each guest of a lab has come: learned, routed on the node, known upstream, reached from there."""
+"""The progress of each guest's address: learned, routed on the node, routed on the upstream, answering a ping."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -7,47 +7,47 @@ from rdnbr.lab.guest import Guest
 from rdnbr.lab.network import Lab
 
 _AT_ONCE = 8
-"""Pings that wait for an answer at the same time."""
+"""Pings that run at the same time."""
 
 
 @dataclass(slots=True)
-class Reached:
-    """How far one address has come."""
+class AddressProgress:
+    """The progress of one address."""
 
     guest: Guest
     family: int
     state: str | None = None
-    """State of the daemon's binding; None: not learned."""
+    """State of the daemon's binding. None: not learned."""
     routed: bool = False
-    """The node's kernel has its host route."""
+    """Whether the node's kernel has a host route."""
     upstream: bool = False
-    """The upstream's kernel has one by BGP."""
+    """Whether the upstream's kernel has a BGP route."""
     answered: bool = False
-    """It answered a ping from the upstream."""
+    """Whether the address answered a ping from the upstream."""
 
     @property
     def address(self) -> str:
-        """The address itself."""
+        """The address as text."""
         return self.guest.address(self.family)
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far all addresses of a lab have come."""
+    """The progress of all addresses of a lab."""
 
     lab: Lab
-    rows: list[Reached] = field(init=False)
+    rows: list[AddressProgress] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rows = [Reached(guest, family) for guest in self.lab.guests for family in (4, 6)]
+        self.rows = [AddressProgress(guest, family) for guest in self.lab.guests for family in (4, 6)]
 
     @property
     def complete(self) -> bool:
-        """All addresses came all the way; without BGP the upstream's table does not count."""
+        """Whether all addresses have answered and, with BGP, the upstream has routes to all."""
         return all(row.answered and (row.upstream or not self.lab.bgp) for row in self.rows)
 
-    def look(self) -> None:
-        """Ask the daemon, both kernels, and each guest that is routed and has not answered yet."""
+    def refresh(self) -> None:
+        """Read the daemon's bindings and both kernels' routes, and ping routed guests that have not answered yet."""
         states = {one["address"]: one["state"] for one in self.lab.node.show()["bindings"]}
         routed = self.lab.node.hosts()
         known = self.lab.upstream.hosts()

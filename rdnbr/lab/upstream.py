@@ -1,4 +1,4 @@
-"""The upstream: the router that hears from the nodes, by BGP, where their guests are."""
+"""The upstream: the router that receives the guests' routes from the nodes by BGP."""
 
 import json
 
@@ -18,7 +18,7 @@ class Upstream(Host):
         self.frr: Frr | None = None
 
     def connect(self, links: list[Link], fabric: Fabric | None) -> None:
-        """Address the links, and speak BGP over them; None: send all guests' traffic to the first node."""
+        """Add the addresses of the links, and start FRR. Without a fabric, route all guests to the first node."""
         self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1, ipv6__conf__default__accept_dad=0)
         self.ip("link set lo up")
         for link in links:
@@ -33,7 +33,7 @@ class Upstream(Host):
             self.ip(f"route add {PREFIX4} via {links[0].node4}", f"route add {PREFIX6} via {links[0].node6}")
 
     def wait_for_sessions(self, within: float = 30.0) -> None:
-        """Wait until all BGP sessions are established; without FRR there is nothing to wait for."""
+        """Wait until all BGP sessions are established. Without FRR, return at once."""
         router = self.frr
         if router is not None:
             wait_for(
@@ -43,15 +43,15 @@ class Upstream(Host):
             )
 
     def hosts(self) -> set[str]:
-        """Return the addresses that its kernel has a BGP host route for, of both families."""
+        """Return the addresses, of both families, for which the upstream's kernel has a BGP host route."""
         lines = (line for family in (4, 6) for line in self.routes(family, "proto", "bgp"))
         return {line.split()[0] for line in lines if "/" not in line.split()[0]}
 
     def via(self, address: str) -> set[int]:
-        """Return the numbers of the nodes that its kernel sends to for a host's address, by BGP."""
-        shown = self.run(
+        """Return the numbers of the nodes that are next hops of the BGP route to `address`."""
+        output = self.run(
             "ip", "-j", "-6" if ":" in address else "-4", "route", "show", address, "proto", "bgp"
         )
-        routes = json.loads(shown or "[]")
+        routes = json.loads(output or "[]")
         hops = [hop for route in routes for hop in route.get("nexthops", [route])]
         return {int(hop["dev"].removeprefix("node")) for hop in hops}

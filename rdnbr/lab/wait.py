@@ -1,4 +1,4 @@
-"""Waiting for the kernel, and for other programs: ask again and again, up to a deadline."""
+"""Waits for the kernel and for other programs: polls a condition up to a deadline."""
 
 import time
 from collections.abc import Callable
@@ -7,18 +7,23 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PAUSE = 0.02
-"""Seconds between two questions."""
+"""Seconds between two polls."""
 
 
 class TooLate(AssertionError):
-    """What was waited for did not come in time."""
+    """A condition did not become true in time."""
 
 
 def wait_for(condition: Callable[[], T], within: float, what: str) -> T:
-    """Return the first truthy answer of `condition`.
+    """Poll `condition`, and return its first truthy result.
+
+    Args:
+        condition: what to poll.
+        within: seconds.
+        what: what is waited for, in words, for the error message.
 
     Raises:
-        TooLate: none came within so many seconds; `what` names what was waited for.
+        TooLate: the condition stayed false for `within` seconds.
     """
     deadline = time.monotonic() + within
     while True:

@@ -119,7 +119,7 @@ class Shuttle:
     def _travel(self, arrival: Arrival, leave: Arrival, within: float) -> dict[int, Leg]:
         self.lab.plug(self.guest, self.there)
         if self.there.daemon is not None:
-            self.there.wait_until_heard(self.guest)
+            self.there.wait_until_port_served(self.guest)
         try:
             return _travel(self.lab, self.guest, self.there, arrival, leave, within)
         finally:  # it is there, whether the fabric knows or not

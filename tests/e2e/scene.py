@@ -39,7 +39,7 @@ class Scene:
         if guest.address4 not in guest.run("ip", "addr"):
             guest.configure()
         guest.wait_for_dad()
-        guest.greet()
+        guest.ping_gateways()
         wait_for(lambda: self.node.hosts() >= set(guest.addresses), 10, f"routes to guest {guest.number}")
 
     def make_bridge(self, name, index=None):

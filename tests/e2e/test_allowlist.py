@@ -22,7 +22,7 @@ def lawful(lab):
     guest = lab.guest(0)
     guest.configure()
     guest.wait_for_dad()
-    guest.greet()
+    guest.ping_gateways()
     wait_for(lambda: lab.node.hosts() == set(guest.addresses), 10, "the permitted guest's routes")
     lab.daemon = daemon
     return lab

@@ -66,7 +66,7 @@ class Battlefield:
             guest.configure()
         for guest in honest:
             guest.wait_for_dad()
-            guest.greet_in_passing()
+            guest.send_gateway_request()
         bound = {address for guest in honest for address in guest.addresses}
         wait_for(lambda: self.node.hosts() == bound, 10, "the guests' routes")
         if lab.bgp:

@@ -28,7 +28,7 @@ def no(document: dict[str, Any]) -> set[str]:
 
 def bound(lab: Lab, guest: Guest) -> None:
     guest.configure()
-    guest.greet()
+    guest.ping_gateways()
     wait_for(
         lambda: guest.address4 in {one["address"] for one in lab.node.show()["bindings"]}, 10.0, "a binding"
     )

@@ -80,7 +80,7 @@ def test_log_that_nobody_takes(lab, script):
 def chatter(node, guest):
     """Let a guest say something, of which each time the log has a line; return how often it was heard so far."""
     for _ in range(500):
-        guest.greet_in_passing()
+        guest.send_gateway_request()
     return sum(node.show("counters")["counters"][guest.port].values())
 
 

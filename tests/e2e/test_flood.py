@@ -63,7 +63,7 @@ class Place:
             guest.configure()
         for guest in lab.guests:
             guest.wait_for_dad()
-            guest.greet()
+            guest.ping_gateways()
         self.bound = {address for guest in lab.guests for address in guest.addresses}
         wait_for(lambda: self.node.hosts() == self.bound, 10, "the guests' routes")
         self.client = Client(self.node.path(SOCKET))

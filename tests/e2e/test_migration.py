@@ -23,7 +23,7 @@ def shuttle():
             node.start_daemon()
         guest.configure()
         guest.wait_for_dad()
-        guest.greet()
+        guest.ping_gateways()
         for address in guest.addresses:
             wait_for(lambda one=address: lab.upstream.via(one) == {0}, 10, f"the upstream to know {address}")
             wait_for(lambda one=address: lab.upstream.ping(one), 10, f"an echo of {address}")

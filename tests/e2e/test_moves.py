@@ -50,7 +50,7 @@ def at(lab, guest):
 def prepare(lab, guest, there):
     """Make the guest's port where it is going to."""
     lab.plug(guest, there)
-    there.wait_until_heard(guest)
+    there.wait_until_port_served(guest)
 
 
 def travel(lab, guest, here, there):
@@ -162,7 +162,7 @@ def test_family_that_is_announced_brings_the_other_along(lab):
     travel(lab, guest, target, source)
     prepare(lab, guest, target)
     lab.move(guest, target)
-    guest.greet_in_passing()
+    guest.send_gateway_request()
     lab.unplug(guest, source)
     wait_for(lambda: at(lab, guest) == [1], AT_ONCE, "IPv6 to follow IPv4")
 
@@ -174,7 +174,7 @@ def test_guest_is_told_of_the_gateway_that_it_came_to():
         for node in lab.nodes:
             node.start_daemon()
         appear(lab, guest)
-        guest.greet()
+        guest.ping_gateways()
         assert gateways(guest) == {source.mac}
         travel(lab, guest, source, target)
         wait_for(lambda: gateways(guest) == {target.mac}, AT_ONCE, "both gateways' new MAC")

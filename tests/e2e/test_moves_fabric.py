@@ -32,7 +32,7 @@ def test_target_forgets_the_way_by_the_fabric():
             )
             assert way(target, address) == "uplink"
         lab.plug(guest, target)
-        target.wait_until_heard(guest)
+        target.wait_until_port_served(guest)
         lab.move(guest, target)
         guest.announce()
         lab.unplug(guest, source)

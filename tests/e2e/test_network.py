@@ -21,7 +21,7 @@ def settle(lab, *guests):
         guest.configure()
     for guest in guests:
         guest.wait_for_dad()
-        guest.greet()
+        guest.ping_gateways()
     addresses = {address for guest in guests for address in guest.addresses}
     wait_for(lambda: lab.node.hosts() >= addresses, 10, f"routes to {addresses}")
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rdnbr.core.model.med_timestamp import TICK, tick_at
-from rdnbr.lab import Fabric, Lab, Peering, said, wait_for
+from rdnbr.lab import Fabric, Lab, Peering, frames, wait_for
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow]
 
@@ -101,7 +101,7 @@ def test_an_address_that_fails_over_between_nodes_follows_its_announcements():
         for number in (0, 1, 0):
             guest = lab.guest(number)
             let_a_tick_pass()
-            guest.send(said.arp_request(guest.mac, VIP, VIP))
+            guest.send(frames.arp_request(guest.mac, VIP, VIP))
             wait_for(
                 lambda number=number: lab.upstream.via(VIP) == {number}, SOON, f"the upstream to use {number}"
             )

@@ -15,7 +15,7 @@ def learned(lab):
     """Let all guests be learned."""
     for guest in lab.guests:
         guest.configure()
-        guest.greet()
+        guest.ping_gateways()
     wait_for(lambda: len(lab.node.hosts()) == 2 * len(lab.guests), 10, "all guests to be routed")
 
 
@@ -60,7 +60,7 @@ def test_flush(lab):
     assert lab.node.rdnbr("flush", guest.address(4)).returncode == 0
     assert guest.address(4) not in lab.node.hosts()
     guest.ip("neigh flush dev eth0")
-    guest.greet()
+    guest.ping_gateways()
     wait_for(lambda: guest.address(4) in lab.node.hosts(), 10, "the guest to be learned again")
 
 
@@ -74,7 +74,7 @@ def test_watch(lab):
     def seen():
         lab.node.rdnbr("flush")  # once is not enough: the watcher may not be there yet
         guest.ip("neigh flush dev eth0")
-        guest.greet()
+        guest.ping_gateways()
         lines = [json.loads(line) for line in watcher.log.splitlines()]
         return {line["decision"] for line in lines if line["address"] == guest.address(4)}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import rdnbr
-from rdnbr.lab import Lab, said, wait_for
+from rdnbr.lab import Lab, frames, wait_for
 from tests.e2e.updates import Updates
 
 pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
@@ -72,7 +72,7 @@ class Scene:
         """
         network = (56, 58, 59, 60, 61, 62)[number % 6]
         claimed = [
-            (guest, said.arp_request(guest.mac, address, address))
+            (guest, frames.arp_request(guest.mac, address, address))
             for guest in self.lab.guests[30 * (number % 6) :][:30]
             for address in (f"2.57.{network}.{4 * (guest.number % 30) + last}" for last in range(4))
         ]

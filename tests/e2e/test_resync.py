@@ -62,7 +62,7 @@ def appear(guest: Guest) -> None:
     """Take addresses and use them."""
     guest.configure()
     guest.wait_for_dad()
-    guest.greet()
+    guest.ping_gateways()
 
 
 def test_missed_routes_are_told_again(lab: Lab) -> None:

@@ -98,7 +98,7 @@ class Day:
             if guest not in self.here or all(heard.get(one, 0) > spoke for one in guest.addresses):
                 del self.unheard[guest]
             else:
-                guest.greet_in_passing()
+                guest.send_gateway_request()
                 guest.announce()
 
     def fault(self, name: str) -> None:
@@ -138,7 +138,7 @@ class Day:
 
     def speak_up(self, guest: Guest) -> None:
         guest.configure()
-        guest.greet_in_passing()
+        guest.send_gateway_request()
         self.here.add(guest)
         self.unheard[guest] = time.time()
 

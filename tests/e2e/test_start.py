@@ -30,7 +30,7 @@ def test_dry_run_touches_nothing(lab):
     wait_for(lambda: daemon.log, 10, "its first words")
     guest.configure()
     guest.wait_for_dad()
-    guest.greet()
+    guest.ping_gateways()
     wait_for(
         lambda: all(
             any(address in line and "installed" in line for line in daemon.log.splitlines())
@@ -55,7 +55,7 @@ def test_dry_run_serves_a_bridge_that_is_made_later(lab):
     guest.configure()
 
     def installed():
-        guest.greet_in_passing()  # once is not enough: nothing tells when a dry run listens
+        guest.send_gateway_request()  # once is not enough: nothing tells when a dry run listens
         return any("installed" in line and guest.address4 in line for line in daemon.log.splitlines())
 
     wait_for(installed, 10, "the installation")

@@ -71,9 +71,9 @@ def test_stop_is_not_taken_for_silence(request):
         daemon.signal(signal.SIGSTOP)
         left.forget_addresses()
         new.configure()
-        new.greet_in_passing()
+        new.send_gateway_request()
         lab.unplug(unplugged)
-        stays(lambda: talks.greet_in_passing() or lab.node.hosts() == everyone, seconds, "all routes")
+        stays(lambda: talks.send_gateway_request() or lab.node.hosts() == everyone, seconds, "all routes")
         with lab.node.capture(left.port) as capture:
             daemon.signal(signal.SIGCONT)
             resumed = time.monotonic()

@@ -30,14 +30,14 @@ def settle(lab):
         guest.configure()
     for guest in lab.guests:
         guest.wait_for_dad()
-        guest.greet()
+        guest.ping_gateways()
     expected = {address for guest in lab.guests for address in guest.addresses}
 
     def routed():
         if lab.node.hosts() == expected:
             return True
         for guest in lab.guests:
-            guest.greet()  # on a busy machine a guest may have been too slow to answer for what it said
+            guest.ping_gateways()  # on a busy machine the guest may have answered a probe too late
         return False
 
     wait_for(routed, 30, "all guests' routes")

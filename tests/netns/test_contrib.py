@@ -101,7 +101,7 @@ def test_the_units_capabilities_are_enough(lab: Lab) -> None:
     assert "CapEff:\t0000000000003000\n" in status, daemon.log
     guest = lab.guest(0)
     guest.configure()
-    guest.greet()
+    guest.ping_gateways()
     wait_for(lambda: lab.node.hosts() == set(guest.addresses), 10.0, "the guest's routes")
     assert lab.node.rdnbr("reload").returncode == 0
     assert not [line for line in daemon.log.splitlines() if json.loads(line)["level"] == "error"]

@@ -94,7 +94,7 @@ def test_port_that_loses_carrier_stays_filtered(guarded):
     assert not reaches(guarded, SPOOFS["arp announcement"](*cast(guarded)))
     other.configure()
     other.wait_for_dad()
-    other.greet()
+    other.ping_gateways()
     wait_for_table(guarded)
 
 

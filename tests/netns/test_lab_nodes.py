@@ -2,7 +2,7 @@
 
 import pytest
 
-from rdnbr.lab import Fabric, Lab, LabError, Peering, said, wait_for
+from rdnbr.lab import Fabric, Lab, LabError, Peering, frames, wait_for
 
 pytestmark = pytest.mark.root
 
@@ -30,7 +30,7 @@ def test_guest_is_at_the_node_it_was_plugged_into_first(lab):
     with source.capture(guest.port) as at_source, target.capture(guest.port) as at_target:
         guest.announce()
         wait_for(
-            lambda: said.advertisement(guest.mac, guest.address6) in incoming(at_source),
+            lambda: frames.unsolicited_advertisement(guest.mac, guest.address6) in incoming(at_source),
             5,
             "the announcement",
         )
@@ -46,7 +46,7 @@ def test_guest_that_moves_is_heard_on_the_target_only(lab):
     lab.move(guest, target)
     with source.capture(guest.port) as at_source, target.capture(guest.port) as at_target:
         guest.announce_mac()
-        wait_for(lambda: said.rarp(guest.mac) in incoming(at_target), 5, "the RARP")
+        wait_for(lambda: frames.rarp(guest.mac) in incoming(at_target), 5, "the RARP")
         assert wait_for(
             lambda: guest.attempt("ping", "-c1", "-W1", "fe80::1%eth0").returncode == 0, 5, "echo"
         )
@@ -101,7 +101,7 @@ def test_guest_can_be_stopped_here_and_started_there(lab):
     lab.plug(guest, target)
     with target.capture(guest.port) as capture:
         guest.announce_mac()
-        wait_for(lambda: said.rarp(guest.mac) in incoming(capture), 5, "the RARP")
+        wait_for(lambda: frames.rarp(guest.mac) in incoming(capture), 5, "the RARP")
 
 
 def test_guest_moves_only_to_where_it_has_a_port(lab):

@@ -1,4 +1,4 @@
-"""What a person sees of a lab, live."""
+"""The display of a lab on the terminal."""
 
 import sys
 from typing import Self
@@ -9,31 +9,31 @@ from rich.table import Table
 from rich.text import Text
 
 from rdnbr.lab.host import Host
-from rdnbr.lab.migration import Away
+from rdnbr.lab.migration import Outage
 from rdnbr.lab.network import Lab
 from rdnbr.lab.node import Node
-from rdnbr.lab.progress import Progress, Reached
+from rdnbr.lab.progress import AddressProgress, Progress
 
 _ROWS = 20
-"""Guests' addresses shown; the others are counted."""
+"""Rows that are shown; further rows are only counted."""
 
 
-def table(progress: Progress) -> RenderableType:
-    """Draw how far each address has come."""
-    drawn = Table(title="guests, as the node and the upstream see them", title_justify="left")
+def progress_table(progress: Progress) -> RenderableType:
+    """Return the table of all addresses and their progress."""
+    table = Table(title="guests, as the node and the upstream see them", title_justify="left")
     for column in ("port", "address", "binding", "route on the node", "route upstream", "ping from upstream"):
-        drawn.add_column(column, no_wrap=column in {"port", "address"})
+        table.add_column(column, no_wrap=column in {"port", "address"})
     for row in progress.rows[:_ROWS]:
-        drawn.add_row(*_cells(row, bgp=progress.lab.bgp))
+        table.add_row(*_cells(row, bgp=progress.lab.bgp))
     done = sum(row.answered for row in progress.rows)
     summary = f"{done} of {len(progress.rows)} addresses answer from the upstream"
     if len(progress.rows) > _ROWS:
         summary += f" ({len(progress.rows) - _ROWS} more are not drawn)"
-    return Group(drawn, summary)
+    return Group(table, summary)
 
 
-def routes(lab: Lab) -> RenderableType:
-    """Quote the kernels' tables, as `ip route` prints them."""
+def kernel_routes(lab: Lab) -> RenderableType:
+    """Return the routes in the kernels of nodes and upstream, as `ip route` prints them."""
     text = Text()
     tables: list[tuple[str, Host, str]] = [(_name(lab, node), node, "171") for node in lab.nodes]
     if lab.bgp:
@@ -51,16 +51,16 @@ def _name(lab: Lab, node: Node) -> str:
     return "the node" if len(lab.nodes) == 1 else f"node {node.number}"
 
 
-def away(pings: list[Away]) -> str:
-    """Tell how long a guest that migrated was away."""
+def outage_lines(outages: list[Outage]) -> str:
+    """Return the outages of a migrated guest as text."""
     return "\n".join(
-        f"{ping.address}: no echo for {ping.seconds:.2f} s, {ping.lost} of {ping.sent} requests lost"
-        for ping in pings
+        f"{outage.address}: no echo for {outage.seconds:.2f} s, {outage.lost} of {outage.sent} requests lost"
+        for outage in outages
     )
 
 
-def where_to_look(lab: Lab) -> RenderableType:
-    """Print the commands that lead into the lab."""
+def shell_commands(lab: Lab) -> RenderableType:
+    """Return the shell commands for inspecting the lab."""
     node = f"nsenter --target {lab.node.pid} --mount --net"
     others = [
         (f"a shell on {_name(lab, one)}", f"nsenter --target {one.pid} --mount --net bash")
@@ -75,7 +75,7 @@ def where_to_look(lab: Lab) -> RenderableType:
     if lab.bgp:
         lines += [
             ("what FRR advertises", f"{node} vtysh -c 'show bgp ipv4 unicast'"),
-            ("what the upstream hears", f"{upstream} vtysh -c 'show bgp ipv6 unicast'"),
+            ("what the upstream receives", f"{upstream} vtysh -c 'show bgp ipv6 unicast'"),
         ]
     lines.append(("routes of the upstream", f"{upstream} ip route"))
     lines += [
@@ -91,11 +91,11 @@ def where_to_look(lab: Lab) -> RenderableType:
     return text
 
 
-class Screen:
-    """The live table; where there is no terminal, only its last state is printed."""
+class LiveTable:
+    """The progress table, updated in place. Without a terminal only its last state is printed."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
-        self._live = Live(table(progress), console=console, auto_refresh=False)
+        self._live = Live(progress_table(progress), console=console, auto_refresh=False)
         self._progress = progress
 
     def __enter__(self) -> Self:
@@ -106,20 +106,20 @@ class Screen:
         self._live.__exit__(None, None, None)
 
     def refresh(self) -> None:
-        """Draw what is so now."""
-        self._live.update(table(self._progress), refresh=True)
+        """Draw the current progress."""
+        self._live.update(progress_table(self._progress), refresh=True)
 
 
-def _cells(row: Reached, *, bgp: bool) -> tuple[RenderableType, ...]:
+def _cells(row: AddressProgress, *, bgp: bool) -> tuple[RenderableType, ...]:
     return (
         row.guest.port,
         Text(row.address),
         Text(row.state or "not learned yet", style="green" if row.state == "valid" else "yellow"),
-        _mark(so=row.routed),
-        _mark(so=row.upstream) if bgp else Text("no FRR", style="dim"),
-        _mark(so=row.answered),
+        _yes_no(row.routed),
+        _yes_no(row.upstream) if bgp else Text("no FRR", style="dim"),
+        _yes_no(row.answered),
     )
 
 
-def _mark(*, so: bool) -> Text:
-    return Text("yes", style="green") if so else Text("no", style="dim")
+def _yes_no(value: bool) -> Text:  # noqa: FBT001 (its only argument)
+    return Text("yes", style="green") if value else Text("no", style="dim")

@@ -4,7 +4,6 @@
 transition is carried out: the decision is emitted, and the host that the kernel should hold.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from rdnbr.core.bindings import state_machine
@@ -19,6 +18,7 @@ from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.outputs import Challenger, Decision, DesiredHost, Emit, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.quarantine import Quarantine
+from rdnbr.core.primitives.bounded_map import BoundedMap
 from rdnbr.core.probing.timers import BindingTimers
 
 DEPARTED = 4096
@@ -51,7 +51,7 @@ class Transitions:
         self._quarantine = quarantine
         self._ports = ports
         self._emit = emit
-        self._departed: OrderedDict[Key, None] = OrderedDict()
+        self._departed: BoundedMap[Key, None] = BoundedMap(DEPARTED)
 
     def apply(
         self,
@@ -200,7 +200,7 @@ class Transitions:
         if before in WITH_ROUTE or before is None:
             self._emit(DesiredHost(binding.key, None))
         if before is not None:
-            self._departed.pop(binding.key, None)
+            self._departed.pop(binding.key)
             self.timers.cancel(binding)
             self._table.remove(binding.key)
             self._quarantine.lose_incumbent(binding.key)
@@ -229,10 +229,9 @@ class Transitions:
     def _set_state(self, binding: Binding, state: State) -> None:
         self._table.set_state(binding, state)
         if state is State.DEPARTED:
-            self._departed[binding.key] = None
             self._quarantine.lose_incumbent(binding.key)
         else:
-            self._departed.pop(binding.key, None)
+            self._departed.pop(binding.key)
 
     def _enter_state(self, now: float, binding: Binding, *, after_dad: bool) -> None:
         """Start the timers of the state; `after_dad`: wait until the DAD that has just begun has ended."""
@@ -253,8 +252,9 @@ class Transitions:
             case State.DEPARTED:
                 binding.refused = None
                 self.timers.schedule_forget(now, binding)
-                if len(self._departed) > DEPARTED:
-                    oldest = self._table.get(next(iter(self._departed)))
+                dropped = self._departed.put(binding.key, None)
+                if dropped is not None:
+                    oldest = self._table.get(dropped[0])
                     assert oldest is not None
                     self.apply(now, oldest, BindingEvent.RETENTION_OVER)
 

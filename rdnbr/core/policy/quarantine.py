@@ -7,11 +7,11 @@ A hold-down is for the whole port wherever that is possible. A guest that uses a
 never be in quarantine, and could keep its neighbour's address in conflict, or unbound, for ever.
 """
 
-from collections import OrderedDict
 from typing import NamedTuple
 
 from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.primitives.bounded_map import BoundedMap
 
 LONGEST = 300.0
 """Seconds; doubling ends here."""
@@ -35,7 +35,7 @@ class Quarantine:
     """Hold-downs by address and source; each one is twice as long as the one before."""
 
     def __init__(self) -> None:
-        self._hold_downs: OrderedDict[tuple[Key, Source], _HoldDown] = OrderedDict()
+        self._hold_downs: BoundedMap[tuple[Key, Source], _HoldDown] = BoundedMap(SIZE)
         self._sources: dict[Key, dict[Source, None]] = {}
 
     def add(self, now: float, key: Key, source: Source, seconds: float, *, defends: bool = False) -> None:
@@ -46,10 +46,10 @@ class Quarantine:
         last = self._pop(key, source)
         recent = last is not None and now < last.until + LONGEST
         length = min(last.seconds * 2, LONGEST) if last is not None and recent else seconds
-        self._hold_downs[key, source] = _HoldDown(now + length, length, defends)
+        dropped = self._hold_downs.put((key, source), _HoldDown(now + length, length, defends))
         self._sources.setdefault(key, {})[source] = None
-        if len(self._hold_downs) > SIZE:
-            self._pop(*next(iter(self._hold_downs)))
+        if dropped is not None:
+            self._remove_source(*dropped[0])
 
     def is_quarantined(self, now: float, key: Key, anchor: Anchor) -> bool:
         """Tell whether a claim of `anchor` to `key` is to be ignored at `now`."""
@@ -76,9 +76,12 @@ class Quarantine:
         return len(self._hold_downs)
 
     def _pop(self, key: Key, source: Source) -> _HoldDown | None:
-        hold_down = self._hold_downs.pop((key, source), None)
+        hold_down = self._hold_downs.pop((key, source))
         if hold_down is not None:
-            del self._sources[key][source]
-            if not self._sources[key]:
-                del self._sources[key]
+            self._remove_source(key, source)
         return hold_down
+
+    def _remove_source(self, key: Key, source: Source) -> None:
+        del self._sources[key][source]
+        if not self._sources[key]:
+            del self._sources[key]

@@ -8,7 +8,6 @@ A guest has arrived when its MAC is first seen on a port, and again when the gue
 ARP, unsolicited advertisement) some seconds later: the guest may have been on another node while its port stayed.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from rdnbr.core.model.address import MAC
@@ -16,6 +15,7 @@ from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.outputs import Announcement, Emit
 from rdnbr.core.policy.limits import PortLimits
+from rdnbr.core.primitives.bounded_map import BoundedMap
 from rdnbr.core.wire import arp, ndp
 
 APART = 5.0
@@ -38,7 +38,7 @@ class GatewayAnnouncer:
         self._ports = ports
         self._limits = limits
         self._emit = emit
-        self._arrived: dict[int, OrderedDict[MAC, float]] = {}
+        self._arrived: dict[int, BoundedMap[MAC, float]] = {}
         """When each MAC last arrived, by port."""
         self._pending: dict[int, None] = {}
         """Ports whose bridge has changed its MAC, and that have no announcement yet."""
@@ -48,17 +48,14 @@ class GatewayAnnouncer:
         """Tell whether the sender of a frame has just arrived on a port (ifindex), and remember the arrival."""
         known = self._arrived.get(port)
         if known is None:
-            known = self._arrived[port] = OrderedDict()
+            known = self._arrived[port] = BoundedMap(KNOWN)
         arrived = known.get(claim.mac)
         if arrived is not None and (claim.source not in ANNOUNCEMENTS or now < arrived + APART):
             return False
         # A guest that uses another MAC in each frame would arrive without end.
         if not self._limits.take_announcement(now, port):
             return False
-        known.pop(claim.mac, None)
-        known[claim.mac] = now
-        if len(known) > KNOWN:
-            known.popitem(last=False)
+        known.put(claim.mac, now)
         return True
 
     def announce_to(self, port: Port, mac: MAC) -> None:

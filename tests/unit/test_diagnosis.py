@@ -178,7 +178,7 @@ OLD_FRR = {"version": (10, 2)}
         (with_frr(sessions=(UP4, UP6, UP6._replace(state="Connect"))), "warning", "frr", "bgp-session-down"),
         (with_frr(missed={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-missed-routes"),
         (with_frr(stale={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-stale-routes"),
-        (with_frr(outdone={"vmbr1": (parse_ip("2001:db8::1"),)}), "warning", "vmbr1", "zebra-prefers-others"),
+        (with_frr(not_selected={"vmbr1": (parse_ip("2001:db8::1"),)}), "warning", "vmbr1", "zebra-prefers-others"),
         (replace(RIGHT, protocol=None), "note", "node", "protocol-without-name"),
         (replace(RIGHT, protocol="l3"), "warning", "node", "protocol-is-anothers"),
     ],
@@ -310,7 +310,7 @@ def test_clock_that_nobody_keeps():
 def test_one_metric_for_all():
     """A route-map that sets the metric takes away what newest-wins is about; without newest-wins it does no harm."""
     levelled = with_frr(
-        redistributions=(Redistribution(None, 4, "R4", levels=True), Redistribution(None, 6, "R6"))
+        redistributions=(Redistribution(None, 4, "R4", one_metric=True), Redistribution(None, 6, "R6"))
     )
     assert found(replace(levelled, mobility="newest-wins")) == [("warning", "frr", "metric-levelled")]
     assert found(levelled) == found(replace(RIGHT, mobility="newest-wins")) == []

@@ -5,7 +5,7 @@ import pytest
 from rdnbr.core.model.address import show_ip
 from rdnbr.linux.frr.frr_state import Redistribution, Session
 from rdnbr.linux.frr.vtysh import (
-    Silent,
+    VtyshError,
     read_kernel_routes,
     read_paths,
     read_redistributions,
@@ -80,14 +80,14 @@ def test_sessions():
         Session("red", 6, "uplink", "Active"),
     ]
     assert read_sessions("{\n}\n") == []
-    with pytest.raises(Silent):
+    with pytest.raises(VtyshError):
         read_sessions("% Unknown command")
 
 
 def test_redistributions():
     """Each `redistribute kernel` of BGP is found in its VRF and family; those of other protocols are not."""
     assert read_redistributions(CONFIGURATION) == [
-        Redistribution(None, 4, "RDNBR4", levels=True),
+        Redistribution(None, 4, "RDNBR4", one_metric=True),
         Redistribution(None, 6, None),
         Redistribution("red", 4, "RED"),
     ]
@@ -101,7 +101,7 @@ def test_route_map_that_sets_the_metric():
         "route-map B permit 10\n match interface vmbr1\nexit\n!\nroute-map C permit 10\n set metric +1\nexit\n!\n"
         "route-map D permit 10\n match interface vmbr1\nexit\n!\nroute-map D permit 20\n set metric 5\nexit\n"
     )
-    found = [read_redistributions(text.format(name))[0].levels for name in "ABCD"]
+    found = [read_redistributions(text.format(name))[0].one_metric for name in "ABCD"]
     assert found == [True, False, False, True]
 
 
@@ -140,7 +140,7 @@ def test_no_routes():
 @pytest.mark.parametrize("text", ["% VRF red is unknown", "[1]", '{"default": {}}', '{"x/y": []}'])
 def test_no_list_of_routes(text):
     """What is no list of routes is said to be none."""
-    with pytest.raises(Silent, match="no list of routes"):
+    with pytest.raises(VtyshError, match="no list of routes"):
         list(read_kernel_routes(text))
 
 
@@ -170,8 +170,8 @@ def test_paths_of_a_host():
 @pytest.mark.parametrize("text", ["% BGP instance not found", "[1]", '{"x": [1]}'])
 def test_no_answer_about_a_host(text):
     """What is no answer is said to be none."""
-    with pytest.raises(Silent, match="no list of"):
+    with pytest.raises(VtyshError, match="no list of"):
         list(read_routes(text))
     if not text.startswith("{"):
-        with pytest.raises(Silent, match="no list of"):
+        with pytest.raises(VtyshError, match="no list of"):
             read_paths(text)

@@ -1,1 +1,1 @@
-"""What FRR says of itself, by vtysh."""
+"""The state of FRR, read with vtysh."""

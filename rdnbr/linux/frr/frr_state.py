@@ -1,4 +1,4 @@
-"""What vtysh tells of FRR as a whole."""
+"""The state of FRR as a whole, as far as vtysh shows it: daemons, redistribution, BGP sessions, zebra's host routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,47 +13,49 @@ class Redistribution(NamedTuple):
 
     vrf: str | None
     family: int
+    """4 or 6."""
     route_map: str | None
-    levels: bool = False
-    """Whether it, or its route-map, gives all routes one metric."""
+    one_metric: bool = False
+    """Whether the line, or its route-map, sets the same metric for all routes."""
 
 
 class Session(NamedTuple):
-    """One with a BGP neighbour that is active in an address family."""
+    """A session with a BGP neighbour that is active in an address family."""
 
     vrf: str | None
     family: int
+    """4 or 6."""
     neighbour: str
     state: str
-    """In FRR's words."""
+    """FRR's name of the state."""
 
     @property
     def up(self) -> bool:
-        """Whether routes are told by it."""
+        """Whether routes are advertised over the session."""
         return self.state == "Established"
 
     @property
-    def shut(self) -> bool:
-        """Whether it is meant to be down (`neighbor … shutdown`)."""
+    def shutdown(self) -> bool:
+        """Whether the configuration keeps the session down (`neighbor … shutdown`)."""
         return "Admin" in self.state
 
 
 @dataclass(frozen=True, slots=True)
 class Frr:
-    """What vtysh tells."""
+    """What vtysh shows."""
 
     version: tuple[int, int] | None
-    """Major and minor number; None when it says something else."""
+    """Major and minor number; None if FRR does not give them."""
     daemons: frozenset[str]
-    """Those that answer."""
+    """Names of the daemons that answer vtysh."""
     redistributions: tuple[Redistribution, ...] = ()
     sessions: tuple[Session, ...] = ()
     missed: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
-    """By bridge: addresses whose host route is in the kernel, and unknown to zebra."""
-    outdone: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
-    """By bridge: addresses whose host route zebra knows, and prefers another to."""
+    """By bridge: addresses whose host route is in the kernel, and which zebra has no route to."""
+    not_selected: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
+    """By bridge: addresses whose host route zebra has, while it has selected another route."""
     stale: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
-    """By bridge: addresses to which zebra has a route of the kernel's that is gone."""
+    """By bridge: addresses to which zebra has a kernel route that the kernel no longer has."""
 
 
 Seen = Frr | Unavailable | None

@@ -1,22 +1,22 @@
-"""What FRR makes of one host: zebra's routes to it, and to whom bgpd advertises it."""
+"""What FRR does with the route of one host: zebra's routes to it, and the BGP peers that it is advertised to."""
 
 from typing import NamedTuple
 
 
 class ZebraRoute(NamedTuple):
-    """A route to the host, as zebra knows it."""
+    """One of zebra's routes to the host."""
 
     protocol: str
-    """`kernel` for what others than FRR put there, such as rdnbr."""
+    """FRR's name of the protocol; `kernel` for a route that another program, such as rdnbr, put into the kernel."""
     device: str | None
     selected: bool
 
 
 class Advertisement(NamedTuple):
-    """All that FRR says of the host."""
+    """All that FRR shows of the host."""
 
     zebra: tuple[ZebraRoute, ...]
     in_bgp: bool
-    """Whether bgpd has it from this node (`redistribute kernel`)."""
+    """Whether bgpd has a path of this node's own (`redistribute kernel`)."""
     peers: tuple[str, ...]
-    """To whom bgpd advertises it."""
+    """The peers that bgpd advertises the best path to."""

@@ -1,4 +1,4 @@
-"""What zebra knows of the routes over our bridges, held against what the kernel has."""
+"""Compares the host routes over the served bridges: those of the kernel with those of zebra."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from rdnbr.linux.netlink.route_lookup import hosts_over
 
 
 class ServedBridge(NamedTuple):
-    """A bridge, and where zebra keeps the routes over it."""
+    """A served bridge, and the table and VRF of the routes over it."""
 
     bridge: str
     device: int
@@ -22,23 +22,23 @@ class ServedBridge(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Where zebra and the kernel disagree about the host routes over one bridge, each in the order of addresses."""
+    """How zebra and the kernel differ in the host routes over one bridge. Addresses are sorted, IPv4 first."""
 
     bridge: str
     routes: int
-    """Routes of ours in the kernel."""
+    """How many routes of rdnbr's the kernel has."""
     missed: tuple[IP, ...]
-    """Routes of ours that zebra has not heard of."""
-    outdone: tuple[IP, ...]
-    """Routes of ours that zebra knows, and prefers others to."""
+    """Addresses of rdnbr's routes that zebra does not have."""
+    not_selected: tuple[IP, ...]
+    """Addresses of rdnbr's routes that zebra has, while it has selected others."""
     stale: tuple[IP, ...]
-    """Routes that zebra still has, and the kernel does not."""
+    """Addresses of routes that zebra has, and the kernel no longer has."""
 
 
-def served(there: Snapshot, globs: Sequence[str]) -> list[ServedBridge]:
-    """Return the bridges that are served when these names or globs are configured."""
-    links = {link.index: link for link in there.links}
-    above = {link.index: links.get(link.master or 0) for link in there.links}
+def served(found: Snapshot, globs: Sequence[str]) -> list[ServedBridge]:
+    """Return the bridges that are served with these names or globs of the configuration."""
+    links = {link.index: link for link in found.links}
+    above = {link.index: links.get(link.master or 0) for link in found.links}
     return [
         ServedBridge(
             segment.name,
@@ -46,21 +46,22 @@ def served(there: Snapshot, globs: Sequence[str]) -> list[ServedBridge]:
             segment.table,
             vrf.name if (vrf := above[segment.index]) is not None and vrf.kind == "vrf" else None,
         )
-        for segment in segments(there.links, there.addresses, globs)
+        for segment in segments(found.links, found.addresses, globs)
     ]
 
 
 def compare(bridges: Iterable[ServedBridge]) -> list[Difference]:
-    """Compare, bridge for bridge.
+    """Return the differences of each bridge, in the order of `bridges`.
 
     Raises:
-        vtysh.Silent: zebra cannot be asked.
-        OSError: netlink does not answer.
+        vtysh.VtyshError: zebra does not answer.
+        OSError: the kernel does not answer.
     """
     served: Sequence[ServedBridge] = list(bridges)
     ours_before, all_before = _ours(), {over.device: hosts_over(over.device) for over in served}
     known = {over.bridge: vtysh.kernel_routes(over.vrf) for over in served}
-    # Those that are, or are not, there before and after: zebra has had the time to hear of it.
+    # The kernel is read before and after zebra. A route that was there both times, or neither time, is one whose
+    # netlink message zebra has had the time to read.
     ours = ours_before & _ours()
     return [
         _difference(
@@ -68,8 +69,8 @@ def compare(bridges: Iterable[ServedBridge]) -> list[Difference]:
             frozenset(address for device, address in ours if device == over.device),
             all_before[over.device] | hosts_over(over.device),
             {
-                address: chosen
-                for (address, name), chosen in known[over.bridge].items()
+                address: selected
+                for (address, name), selected in known[over.bridge].items()
                 if name == over.bridge
             },
         )
@@ -78,14 +79,14 @@ def compare(bridges: Iterable[ServedBridge]) -> list[Difference]:
 
 
 def _difference(
-    over: ServedBridge, ours: frozenset[IP], there: frozenset[IP], known: dict[IP, bool]
+    over: ServedBridge, ours: frozenset[IP], in_kernel: frozenset[IP], known: dict[IP, bool]
 ) -> Difference:
     return Difference(
         over.bridge,
         len(ours),
         _ordered(ours - known.keys()),
         _ordered(address for address in ours & known.keys() if not known[address]),
-        _ordered(known.keys() - there),
+        _ordered(known.keys() - in_kernel),
     )
 
 

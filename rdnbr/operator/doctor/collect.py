@@ -96,18 +96,18 @@ def _daemon(config: Config) -> Literal["open", "allowlist"] | Unavailable | None
 
 
 def _frr(bridges: Iterable[Bridge]) -> Seen:
-    frr = vtysh.look()
+    frr = vtysh.read_frr()
     if not isinstance(frr, Frr) or "zebra" not in frr.daemons:
         return frr
     try:
         differences = compare(
             ServedBridge(one.segment.name, one.segment.index, one.segment.table, one.vrf) for one in bridges
         )
-    except vtysh.Silent as silent:
-        return Unavailable(f"zebra's routes were not looked at, for vtysh says: {silent}", "see FRR's log")
+    except vtysh.VtyshError as error:
+        return Unavailable(f"zebra's routes were not looked at, for vtysh says: {error}", "see FRR's log")
     return replace(
         frr,
         missed={one.bridge: one.missed for one in differences},
-        outdone={one.bridge: one.outdone for one in differences},
+        not_selected={one.bridge: one.not_selected for one in differences},
         stale={one.bridge: one.stale for one in differences},
     )

@@ -30,7 +30,7 @@ def carrier_matters(frr: Seen) -> bool:
 def check_metrics(frr: Seen) -> Iterator[Finding]:
     """Yield the redistributions that give all routes one metric, so that newest-wins has no effect."""
     for one in frr.redistributions if isinstance(frr, Frr) else ():
-        if one.levels:
+        if one.one_metric:
             where = _where(one.vrf, one.family)
             yield warning(
                 "metric-levelled",
@@ -101,7 +101,7 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
         "rdnbr resync --frr has the kernel tell zebra once more that they are gone",
     )
     yield from _differing(
-        frr.outdone,
+        frr.not_selected,
         "zebra-prefers-others",
         "host routes that zebra knows, and prefers others to, so that BGP does not advertise ours",
         "vtysh -c 'show {route} {address}' shows the other; remove it, or see where it comes from",
@@ -151,7 +151,7 @@ def _sessions(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
         return
     where = _where(vrf, version)
     sessions = [one for one in frr.sessions if (one.vrf, one.family) == (vrf, version)]
-    down = [one for one in sessions if not one.up and not one.shut]
+    down = [one for one in sessions if not one.up and not one.shutdown]
     named = listed([f"{one.neighbour} ({one.state})" for one in down], _MAX_NAMED)
     if not any(one.up for one in sessions):
         yield problem(

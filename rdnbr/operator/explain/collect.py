@@ -132,5 +132,5 @@ def _frr(address: IP, node: _Node | str) -> Advertisement | str:
         return FRR_NOT_INSTALLED
     try:
         return vtysh.advertisement(address, None if isinstance(node, str) else node.vrf, VTYSH_TIMEOUT)
-    except vtysh.Silent as silent:
-        return f"FRR was not asked, for vtysh says: {silent}"
+    except vtysh.VtyshError as error:
+        return f"FRR was not asked, for vtysh says: {error}"

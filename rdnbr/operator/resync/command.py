@@ -1,8 +1,8 @@
-"""`rdnbr resync --frr`: has the kernel tell zebra once more of what it missed.
+"""`rdnbr resync --frr`: makes the kernel announce the routes that zebra has missed.
 
-zebra hears of routes by netlink, and what it has not heard, for its buffer was full, it does not ask for until it is
-restarted. A route that is taken out and put back is told of again; nothing else is, for zebra passes on to BGP
-whatever it hears.
+zebra learns routes from netlink messages. A message that is lost because zebra's buffer is full is not repeated: zebra
+reads the kernel's tables only at its start. A route that is removed and added again makes two new messages. Only the
+missed routes are treated so, for zebra passes every change on to BGP.
 """
 
 import json
@@ -27,55 +27,55 @@ from rdnbr.operator.control.offline import lock_offline
 from rdnbr.operator.control.protocol import Document
 from rdnbr.operator.text.phrases import counted
 
-AGAIN = 1.0
-"""Seconds between two looks, both of which must miss a route: zebra may just not have come to it yet."""
-APART = 0.05
-"""Seconds between two routes: each may be news to the whole fabric."""
-PATIENCE = 5.0
-"""Seconds that zebra has in the end to take what it was told."""
+SECOND_LOOK = 1.0
+"""Seconds between two comparisons. A route must be missed in both: at the first, zebra may not have read it yet."""
+INTERVAL = 0.05
+"""Seconds between two routes: BGP may advertise each of them to the whole fabric."""
+SETTLE_TIME = 5.0
+"""Seconds that zebra may take to read the new messages."""
 
-Tell = Callable[[IP], str]
-"""Has the kernel tell of one address once more, and says what was done."""
+Reannounce = Callable[[IP], str]
+"""Makes the kernel announce the route of one address, and returns what was done."""
 
 
 class _Wrong(NamedTuple):
-    """What zebra has wrong, bridge by bridge, each in the order of addresses."""
+    """Bridge and address of zebra's wrong routes; in each list bridge by bridge, and by address."""
 
     missed: list[tuple[str, IP]]
     stale: list[tuple[str, IP]]
 
     @property
     def addresses(self) -> list[IP]:
-        """All of them."""
+        """The addresses of both lists."""
         return [address for _, address in (*self.missed, *self.stale)]
 
 
 def resync(args: Namespace) -> int:
-    """Print what was done, and return 0 when zebra agrees in the end, else 1.
+    """Print what was done, and return the exit code: 0 if zebra and the kernel agree in the end, else 1.
 
     Raises:
-        CommandFailed: FRR, the kernel or the daemon cannot be asked.
+        CommandFailed: FRR, the kernel or the daemon does not answer.
     """
-    config, _ = examine(CommandLine(args.config))  # its mistakes are for `check`
-    say: Callable[[str], None] = (lambda _: None) if args.json else print
+    config, _ = examine(CommandLine(args.config))  # `rdnbr check` reports its mistakes
+    report: Callable[[str], None] = (lambda _: None) if args.json else print
     try:
         bridges = served(snapshot(), config.bridges)
-        routes, wrong = _look_twice(bridges)
+        routes, wrong = _compare_twice(bridges)
         done: list[IP] = []
         if wrong.addresses:
-            say(
+            report(
                 f"zebra has not heard of {counted(len(wrong.missed), 'route')}, "
                 f"and of the end of {counted(len(wrong.stale), 'route')}"
             )
             with ExitStack() as stack:
-                tell = _teller(Path(args.socket) if args.socket else config.socket, bridges, stack)
+                reannounce = _reannouncer(Path(args.socket) if args.socket else config.socket, bridges, stack)
                 for number, address in enumerate(wrong.addresses):
-                    time.sleep(APART if number else 0.0)
-                    say(tell(address))
+                    time.sleep(INTERVAL if number else 0.0)
+                    report(reannounce(address))
                     done.append(address)
         left = _wait(bridges, wrong)
-    except vtysh.Silent as silent:
-        raise CommandFailed(f"zebra cannot be asked, for vtysh says: {silent}") from None
+    except vtysh.VtyshError as error:
+        raise CommandFailed(f"zebra cannot be asked, for vtysh says: {error}") from None
     except OSError as error:
         raise CommandFailed(f"the kernel was not looked at: {error.strerror or error}") from None
     if args.json:
@@ -85,25 +85,25 @@ def resync(args: Namespace) -> int:
     return 1 if left.addresses else 0
 
 
-def _look_twice(bridges: Sequence[ServedBridge]) -> tuple[int, _Wrong]:
-    """Return how many routes of ours there are, and what is wrong now and was a moment ago."""
-    first = compare(bridges)
-    before = _wrong(first)
-    if before.addresses:
-        time.sleep(AGAIN)
-        before = _common(before, _wrong(compare(bridges)))
-    return sum(one.routes for one in first), before
+def _compare_twice(bridges: Sequence[ServedBridge]) -> tuple[int, _Wrong]:
+    """Return how many routes of rdnbr's there are, and what is wrong in both of two comparisons."""
+    differences = compare(bridges)
+    wrong = _wrong(differences)
+    if wrong.addresses:
+        time.sleep(SECOND_LOOK)
+        wrong = _common(wrong, _wrong(compare(bridges)))
+    return sum(one.routes for one in differences), wrong
 
 
 def _wait(bridges: Sequence[ServedBridge], wrong: _Wrong) -> _Wrong:
-    """Return what of `wrong` still is so after a while."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until zebra has mended `wrong`, for SETTLE_TIME at most, and return what is left of it."""
+    deadline = time.monotonic() + SETTLE_TIME
     left = wrong
     while left.addresses:
         left = _common(wrong, _wrong(compare(bridges)))
         if not left.addresses or time.monotonic() >= deadline:
             break
-        time.sleep(APART)
+        time.sleep(INTERVAL)
     return left
 
 
@@ -122,11 +122,18 @@ def _common(one: _Wrong, other: _Wrong) -> _Wrong:
     )
 
 
-def _teller(socket: Path, bridges: Sequence[ServedBridge], stack: ExitStack) -> Tell:
-    """Return who has the kernel tell: the daemon, which must know that nobody stole its route; without one, we.
+def _reannouncer(socket: Path, bridges: Sequence[ServedBridge], stack: ExitStack) -> Reannounce:
+    """Return what announces routes: a daemon, if one runs, else this process.
+
+    A daemon must do it itself: it would take another's removal of its route for interference.
+
+    Args:
+        socket: the daemon's control socket.
+        bridges: that are served.
+        stack: closes what is opened here.
 
     Raises:
-        CommandFailed: a daemon runs and cannot be asked, or we may not.
+        CommandFailed: a daemon runs and does not answer, or this process lacks the permission.
     """
     try:
         client = stack.enter_context(Client(socket))
@@ -135,14 +142,14 @@ def _teller(socket: Path, bridges: Sequence[ServedBridge], stack: ExitStack) -> 
     return lambda address: str(client.request("reannounce", show_ip(address))["message"])
 
 
-def _without_daemon(bridges: Sequence[ServedBridge], stack: ExitStack) -> Tell:
+def _without_daemon(bridges: Sequence[ServedBridge], stack: ExitStack) -> Reannounce:
     if "CAP_NET_ADMIN" in missing():
         raise CommandFailed("no daemon answers, and to do without one needs CAP_NET_ADMIN; run it as root")
     stack.enter_context(lock_offline())
     fib = KernelFib()
     stack.callback(fib.close)
 
-    def tell(address: IP) -> str:
+    def reannounce(address: IP) -> str:
         ours = [route for route in fib.read_entries()[0] if route.address == address]
         routes = ours or [host(over.table, address, over.device, None).route for over in bridges]
         refusals = fib.apply(
@@ -153,7 +160,7 @@ def _without_daemon(bridges: Sequence[ServedBridge], stack: ExitStack) -> Tell:
         verb = "took the route of {} out and put it back" if ours else "put a route of {} in and took it out"
         return verb.format(show_ip(address))
 
-    return tell
+    return reannounce
 
 
 def _summary(routes: int, wrong: _Wrong, left: _Wrong) -> str:

@@ -1,4 +1,4 @@
-"""The contract suite runs over each kernel in turn."""
+"""The contract suite runs over the fake and the real kernel."""
 
 import os
 from collections.abc import Iterator

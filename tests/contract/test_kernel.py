@@ -1,4 +1,4 @@
-"""What every kernel does with operations, pretended or real."""
+"""The results of operations that both kernels share, the fake and the real one."""
 
 from rdnbr.core.fib.diff import plan
 from rdnbr.core.model.address import IP, parse_ip, parse_mac
@@ -36,7 +36,7 @@ def test_put_both_families(world: World) -> None:
 
 
 def test_put_again(world: World) -> None:
-    """Putting what is already there is success and changes nothing."""
+    """To put an existing entry is success, and changes nothing."""
     items = [host(254, V4, world.vmbr1, GUEST), host(254, V6, world.vmbr1, GUEST)]
     operations = [operation for item in items for operation in put(item)]
     world.kernel.apply(operations)
@@ -46,7 +46,7 @@ def test_put_again(world: World) -> None:
 
 
 def test_replace_mac(world: World) -> None:
-    """A neighbour put with another MAC takes the place of the first."""
+    """A neighbour that is put with another MAC replaces the first."""
     world.kernel.apply(put(host(254, V4, world.vmbr1, GUEST)))
     moved = host(254, V4, world.vmbr1, OTHER)
     assert world.kernel.apply([PutNeighbour(moved.neighbour)]) == []
@@ -54,7 +54,7 @@ def test_replace_mac(world: World) -> None:
 
 
 def test_move_device(world: World) -> None:
-    """A route that replaces one of ours over another device leaves no trace of it."""
+    """A route that replaces one of ours over another device leaves none behind."""
     for address in (V4, V6):
         old, new = host(254, address, world.vmbr1, GUEST), host(254, address, world.vmbr2, GUEST)
         world.kernel.apply(put(old))
@@ -66,7 +66,7 @@ def test_move_device(world: World) -> None:
 
 
 def test_move_without_knowing(world: World) -> None:
-    """A new route finds one of its own kind in its place and takes it over, though the caller did not know."""
+    """A new route replaces a route of ours in its place, although the caller did not know of it."""
     for address in (V4, V6):
         old, new = host(254, address, world.vmbr1, GUEST), host(254, address, world.vmbr2, GUEST)
         world.kernel.apply(put(old))
@@ -76,7 +76,7 @@ def test_move_without_knowing(world: World) -> None:
 
 
 def test_replace_nothing(world: World) -> None:
-    """A route said to replace one that has gone meanwhile is put all the same."""
+    """A route that is to replace a route which is gone is put all the same."""
     for address in (V4, V6):
         item = host(254, address, world.vmbr1, GUEST)
         assert world.kernel.apply(put(item, replaces=True)) == []
@@ -84,7 +84,7 @@ def test_replace_nothing(world: World) -> None:
 
 
 def test_drop(world: World) -> None:
-    """What was put and dropped is gone."""
+    """An entry that was put and dropped is gone."""
     for address in (V4, V6):
         item = host(254, address, world.vmbr1, GUEST)
         world.kernel.apply(put(item))
@@ -93,14 +93,14 @@ def test_drop(world: World) -> None:
 
 
 def test_drop_again(world: World) -> None:
-    """Dropping what is not there is success, also when the device is not there either."""
+    """To drop a missing entry is success, also if the device is missing."""
     for device in (world.vmbr1, world.missing):
         for address in (V4, V6):
             assert world.kernel.apply(drop(host(254, address, device, GUEST))) == []
 
 
 def test_drop_over_another_device(world: World) -> None:
-    """A drop that names another device than the route has removes nothing."""
+    """A drop with another device than the route's removes nothing."""
     for address in (V4, V6):
         item, other = (host(254, address, device, GUEST) for device in (world.vmbr1, world.vmbr2))
         world.kernel.apply(put(item))
@@ -121,7 +121,7 @@ def test_put_and_drop_at_once(world: World) -> None:
 
 
 def test_foreign_route(world: World) -> None:
-    """A route of another protocol in the same place is refused to us, named, and left alone; so is its removal."""
+    """A route of another protocol in the same place is refused, named and left alone; so is its removal."""
     for address, metric in ((V4, 0), (V6, 1024)):
         world.foreign_route(address, metric)
         before = world.foreign_state()
@@ -136,7 +136,7 @@ def test_foreign_route(world: World) -> None:
 
 
 def test_foreign_route_elsewhere(world: World) -> None:
-    """A route of another protocol with another metric, as BGP's for the same host, is no obstacle."""
+    """A route of another protocol with another metric, such as BGP's for the same host, does not prevent ours."""
     for address in (V4, V6):
         world.foreign_route(address, 20)
         before = world.foreign_state()
@@ -148,7 +148,7 @@ def test_foreign_route_elsewhere(world: World) -> None:
 
 
 def test_foreign_neighbour(world: World) -> None:
-    """A permanent neighbour that somebody else made is neither replaced nor removed."""
+    """A permanent neighbour of another program is neither replaced nor removed."""
     for address in (V4, V6):
         world.foreign_neighbour(address)
         before = world.foreign_state()
@@ -161,7 +161,7 @@ def test_foreign_neighbour(world: World) -> None:
 
 
 def test_no_route_to_a_foreign_neighbour(world: World) -> None:
-    """Where somebody else's neighbour stands no route is put either, for it would lead to another MAC."""
+    """If another program's neighbour is in the place, no route is put either: it would lead to another MAC."""
     other = host(254, parse_ip("2.57.57.31"), world.vmbr1, OTHER)
     for address in (V4, V6):
         world.foreign_neighbour(address)
@@ -174,8 +174,8 @@ def test_no_route_to_a_foreign_neighbour(world: World) -> None:
     assert world.kernel.read_entries() == ({other.route}, {other.neighbour})
 
 
-def test_route_that_somebody_takes_and_leaves(world: World) -> None:
-    """A route of ours that somebody replaced is no longer found, refused while theirs stands, and put when it goes."""
+def test_route_that_another_program_replaces_and_removes(world: World) -> None:
+    """A route of ours that another program replaced is not found, is refused for now, and is put when theirs goes."""
     for address, metric in ((V4, 0), (V6, 1024)):
         item = host(254, address, world.vmbr1, GUEST)
         world.kernel.apply(put(item))
@@ -192,8 +192,8 @@ def test_route_that_somebody_takes_and_leaves(world: World) -> None:
         assert item.route in world.kernel.read_entries()[0]
 
 
-def test_neighbour_that_somebody_takes_and_leaves(world: World) -> None:
-    """A neighbour of ours that somebody made his own is no longer found, refused, and put when his goes."""
+def test_neighbour_that_another_program_replaces_and_removes(world: World) -> None:
+    """A neighbour of ours that another program replaced is not found, is refused, and is put after theirs is gone."""
     for address in (V4, V6):
         item = host(254, address, world.vmbr1, GUEST)
         world.kernel.apply(put(item))
@@ -210,8 +210,8 @@ def test_neighbour_that_somebody_takes_and_leaves(world: World) -> None:
         assert item.neighbour in world.kernel.read_entries()[1]
 
 
-def test_device_that_goes_takes_its_entries_along(world: World) -> None:
-    """With a device its routes and neighbours are gone; to put them is refused, to drop them is success."""
+def test_entries_of_a_removed_device_are_gone(world: World) -> None:
+    """Routes and neighbours of a removed device are gone; to put them is refused, to drop them is success."""
     lost, kept = host(254, V4, world.vmbr2, GUEST), host(254, V6, world.vmbr1, GUEST)
     world.kernel.apply(put(lost) + put(kept))
     world.lose_vmbr2()
@@ -222,7 +222,7 @@ def test_device_that_goes_takes_its_entries_along(world: World) -> None:
 
 
 def test_unusual_metric(world: World) -> None:
-    """A host with another metric than the usual is put, found, put again over another device, and dropped."""
+    """A host with an unusual metric is put, found, put again over another device, and dropped."""
     for address in (V4, V6):
         old, new = (host(254, address, device, GUEST, 15_999_990) for device in (world.vmbr1, world.vmbr2))
         assert world.kernel.apply(put(old)) == []
@@ -236,7 +236,7 @@ def test_unusual_metric(world: World) -> None:
 
 
 def test_unusual_metric_beside_a_foreign_route(world: World) -> None:
-    """A foreign route with the usual metric is no obstacle for one of ours with another, and survives its removal."""
+    """A foreign route with the usual metric does not prevent ours with another, and stays when ours is removed."""
     for address, metric in ((V4, 0), (V6, 1024)):
         world.foreign_route(address, metric)
         before = world.foreign_state()
@@ -248,7 +248,7 @@ def test_unusual_metric_beside_a_foreign_route(world: World) -> None:
 
 
 def test_missing_device(world: World) -> None:
-    """Of operations on a device that is gone each is refused, and the rest of the batch is carried out."""
+    """Each operation on a missing device is refused, and the rest of the batch is carried out."""
     lost, item = host(254, V4, world.missing, GUEST), host(254, V6, world.vmbr1, GUEST)
     refusals = world.kernel.apply(put(lost) + put(item))
     assert [one.operation for one in refusals] == put(lost)
@@ -258,7 +258,7 @@ def test_missing_device(world: World) -> None:
 
 
 def test_other_tables(world: World) -> None:
-    """Tables are told apart, those above 255 too."""
+    """Tables are distinguished, also those above 255."""
     for address in (V4, V6):
         items = [host(table, address, world.vmbr1, GUEST) for table in (171, 254, 70000)]
         assert world.kernel.apply([operation for item in items for operation in put(item)]) == []
@@ -270,7 +270,7 @@ def test_other_tables(world: World) -> None:
 
 
 def test_two_metrics(world: World) -> None:
-    """A lower metric is put before the higher one goes, and both can be told apart."""
+    """A lower metric is put before the higher one is dropped, and both are distinguished."""
     for address in (V4, V6):
         old, new = (host(254, address, world.vmbr1, GUEST, metric) for metric in (1_000_000, 999_999))
         world.kernel.apply(put(old))
@@ -292,7 +292,7 @@ def test_metric_zero_means_any_in_a_delete(world: World) -> None:
 
 
 def test_thousand_hosts(world: World) -> None:
-    """A thousand hosts go in with one call, are found, and go out with one call."""
+    """One call puts a thousand hosts, all are found, and one call drops them."""
     addresses = [IP(V4[:2] + number.to_bytes(2, "big")) for number in range(500)]
     addresses += [IP(V6[:14] + number.to_bytes(2, "big")) for number in range(500)]
     items = [host(254, address, world.vmbr1, GUEST) for address in addresses]

@@ -1,4 +1,4 @@
-"""What the real kernel holds after our operations, seen with the eyes of `ip`."""
+"""What the real kernel has after our operations, as `ip` prints it."""
 
 import json
 import os
@@ -24,7 +24,7 @@ GUEST = parse_mac("52:02:45:76:d2:35")
 
 
 def shown(real: Real) -> list[dict[str, Any]]:
-    """Routes and neighbours on vmbr1 without their protocol, as `ip` reads them."""
+    """Return routes and neighbours on vmbr1 as `ip` prints them, without their protocol."""
     rows = []
     for command in ("-4 route show", "-6 route show", "-4 neigh show", "-6 neigh show"):
         for row in json.loads(real.run(f"ip -j -N {command} dev vmbr1 ") or "[]"):
@@ -36,7 +36,7 @@ def shown(real: Real) -> list[dict[str, Any]]:
 
 
 def test_equals_what_ip_makes(real: Real) -> None:
-    """The kernel holds exactly what the four `ip` commands put there, and the protocol besides."""
+    """The kernel has exactly what the four `ip` commands make, and the protocol."""
     by_hand = [
         "ip -6 route add 2001:678:3a4:100::80/128 dev vmbr1",
         "ip -6 neigh add 2001:678:3a4:100::80 lladdr 52:02:45:76:d2:35 dev vmbr1 nud permanent",
@@ -57,8 +57,8 @@ def test_equals_what_ip_makes(real: Real) -> None:
     assert "proto 171" in real.run("ip -N neigh show 2.57.57.30 dev vmbr1")
 
 
-def test_pretended_lines_are_true(real: Real) -> None:
-    """The commands a pretended kernel prints make the real one hold the same."""
+def test_lines_of_the_fake_kernel_are_true(real: Real) -> None:
+    """The commands that the fake kernel prints give the real one the same entries."""
     pretended = FakeKernel({real.vmbr1: "vmbr1", real.vmbr2: "vmbr2"})
     items = [
         host(table, address, device, GUEST, metric)
@@ -74,7 +74,7 @@ def test_pretended_lines_are_true(real: Real) -> None:
 
 
 def test_dynamic_neighbour_is_replaced(real: Real) -> None:
-    """An entry the kernel has learnt itself makes room for ours."""
+    """A neighbour that the kernel learned is replaced by ours."""
     for address in (V4, V6):
         real.run(f"ip neigh add {show_ip(address)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
         item = host(254, address, real.vmbr1, GUEST)
@@ -83,14 +83,14 @@ def test_dynamic_neighbour_is_replaced(real: Real) -> None:
 
 
 def test_dynamic_neighbour_is_not_dropped(real: Real) -> None:
-    """An entry the kernel has learnt itself is not ours to remove."""
+    """A neighbour that the kernel learned is not ours to remove."""
     real.run(f"ip neigh add {show_ip(V4)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
     assert real.kernel.apply([DropNeighbour(host(254, V4, real.vmbr1, GUEST).neighbour)]) == []
     assert "02:bb" in real.run("ip neigh show dev vmbr1")
 
 
 def test_put_over_a_dynamic_neighbour_and_drop_at_once(real: Real) -> None:
-    """An entry that became ours within a batch can be dropped in the same batch."""
+    """A neighbour that became ours in a batch can be dropped in the same batch."""
     real.run(f"ip neigh add {show_ip(V4)} lladdr 02:bb:bb:bb:bb:bb dev vmbr1 nud stale")
     entry = host(254, V4, real.vmbr1, GUEST).neighbour
     assert real.kernel.apply([PutNeighbour(entry), DropNeighbour(entry)]) == []
@@ -98,14 +98,14 @@ def test_put_over_a_dynamic_neighbour_and_drop_at_once(real: Real) -> None:
 
 
 def test_device_down_is_a_refusal(real: Real) -> None:
-    """A route over a device that is down is refused in the kernel's words."""
+    """A route over a device that is down is refused with the kernel's error."""
     real.run("ip link set vmbr1 down")
     (refusal,) = real.kernel.apply([PutRoute(host(254, V4, real.vmbr1, GUEST).route, replaces=False)])
     assert refusal.text == "Network is down: Device for nexthop is not up"
 
 
 def test_routes_of_another_shape_are_not_ours(real: Real) -> None:
-    """A prefix and a gateway route that carry our protocol are neither found nor replaced."""
+    """A prefix and a gateway route with our protocol are neither found nor replaced."""
     real.run("ip addr add 192.0.2.1/24 dev vmbr1")
     real.run("ip route add 198.51.100.0/24 dev vmbr1 proto 171")
     real.run(f"ip route add {show_ip(V4)} via 192.0.2.9 dev vmbr1 proto 171")
@@ -114,8 +114,8 @@ def test_routes_of_another_shape_are_not_ours(real: Real) -> None:
     assert refusal.reason == "foreign-route"
 
 
-def test_lost_answers_are_asked_for_again(real: Real) -> None:
-    """When the receive buffer is too small for the kernel's answers, the result is the same, only later."""
+def test_lost_answers_are_requested_again(real: Real) -> None:
+    """If the receive buffer is too small for the kernel's answers, the result is the same, only later."""
     real.kernel._netlink._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     items = [host(254, IP(V4[:3] + bytes((last,))), real.vmbr1, GUEST) for last in range(100)]
     lost = [host(254, IP(V4[:3] + bytes((last,))), real.missing, GUEST) for last in range(100)]
@@ -129,7 +129,7 @@ def test_lost_answers_are_asked_for_again(real: Real) -> None:
 
 
 def test_a_route_of_another_scope_can_be_dropped(real: Real) -> None:
-    """A host route that is found as ours, but was made with another scope, can be dropped."""
+    """A host route that is found as ours, but has another scope, can be dropped."""
     real.run(f"ip route add {show_ip(V4)} dev vmbr1 proto 171 scope global")
     (route,) = real.kernel.read_entries()[0]
     assert real.kernel.apply([DropRoute(route)]) == []
@@ -137,7 +137,7 @@ def test_a_route_of_another_scope_can_be_dropped(real: Real) -> None:
 
 
 def test_dropping_names_our_protocol(real: Real) -> None:
-    """A route that somebody put over the same device with the same metric survives our delete."""
+    """A route of another program over the same device with the same metric survives our delete."""
     for address, metric in ((V4, 0), (V6, 1024)):
         real.run(f"ip route add {show_ip(address)} dev vmbr1 metric {metric} proto static")
         assert real.kernel.apply([DropRoute(host(254, address, real.vmbr1, GUEST).route)]) == []
@@ -145,11 +145,11 @@ def test_dropping_names_our_protocol(real: Real) -> None:
     assert "2001:678:3a4:100::80 dev vmbr1" in real.run("ip -6 route show proto static")
 
 
-def test_without_the_right_to_it_everything_is_refused(real: Real) -> None:
-    """A process that may not change routes gets a refusal for each operation, and can still look."""
+def test_without_the_capability_every_operation_is_refused(real: Real) -> None:
+    """A process without the capability gets a refusal for each operation, and can still read."""
     items = [host(254, address, real.vmbr1, GUEST) for address in (V4, V6)]
     real.kernel.apply(plan(items[:1], (), ()))
-    os.seteuid(65534)  # takes the capabilities away until it is 0 again
+    os.seteuid(65534)  # drops the capabilities until the user id is 0 again
     try:
         refusals = real.kernel.apply([*plan(items[1:], (), ()), DropRoute(items[0].route)])
         found = real.kernel.read_entries()
@@ -159,8 +159,8 @@ def test_without_the_right_to_it_everything_is_refused(real: Real) -> None:
     assert found == ({items[0].route}, {items[0].neighbour})
 
 
-def test_ipv6_switched_off_is_a_refusal(real: Real) -> None:
-    """Where IPv6 is off, an IPv6 host is refused in the kernel's words, and an IPv4 host of the same batch goes in."""
+def test_disabled_ipv6_is_a_refusal(real: Real) -> None:
+    """If IPv6 is disabled, an IPv6 host is refused as the kernel says, and an IPv4 host of the same batch is put."""
     real.run.sysctl("net/ipv6/conf/vmbr1/disable_ipv6", 1)
     four, six = (host(254, address, real.vmbr1, GUEST) for address in (V4, V6))
     refusals = real.kernel.apply(plan([six, four], (), ()))
@@ -172,7 +172,7 @@ def test_ipv6_switched_off_is_a_refusal(real: Real) -> None:
 
 
 def test_found_while_the_tables_change(real: Real) -> None:
-    """However many routes of our own protocol come and go meanwhile, those that stay are found, each time."""
+    """Routes that stay are always found, however many routes of our protocol change meanwhile."""
     items = [host(254, IP(V4[:2] + number.to_bytes(2, "big")), real.vmbr1, GUEST) for number in range(2000)]
     assert real.kernel.apply(plan(items, (), ())) == []
     kept = ({item.route for item in items}, {item.neighbour for item in items})
@@ -193,8 +193,10 @@ def test_found_while_the_tables_change(real: Real) -> None:
 
 @pytest.mark.parametrize("where", ["append", "prepend"])
 @pytest.mark.parametrize("address", [V4, V6])
-def test_second_route_of_our_protocol_in_the_same_place_goes(real: Real, address: IP, where: str) -> None:
-    """Linux lets two routes of one prefix and metric stand side by side; ours stays, the other goes by a resync."""
+def test_second_route_of_our_protocol_in_the_same_place_is_removed(
+    real: Real, address: IP, where: str
+) -> None:
+    """Linux permits two routes of one prefix and metric side by side; a resync keeps ours and removes the other."""
     wanted = host(254, address, real.vmbr1, GUEST)
     ours = Reconciler()
     ours.set_desired(wanted.key, wanted)
@@ -219,7 +221,7 @@ def test_second_route_of_our_protocol_in_the_same_place_goes(real: Real, address
 def test_foreign_route_in_the_same_place_survives_a_move(
     real: Real, address: IP, where: str, replaces: bool
 ) -> None:
-    """When ours is to go to another bridge, what somebody put in front of it or behind it stays as it is."""
+    """When our route moves to another bridge, foreign routes in front of it and behind it stay."""
     old, new = (host(254, address, device, GUEST) for device in (real.vmbr1, real.vmbr2))
     real.kernel.apply(plan([old], (), ()))
     real.run(f"ip route {where} {show_ip(address)} dev lo proto static metric {old.metric}")
@@ -231,8 +233,8 @@ def test_foreign_route_in_the_same_place_survives_a_move(
     assert "dev lo" in real.run(f"ip -{family} route show {show_ip(address)} proto static")
 
 
-def test_route_behind_a_foreign_one_leads_nowhere_for_long(real: Real) -> None:
-    """A guest that goes to another bridge leaves no route behind, also where the new one is refused."""
+def test_route_behind_a_foreign_one_does_not_stay(real: Real) -> None:
+    """A guest that moves to another bridge leaves no route behind, also if the new route is refused."""
     old, new = (host(254, V4, device, GUEST) for device in (real.vmbr1, real.vmbr2))
     ours = Reconciler()
     ours.set_desired(old.key, old)
@@ -248,8 +250,8 @@ def test_route_behind_a_foreign_one_leads_nowhere_for_long(real: Real) -> None:
     assert real.kernel.read_entries()[0] == {new.route}
 
 
-def test_looking_what_stands_in_front_tells_nobody_anything(real: Real) -> None:
-    """A move is one message to whoever follows the routes, FRR for one: the new route replaces the old."""
+def test_a_move_is_one_notification(real: Real) -> None:
+    """A move is one message to programs that follow the routes, such as FRR: the new route replaces the old."""
     old, new = (host(254, V4, device, GUEST) for device in (real.vmbr1, real.vmbr2))
     real.kernel.apply(plan([old], (), ()))
     with real.run.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as listening:
@@ -262,8 +264,8 @@ def test_looking_what_stands_in_front_tells_nobody_anything(real: Real) -> None:
     assert heard[4:8] == bytes((24, 0, 0, 1)), "RTM_NEWROUTE with NLM_F_REPLACE"
 
 
-def test_route_over_a_nexthop_object_is_nobody_of_ours(real: Real) -> None:
-    """We make none, and could not take it out: it is somebody else's whatever its protocol, and is told of so."""
+def test_route_over_a_nexthop_object_is_foreign(real: Real) -> None:
+    """The daemon makes no such route, and cannot remove one: it is foreign whatever its protocol, and reported so."""
     real.run("ip nexthop add id 5 dev vmbr1 proto 171")
     real.run("ip route add 2.57.57.30 nhid 5 proto 171")
     wanted = host(254, V4, real.vmbr1, GUEST)

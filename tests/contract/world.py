@@ -1,4 +1,4 @@
-"""The kernels the contract is held against: one that pretends, and Linux in a namespace of its own."""
+"""The kernels of the contract suite: the fake one, and Linux in a network namespace."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from tests.netns.namespace import Namespace
 
 
 class World(Protocol):
-    """A kernel with the devices vmbr1 and vmbr2, and somebody else at work in it."""
+    """A kernel with the devices vmbr1 and vmbr2, and with another program that changes entries."""
 
     kernel: Kernel
     vmbr1: int
@@ -18,22 +18,22 @@ class World(Protocol):
     missing: int
 
     def foreign_route(self, address: IP, metric: int, table: int = 254) -> None:
-        """Let somebody put a route over vmbr2, in the place of what is there."""
+        """Put a route of another program over vmbr2, in place of the existing one."""
 
     def no_foreign_route(self, address: IP, metric: int) -> None:
-        """Let it be removed."""
+        """Remove that route."""
 
     def foreign_neighbour(self, address: IP) -> None:
-        """Let somebody put a permanent neighbour on vmbr1, in the place of what is there."""
+        """Put a permanent neighbour of another program on vmbr1, in place of the existing one."""
 
     def no_foreign_neighbour(self, address: IP) -> None:
-        """Let it be removed."""
+        """Remove that neighbour."""
 
     def lose_vmbr2(self) -> None:
-        """Let the device go, and with it what leads over it."""
+        """Remove the device vmbr2, and with it the routes over it."""
 
     def foreign_state(self) -> object:
-        """What there is that is not ours, to compare before and after."""
+        """Return all entries that are not ours, to compare before and after."""
 
 
 class Pretended:
@@ -87,7 +87,7 @@ class Real:
         self.run("ip link del vmbr2")
 
     def foreign_state(self) -> object:
-        """Everything `ip` shows that does not carry our protocol (nor belongs to the device itself)."""
+        """Return everything that `ip` prints without our protocol, except entries of the device itself."""
         shown = self.run("ip route show table all") + self.run("ip -6 route show table all")
         shown += self.run("ip -N neigh show nud permanent")
         return sorted(line for line in shown.splitlines() if "proto static" in line or "lladdr 02:aa" in line)

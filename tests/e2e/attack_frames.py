@@ -1,4 +1,4 @@
-"""What an attacker puts on the wire, made with scapy: each kind of claim, and each way to spoil one."""
+"""An attacker's frames, made with scapy: each kind of claim, and each kind of malformed frame."""
 
 from collections.abc import Callable
 from ipaddress import IPv6Address
@@ -23,7 +23,7 @@ from scapy.packet import Packet, Raw
 
 GATEWAY4, GATEWAY6 = "169.254.0.1", "fe80::1"
 NODE_MAC = "02:52:44:4e:42:52"
-EVERYBODY = "ff:ff:ff:ff:ff:ff"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = "ff02::1"
 ALL_NODES_MAC = "33:33:00:00:00:01"
 GROUP_MAC = "03:00:00:00:00:01"
@@ -34,20 +34,20 @@ Build = Callable[[str], Packet]
 
 
 def arp(mac: str, sender: str, target: str = GATEWAY4, **fields: object) -> Packet:
-    """Ask for `target`; `fields` of the ARP header, and `to`, say otherwise."""
-    to = fields.pop("to", EVERYBODY)
+    """Return a request for `target`, or another frame by `fields` of the ARP header and `to`."""
+    to = fields.pop("to", BROADCAST)
     return Ether(src=mac, dst=to) / ARP(**{"op": 1, "hwsrc": mac, "psrc": sender, "pdst": target, **fields})
 
 
 def ns(mac: str, source: str, target: str = GATEWAY6, *options: Packet, **header: object) -> Packet:
-    """Ask the target's group for it."""
+    """Return a solicitation to the target's solicited-node group."""
     group = solicited_node(target)
     ether = Ether(src=mac, dst="33:33:" + IPv6Address(group).packed[-4:].hex(":"))
     return ip6(ether, source, group, ICMPv6ND_NS(tgt=target), *options, **header)
 
 
 def na(mac: str, target: str, *options: Packet, to: str = ALL_NODES, flags: str = "O", **header) -> Packet:
-    """Tell `to` where `target` is."""
+    """Return an advertisement of `target` to `to`."""
     ether = Ether(src=mac, dst=ALL_NODES_MAC if to == ALL_NODES else NODE_MAC)
     message = ICMPv6ND_NA(tgt=target, R=0, S=int("S" in flags), O=int("O" in flags))
     return ip6(ether, header.pop("source", target), to, message, *options, **header)
@@ -74,23 +74,23 @@ def tllao(mac: str) -> Packet:
 
 
 def solicited_node(address: str) -> str:
-    """Return the group that solicitations of an address go to."""
+    """Return the solicited-node group of an address."""
     return str(IPv6Address(IPv6Address("ff02::1:ff00:0").packed[:13] + IPv6Address(address).packed[-3:]))
 
 
 def kinds4(address: str) -> dict[str, Build]:
-    """Every way to claim an IPv4 address."""
+    """Return every kind of claim to an IPv4 address."""
     return {
         "ARP request": lambda mac: arp(mac, address),
         "ARP reply": lambda mac: arp(mac, address, op=2, to=NODE_MAC, hwdst=NODE_MAC),
         "ARP announcement": lambda mac: arp(mac, address, address),
-        "ARP announcement as reply": lambda mac: arp(mac, address, address, op=2, hwdst=EVERYBODY),
+        "ARP announcement as reply": lambda mac: arp(mac, address, address, op=2, hwdst=BROADCAST),
         "ARP probe": lambda mac: arp(mac, "0.0.0.0", address),
     }
 
 
 def kinds6(address: str) -> dict[str, Build]:
-    """Every way to claim an IPv6 address that says it may displace others."""
+    """Return every kind of claim to an IPv6 address, except the NA without the Override flag."""
     return {
         "NS": lambda mac: ns(mac, address, GATEWAY6, sllao(mac)),
         "NS without link-layer option": lambda mac: ns(mac, address),
@@ -101,29 +101,29 @@ def kinds6(address: str) -> dict[str, Build]:
 
 
 def without_override(address: str) -> dict[str, Build]:
-    """Claim an IPv6 address, and say that nobody is to be displaced."""
+    """Return the claim to an IPv6 address without the Override flag."""
     return {"NA without override": lambda mac: na(mac, address, tllao(mac), flags="")}
 
 
 def rarp(mac: str) -> Packet:
-    """Say only that a MAC is here, as a hypervisor does after a migration."""
+    """Return the RARP that a hypervisor sends after a migration; it names only a MAC."""
     packet = arp(mac, "0.0.0.0", "0.0.0.0", op=3, hwdst=mac)
     packet.type = 0x8035
     return packet
 
 
 def data4(mac: str, source: str) -> Packet:
-    """Send a datagram from another's IPv4 address."""
+    """Return a datagram from another guest's IPv4 address."""
     return Ether(src=mac, dst=NODE_MAC) / IP(src=source, dst="198.51.100.0") / UDP(sport=9, dport=9)
 
 
 def data6(mac: str, source: str) -> Packet:
-    """Send a datagram from another's IPv6 address."""
+    """Return a datagram from another guest's IPv6 address."""
     return Ether(src=mac, dst=NODE_MAC) / IPv6(src=source, dst="2001:db8:ffff::") / UDP(sport=9, dport=9)
 
 
 def tagged(packet: Packet, *tags: Packet) -> Packet:
-    """Push VLAN tags between Ethernet header and payload, outermost first."""
+    """Return the packet with VLAN tags after its Ethernet header, outermost first."""
     payload, kind = packet.payload, packet.type
     ether = Ether(src=packet.src, dst=packet.dst)
     for tag in tags:
@@ -133,7 +133,7 @@ def tagged(packet: Packet, *tags: Packet) -> Packet:
 
 
 def malformed4(address: str) -> dict[str, tuple[str, Build]]:
-    """Ways to spoil a claim to an IPv4 address, with the reason each is counted under."""
+    """Return malformed claims to an IPv4 address, each with the reason of its refusal."""
     return {
         "Tagged with VLAN 100": ("tagged", lambda mac: tagged(arp(mac, address), Dot1Q(vlan=100))),
         "Tagged twice (QinQ)": (
@@ -163,7 +163,7 @@ def malformed4(address: str) -> dict[str, tuple[str, Build]]:
 
 
 def malformed6(address: str) -> dict[str, tuple[str, Build]]:
-    """Ways to spoil a claim to an IPv6 address, with the reason each is counted under."""
+    """Return malformed claims to an IPv6 address, each with the reason of its refusal."""
     return {
         "NS tagged with VLAN 100": (
             "tagged",
@@ -176,9 +176,12 @@ def malformed6(address: str) -> dict[str, tuple[str, Build]]:
         "Hop limit of an NA is not 255": ("hop-limit", lambda mac: na(mac, address, tllao(mac), hlim=64)),
         "Checksum is wrong": (
             "checksum",
-            lambda mac: _spoil(na(mac, address, tllao(mac)), ICMPv6ND_NA, cksum=0x1234),
+            lambda mac: _with_fields(na(mac, address, tllao(mac)), ICMPv6ND_NA, cksum=0x1234),
         ),
-        "Code is not 0": ("code", lambda mac: _spoil(na(mac, address, tllao(mac)), ICMPv6ND_NA, code=1)),
+        "Code is not 0": (
+            "code",
+            lambda mac: _with_fields(na(mac, address, tllao(mac)), ICMPv6ND_NA, code=1),
+        ),
         "Fragmented": (
             "fragment",
             lambda mac: ns(mac, address, GATEWAY6, sllao(mac), behind=IPv6ExtHdrFragment()),
@@ -259,7 +262,7 @@ def malformed6(address: str) -> dict[str, tuple[str, Build]]:
     }
 
 
-def _spoil(packet: Packet, layer: type[Packet], **fields: int) -> Packet:
+def _with_fields(packet: Packet, layer: type[Packet], **fields: int) -> Packet:
     for name, value in fields.items():
         setattr(packet[layer], name, value)
     return packet

@@ -1,4 +1,4 @@
-"""One move of a guest between two nodes under ping, with what it cost."""
+"""One move of a guest between two nodes while the upstream pings it: the times and the lost echoes."""
 
 import re
 import signal
@@ -22,7 +22,7 @@ _COUNTED = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """How one family fared. Times are in seconds from the guest's first frame on the target."""
+    """The result of one family. Times are in seconds from the guest's first frame on the target."""
 
     kernel: float
     """Until the target's kernel had the route."""
@@ -30,20 +30,20 @@ class Leg:
     """Until the upstream's kernel sent to the target and nowhere else."""
     sent: int
     lost: int
-    """Echo requests, of those sent, that were never answered."""
+    """Echo requests without a reply."""
 
     @property
     def bgp(self) -> float:
-        """What BGP itself needed, from kernel to kernel."""
+        """The time of BGP itself, from kernel to kernel."""
         return self.upstream - self.kernel
 
 
 Arrival = Callable[[], object]
-"""What happens at the target, at the moment when the guest runs there."""
+"""Runs at the moment when the guest runs on the target."""
 
 
 class Routes:
-    """What becomes of a host's routes, by its own clock."""
+    """The route notifications of a host, by its own clock."""
 
     def __init__(self, host: Host, protocol: str) -> None:
         self._protocol = f" proto {protocol} "
@@ -57,7 +57,7 @@ class Routes:
         return self._program.log
 
     def came(self, address: str, *, device: str, after: float) -> float | None:
-        """Epoch seconds at which the address was first routed over `device`, and over it alone."""
+        """Return the epoch seconds at which the address was first routed over `device` alone."""
         for line in self.log.splitlines():
             stamp, rest = _STAMPED.match(line).groups()
             at = datetime.fromisoformat(stamp).timestamp()
@@ -68,7 +68,7 @@ class Routes:
 
 
 class Shuttle:
-    """Takes a guest from one node to the other and back, as often as it is asked to."""
+    """Moves a guest from one node to the other and back, any number of times."""
 
     def __init__(self, lab: Lab, guest: Guest) -> None:
         self.lab = lab
@@ -76,7 +76,7 @@ class Shuttle:
         self.here, self.there = lab.nodes
 
     def go(self, arrival: Arrival, *, within: float = 10.0) -> dict[int, Leg]:
-        """Move, let `arrival` happen, and remove the source's port right after it; tell how either family fared.
+        """Move the guest, run `arrival`, and remove the source's port right after it; return the result by family.
 
         Raises:
             TooLate: the upstream did not use the target alone within so many seconds.
@@ -84,7 +84,7 @@ class Shuttle:
         return self._travel(arrival, lambda: self.lab.unplug(self.guest, self.here), within)
 
     def go_by_hand(self) -> dict[int, Leg]:
-        """Move, with somebody at the keyboard of either node who is as fast as `ip`, and no daemon."""
+        """Move the guest without a daemon; `ip` commands on either node do the daemon's work."""
 
         def arrival() -> None:
             self.guest.announce()
@@ -97,13 +97,13 @@ class Shuttle:
         return self._travel(arrival, leave, within=10.0)
 
     def forget(self) -> None:
-        """Have the node that the guest goes to next remember nothing of it."""
+        """Restart the daemon of the next target, so that it remembers nothing of the guest."""
         self.there.stop_daemon()
         self.there.start_daemon()
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
-        """Have the guest itself ping the upstream meanwhile, in both families."""
+        """Let the guest itself ping the upstream meanwhile, in both families."""
         log = self.here.path("/run/guest.log")
         pings = [
             self.guest.start("ping", "-n", "-q", "-i", str(INTERVAL), address, log=log)
@@ -122,12 +122,12 @@ class Shuttle:
             self.there.wait_until_port_served(self.guest)
         try:
             return _travel(self.lab, self.guest, self.there, arrival, leave, within)
-        finally:  # it is there, whether the fabric knows or not
+        finally:  # the guest is on the target, also if the fabric does not know that
             self.here, self.there = self.there, self.here
 
 
 def route_by_hand(node: Node, guest: Guest) -> None:
-    """Do what the daemon does, as the documentation's four commands."""
+    """Run the documentation's four commands in place of the daemon."""
     node.ip(
         *(f"neigh replace {one} lladdr {guest.mac} dev vmbr1 nud permanent" for one in guest.addresses),
         *(f"route replace {one} dev vmbr1 proto 171" for one in guest.addresses),
@@ -135,7 +135,7 @@ def route_by_hand(node: Node, guest: Guest) -> None:
 
 
 def undo_by_hand(node: Node, guest: Guest) -> None:
-    """Undo it."""
+    """Remove what `route_by_hand` added."""
     node.ip(
         *(f"route del {one} dev vmbr1 proto 171" for one in guest.addresses),
         *(f"neigh del {one} dev vmbr1" for one in guest.addresses),

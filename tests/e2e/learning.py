@@ -1,4 +1,4 @@
-"""Guests that come, and are learned."""
+"""Let guests be learned."""
 
 from rdnbr.lab import Guest, Lab, wait_for
 

@@ -1,4 +1,4 @@
-"""What the tests look at on a node, and at its ports."""
+"""What the tests read from a node and its ports."""
 
 import time
 
@@ -11,7 +11,7 @@ PROTOCOL = "proto 171"
 
 
 def tables(node):
-    """All routes of all tables, rules, addresses, permanent neighbours and links, but for what carries our protocol."""
+    """Return all routes, rules, addresses, permanent neighbours and links, without entries of our protocol."""
     commands = (
         "-4 route show table all",
         "-6 route show table all",
@@ -26,14 +26,14 @@ def tables(node):
 
 
 def entries(node, address):
-    """The routes and neighbours of one address, as `ip` prints them."""
+    """Return the routes and neighbours of one address, as `ip` prints them."""
     commands = ("-4 route show table all", "-6 route show table all", "-4 neigh", "-6 neigh")
     lines = [line for command in commands for line in node.run("ip", *command.split()).splitlines()]
     return [" ".join(line.split()) for line in lines if line.split()[0] == address]
 
 
 def stays(condition, during, what):
-    """Watch for so many seconds that `condition` holds all the time."""
+    """Check that `condition` holds for so many seconds."""
     end = time.monotonic() + during
     while time.monotonic() < end:
         if not condition():
@@ -42,12 +42,12 @@ def stays(condition, during, what):
 
 
 def binding(node, address):
-    """The daemon's binding of an address, or None."""
+    """Return the daemon's binding of an address, or None."""
     return next((one for one in node.show()["bindings"] if one["address"] == address), None)
 
 
 def monitor(node, *objects):
-    """Start `ip monitor OBJECTS`, wait until it listens, and return it; what it told before is about 192.0.2.1."""
+    """Start `ip monitor OBJECTS`, wait until it listens, and return it; its first lines are about 192.0.2.1."""
     watch = node.launch("monitor", "ip", "monitor", *objects)
 
     def heard():
@@ -59,7 +59,7 @@ def monitor(node, *objects):
 
 
 def solicitations(seen, address):
-    """Return those of the frames seen that ask for `address`."""
+    """Return the ARP requests and neighbour solicitations for `address` among the frames."""
     asked = []
     for one in seen:
         frame = Ether(one.frame)

@@ -1,4 +1,4 @@
-"""The scene of the faults: a lab whose daemon lives through all of them, and what is true while nothing is wrong."""
+"""The lab of the faults, whose daemon runs during all of them, and its state without a fault."""
 
 import json
 import signal
@@ -35,7 +35,7 @@ class Scene:
         assert len(self.normal) == 4 * len(lab.guests)
 
     def settle(self, guest):
-        """Let a guest have its addresses, and be routed."""
+        """Give a guest its addresses, and wait until they are routed."""
         if guest.address4 not in guest.run("ip", "addr"):
             guest.configure()
         guest.wait_for_dad()
@@ -73,7 +73,7 @@ class Scene:
         self.guest.send(announcement(self.guest.mac, address))
 
     def entries(self):
-        """What the kernel holds of ours, table by table."""
+        """Return the kernel's entries of protocol 171, table by table."""
         commands = ("-4 route show table all", "-6 route show table all", "-4 neigh", "-6 neigh")
         lines = (line for command in commands for line in self.node.run("ip", *command.split()).splitlines())
         return sorted(" ".join(line.split()) for line in lines if PROTOCOL in line)
@@ -90,7 +90,7 @@ class Scene:
         return took
 
     def wait_until_put_back_or(self, condition):
-        """Wait until the kernel's tables are as before, or something else is true."""
+        """Wait until the kernel's tables are as before, or until the condition is true."""
         wait_for(lambda: self._as_before() or condition(), 5, "the daemon to put it back, or not")
 
     def _as_before(self):
@@ -102,7 +102,7 @@ class Scene:
 
     @contextmanager
     def daemon_paused(self):
-        """Let several things happen before the daemon hears of the first."""
+        """Stop the daemon, so that several changes happen before it reads the first."""
         self.daemon.signal(signal.SIGSTOP)
         try:
             yield
@@ -111,13 +111,13 @@ class Scene:
 
 
 class FabricScene(Scene):
-    """The same with FRR: the upstream knows all guests, and the doctor has nothing to say of FRR."""
+    """The same with FRR: the upstream has all guests, and doctor finds nothing about FRR."""
 
     def _as_before(self):
         everyone = {address for guest in self.lab.guests for address in guest.addresses}
         return super()._as_before() and self.lab.upstream.hosts() == everyone
 
     def complaints(self):
-        """What the doctor has to say of FRR."""
+        """Return the names of doctor's findings about FRR."""
         found = json.loads(self.node.rdnbr("doctor", "--json").stdout)
         return [one["name"] for one in found["findings"] if one["about"].lower() == "frr"]

@@ -1,6 +1,6 @@
-"""Guests that arrive with little or nothing to say: routed all the same, and told where their gateway is.
+"""Guests that arrive and send little or nothing: they are routed, and the gateway's MAC is announced to them.
 
-How long it takes is held against an `ip route add` by hand on the same machine, at the same time.
+The tests compare the time with an `ip route add` by hand on the same machine, at the same time.
 """
 
 import re
@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 GATEWAYS = ("169.254.0.1", "fe80::1")
 OLD = "52:02:45:ff:00:01"
-"""The MAC of the gateway on the node that a guest came from."""
+"""The MAC of the gateway on the node from which a guest came."""
 NEW = "02:00:00:00:00:77"
 SHORT = "[timers]\ndata_window = 0.3\n"
-"""So that what is tried after the window need not be waited for."""
+"""A short data window, so that tests need not wait for its end."""
 INQUIRED = 4.0
-"""Seconds in which all questions to an empty port were put."""
+"""Seconds in which all probes of discovery are sent on an empty port."""
 FLOODED = 1.5
 """Seconds."""
 FRAMES, RATE = 1_000_000, 50_000
@@ -37,32 +37,32 @@ FRAMES, RATE = 1_000_000, 50_000
 
 @pytest.fixture
 def lab():
-    """A node without its daemon, and two guests that have addresses and have said nothing."""
+    """A node without its daemon, and two guests that have addresses and have sent nothing."""
     with Lab(guests=2, frr=False) as lab:
         yield lab
 
 
-def hide(guest):
-    """Give the guest its addresses without a word: no DAD, no question for a gateway that it knows already."""
+def configure_silently(guest):
+    """Give the guest its addresses without a frame: no DAD, and no request for a gateway that it knows already."""
     guest.sysctl(
         ipv6__conf__eth0__accept_dad=0, ipv6__conf__eth0__ndisc_notify=0, ipv4__conf__eth0__arp_notify=0
     )
     guest.configure()
 
 
-def believe(guest, mac, state):
-    """Have the guest think that its gateways are at `mac`."""
+def set_gateway_macs(guest, mac, state):
+    """Give the guest permanent-looking neighbour entries of its gateways at `mac`."""
     guest.ip(*(f"neigh replace {gateway} lladdr {mac} dev eth0 nud {state}" for gateway in GATEWAYS))
 
 
-def believed(guest):
-    """Where the guest thinks that its gateways are."""
+def gateway_macs(guest):
+    """Return the MACs at which the guest has its gateways."""
     lines = [guest.run("ip", "neigh", "show", gateway, "dev", "eth0") for gateway in GATEWAYS]
     return [line.split()[line.split().index("lladdr") + 1] for line in lines]
 
 
-def is_ours(lab, seen):
-    """Tell whether the node asked or told something; else it reports its groups, and floods what others say."""
+def is_from_the_node(lab, seen):
+    """Return whether the node sent a probe or an announcement, not an MLD report or a flooded frame."""
     from_node = seen.outgoing and seen.frame[6:12] == bytes.fromhex(lab.node.mac.replace(":", ""))
     return from_node and (seen.frame[12:14] == b"\x08\x06" or seen.frame[54] in (135, 136))
 
@@ -71,16 +71,16 @@ def permit(lab, *lines):
     lab.node.write("/etc/rdnbr/allowlist", "\n".join(lines) + "\n")
 
 
-def heard_all(node, *monitors):
-    """Make a route come and go, and tell whether all monitors have told of one."""
+def monitors_are_ready(node, *monitors):
+    """Add and remove a route, and return whether all monitors have reported one."""
     node.ip("route add 192.0.2.1/32 dev lo", "route del 192.0.2.1/32 dev lo")
     return all("192.0.2.1" in monitor.log for monitor in monitors)
 
 
 def since(lab, guest, happen):
-    """Seconds from the begin of what happens to each route of the guest, less what `ip route add` takes here."""
+    """Seconds from the start to each route of the guest, less the time of an `ip route add` on this machine."""
     by_hand, learned = Routes(lab.node, "static"), Routes(lab.node, "171")
-    wait_for(lambda: heard_all(lab.node, by_hand, learned), 5, "both monitors to listen")
+    wait_for(lambda: monitors_are_ready(lab.node, by_hand, learned), 5, "both monitors to listen")
     begun = time.time()
     lab.node.ip("route add 192.0.2.9/32 dev lo proto static")
     wait_for(lambda: by_hand.came("192.0.2.9", device="lo", after=begun), 5, "the route made by hand")
@@ -98,13 +98,13 @@ def since(lab, guest, happen):
 @pytest.mark.alone
 @pytest.mark.parametrize("rule", ["mac={mac}", "vm={vm}", "port={port}"])
 def test_rarp_of_a_guest_that_the_allowlist_names(lab, rule, record_property):
-    """A silent guest, for which its hypervisor speaks, is routed less than 50 ms after the RARP, in both families."""
+    """A silent guest whose hypervisor sends a RARP is routed less than 50 ms after it, in both families."""
     guest = lab.guest(0)
     words = rule.format(mac=guest.mac, vm=guest.vm, port=guest.port)
     permit(lab, *(f"{address} {words}" for address in guest.addresses))
     lab.node.start_daemon()
     stays(lambda: lab.node.hosts() == set(), INQUIRED, "nobody there to answer the questions to the port")
-    hide(guest)
+    configure_silently(guest)
     stays(lambda: lab.node.hosts() == set(), 0.5, "no route to a guest that was not heard of")
     took = since(lab, guest, guest.announce_mac)
     record_property("seconds", took)
@@ -114,15 +114,15 @@ def test_rarp_of_a_guest_that_the_allowlist_names(lab, rule, record_property):
 @pytest.mark.alone
 @pytest.mark.parametrize("law", ["open", "allowlist"])
 def test_guest_that_only_sends_packets(lab, law, record_property):
-    """One that asks for nothing is routed less than 300 ms after its first packets."""
+    """A guest that sends only IP packets is routed less than 300 ms after the first one."""
     guest = lab.guest(0)
     if law == "allowlist":
         permit(lab, "2.57.57.0/24", "2001:678:3a4:100::/64")
     lab.node.start_daemon()
     lab.unplug(guest)
     lab.plug(guest)
-    hide(guest)
-    believe(guest, lab.node.mac, "permanent")
+    configure_silently(guest)
+    set_gateway_macs(guest, lab.node.mac, "permanent")
 
     def speak():
         for target in ("198.51.100.0", "2001:db8:ffff::"):
@@ -134,12 +134,12 @@ def test_guest_that_only_sends_packets(lab, law, record_property):
     assert [binding(lab.node, one)["source"] for one in guest.addresses] == ["data", "data"]
 
 
-def test_packets_after_the_window_mean_nothing(lab):
-    """Outside of it nobody is found by what he sends; a RARP opens it again."""
+def test_packets_after_the_window_have_no_effect(lab):
+    """Outside of the data window packets have no effect; a RARP opens it again."""
     guest = lab.guest(0)
     lab.node.write("/etc/rdnbr/rdnbr.toml", SHORT)
-    hide(guest)
-    believe(guest, lab.node.mac, "permanent")
+    configure_silently(guest)
+    set_gateway_macs(guest, lab.node.mac, "permanent")
     lab.node.start_daemon()
     stays(lambda: lab.node.hosts() == set(), 1, "no route while it is silent")
     guest.attempt("ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "0.1", "198.51.100.0")
@@ -150,11 +150,11 @@ def test_packets_after_the_window_mean_nothing(lab):
 
 
 def test_forged_packets_take_nothing(lab):
-    """A guest that sends in another's name, in its window, gets no route, and the other keeps its own."""
+    """A guest that forges another guest's source address in its window gets no route, and the other keeps its own."""
     victim, thief = lab.guests
     lab.node.start_daemon()
     for guest in lab.guests:
-        hide(guest)
+        configure_silently(guest)
         guest.announce()
     wait_for(lambda: set(victim.addresses) <= lab.node.hosts(), 5, "the victim's routes")
     lab.unplug(thief)
@@ -165,7 +165,7 @@ def test_forged_packets_take_nothing(lab):
         "route add default dev eth0",
     )
     thief.ip(f"neigh replace 198.51.100.0 lladdr {lab.node.mac} dev eth0 nud permanent")
-    thief.sysctl(ipv4__conf__eth0__arp_ignore=8)  # answers for no address at all
+    thief.sysctl(ipv4__conf__eth0__arp_ignore=8)  # answers no probe
     for source in ("2.57.57.99", victim.address4):
         thief.attempt("ping", "-n", "-q", "-c", "3", "-i", "0.1", "-W", "0.1", "-I", source, "198.51.100.0")
     wait_for(lambda: lab.node.show("counters")["counters"][thief.port].get("no-hint"), 5, "it to be counted")
@@ -176,12 +176,12 @@ def test_forged_packets_take_nothing(lab):
 @pytest.mark.alone
 @pytest.mark.parametrize("sources", [1, 256])
 def test_flood_of_packets_in_the_window(lab, sources, record_property):
-    """Of all that a guest can send, from one source or from many, few packets are read, and ARP and NDP as ever."""
+    """Of all packets of a guest, from one source or from many, few are read, and ARP and NDP as always."""
     guest = lab.guest(0)
     daemon = lab.node.start_daemon()
     lab.unplug(guest)
     lab.plug(guest)
-    hide(guest)
+    configure_silently(guest)
     payload = bytes(1200)
     burst = flood.Burst([packet(guest.mac, f"2.57.56.{number % sources}") + payload for number in range(256)])
     with guest.inside():
@@ -204,50 +204,50 @@ def test_flood_of_packets_in_the_window(lab, sources, record_property):
 
 @pytest.mark.parametrize("state", ["reachable", "stale"])
 def test_arriving_guest_is_told_of_its_gateway(lab, state):
-    """However fresh the old node's MAC was in a Linux guest, it sends to this node from now on."""
+    """A Linux guest with a fresh entry of the old node's MAC sends to this node after the announcement."""
     guest = lab.guest(0)
-    hide(guest)
-    guest.wait_for_dad()  # of its link-local address, by which it would have arrived
+    configure_silently(guest)
+    guest.wait_for_dad()  # DAD of its link-local address, by which it would have arrived
     lab.node.start_daemon()
-    believe(guest, OLD, state)
-    assert believed(guest) == [OLD, OLD]
+    set_gateway_macs(guest, OLD, state)
+    assert gateway_macs(guest) == [OLD, OLD]
     guest.announce_mac()
-    wait_for(lambda: believed(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
+    wait_for(lambda: gateway_macs(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
 
 
-def test_guest_that_doubts_its_gateway_is_told(lab):
-    """Case 21: its question to the old node's MAC, which nobody there answers, is the first that is heard of it."""
+def test_guest_that_probes_its_old_gateway_is_told_the_new_one(lab):
+    """Case 21: its unicast request to the old node's MAC, which no host answers, is the first frame on this node."""
     guest = lab.guest(0)
-    hide(guest)
+    configure_silently(guest)
     guest.wait_for_dad()
     lab.node.start_daemon()
-    believe(guest, OLD, "delay")
-    wait_for(lambda: believed(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
+    set_gateway_macs(guest, OLD, "delay")
+    wait_for(lambda: gateway_macs(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
 
 
-def test_guest_that_is_sure_of_its_gateway_is_left_so(lab):
-    """What somebody made permanent in a guest stays."""
+def test_permanent_gateway_entry_in_a_guest_stays(lab):
+    """A neighbour entry that is permanent in the guest stays."""
     guest = lab.guest(0)
-    hide(guest)
+    configure_silently(guest)
     guest.wait_for_dad()
     lab.node.start_daemon()
-    believe(guest, OLD, "permanent")
+    set_gateway_macs(guest, OLD, "permanent")
     with lab.node.capture(guest.port) as capture:
         guest.announce_mac()
-        wait_for(lambda: sum(is_ours(lab, one) for one in capture.seen()) == 2, 5, "the greeting")
-    assert believed(guest) == [OLD, OLD]
+        wait_for(lambda: sum(is_from_the_node(lab, one) for one in capture.seen()) == 2, 5, "the greeting")
+    assert gateway_macs(guest) == [OLD, OLD]
 
 
 def test_bridge_that_changes_its_mac_tells_its_guests(lab):
-    """Case 20: all guests hold a dead MAC then, and hear of the new one at once; their routes and neighbours stay."""
+    """Case 20: all guests have a dead MAC then, and are told the new one at once; their routes and neighbours stay."""
     lab.node.start_daemon()
     for guest in lab.guests:
-        hide(guest)
+        configure_silently(guest)
         guest.announce()
     addresses = {address for guest in lab.guests for address in guest.addresses}
     wait_for(lambda: lab.node.hosts() == addresses, 5, "the guests' routes")
     lab.node.ip(f"link set {BRIDGE} address {NEW}")
-    wait_for(lambda: [believed(guest) for guest in lab.guests] == [[NEW, NEW]] * 2, 5, "the new MAC")
+    wait_for(lambda: [gateway_macs(guest) for guest in lab.guests] == [[NEW, NEW]] * 2, 5, "the new MAC")
     wait_for(
         lambda: lab.node.run("ip", "neigh", "show", "nud", "permanent", "dev", BRIDGE).count("lladdr") == 4,
         5,
@@ -256,26 +256,26 @@ def test_bridge_that_changes_its_mac_tells_its_guests(lab):
     assert lab.node.hosts() == addresses
 
 
-def test_dry_run_tells_and_asks_nobody(lab):
-    """Nothing is sent, and nothing is supposed of guests that were never heard."""
+def test_dry_run_sends_nothing(lab):
+    """A dry run sends nothing, and assumes nothing of guests that sent nothing."""
     guest = lab.guest(0)
     permit(lab, f"{guest.address4} mac={guest.mac}")
-    hide(guest)
+    configure_silently(guest)
     daemon = lab.node.start_daemon("--dry-run", ready=False)
     wait_for(lambda: "serving" in daemon.log, 10, "the dry run")
     with lab.node.capture(guest.port) as capture:
         guest.announce_mac()
         wait_for(lambda: [one for one in capture.seen() if not one.outgoing], 5, "the RARP")
-        stays(lambda: not any(is_ours(lab, one) for one in capture.seen()), 1, "silence")
+        stays(lambda: not any(is_from_the_node(lab, one) for one in capture.seen()), 1, "silence")
     assert "learned" not in daemon.log
 
 
 @pytest.mark.alone
 def test_port_that_goes_withdraws_at_once(lab, record_property):
-    """`ip link del` takes the routes along within moments, while another guest sends what it can."""
+    """`ip link del` withdraws the routes within moments, while another guest sends what it can."""
     guest, noisy = lab.guests
     lab.node.start_daemon()
-    hide(guest)
+    configure_silently(guest)
     guest.announce()
     wait_for(lambda: set(guest.addresses) <= lab.node.hosts(), 5, "the guest's routes")
     log = lab.node.path("/run/flood.log")
@@ -283,7 +283,7 @@ def test_port_that_goes_withdraws_at_once(lab, record_property):
     try:
         wait_for(lambda: log.read_text().startswith("go"), 10, "the flood")
         watch = lab.node.launch("gone", "ip", "-o", "-ts", "monitor", "link", "route")
-        wait_for(lambda: heard_all(lab.node, watch), 5, "the monitor to listen")
+        wait_for(lambda: monitors_are_ready(lab.node, watch), 5, "the monitor to listen")
         lab.unplug(guest)
         wait_for(lambda: all(gone(watch, one) for one in guest.addresses), 5, "the withdrawal")
         assert flooding.poll() is None

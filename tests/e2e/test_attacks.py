@@ -1,7 +1,7 @@
-"""Everything in the table of attacks, carried out from inside a guest.
+"""Each attack of the table, sent from inside a guest.
 
-After each: the node's kernel and the upstream are as before, whoever was attacked is reached from the upstream, every
-frame was counted once and for the reason in the table, and the log grew by a few lines at most.
+After each attack the node's kernel and the upstream are as before, the upstream reaches the attacked guest, every frame
+is counted once and under a reason of the table, and the log has a few new lines at most.
 """
 
 import itertools
@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 TIMES = 50
 """How often each frame is sent."""
 LINES = 8
-"""Most lines of the log that one attack may cause."""
+"""The most log lines that one attack may cause."""
 HONEST = {"answered", "evidence", "incumbent-answered", "awaiting-dad", "link-local", "not-ndp"}
-"""What a guest's own frames are counted under."""
+"""Reasons under which a guest's own frames are counted."""
 
 CONFIG = """\
 [port]
@@ -35,14 +35,14 @@ addresses_ipv6 = 64
 [timers]
 data_window = 0
 """
-"""So that one attack does not use up what the next may try, and none is tried while packets are looked at; how fast a
-port may be, and what packets can do, is tried elsewhere."""
+"""High limits, so that one attack does not use up the limits of the next, and no data snooping. Other tests try the
+limits and data snooping."""
 
 _numbers = itertools.count(1)
 
 
-class Battlefield:
-    """A lab whose guests are as the table says, and what can be seen of it."""
+class AttackedLab:
+    """A lab whose guests are as the table says, and its state."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -59,7 +59,7 @@ class Battlefield:
         )
         for guest in lab.guests:
             guest.sysctl(ipv6__conf__eth0__router_solicitations=0)
-        lab.guest(ATTACKER).sysctl(ipv6__conf__eth0__disable_ipv6=1)  # it says nothing but what it is told to
+        lab.guest(ATTACKER).sysctl(ipv6__conf__eth0__disable_ipv6=1)  # it sends only the frames of the test
         self.daemon = self.node.start_daemon()
         honest = [guest for guest in lab.guests if guest.number != ATTACKER]
         for guest in honest:
@@ -77,7 +77,7 @@ class Battlefield:
         self._client.__exit__()
 
     def replug(self) -> None:
-        """Give the attacker a port that was never seen before."""
+        """Give the attacker a new port."""
         guest = self.lab.guest(ATTACKER)
         before = self._index(guest.port)
         self.lab.unplug(guest)
@@ -89,36 +89,36 @@ class Battlefield:
         ports = self._client.request("ports")["ports"]
         return next((one["ifindex"] for one in ports if one["port"] == port), None)
 
-    def speak(self) -> None:
-        """Let the guest that speaks ask for its gateways."""
+    def request_gateways(self) -> None:
+        """Let the active guest request its gateways' MACs."""
         guest = self.lab.guest(SPEAKER)
         guest.send(bytes(arp(guest.mac, guest.address4)))
         guest.send(bytes(ns(guest.mac, guest.address6, GATEWAY6, sllao(guest.mac))))
 
     def counted(self, port: str) -> Counter[str]:
-        """What was counted on a port so far, without what the guests' own frames are counted under."""
+        """Return the counters of a port, without the reasons of the guests' own frames."""
         counts = Counter(self._client.request("counters")["counters"].get(port, {}))
         own = set() if port == self.lab.guest(ATTACKER).port else HONEST
         return Counter({reason: count for reason, count in counts.items() if reason not in own})
 
-    def truth(self) -> list[str]:
-        """All routes of the node and the upstream, and what the node believes of its neighbours for good."""
+    def kernel_state(self) -> list[str]:
+        """Return all routes of the node and the upstream, and the node's permanent neighbours."""
         commands = ("-4 route show table all", "-6 route show table all", "neigh show nud permanent")
         kept = [line for command in commands for line in self.node.run("ip", *command.split()).splitlines()]
-        # Which neighbours are on the uplink, and how fresh, is a matter of time; who they are is not.
+        # The states of neighbours on the uplink change with time; their MACs do not.
         fabric = self.node.run("ip", "neigh", "show", "dev", "uplink").split()
         macs = {word for before, word in itertools.pairwise(fabric) if before == "lladdr"}
         return kept + sorted(macs) + sorted(self.lab.upstream.hosts())
 
     def is_reached(self, address: str) -> bool:
-        """Tell whether the upstream reaches an address."""
+        """Return whether the upstream reaches an address."""
         return self.lab.upstream.ping(address)
 
 
 @pytest.fixture(scope="module")
 def field():
     with Lab(guests=4, frr=installed()) as lab:
-        field = Battlefield(lab)
+        field = AttackedLab(lab)
         yield field
         field.close()
 
@@ -131,20 +131,20 @@ def each():
 
 @pytest.mark.parametrize(("attack", "build"), list(each()))
 def test_attack_changes_nothing(field, attack, build):
-    """No route or neighbour changes, the victim is reached, each frame counts once as the table says, few lines."""
+    """No route or neighbour changes, the victim is reached, each frame counts once as in the table, few log lines."""
     guest = field.lab.guest(attack.guest)
     if "quarantined" in attack.reasons and guest.number == ATTACKER:
-        field.replug()  # else what it did before would keep it from being heard
+        field.replug()  # else a hold-down from the attack before would apply
     mac = attack.mac or f"52:66:00:00:00:{next(_numbers):02x}"
-    truth, lines = field.truth(), len(field.daemon.log.splitlines())
+    before_attack, lines = field.kernel_state(), len(field.daemon.log.splitlines())
     before = field.counted(guest.port)
     frame = bytes(build(mac))
     for _ in range(TIMES):
         guest.send(frame)
-    field.speak()
+    field.request_gateways()
     expected = TIMES
     if not attack.reasons:
-        # One frame that counts, behind those that must not: when it was counted, they were passed over.
+        # One frame that counts, behind those that must not: when it is counted, the others have been handled.
         guest.send(bytes(rarp("52:66:00:00:ff:01")))
         before["unknown-mac"] += 1
         expected = 0
@@ -160,13 +160,13 @@ def test_attack_changes_nothing(field, attack, build):
     assert counted.total() == expected
     assert set(counted) <= set(attack.reasons)
     assert not attack.reasons or counted[attack.reasons[0]] >= 1
-    assert field.truth() == truth
+    assert field.kernel_state() == before_attack
     assert all(reached)
     assert len(field.daemon.log.splitlines()) - lines <= LINES
 
 
 def corrections(capture):
-    """When a guest was told by the node who its IPv4 gateway is."""
+    """Return the times at which the node announced the IPv4 gateway to a guest."""
     told = [(one.at, Ether(one.frame)) for one in capture.seen() if not one.outgoing]
     return [
         at
@@ -175,17 +175,19 @@ def corrections(capture):
     ]
 
 
-def test_gateway_is_given_back(field):
-    """A guest that goes on claiming the gateway is contradicted at most every 10 s, and has not the last word."""
-    thief, misled = field.lab.guest(ATTACKER), field.lab.guest(SPEAKER)
+def test_gateway_is_announced_again(field):
+    """While a guest keeps claiming the gateway, rdnbr announces the right MAC at most every 10 s, and last of all."""
+    attacker, misled = field.lab.guest(ATTACKER), field.lab.guest(SPEAKER)
     with Capture(misled, "eth0") as capture:
         wait_for(
-            lambda: thief.send(bytes(arp("52:66:00:00:aa:01", GATEWAY4))) or len(corrections(capture)) >= 2,
+            lambda: (
+                attacker.send(bytes(arp("52:66:00:00:aa:01", GATEWAY4))) or len(corrections(capture)) >= 2
+            ),
             2 * DEFEND_INTERVAL + 5,
             "two corrections",
         )
-        # The claims that were sent after the second one were heard.
-        thief.send(bytes(arp("52:66:00:00:aa:01", GATEWAY4)))
+        # Claims after the second announcement.
+        attacker.send(bytes(arp("52:66:00:00:aa:01", GATEWAY4)))
         wait_for(lambda: len(corrections(capture)) == 3, DEFEND_INTERVAL + 2, "the last word")
         moments = corrections(capture)
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]

@@ -1,4 +1,4 @@
-"""`rdnbr explain` on a node: what it says of guests that are routed, and of those that somebody keeps out."""
+"""`rdnbr explain` on a node, for guests that are routed and for those that another program blocks."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.root
 
 
 def explained(lab: Lab, address: str, *, code: int) -> dict[str, Any]:
-    """Return what `explain --json` tells, and insist on its exit code."""
+    """Return the document of `explain --json`, and check its exit code."""
     done = lab.node.rdnbr("explain", address, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -34,7 +34,7 @@ def bound(lab: Lab, guest: Guest) -> None:
     )
 
 
-def test_a_guest_from_before_it_speaks_to_after_the_daemon(lab: Lab) -> None:
+def test_verdict_from_the_first_frame_to_the_end_of_the_daemon(lab: Lab) -> None:
     """The verdict follows an address: unclaimed, routed, and still routed when the daemon has stopped."""
     node, guest = lab.node, lab.guests[0]
     node.write("/etc/rdnbr/allowlist", "2.57.57.0/24\n")
@@ -47,7 +47,7 @@ def test_a_guest_from_before_it_speaks_to_after_the_daemon(lab: Lab) -> None:
     document = explained(lab, guest.address4, code=0)
     verdict, _, _of_frr = document["verdict"].partition(
         "; whether BGP"
-    )  # where FRR is installed and does not run
+    )  # FRR may be installed and not running
     assert verdict == routed
     assert no(document) <= {"zebra", "bgp"}
     assert [event["decision"] for event in document["events"]][:2] == ["learned", "installed"]
@@ -75,7 +75,7 @@ def test_a_guest_from_before_it_speaks_to_after_the_daemon(lab: Lab) -> None:
     ],
 )
 def test_somebody_elses_entry_is_left_alone_and_named(lab: Lab, made: str, removed: str, what: str) -> None:
-    """A foreign route or neighbour is never replaced; explain and a counter say so, until it is gone."""
+    """A foreign route or neighbour is never replaced; explain and a counter report it until it is gone."""
     node, guest = lab.node, lab.guests[0]
     node.ip(made.format(address=guest.address4))
     node.start_daemon()
@@ -92,8 +92,8 @@ def test_somebody_elses_entry_is_left_alone_and_named(lab: Lab, made: str, remov
     explained(lab, guest.address4, code=0)
 
 
-def test_who_may_not_ask_the_daemon_is_told_the_rest(lab: Lab) -> None:
-    """Without permission for the socket, files and kernel still tell; it is not said that no daemon runs."""
+def test_without_permission_for_the_socket_the_rest_is_reported(lab: Lab) -> None:
+    """Without permission for the socket, explain reports files and kernel, and does not say that no daemon runs."""
     node, guest = lab.node, lab.guests[0]
     node.start_daemon()
     bound(lab, guest)
@@ -106,15 +106,15 @@ def test_who_may_not_ask_the_daemon_is_told_the_rest(lab: Lab) -> None:
 
 
 def test_resync_without_frr_says_so(lab: Lab) -> None:
-    """Where zebra cannot be asked, resync does nothing and says why."""
+    """If zebra does not answer, resync does nothing and says why."""
     lab.node.start_daemon()
     done = lab.node.rdnbr("resync", "--frr")
     assert done.returncode == 1
     assert done.stderr.startswith("rdnbr: zebra cannot be asked, for vtysh says: ")
 
 
-def test_a_metric_is_read(lab: Lab) -> None:
-    """With newest-wins it is told when the guest arrived; a constant metric tells nothing."""
+def test_a_metric_is_decoded(lab: Lab) -> None:
+    """With newest-wins explain says when the guest arrived; a constant metric says nothing."""
     node, guest = lab.node, lab.guests[0]
 
     def arrived() -> str | None:

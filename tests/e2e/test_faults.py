@@ -1,4 +1,4 @@
-"""Each fault of the table is mended in its time, by the daemon that was there before."""
+"""The running daemon repairs each fault of the table in its time."""
 
 import pytest
 
@@ -16,16 +16,16 @@ def scene():
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.title)
-def test_fault_is_mended(scene, fault):
+def test_fault_is_repaired(scene, fault):
     """Kernel and daemon are as before within the time that the table says; nothing is lost, nothing crashes."""
-    said = len(scene.daemon.log)
+    logged = len(scene.daemon.log)
     fault.breaks(scene)
     if fault.meanwhile is not None:
         wait_for(lambda: fault.meanwhile(scene), 5, "what is expected meanwhile")
     if fault.mends is not None:
         fault.mends(scene)
     took = scene.wait_until_restored(fault.within)
-    log = scene.daemon.log[said:]
+    log = scene.daemon.log[logged:]
     print(f"{fault.title}: {took:.2f} s, {len(log.splitlines())} lines")
     assert scene.daemon.ended is None
     assert fault.log in log
@@ -43,8 +43,8 @@ def fabric_scene():
 @pytest.mark.frr
 @pytest.mark.parametrize("fault", FRR_FAULTS, ids=lambda fault: fault.title)
 def test_frr_comes_back(fabric_scene, fault):
-    """Nothing of ours changes while FRR is away; when it is back it advertises all guests, and the doctor agrees."""
-    scene, said = fabric_scene, len(fabric_scene.daemon.log)
+    """No entry of rdnbr changes while FRR is down; after its start it advertises all guests, and doctor agrees."""
+    scene, logged = fabric_scene, len(fabric_scene.daemon.log)
     fault.breaks(scene)
     if fault.meanwhile is not None:
         wait_for(lambda: fault.meanwhile(scene), 15, "what is expected meanwhile")
@@ -52,5 +52,5 @@ def test_frr_comes_back(fabric_scene, fault):
     assert scene.complaints() != []
     fault.mends(scene)
     print(f"{fault.title}: {scene.wait_until_restored(fault.within):.2f} s, 0 lines")
-    wait_for(lambda: scene.complaints() == [], 5, "the doctor to be content")
-    assert scene.daemon.log[said:] == ""
+    wait_for(lambda: scene.complaints() == [], 5, "doctor to find nothing")
+    assert scene.daemon.log[logged:] == ""

@@ -1,4 +1,4 @@
-"""What befalls the daemon's control socket, its log and its disk: routing goes on, and what was lost comes back."""
+"""Faults of the daemon's control socket, its log and its disk: routing continues, and the daemon recovers."""
 
 import json
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.root
 
 RUN = f"exec {sys.executable} -m rdnbr run --log-format json"
 SOON = 3.0
-"""Seconds for what takes one, on a busy machine."""
+"""Seconds for something that takes one, on a busy machine."""
 MORE_THAN_WAIT = LINES + 2000
 
 
@@ -34,7 +34,7 @@ def start(node, script):
 
 @pytest.mark.parametrize("what", [SOCKET, "/run/rdnbr"], ids=["file", "directory"])
 def test_deleted_socket_is_made_again(lab, what):
-    """`rdnbr show` works again a second after the control socket, or its directory, was deleted; the log tells once."""
+    """`rdnbr show` works a second after the control socket or its directory was deleted; the log says so once."""
     daemon = lab.node.start_daemon()
     lab.node.run("rm", "-r", what)
     wait_for(lambda: answers(lab.node), SOON, "the socket")
@@ -42,8 +42,8 @@ def test_deleted_socket_is_made_again(lab, what):
     assert "Traceback" not in daemon.log
 
 
-def test_stuck_log_is_told_of_when_it_moves_again(lab, tmp_path):
-    """With a log that nobody reads, guests are learned; once somebody reads, it says at once how many lines it lost."""
+def test_blocked_log_reports_lost_lines(lab, tmp_path):
+    """With a blocked log, guests are learned; when it is read again, its first line is the number of lost lines."""
     fifo = tmp_path / "log"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
@@ -51,7 +51,7 @@ def test_stuck_log_is_told_of_when_it_moves_again(lab, tmp_path):
     try:
         guest, other = lab.guests
         learn(lab, guest)
-        wait_for(lambda: chatter(lab.node, guest) > MORE_THAN_WAIT, 30, "more lines than may wait")
+        wait_for(lambda: cause_a_log_line(lab.node, guest) > MORE_THAN_WAIT, 30, "more lines than may wait")
         learn(lab, other)
         said = b""
         while b"were lost" not in said or said[-1:] != b"\n":
@@ -70,29 +70,29 @@ GONE = f"mkfifo /run/log; true </run/log & {RUN} 2>/run/log"
 
 
 @pytest.mark.parametrize("script", [FULL, GONE], ids=["full", "gone"])
-def test_log_that_nobody_takes(lab, script):
-    """With a log on a full disk, or whose reader has ended, guests are learned and the end is a good one."""
+def test_log_that_cannot_be_written(lab, script):
+    """With a log on a full disk, or without its reader, guests are learned and the daemon ends normally."""
     daemon = start(lab.node, script)
     learn(lab, *lab.guests)
     assert daemon.stop() == 0
 
 
-def chatter(node, guest):
-    """Let a guest say something, of which each time the log has a line; return how often it was heard so far."""
+def cause_a_log_line(node, guest):
+    """Let a guest send a frame that causes a log line; return how many were counted so far."""
     for _ in range(500):
         guest.send_gateway_request()
     return sum(node.show("counters")["counters"][guest.port].values())
 
 
 def fill(node, path):
-    """Mount a file system of which not one inode is free."""
+    """Mount a file system without a free inode."""
     node.run("mkdir", "-p", path)
     node.run("mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1,mode=755", "full", path)
     assert "No space left" in node.attempt("touch", f"{path}/file").stderr
 
 
 def test_full_disk_at_the_start(lab):
-    """With no room in /run/rdnbr and /var guests are learned; a second after there is some, the socket is there."""
+    """With no space in /run/rdnbr and /var guests are learned; a second after there is space, the socket exists."""
     for path in ("/run/rdnbr", "/var"):
         fill(lab.node, path)
     daemon = lab.node.start_daemon("--log-format", "json", ready=False)
@@ -104,7 +104,7 @@ def test_full_disk_at_the_start(lab):
 
 
 def test_disk_that_becomes_full(lab):
-    """A daemon that runs notices nothing of a disk without room: it learns, answers, reloads and ends as always."""
+    """A running daemon is not affected by a full disk: it learns, answers, reloads and ends as always."""
     lab.node.start_daemon()
     fill(lab.node, "/var")
     lab.node.run("mount", "-o", "remount,size=4m", "/run")

@@ -32,7 +32,7 @@ probe_retrans = 60.0
 """
 """So that what nobody answers for keeps its place throughout a walk, and nobody else takes it."""
 SOONEST = 1.4
-"""Seconds between two questions for one address, if the first was answered: 2 s less a quarter, and a little. Else
+"""Seconds between two probes_of for one address, if the first was answered: 2 s less a quarter, and a little. Else
 the second comes after 1 s."""
 
 QUIET, FLOODER, NEWCOMER = 0, 1, 2
@@ -78,7 +78,7 @@ class Place:
 
     @contextmanager
     def flood(self, kind: str, count: int, rate: int):
-        """Let the flooder send; afterwards see that it did, and yield a list that then has frames and seconds."""
+        """Let the flooder send; check afterwards that it did, and yield a list that then has frames and seconds."""
         log = self.node.path("/run/flood.log")
         guest = self.lab.guest(FLOODER)
         done: list[float] = []
@@ -92,8 +92,8 @@ class Place:
             sender.kill()
             sender.wait()
 
-    def learn_anew(self) -> float:
-        """Let the newcomer be forgotten and announce itself; return the seconds until the kernel has its route."""
+    def learn_again(self) -> float:
+        """Flush the newcomer and let it announce itself; return the seconds until the kernel has its route."""
         guest = self.lab.guest(NEWCOMER)
         self.client.request("flush", guest.address4)
         frame = announcement(guest.mac, guest.address4)
@@ -111,23 +111,23 @@ class Place:
                 return
 
     def port(self) -> dict[str, int]:
-        """What `show ports` has of the flooder's."""
+        """Return the flooder's row of `show ports`."""
         name = self.lab.guest(FLOODER).port
         return next(one for one in self.client.request("ports")["ports"] if one["port"] == name)
 
     def handled(self) -> int:
-        """How many frames of the flooder's were counted, those that the kernel dropped among them."""
+        """Return the number of the flooder's frames that were counted or that the kernel dropped."""
         port = self.port()
         return port["frames"] + port["drops"]
 
 
-def questions(capture, address):
-    """When a guest was asked for its address."""
+def probes_of(capture, address):
+    """Return the times of the probes of a guest's address."""
     return [one.at for one in solicitations(capture.seen(), address) if one.outgoing]
 
 
 @pytest.mark.parametrize("allowlist", [ALLOWLIST, None], ids=["allowlist", "open"])
-def test_flood_costs_the_others_nothing(request, record_property, allowlist):
+def test_flood_does_not_affect_other_guests(request, record_property, allowlist):
     """Under 200,000 ARP frames a second, others are learned as fast, all probes answered, and nothing is withdrawn."""
     seconds = request.config.getoption("--flood-seconds")
     with Lab(guests=3, frr=False) as lab, closing(Place(lab, allowlist)) as place:
@@ -138,9 +138,9 @@ def test_flood_costs_the_others_nothing(request, record_property, allowlist):
             start = time.monotonic()
             times = []
             for number in range(TRIES):
-                times.append(place.learn_anew())
+                times.append(place.learn_again())
                 time.sleep(max(0.0, start + seconds * (number + 1) / TRIES - time.monotonic()))
-            asked = {address: questions(capture, address) for address in quiet.addresses}
+            asked = {address: probes_of(capture, address) for address in quiet.addresses}
         wait_for(lambda: lab.node.hosts() == place.bound, 1, "everybody to be routed")
         worst = statistics.quantiles(times, n=100)[98]
         record_property("frames a second", round(done[0] / done[1]))
@@ -163,7 +163,7 @@ def test_flood_costs_the_others_nothing(request, record_property, allowlist):
 
 
 def test_walk_through_a_prefix_binds_the_limit_and_no_more(request, record_property):
-    """Of the addresses of a /64 that one guest walks through, 32 are bound, and all others refused and counted."""
+    """A guest walks through a /64: 32 addresses are bound, and all others are refused and counted."""
     count = request.config.getoption("--walk")
     with Lab(guests=3, frr=installed()) as lab, closing(Place(lab, ALLOWLIST, PATIENT)) as place:
         before, memory = place.handled(), place.daemon.resident_bytes()

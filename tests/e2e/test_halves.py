@@ -1,4 +1,4 @@
-"""What a killed daemon, or somebody's hand, left in halves is mended at the next start, and what was whole stays."""
+"""The next start repairs pairs of route and neighbour of which a kill, or a person, left one half."""
 
 import signal
 
@@ -37,7 +37,7 @@ IN_PLACE = {
 
 @pytest.fixture(scope="module")
 def crashed():
-    """A lab with two bridges, whose daemon is killed while all is well; each test starts it again."""
+    """A lab with two bridges, whose daemon is killed in a good state; each test starts it again."""
     with Lab(guests=2, frr=False) as lab:
         lab.node.write("/etc/rdnbr/rdnbr.toml", CONFIG)
         lab.node.ip("link add vmbr2 type bridge", "link set vmbr2 up", "addr add fe80::1/64 dev vmbr2")
@@ -46,8 +46,8 @@ def crashed():
         yield lab
 
 
-def mended(lab, breaks, *flags):
-    """Kill, break, and start; wait until all is as before, and return what the kernel told of routes meanwhile."""
+def repaired(lab, breaks, *flags):
+    """Kill, break, and start; wait until all is as before, and return the route notifications meanwhile."""
     node = lab.node
     before = everything(lab)
     assert len(before) == 8
@@ -73,15 +73,15 @@ def everything(lab):
 
 
 @pytest.mark.parametrize("what", IN_PLACE)
-def test_halves_are_mended_in_place(crashed, what):
-    """No route of a main table goes, not even for a moment; what leads elsewhere is replaced by what is right."""
-    told = mended(crashed, IN_PLACE[what])
+def test_halves_are_repaired_in_place(crashed, what):
+    """No route of a main table is removed, not even for a moment; a wrong route is replaced by the right one."""
+    told = repaired(crashed, IN_PLACE[what])
     assert [line for line in told if line.startswith("Deleted") and "table" not in line] == []
     assert [line for line in told if crashed.guests[1].address4 in line] == []
 
 
-def test_neighbours_without_routes_have_their_guests_asked(crashed):
-    """A neighbour alone may have been about to come, or its route was flushed: its guest says nothing, but answers."""
+def test_guests_of_neighbours_without_routes_are_probed(crashed):
+    """A neighbour alone may belong to a route that was flushed: its guest sends nothing by itself, but answers."""
     before = everything(crashed)
     killed(crashed.node)
     crashed.node.ip(f"route del {A4} dev vmbr1 proto 171", f"route del {A6} dev vmbr1 proto 171")
@@ -89,8 +89,8 @@ def test_neighbours_without_routes_have_their_guests_asked(crashed):
     wait_for(lambda: everything(crashed) == before, 5, "the guest to have been asked")
 
 
-def test_neighbours_without_routes_or_guests_go(crashed):
-    """A neighbour alone whose guest does not answer was about to go, and goes."""
+def test_neighbours_without_routes_or_guests_are_removed(crashed):
+    """A neighbour alone whose guest does not answer is removed."""
     killed(crashed.node)
     guest = crashed.guests[0]
     guest.forget_addresses()
@@ -102,8 +102,8 @@ def test_neighbours_without_routes_or_guests_go(crashed):
 
 
 def test_what_is_not_served_any_more_is_withdrawn(crashed):
-    """Entries on a bridge that the daemon is told to leave out go at its start: nobody would withdraw them later."""
-    told = mended(
+    """Entries on a bridge that is no longer served are withdrawn at the start: no later event would withdraw them."""
+    told = repaired(
         crashed,
         [
             f"neigh add 2.57.57.99 lladdr {MAC} dev vmbr2 nud permanent protocol 171",
@@ -120,7 +120,7 @@ def test_what_is_not_served_any_more_is_withdrawn(crashed):
 
 
 def test_what_the_allowlist_refuses_now_is_withdrawn(crashed):
-    """An allowlist that was written while the daemon was down is the law for what is found; nobody else notices."""
+    """An allowlist that was written while the daemon was down applies to adopted routes; other routes stay."""
     node, (refused, permitted) = crashed.node, crashed.guests
     killed(node)
     node.write("/etc/rdnbr/allowlist", "\n".join(permitted.addresses))

@@ -1,4 +1,4 @@
-"""Addresses that somebody means to use, and addresses in use: DAD and ARP probes."""
+"""Intent and use: DAD, ARP probes, and addresses in use."""
 
 import pytest
 from guest_frames import announcement, intent
@@ -10,9 +10,9 @@ pytestmark = pytest.mark.root
 
 
 def test_silent_guest_gets_its_route_when_its_dad_has_ended(lab):
-    """A guest that did DAD and nothing else is asked a second after its DAD, answers, and is routed."""
+    """A guest that did DAD and nothing else is probed a second after its DAD, answers, and is routed."""
     guest = lab.guest(0)
-    guest.wait_for_dad()  # of its link-local address
+    guest.wait_for_dad()  # DAD of its link-local address
     lab.node.start_daemon()
     with lab.node.capture(guest.port) as capture:
         guest.ip(f"addr add {guest.address6}/128 dev eth0")
@@ -41,7 +41,7 @@ def test_probes_and_dad_alone_never_install(lab):
 
 
 def test_open_mode_verifies_before_it_installs(lab):
-    """Without an allowlist, an announcement by somebody who does not answer for the address installs nothing."""
+    """Without an allowlist, an announcement whose sender does not answer a probe installs nothing."""
     guest = lab.guest(0)
     lab.node.start_daemon()
     guest.send(announcement(guest.mac, "2.57.57.99"))

@@ -1,4 +1,4 @@
-"""`rdnbr lab`, as a person runs it."""
+"""`rdnbr lab` on the command line."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.root
 def test_lab_shows_guests_learned_and_reached():
-    """`rdnbr lab` ends with 0 when the upstream has reached every guest in both families, and names each."""
+    """`rdnbr lab` ends with 0 after the upstream has reached every guest in both families, and prints each."""
     done = subprocess.run(
         [sys.executable, "-m", "rdnbr", "lab", "--guests", "2"],
         text=True,
@@ -25,7 +25,7 @@ def test_lab_shows_guests_learned_and_reached():
 
 @pytest.mark.frr
 def test_lab_shows_a_guest_that_migrates():
-    """`rdnbr lab --migrate` ends with 0 when the upstream has followed a guest to its second node."""
+    """`rdnbr lab --migrate` ends with 0 after the upstream has followed a guest to its second node."""
     done = subprocess.run(
         [sys.executable, "-m", "rdnbr", "lab", "--guests", "1", "--migrate"],
         text=True,

@@ -1,4 +1,4 @@
-"""Many guests that have nothing to say."""
+"""Many guests that send nothing by themselves."""
 
 import time
 
@@ -10,13 +10,13 @@ from tests.e2e.node_view import stays
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 MOST_CPU = 0.02
-"""Of one core."""
+"""Fraction of one core."""
 OFTEN = "[timers]\nreprobe = 10.0\n"
-"""Three times as often as by default, so that everybody is asked within a short test."""
+"""Three times as often as by default, so that a short test probes all guests."""
 
 
-def test_two_hundred_quiet_guests_cost_nothing_and_lose_nothing(request):
-    """200 guests come up in time and stay, for under 2 % of a core, though asked three times as often as usual."""
+def test_two_hundred_quiet_guests_cost_little_and_lose_nothing(request):
+    """200 guests are learned in time and stay, for under 2 % of a core, though probed three times as often as usual."""
     quiet = request.config.getoption("--quiet-seconds")
     with Lab(guests=200, frr=False) as lab:
         lab.node.write("/etc/rdnbr/rdnbr.toml", OFTEN)

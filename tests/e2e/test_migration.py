@@ -1,4 +1,4 @@
-"""A guest moves between two nodes under ping: how long until the upstream uses the new one."""
+"""A guest moves between two nodes while the upstream pings it: how long until the upstream uses the new one."""
 
 import pytest
 
@@ -9,14 +9,14 @@ pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 6
 AT_MOST = {"announcement": 0.010, "RARP": 0.050, "traffic": 0.300}
-"""Seconds that learning may add to what BGP itself needs."""
+"""Seconds that learning may add to the time of BGP itself."""
 FLOOR = 1.0
 """Seconds; BGP needs 0.13, and a busy machine more."""
 
 
 @pytest.fixture(scope="module")
 def shuttle():
-    """A guest that the first of two nodes has learned, and the upstream uses; both nodes run the daemon, open."""
+    """A guest that the first of two nodes has learned, and that the upstream uses; both daemons have no allowlist."""
     with Lab(guests=1, nodes=2, frr=True) as lab:
         guest = lab.guest(0)
         for node in lab.nodes:
@@ -31,7 +31,7 @@ def shuttle():
 
 
 def check(journey, most):
-    """Hold the best of some journeys against what is promised: a busy machine only ever adds."""
+    """Compare the best of some moves with the promise: a busy machine only adds time."""
     learning = []
     for _ in range(ROUNDS):
         legs = journey().values()
@@ -43,18 +43,18 @@ def check(journey, most):
 
 
 def test_guest_that_announces_itself_is_learned_within_ten_milliseconds(shuttle):
-    """Case 1: a gratuitous ARP and an unsolicited NA on the target; the source's port goes right after."""
+    """Case 1: a gratuitous ARP and an unsolicited NA on the target; the source's port is removed right after."""
     check(lambda: shuttle.go(shuttle.guest.announce), AT_MOST["announcement"])
 
 
 def test_guest_that_only_its_hypervisor_announces_is_learned_within_fifty_milliseconds(shuttle):
-    """Case 2: a RARP names a MAC which the node remembers, because the guest was there before."""
+    """Case 2: a RARP with a MAC that the node remembers, because the guest was there before."""
     shuttle.go(shuttle.guest.announce)
     check(lambda: shuttle.go(shuttle.guest.announce_mac), AT_MOST["RARP"])
 
 
 def test_guest_that_the_allowlist_names_is_learned_from_a_single_rarp(shuttle):
-    """Case 2: the node never saw the guest; the allowlist says which addresses are that MAC's."""
+    """Case 2: the node never saw the guest; the allowlist has the addresses of that MAC."""
     allowlist = "".join(f"{address} mac={shuttle.guest.mac}\n" for address in shuttle.guest.addresses)
     for node in shuttle.lab.nodes:
         node.write("/etc/rdnbr/allowlist", allowlist)
@@ -65,13 +65,13 @@ def test_guest_that_the_allowlist_names_is_learned_from_a_single_rarp(shuttle):
             node.path("/etc/rdnbr/allowlist").unlink()
 
 
-def test_guest_that_only_goes_on_speaking_is_learned_within_three_hundred_milliseconds(shuttle):
-    """Neither announcement nor RARP, and a node that never saw the guest: its packets tell that it is there."""
+def test_guest_that_only_sends_packets_is_learned_within_three_hundred_milliseconds(shuttle):
+    """No announcement and no RARP, on a node that never saw the guest: its packets show that it is there."""
     with shuttle.speaking():
         check(lambda: unknown(shuttle, lambda: None), AT_MOST["traffic"])
 
 
 def unknown(shuttle, arrival):
-    """Go to a node that remembers nothing."""
+    """Move to a node that remembers nothing."""
     shuttle.forget()
     return shuttle.go(arrival)

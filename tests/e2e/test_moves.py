@@ -1,4 +1,4 @@
-"""What goes wrong with guests that move, and with their nodes."""
+"""Faults of guests that move, and of their nodes."""
 
 import signal
 
@@ -16,11 +16,11 @@ probe_retrans = 0.5
 probe_count = 3
 adopt_grace = 3.0
 """
-"""A quiet guest is asked after 0.75 to 1.75 s, and given up 2.4 s later."""
+"""A quiet guest is probed after 0.75 to 1.75 s, and withdrawn 2.4 s later."""
 GIVEN_UP = 10.0
-"""Seconds after which a silent guest has lost its routes, on a busy machine too."""
+"""Seconds after which a silent guest has lost its routes, also on a busy machine."""
 AT_ONCE = 2.0
-"""Seconds, on a busy machine; a guest that is silent keeps its routes for longer than that."""
+"""Seconds; a silent guest keeps its routes for longer than that, also on a busy machine."""
 
 
 @pytest.fixture
@@ -35,26 +35,26 @@ def lab():
 
 
 def appear(lab, guest):
-    guest.sysctl(ipv6__conf__eth0__accept_dad=0)  # what waits for its DAD is tried elsewhere
+    guest.sysctl(ipv6__conf__eth0__accept_dad=0)  # another test tries what waits for DAD
     guest.configure()
     guest.announce()
     wait_for(lambda: at(lab, guest) == [0], 5, "the first node to have it, in both families")
 
 
 def at(lab, guest):
-    """Numbers of the nodes that route the guest's addresses; of a node that has one alone, that address instead."""
+    """Numbers of the nodes that route the guest's addresses; for a node that routes only one, that address."""
     found = {node.number: sorted(set(guest.addresses) & node.hosts()) for node in lab.nodes}
     return [number if len(routed) == 2 else routed[0] for number, routed in found.items() if routed]
 
 
 def prepare(lab, guest, there):
-    """Make the guest's port where it is going to."""
+    """Make the guest's port on the target."""
     lab.plug(guest, there)
     there.wait_until_port_served(guest)
 
 
-def travel(lab, guest, here, there):
-    """Migrate the guest as it usually goes."""
+def migrate(lab, guest, here, there):
+    """Migrate the guest as usual."""
     prepare(lab, guest, there)
     lab.move(guest, there)
     guest.announce()
@@ -67,7 +67,7 @@ def deleted(watch):
 
 
 def test_port_on_the_target_is_no_arrival(lab):
-    """Case 1: the target's port is up long before the guest; only the guest's own frame makes its routes there."""
+    """Case 1: the target's port is up long before the guest; only the guest's own frame installs its routes there."""
     guest, (_, target) = lab.guest(0), lab.nodes
     prepare(lab, guest, target)
     stays(lambda: at(lab, guest) == [0], 2, "the source alone")
@@ -76,8 +76,8 @@ def test_port_on_the_target_is_no_arrival(lab):
     wait_for(lambda: at(lab, guest)[-1:] == [1], AT_ONCE, "the target")
 
 
-def test_port_that_goes_takes_its_routes_along(lab):
-    """Case 1: the source withdraws when the port goes, not when it would have asked the guest."""
+def test_port_that_goes_withdraws_its_routes(lab):
+    """Case 1: the source withdraws when the port is removed, not when the next probe would have been due."""
     guest, (source, target) = lab.guest(0), lab.nodes
     prepare(lab, guest, target)
     lab.move(guest, target)
@@ -86,7 +86,7 @@ def test_port_that_goes_takes_its_routes_along(lab):
     wait_for(lambda: source.hosts() == set(), AT_ONCE, "the source's withdrawal")
 
 
-def test_guest_that_left_a_lingering_port_is_given_up_by_its_silence(lab):
+def test_guest_that_left_its_port_behind_is_withdrawn_for_silence(lab):
     """Case 3: the source's port stays up; without newest-wins the guest's silence there withdraws it in the end."""
     guest, (source, target) = lab.guest(0), lab.nodes
     prepare(lab, guest, target)
@@ -97,7 +97,7 @@ def test_guest_that_left_a_lingering_port_is_given_up_by_its_silence(lab):
 
 
 def test_aborted_migration_changes_nothing(lab):
-    """Case 4: the guest stands still for a moment, the target's port goes, the guest goes on where it was."""
+    """Case 4: the guest is paused for a moment, the target's port is removed, the guest continues where it was."""
     guest, (source, target) = lab.guest(0), lab.nodes
     watches = [node.launch("watch", "ip", "monitor", "route") for node in lab.nodes]
     prepare(lab, guest, target)
@@ -108,8 +108,8 @@ def test_aborted_migration_changes_nothing(lab):
     assert [watch.log for watch in watches] == ["", ""]
 
 
-def test_guest_paused_for_less_than_its_patience_keeps_its_routes(lab):
-    """Case 5: a snapshot, say; the guest is asked in vain, and answers before the last question is due."""
+def test_guest_paused_for_less_than_the_probes_keeps_its_routes(lab):
+    """Case 5: a guest paused for a snapshot, say, misses probes, and answers before the last one."""
     guest, (source, _) = lab.guest(0), lab.nodes
     watch = source.launch("watch", "ip", "monitor", "route")
     with source.capture(guest.port) as capture:
@@ -120,8 +120,8 @@ def test_guest_paused_for_less_than_its_patience_keeps_its_routes(lab):
     assert deleted(watch) == []
 
 
-def test_guest_paused_for_longer_is_withdrawn_and_comes_back_by_itself(lab):
-    """Case 5: what stays silent is withdrawn, though its port is up, and routed again by the first frame it sends."""
+def test_guest_paused_for_longer_is_withdrawn_and_routed_again(lab):
+    """Case 5: a silent guest is withdrawn, although its port is up, and routed again by its next frame."""
     guest, (source, _) = lab.guest(0), lab.nodes
     lab.pause(guest)
     wait_for(lambda: at(lab, guest) == [], GIVEN_UP, "the withdrawal")
@@ -131,7 +131,7 @@ def test_guest_paused_for_longer_is_withdrawn_and_comes_back_by_itself(lab):
 
 
 def test_guest_that_moves_twice_within_a_second_ends_where_it_is(lab):
-    """Cases 1 and 3: there and back before the first node has noticed anything; only the other's port goes."""
+    """Cases 1 and 3: there and back before the first node has noticed the move; only the other's port is removed."""
     guest, (source, target) = lab.guest(0), lab.nodes
     prepare(lab, guest, target)
     lab.move(guest, target)
@@ -145,7 +145,7 @@ def test_guest_that_moves_twice_within_a_second_ends_where_it_is(lab):
 
 
 def test_guest_that_moves_twice_and_leaves_its_ports_behind_ends_where_it_is(lab):
-    """Case 3: faster than either node can ask it, and all ports linger: the node that it only passed gives it up."""
+    """Case 3: faster than either node probes, and all ports stay: the node that it only passed withdraws it."""
     guest, (source, target) = lab.guest(0), lab.nodes
     prepare(lab, guest, target)
     for node in (target, source):
@@ -155,11 +155,11 @@ def test_guest_that_moves_twice_and_leaves_its_ports_behind_ends_where_it_is(lab
     stays(lambda: at(lab, guest) == [0], 3, "the first node alone")
 
 
-def test_family_that_is_announced_brings_the_other_along(lab):
-    """Case 55: of a guest that was there before, one family's announcement has the other's address asked for."""
+def test_announcement_of_one_family_causes_a_probe_of_the_other(lab):
+    """Case 55: the announcement of one family causes a probe of the other's address, if the guest was there before."""
     guest, (source, target) = lab.guest(0), lab.nodes
-    travel(lab, guest, source, target)
-    travel(lab, guest, target, source)
+    migrate(lab, guest, source, target)
+    migrate(lab, guest, target, source)
     prepare(lab, guest, target)
     lab.move(guest, target)
     guest.send_gateway_request()
@@ -168,7 +168,7 @@ def test_family_that_is_announced_brings_the_other_along(lab):
 
 
 def test_guest_is_told_of_the_gateway_that_it_came_to():
-    """Case 21: the nodes' bridges have MACs of their own; a guest that sends to the old one is told the new one."""
+    """Case 21: the nodes' bridges have different MACs; a guest that sends to the old one is told the new one."""
     with Lab(guests=1, nodes=2, frr=False, one_mac=False) as lab:
         guest, (source, target) = lab.guest(0), lab.nodes
         for node in lab.nodes:
@@ -176,20 +176,20 @@ def test_guest_is_told_of_the_gateway_that_it_came_to():
         appear(lab, guest)
         guest.ping_gateways()
         assert gateways(guest) == {source.mac}
-        travel(lab, guest, source, target)
+        migrate(lab, guest, source, target)
         wait_for(lambda: gateways(guest) == {target.mac}, AT_ONCE, "both gateways' new MAC")
 
 
 def gateways(guest):
-    """The MACs that the guest sends to."""
+    """Return the MACs to which the guest sends."""
     told = guest.run("ip", "neigh", "show", "dev", "eth0").splitlines()
     return {
         line.split()[2] for line in told if line.split()[0] in {"169.254.0.1", "fe80::1"} and "lladdr" in line
     }
 
 
-def test_guest_that_left_while_the_daemon_was_dead_is_withdrawn_by_the_next(lab):
-    """Case 25: a killed daemon leaves its routes; the next finds the guest's port gone and removes them."""
+def test_guest_that_left_while_no_daemon_ran_is_withdrawn_at_the_next_start(lab):
+    """Case 25: a killed daemon leaves its routes; the next one finds the guest's port gone and removes them."""
     guest, (source, target) = lab.guest(0), lab.nodes
     source.daemon.signal(signal.SIGKILL)
     source.daemon.wait()
@@ -203,7 +203,7 @@ def test_guest_that_left_while_the_daemon_was_dead_is_withdrawn_by_the_next(lab)
 
 
 def test_guest_starts_on_another_node_after_a_power_cut(lab):
-    """Case 26: both nodes boot with empty kernels, and the guest on the other one: nothing is left of the first."""
+    """Case 26: both nodes boot with empty kernels, and the guest on the other one: nothing is left on the first."""
     guest, (source, target) = lab.guest(0), lab.nodes
     for node in lab.nodes:
         cut_power(node)
@@ -219,7 +219,7 @@ def test_guest_starts_on_another_node_after_a_power_cut(lab):
 
 
 def cut_power(node):
-    """End the daemon with no chance to do anything, and empty the kernel of what only it remembers."""
+    """Kill the daemon, and remove from the kernel what a reboot removes."""
     node.daemon.signal(signal.SIGKILL)
     node.daemon.wait()
     for family in ("-4", "-6"):

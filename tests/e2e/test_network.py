@@ -1,4 +1,4 @@
-"""The whole chain: guest, daemon, kernel, FRR, upstream."""
+"""The whole path: guest, daemon, kernel, FRR, upstream."""
 
 import signal
 
@@ -40,7 +40,7 @@ def test_guest_that_pings_its_gateway_is_routed_by_the_fabric(fabric):
 
 @pytest.mark.frr
 def test_removing_the_port_withdraws_both_families_from_the_upstream(fabric):
-    """A port that is removed takes its guest's routes out of the upstream, and leaves other guests alone."""
+    """The upstream loses the routes of a port that is removed, and keeps those of other guests."""
     fabric.node.start_daemon()
     settle(fabric, fabric.guest(0), fabric.guest(1))
     wait_for(lambda: len(fabric.upstream.hosts()) == 4, 5, "the upstream's routes")
@@ -56,7 +56,7 @@ def test_removing_the_port_withdraws_both_families_from_the_upstream(fabric):
 
 
 @pytest.mark.root
-def test_kernel_holds_the_four_commands_and_our_protocol(lab):
+def test_kernel_has_the_entries_of_the_four_commands_and_our_protocol(lab):
     """A guest's entries are those of the four `ip` commands, plus protocol 171, and nothing more."""
     lab.node.start_daemon()
     settle(lab, lab.guest(0))
@@ -72,7 +72,7 @@ def test_kernel_holds_the_four_commands_and_our_protocol(lab):
 
 @pytest.mark.root
 def test_nothing_else_in_the_tables_changes(lab):
-    """Through learning and withdrawing, only entries of our protocol come and go."""
+    """Learning and withdrawing add and remove only entries of our protocol."""
     lab.node.ip("neigh add 2.57.57.200 lladdr 02:00:00:00:00:01 dev vmbr1 nud permanent")
     lab.node.ip("route add 192.0.2.0/24 via 198.51.100.0")
     for guest in lab.guests:
@@ -88,7 +88,7 @@ def test_nothing_else_in_the_tables_changes(lab):
 
 @pytest.mark.root
 def test_unanswered_probes_withdraw_a_guest_and_nothing_else_does(lab):
-    """A guest that gave its addresses up but keeps its port is withdrawn after the probe budget, not before."""
+    """A guest that removed its addresses but keeps its port is withdrawn after all probes, not before."""
     lab.node.write("/etc/rdnbr/rdnbr.toml", SHORT_TIMERS)
     lab.node.start_daemon()
     settle(lab, *lab.guests)
@@ -111,7 +111,7 @@ def test_unanswered_probes_withdraw_a_guest_and_nothing_else_does(lab):
 
 @pytest.mark.root
 def test_routes_stay_when_the_daemon_stops_and_are_adopted(lab):
-    """A stop leaves all routes in place; the next start takes them for its own and goes on."""
+    """A stop leaves all routes in place; the next start adopts them and continues."""
     lab.node.write("/etc/rdnbr/rdnbr.toml", "[timers]\nadopt_grace = 5.0\n")
     lab.node.start_daemon()
     settle(lab, lab.guest(0))
@@ -128,8 +128,8 @@ def test_routes_stay_when_the_daemon_stops_and_are_adopted(lab):
 
 
 @pytest.mark.root
-def test_route_that_lost_its_neighbour_is_mended(lab):
-    """A daemon killed, and neighbours flushed meanwhile: no route is ever removed, and each gets its neighbour back."""
+def test_route_that_lost_its_neighbour_is_repaired(lab):
+    """A daemon is killed and neighbours are flushed: no route is removed, and each gets its neighbour back."""
     lab.node.write("/etc/rdnbr/rdnbr.toml", "[timers]\nadopt_grace = 5.0\n")
     daemon = lab.node.start_daemon()
     settle(lab, lab.guest(0))
@@ -147,7 +147,7 @@ def test_route_that_lost_its_neighbour_is_mended(lab):
 
 @pytest.mark.root
 def test_binding_is_shown_with_the_promised_keys(lab):
-    """`show --json` tells of a guest's binding what the documentation promises."""
+    """A guest's binding in `show --json` has all promised keys."""
     lab.node.start_daemon()
     settle(lab, lab.guest(0))
     shown = binding(lab.node, "2.57.57.30")

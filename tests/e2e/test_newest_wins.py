@@ -17,7 +17,7 @@ SOON = 3.0
 
 
 def make(lab):
-    """Run newest-wins on all nodes, and let the guest arrive at the first one, and the upstream hear of it."""
+    """Run newest-wins on all nodes, let the guest arrive at the first one, and wait for the upstream's routes."""
     for node in lab.nodes:
         node.write("/etc/rdnbr/rdnbr.toml", NEWEST)
         node.write("/etc/rdnbr/allowlist", ALLOW)
@@ -51,7 +51,7 @@ def metrics(node):
 
 
 def meds(lab):
-    """The metrics that the upstream has heard by BGP for the guest, by family, of its best path."""
+    """The metrics of the guest's best path in the upstream's BGP, by family."""
     found = {}
     for family, address in ((4, lab.guest(0).address4), (6, lab.guest(0).address6)):
         shown = lab.upstream.frr.show(f"show bgp ipv{family} unicast {address} json")
@@ -62,7 +62,7 @@ def meds(lab):
 
 
 def let_a_tick_pass():
-    """Until the wall clock has ticked: two arrivals are to be told apart."""
+    """Wait for the next tick of the wall clock, so that two arrivals differ."""
     then = tick_at(time.time())
     wait_for(lambda: tick_at(time.time()) > then, 2 * TICK, "the clock")
 
@@ -79,7 +79,7 @@ def test_the_upstream_uses_the_target_while_the_source_lingers(peering, request)
             let_a_tick_pass()
             target = (move + 1) % 2
             lab.move(lab.guest(0), lab.nodes[target])
-            # No node knows a guest's MAC before it has been there.
+            # No node knows a guest's MAC before the guest was there.
             (lab.guest(0).announce_mac if move % 2 else lab.guest(0).announce)()
             await_use(lab, target)
             assert [len(node.hosts()) for node in lab.nodes] == [2, 2]
@@ -90,7 +90,7 @@ def test_the_upstream_uses_the_target_while_the_source_lingers(peering, request)
 
 
 def test_an_address_that_fails_over_between_nodes_follows_its_announcements():
-    """Two guests on two nodes take turns with an address whose rule says `vip`: who announced it last has it."""
+    """Two guests on two nodes announce an address whose rule says `vip`, in turn: the last one has it."""
     with Lab(guests=2, nodes=2, frr=True, fabric=Fabric(med=True)) as lab:
         for node in lab.nodes:
             node.write("/etc/rdnbr/rdnbr.toml", NEWEST)
@@ -109,7 +109,7 @@ def test_an_address_that_fails_over_between_nodes_follows_its_announcements():
 
 @pytest.fixture(scope="module")
 def one_node():
-    """A node whose guest the upstream has heard of, with its MED."""
+    """A node whose guest is in the upstream's table, with its MED."""
     with Lab(guests=1, frr=True, fabric=Fabric(med=True)) as lab:
         make(lab)
         yield lab
@@ -117,7 +117,7 @@ def one_node():
 
 @pytest.fixture
 def lab(one_node):
-    """The same, and what happens to routes in the upstream's and the node's kernel is watched."""
+    """The same, with monitors of the routes in the upstream's and the node's kernel."""
     wait_for(lambda: meds(one_node) == metrics(one_node.node), SOON, "the upstream to hear of the last test")
     watches = [
         host.launch("routes", "ip", "-o", "monitor", "route") for host in (one_node.upstream, one_node.node)
@@ -129,7 +129,7 @@ def lab(one_node):
 
 
 def test_a_renewal_is_no_withdrawal(lab):
-    """A guest that announces itself gets another MED, and its route is in no kernel gone for a moment."""
+    """A guest that announces itself gets another MED, and its route is absent from no kernel, not for a moment."""
     before = metrics(lab.node)
     let_a_tick_pass()
     lab.guest(0).announce()
@@ -143,7 +143,7 @@ def test_a_renewal_is_no_withdrawal(lab):
     assert lab.changes(0) == []
 
 
-def test_a_restart_keeps_the_stamp(lab):
+def test_a_restart_keeps_the_timestamp(lab):
     """BGP does not see a daemon that is stopped and started: its routes keep their metrics."""
     before = metrics(lab.node)
     lab.node.stop_daemon()
@@ -159,8 +159,8 @@ def test_a_restart_keeps_the_stamp(lab):
     assert lab.changes(0) == lab.changes(1) == []
 
 
-def test_a_reload_switches_to_and_fro_without_a_withdrawal(lab):
-    """Stamps become the kernel's own metrics, and those stamps again: each route is made before it is broken."""
+def test_a_reload_changes_the_mobility_without_a_withdrawal(lab):
+    """Timestamps become the kernel's own metrics, and timestamps again: new routes are added before old ones go."""
     before = metrics(lab.node)
     for text, expected in (("", {4: [0], 6: [1024]}), (NEWEST, before)):
         lab.node.write("/etc/rdnbr/rdnbr.toml", text)

@@ -1,4 +1,4 @@
-"""What an operator does while the daemon runs, and after."""
+"""Commands of an operator while the daemon runs, and after."""
 
 import json
 import os
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.root
 
 
 def learned(lab):
-    """Let all guests be learned."""
+    """Wait until all guests are learned."""
     for guest in lab.guests:
         guest.configure()
         guest.ping_gateways()
@@ -20,7 +20,7 @@ def learned(lab):
 
 
 def test_flush_without_a_daemon(lab):
-    """With no daemon, `flush` removes one address or all of ours, and nothing of others."""
+    """Without a daemon, `flush` removes one address or all of rdnbr's entries, and no others."""
     lab.node.start_daemon()
     learned(lab)
     lab.node.stop_daemon()
@@ -42,7 +42,7 @@ def test_flush_without_a_daemon(lab):
 
 
 def test_flush_by_a_wrong_socket(lab):
-    """While a daemon runs, `flush` on another socket than its own removes nothing."""
+    """While a daemon runs, `flush` with another socket than the daemon's removes nothing."""
     lab.node.start_daemon()
     learned(lab)
     hosts = lab.node.hosts()
@@ -53,7 +53,7 @@ def test_flush_by_a_wrong_socket(lab):
 
 
 def test_flush(lab):
-    """The daemon withdraws what it is told to, and learns it again from the guest's next ARP."""
+    """The daemon withdraws the address, and learns it again from the guest's next ARP frame."""
     lab.node.start_daemon()
     learned(lab)
     guest = lab.guest(0)
@@ -65,14 +65,14 @@ def test_flush(lab):
 
 
 def test_watch(lab):
-    """`watch` shows decisions while they happen."""
+    """`watch` prints decisions while they happen."""
     lab.node.start_daemon()
     watcher = lab.node.launch("watch", sys.executable, "-m", "rdnbr", "watch", "--json")
     guest = lab.guest(0)
     guest.configure()
 
     def seen():
-        lab.node.rdnbr("flush")  # once is not enough: the watcher may not be there yet
+        lab.node.rdnbr("flush")  # once is not enough: the watcher may not be connected yet
         guest.ip("neigh flush dev eth0")
         guest.ping_gateways()
         lines = [json.loads(line) for line in watcher.log.splitlines()]
@@ -84,7 +84,7 @@ def test_watch(lab):
 
 
 def test_allowlist_that_changes_is_read(lab):
-    """A changed allowlist takes effect without being asked for."""
+    """A changed allowlist takes effect without a command."""
     lab.node.start_daemon()
     learned(lab)
     guest = lab.guest(0)
@@ -93,7 +93,7 @@ def test_allowlist_that_changes_is_read(lab):
 
 
 def test_log_that_nobody_reads(lab, tmp_path):
-    """A stuck reader of the log stops neither the daemon's work nor its end."""
+    """A blocked reader of the log stops neither the daemon's work nor its end."""
     fifo = tmp_path / "log"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
@@ -101,7 +101,7 @@ def test_log_that_nobody_reads(lab, tmp_path):
         while True:
             os.write(reader, bytes(4096))
     except BlockingIOError:
-        pass  # full: the daemon's first line has no room
+        pass  # full: the daemon's first line has no space
     script = f"exec {sys.executable} -m rdnbr run --log-level debug 2>{fifo}"
     daemon = lab.node.launch("rdnbr", "sh", "-c", script)
     try:

@@ -42,7 +42,7 @@ def test_a_guest_has_what_its_configuration_gives_it(lab, cluster: Tree) -> None
 
 
 def test_a_changed_configuration_is_noticed(lab, cluster: Tree) -> None:
-    """When the address in the configuration changes, the old one's route goes, and the new one is permitted."""
+    """When the address in the configuration changes, the old route is withdrawn, and the new address is permitted."""
     guest = lab.guest(0)
     guest.send(announcement(guest.mac, "2.57.57.30"))
     wait_for(lambda: lab.node.hosts() == {"2.57.57.30"}, 1, "the route")

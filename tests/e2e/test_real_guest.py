@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.frr, pytest.mark.slow, pytest.mark.timeout(300)]
 INTERVAL = 0.05
 """Seconds between two echo requests."""
 LONGEST = 5.0
-"""Seconds; it takes 0.2, and more where an emulated guest has to share its processor."""
+"""Seconds; 0.2 is normal, and more on a processor that an emulated guest has to share."""
 
 
 @pytest.fixture(scope="module")
 def guest_image():
-    """The kernel and initramfs, or no test."""
+    """The kernel and initramfs; without them the test is skipped."""
     try:
         return image()
     except NoGuestError as error:
@@ -28,13 +28,13 @@ def guest_image():
 
 
 def test_real_guest_is_advertised_and_followed_to_its_second_node(guest_image, tmp_path):
-    """Case 1: it boots and is reached through BGP; it migrates under ping, and is reached at the target."""
+    """Case 1: the guest boots and is reached through BGP; it migrates under ping, and is reached at the target."""
     with Lab(guests=0, nodes=2, frr=True) as lab:
         migrate(lab, guest_image, tmp_path, announces=True)
 
 
 def test_real_guest_is_followed_by_its_mac_alone_and_told_of_its_new_gateway(guest_image, tmp_path):
-    """Cases 2 and 21: only QEMU's RARPs tell of its arrival, at a node whose bridge has another MAC."""
+    """Cases 2 and 21: only QEMU's RARPs announce its arrival, at a node whose bridge has another MAC."""
     with Lab(guests=0, nodes=2, frr=True, one_mac=False) as lab:
         guest = Guest("", 0)
         for node in lab.nodes:
@@ -77,6 +77,6 @@ def reached_at(lab, guest, node):
 
 
 def longest_silence(log):
-    """How many seconds at most no echo came back."""
+    """Return the most seconds without an echo reply."""
     numbers = [int(line.partition("seq=")[2].split()[0]) for line in log.splitlines() if "time=" in line]
     return max(later - earlier - 1 for earlier, later in pairwise(numbers)) * INTERVAL

@@ -1,4 +1,4 @@
-"""Live and replay agree: what the daemon made of a lab run, replay makes of its capture."""
+"""Live and replay agree: replay of a capture gives the decisions that the daemon made."""
 
 import json
 
@@ -12,13 +12,13 @@ from rdnbr.replay.replay import main
 INBOUND, OUTBOUND = 1, 2
 
 SAME = ("address", "family", "mac", "port", "bridge", "vlan", "vm", "state", "installed", "source", "rule")
-"""What of a binding does not depend on when exactly a frame was read."""
+"""The fields of a binding that do not depend on the exact time of a frame."""
 
 TOLD = {"learned", "installed", "challenged", "kept", "refused", "withdrawn", "expired"}
 
 
 def recording(captures):
-    """Write what was seen on each port as a pcapng with directions, in the order of time."""
+    """Write the frames of each port to a pcapng with directions, in the order of time."""
     ports = list(captures)
     frames = sorted(
         (seen.at, number, seen.outgoing, seen.frame)
@@ -40,8 +40,8 @@ def recording(captures):
     )
 
 
-def gist(decisions):
-    """Return, address by address, what was decided and why."""
+def decisions_by_address(decisions):
+    """Return decisions and reasons, by address."""
     found = {}
     for made in decisions:
         if made["decision"] in TOLD:
@@ -52,7 +52,7 @@ def gist(decisions):
 
 @pytest.mark.root
 def test_replay_of_a_recorded_run_gives_the_same_bindings_for_the_same_reasons(lab, tmp_path, capsys):
-    """Of guests that boot, one that only probes, a thief and a refused claim, live and replay say the same."""
+    """For guests that boot, one that only probes, a forger and a refused claim, live and replay decide the same."""
     owner, thief = lab.guests
     captures = {guest.port: lab.node.capture(guest.port) for guest in lab.guests}
     lab.node.start_daemon()
@@ -83,4 +83,4 @@ def test_replay_of_a_recorded_run_gives_the_same_bindings_for_the_same_reasons(l
     assert [{key: one[key] for key in SAME} for one in last["summary"]["bindings"]] == [
         {key: one[key] for key in SAME} for one in live
     ]
-    assert gist(decisions) == gist(events)
+    assert decisions_by_address(decisions) == decisions_by_address(events)

@@ -1,4 +1,4 @@
-"""A restart nobody notices: whatever ends the daemon, the fabric hears nothing of the guests that stay."""
+"""Whatever ends the daemon, BGP sees no change of the guests that stay."""
 
 import random
 import shutil
@@ -21,12 +21,12 @@ ALLOWED = "2.57.56.0/21\n2001:678:3a4:100::/64\n"
 GUESTS = 200
 
 
-class Scene:
-    """Two hundred guests that are advertised, and everything that is heard of them upstream and in the kernel."""
+class Restarts:
+    """Two hundred guests that are advertised, and all updates of the upstream and the kernel about them."""
 
     def __init__(self, lab, folder):
         self.lab, self.node = lab, lab.node
-        # Those of a live fabric: a lab's of 3 s would tell of a busy machine.
+        # Timers of a real fabric: the lab's 3 s would report a busy machine.
         for host, number in ((lab.node, 65001), (lab.upstream, 65000)):
             commands = "configure terminal", f"router bgp {number}", "timers bgp 60 180", "end", "clear bgp *"
             host.run("vtysh", *(word for command in commands for word in ("-c", command)))
@@ -41,7 +41,7 @@ class Scene:
         self.start()
 
     def start(self, build=None, *, ready=True):
-        """Start a build of the daemon, by default the one that is tested."""
+        """Start a build of the daemon, by default the one under test."""
         if build is None:
             return self.node.start_daemon(ready=ready)
         command = "env", "-C", str(build), sys.executable, "-m", "rdnbr"
@@ -66,9 +66,9 @@ class Scene:
         wait_for(lambda: self.lab.upstream.hosts() >= addresses(guests), 40, "the upstream's routes")
 
     def burst(self, number):
-        """Let thirty guests claim four addresses more each, which the allowlist vouches for: 120 routes, at once.
+        """Let thirty guests claim four addresses more each, which the allowlist permits: 120 routes, at once.
 
-        Nobody answers for these, so they go again.
+        No guest answers probes of these, so they are withdrawn again.
         """
         network = (56, 58, 59, 60, 61, 62)[number % 6]
         claimed = [
@@ -79,20 +79,22 @@ class Scene:
         for guest, frame in claimed:
             guest.send(frame)
 
-    def noise(self):
-        """What the fabric, and then what the kernel has heard since the last time of those that stay."""
+    def updates_of_those_that_stay(self):
+        """Return the updates of the fabric, then of the kernel, since the last call, about the guests that stay."""
         heard = self.updates.heard()
         lines = self.kernel.log.splitlines()
-        noise = [one for one in heard[self.heard :] if one[1] in self.staying]
-        noise += [line for line in lines[self.seen :] if self.staying & set(line.split()[:2])]
+        updates_of_those_that_stay = [one for one in heard[self.heard :] if one[1] in self.staying]
+        updates_of_those_that_stay += [
+            line for line in lines[self.seen :] if self.staying & set(line.split()[:2])
+        ]
         self.heard, self.seen = len(heard), len(lines)
-        return noise
+        return updates_of_those_that_stay
 
-    def nobody_noticed(self):
-        assert self.noise() == []
+    def no_update_was_sent(self):
+        assert self.updates_of_those_that_stay() == []
         assert self.node.hosts() >= self.staying
 
-    def all_proved(self):
+    def all_verified(self):
         states = {one["address"]: one["state"] for one in self.node.show()["bindings"]}
         return all(states.get(address) in {"valid", "probing"} for address in self.staying)
 
@@ -102,7 +104,7 @@ def addresses(guests):
 
 
 def other_build(folder):
-    """The same code under another version, in a place of its own."""
+    """The same code under another version, in a directory of its own."""
     package = folder / "rdnbr"
     shutil.copytree(Path(rdnbr.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     text = (package / "__init__.py").read_text()
@@ -111,17 +113,17 @@ def other_build(folder):
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory):
+def restarts(tmp_path_factory):
     with Lab(guests=GUESTS, frr=True) as lab:
-        scene = Scene(lab, tmp_path_factory.mktemp("build"))
-        scene.learn(lab.guests[:-10])
-        # What the upstream's dump says is what is in its table.
-        assert {one for _, one in scene.updates.heard()} >= lab.upstream.hosts() >= scene.staying
-        scene.heard, scene.seen = len(scene.updates.heard()), len(scene.kernel.log.splitlines())
-        yield scene
+        restarts = Restarts(lab, tmp_path_factory.mktemp("build"))
+        restarts.learn(lab.guests[:-10])
+        # The upstream's dump agrees with its table.
+        assert {one for _, one in restarts.updates.heard()} >= lab.upstream.hosts() >= restarts.staying
+        restarts.heard, restarts.seen = len(restarts.updates.heard()), len(restarts.kernel.log.splitlines())
+        yield restarts
 
 
-def test_kills_at_any_moment_are_not_noticed(scene, request):
+def test_kills_at_any_moment_cause_no_update(restarts, request):
     """Killed while it runs, while it starts and while it learns: no update, and no change in the kernel either."""
     seed = request.config.getoption("--restart-seed") or random.randrange(10**6)
     print(f"--restart-seed {seed}")
@@ -134,74 +136,76 @@ def test_kills_at_any_moment_are_not_noticed(scene, request):
             case "running":
                 time.sleep(1.5 * moment)
             case "starting":
-                scene.kill()
-                scene.start(ready=False)
+                restarts.kill()
+                restarts.start(ready=False)
                 time.sleep(0.9 * moment)
             case "learning" | "installing":
-                scene.burst(number)
+                restarts.burst(number)
                 time.sleep((0.3 if way == "learning" else 0.006) * moment)
-        scene.kill()
+        restarts.kill()
         print(
-            f"{way} {moment:.2f}: killed, with {len(scene.node.hosts() - scene.staying)} more routes than stay"
+            f"{way} {moment:.2f}: killed, with {len(restarts.node.hosts() - restarts.staying)} more routes than stay"
         )
-        scene.start()
-        scene.nobody_noticed()
+        restarts.start()
+        restarts.no_update_was_sent()
     began = time.monotonic()
-    wait_for(scene.all_proved, GRACE + 10, "all to prove themselves")
+    wait_for(restarts.all_verified, GRACE + 10, "all to prove themselves")
     print(f"all proved {time.monotonic() - began:.1f} s after the last start")
-    wait_for(lambda: scene.node.hosts() == scene.staying, GRACE + 25, "what was claimed in bursts to go")
-    scene.nobody_noticed()
+    wait_for(
+        lambda: restarts.node.hosts() == restarts.staying, GRACE + 25, "what was claimed in bursts to go"
+    )
+    restarts.no_update_was_sent()
 
 
-def test_stop_and_upgrade_are_not_noticed(scene):
+def test_stop_and_upgrade_cause_no_update(restarts):
     """A restart by SIGTERM, to another build and back: no update, and no change in the kernel either."""
-    for build in (None, scene.older, None):
-        assert scene.node.stop_daemon() == 0
-        scene.start(build)
-        wait_for(scene.all_proved, GRACE + 10, "all to prove themselves")
-    scene.nobody_noticed()
+    for build in (None, restarts.older, None):
+        assert restarts.node.stop_daemon() == 0
+        restarts.start(build)
+        wait_for(restarts.all_verified, GRACE + 10, "all to prove themselves")
+    restarts.no_update_was_sent()
 
 
-def test_guests_that_left_and_came_meanwhile(scene):
-    """Who left while the daemon was down is withdrawn within the grace, who came is learned, and the rest unnoticed."""
-    guests = scene.lab.guests
+def test_guests_that_left_and_came_meanwhile(restarts):
+    """A guest that left meanwhile is withdrawn within the grace, a guest that came is learned, and the others stay."""
+    guests = restarts.lab.guests
     silent, unplugged, came = guests[:5], guests[5:10], guests[-10:]
     left = addresses(silent) | addresses(unplugged)
-    scene.staying -= left
-    scene.kill()
+    restarts.staying -= left
+    restarts.kill()
     for guest in silent:
         guest.forget_addresses()
     for guest in unplugged:
-        scene.lab.unplug(guest)
+        restarts.lab.unplug(guest)
     for guest in came:
         guest.configure()
         guest.announce()
     began = time.monotonic()
-    scene.start()
+    restarts.start()
     for guest in came:
         guest.announce()
-    wait_for(lambda: scene.node.hosts() >= addresses(came), 5, "those that came")
-    wait_for(lambda: not scene.node.hosts() & left, GRACE + 5, "those that left to go")
+    wait_for(lambda: restarts.node.hosts() >= addresses(came), 5, "those that came")
+    wait_for(lambda: not restarts.node.hosts() & left, GRACE + 5, "those that left to go")
     print(f"withdrawn {time.monotonic() - began:.1f} s after the start")
-    scene.staying |= addresses(came)
-    wait_for(lambda: scene.lab.upstream.hosts() == scene.staying, 10, "the upstream to agree")
-    scene.staying -= addresses(came)  # these it did hear of
-    scene.nobody_noticed()
-    heard = scene.updates.heard()
+    restarts.staying |= addresses(came)
+    wait_for(lambda: restarts.lab.upstream.hosts() == restarts.staying, 10, "the upstream to agree")
+    restarts.staying -= addresses(came)  # it received updates of these
+    restarts.no_update_was_sent()
+    heard = restarts.updates.heard()
     assert {one for one in heard if one[0] == "withdrawn" and one[1] in left} == {
         ("withdrawn", address) for address in left
     }
 
 
-def test_one_withdrawal_would_be_noticed(scene):
-    """The proof of the proof: a route that goes for a moment is seen upstream, once each way, and in the kernel."""
-    scene.nobody_noticed()
-    guest = scene.lab.guests[50]
-    assert scene.node.rdnbr("flush", guest.address4).returncode == 0
-    wait_for(lambda: guest.address4 not in scene.lab.upstream.hosts(), 5, "the withdrawal")
+def test_one_withdrawal_would_be_seen(restarts):
+    """The test can fail: a route that is gone for a moment is seen upstream, once each way, and in the kernel."""
+    restarts.no_update_was_sent()
+    guest = restarts.lab.guests[50]
+    assert restarts.node.rdnbr("flush", guest.address4).returncode == 0
+    wait_for(lambda: guest.address4 not in restarts.lab.upstream.hosts(), 5, "the withdrawal")
     guest.announce()
-    wait_for(lambda: guest.address4 in scene.lab.upstream.hosts(), 5, "the announcement")
-    assert scene.noise() == [
+    wait_for(lambda: guest.address4 in restarts.lab.upstream.hosts(), 5, "the announcement")
+    assert restarts.updates_of_those_that_stay() == [
         ("withdrawn", guest.address4),
         ("announced", guest.address4),
         f"Deleted {guest.address4} dev vmbr1 proto 171 scope link ",

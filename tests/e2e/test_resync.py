@@ -1,4 +1,4 @@
-"""Zebra misses what the kernel tells, for its buffer is full: that is found and mended, and nothing else touched."""
+"""zebra misses notifications of the kernel when its buffer is full: rdnbr finds and repairs that, and nothing else."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from rdnbr.operator.control.client import Client
 pytestmark = pytest.mark.frr
 
 FLOOD = 20_000
-"""Routes; some thousand of them fill the 4 MiB that zebra has for its netlink socket."""
+"""Routes; some thousand of them fill the 4 MiB buffer of zebra's netlink socket."""
 
 
 @contextmanager
-def deaf(node: Node) -> Iterator[None]:
-    """Zebra stands still while others change so many routes, which are none of its business, that it loses news."""
+def zebra_misses(node: Node) -> Iterator[None]:
+    """Stop zebra while so many other routes change that it loses notifications."""
     zebra = int(node.path("/run/frr/zebra.pid").read_text())
     numbers = range(FLOOD)
     os.kill(zebra, signal.SIGSTOP)
@@ -35,7 +35,7 @@ def deaf(node: Node) -> Iterator[None]:
 
 
 def found(node: Node) -> dict[str, str]:
-    """Return what the doctor finds that has to do with zebra."""
+    """Return doctor's findings about zebra."""
     findings = json.loads(node.rdnbr("doctor", "--json").stdout)["findings"]
     return {one["name"]: one["message"] for one in findings if one["name"].startswith("zebra")}
 
@@ -65,10 +65,10 @@ def appear(guest: Guest) -> None:
     guest.ping_gateways()
 
 
-def test_missed_routes_are_told_again(lab: Lab) -> None:
-    """What zebra missed is found by doctor and explain; resync has it advertised, and no other route is told anew."""
+def test_missed_routes_are_announced_again(lab: Lab) -> None:
+    """The commands doctor and explain find what zebra missed; resync has it advertised, and announces nothing else."""
     node, guest, first = lab.node, lab.guests[1], lab.guests[0]
-    with deaf(node):
+    with zebra_misses(node):
         appear(guest)
         wait_for(lambda: set(guest.addresses) <= node.hosts(), 10.0, "routes in the kernel")
     wait_for(lambda: "zebra-missed-routes" in found(node), 10.0, "the doctor to find it")
@@ -92,8 +92,8 @@ def test_missed_routes_are_told_again(lab: Lab) -> None:
     assert node.show("counters")["kernel"]["contested"] == 0
 
 
-def test_telling_again_is_no_theft(lab: Lab) -> None:
-    """However often the daemon takes a route out and puts it back, it accuses nobody, and the route is there."""
+def test_resync_is_not_taken_for_removal_by_others(lab: Lab) -> None:
+    """However often resync removes and adds a route, the daemon reports no other program, and the route is there."""
     node, guest = lab.node, lab.guests[0]
     with Client(node.path(SOCKET)) as client:
         for _ in range(10):
@@ -104,12 +104,12 @@ def test_telling_again_is_no_theft(lab: Lab) -> None:
     assert all(one["installed"] for one in node.show()["bindings"] if one["address"] in guest.addresses)
 
 
-def test_routes_that_are_gone_are_told_to_be_gone(lab: Lab) -> None:
-    """A route whose end zebra missed is found, and withdrawn from BGP by a resync, also without a daemon."""
+def test_stale_routes_are_withdrawn(lab: Lab) -> None:
+    """The doctor finds a route whose removal zebra missed, and resync withdraws it from BGP, also without a daemon."""
     node, guest = lab.node, lab.guests[2]
     appear(guest)
     wait_for(lambda: set(guest.addresses) <= lab.upstream.hosts(), 15.0, "its routes upstream")
-    with deaf(node):
+    with zebra_misses(node):
         lab.unplug(guest)
         wait_for(lambda: not set(guest.addresses) & node.hosts(), 10.0, "routes to leave the kernel")
     wait_for(lambda: "zebra-stale-routes" in found(node), 10.0, "the doctor to find it")
@@ -129,7 +129,7 @@ def test_routes_that_are_gone_are_told_to_be_gone(lab: Lab) -> None:
 
 
 def test_zebra_that_does_not_answer(lab: Lab) -> None:
-    """For FRR `explain` waits no longer than some seconds, and says that it did not answer."""
+    """The command explain waits some seconds for FRR, no longer, and says that it did not answer."""
     node, guest = lab.node, lab.guests[0]
     zebra = int(node.path("/run/frr/zebra.pid").read_text())
     os.kill(zebra, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Guests come and go while faults strike every few seconds; in the end everybody agrees on where everybody is."""
+"""Guests come and go while faults happen every few seconds; at the end daemon, kernel and fabric agree."""
 
 import random
 import signal
@@ -19,7 +19,7 @@ GUESTS = 300
 CHURN_APART = 0.1
 """Seconds between two guests that come or go."""
 ASKS_APART = 1.0
-"""Seconds between two ARP requests of a guest that has not got its gateway yet."""
+"""Seconds between two ARP requests of a guest that does not know its gateway yet."""
 FAULTS_APART = 2.0
 """Seconds between two faults."""
 SETTLED = 40.0
@@ -35,60 +35,60 @@ probe_count = 4
 data_window = 2
 adopt_grace = 8
 """
-"""Everything is asked often, so that the end is not waited for."""
+"""Short intervals, so that the end of the test comes soon."""
 
 
-class Day:
-    """What happens to one node, its guests and its daemon; the same seed makes the same day."""
+class Soak:
+    """All changes of one node, its guests and its daemon; the same seed gives the same changes."""
 
     def __init__(self, lab: Lab, seed: int) -> None:
         self.lab = lab
         self.node = lab.node
         self.chance = random.Random(seed)
         self.here: set[Guest] = set()
-        """The guests that are plugged in, and have their addresses."""
+        """Guests that are plugged in and have their addresses."""
         self.silent: set[Guest] = set()
-        """Those that are plugged in, and gave their addresses up without a word."""
+        """Guests that are plugged in and removed their addresses without a frame."""
         self.unheard: dict[Guest, float] = {}
-        """Those that spoke up, when, and were not heard since: they go on asking for their gateway, as guests do."""
+        """Guests that announced themselves, when, and are not bound: they repeat the request for their gateway."""
         self.foreign: set[str] = set()
         self.told: list[str] = []
 
     def expected(self) -> set[str]:
-        """Return the addresses that are to be routed."""
+        """Return the addresses that should be routed."""
         return {address for guest in self.here for address in guest.addresses}
 
     def churn(self) -> None:
-        """Let one guest come, go, fall silent, or be plugged in anew."""
+        """Let one guest come, go, fall silent, or be plugged in again."""
         absent = [guest for guest in self.lab.guests if guest not in self.here | self.silent]
         match self.chance.choice(["come", "come", "go", "vanish", "wake", "again"]):
             case "come" if absent:
                 self.come(self.chance.choice(absent))
             case "go":
-                self.go(self.anybody(self.here))
+                self.go(self.any_guest(self.here))
             case "vanish":
-                guest = self.anybody(self.here)
+                guest = self.any_guest(self.here)
                 guest.forget_addresses()
                 guest.ip("route del default via fe80::1")
                 self.here.discard(guest)
                 self.silent.add(guest)
             case "wake" if self.silent:
-                guest = self.anybody(self.silent)
+                guest = self.any_guest(self.silent)
                 self.silent.discard(guest)
-                self.speak_up(guest)
+                self.announce(guest)
             case "again":
-                guest = self.anybody(self.here)
+                guest = self.any_guest(self.here)
                 self.go(guest)
                 self.come(guest)
 
     def ask_gateways(self) -> None:
-        """Whoever is not bound yet asks for its gateway once more; who is says nothing of itself any more."""
+        """Each guest that is not bound requests its gateway again; a bound guest sends nothing by itself."""
         if not self.unheard:
             return
         try:
             bindings = self.node.show()["bindings"]
         except LabError:
-            bindings = []  # its socket has just been taken away
+            bindings = []  # a fault has just removed the socket
         heard = {
             one["address"]: datetime.fromisoformat(one["last_seen"]).timestamp()
             for one in bindings
@@ -102,12 +102,12 @@ class Day:
                 guest.announce()
 
     def fault(self, name: str) -> None:
-        """Let one fault strike."""
+        """Cause one fault."""
         self.told.append(name)
         FAULTS[name](self)
 
     def agreement(self) -> str:
-        """Say who does not agree with what is expected; nothing if all do."""
+        """Return which part does not agree with the expectation; empty if all do."""
         expected = self.expected()
         views: dict[str, Callable[[], set[str]]] = {
             "the kernel's routes": self.node.hosts,
@@ -123,20 +123,20 @@ class Day:
         return ""
 
     def contested(self) -> bool:
-        """Tell whether the daemon waits with what it would put into the kernel."""
+        """Return whether the daemon waits before it puts an entry into the kernel."""
         return any(
             one["state"] in ROUTED and not one["installed"] and one["address"] not in self.foreign
             for one in self.node.show()["bindings"]
         )
 
-    def anybody(self, among: set[Guest]) -> Guest:
+    def any_guest(self, among: set[Guest]) -> Guest:
         return self.chance.choice(sorted(among, key=lambda guest: guest.number))
 
     def come(self, guest: Guest) -> None:
         self.lab.plug(guest)
-        self.speak_up(guest)
+        self.announce(guest)
 
-    def speak_up(self, guest: Guest) -> None:
+    def announce(self, guest: Guest) -> None:
         guest.configure()
         guest.send_gateway_request()
         self.here.add(guest)
@@ -166,8 +166,8 @@ class Day:
         }
 
 
-def _kill(day: Day) -> None:
-    # What somebody keeps removing is nowhere but in the daemon until the truce is over.
+def _kill(day: Soak) -> None:
+    # During a hold-down only the daemon has the removed entry.
     wait_for(lambda: not day.contested(), 15, "the end of a truce")
     assert day.node.daemon is not None
     day.node.daemon.signal(signal.SIGKILL)
@@ -175,13 +175,13 @@ def _kill(day: Day) -> None:
     day.node.start_daemon()
 
 
-def _restart(day: Day) -> None:
+def _restart(day: Soak) -> None:
     assert day.node.stop_daemon() == 0
     day.churn()
     day.node.start_daemon()
 
 
-def _stop_a_while(day: Day) -> None:
+def _stop_a_while(day: Soak) -> None:
     assert day.node.daemon is not None
     day.node.daemon.signal(signal.SIGSTOP)
     for _ in range(20):
@@ -190,33 +190,33 @@ def _stop_a_while(day: Day) -> None:
     day.node.daemon.signal(signal.SIGCONT)
 
 
-def _bridge_down(day: Day) -> None:
+def _bridge_down(day: Soak) -> None:
     day.node.ip(f"link set {BRIDGE} down", f"link set {BRIDGE} up")
 
 
-def _bridge_mac(day: Day) -> None:
+def _bridge_mac(day: Soak) -> None:
     day.node.ip(f"link set {BRIDGE} address 02:00:00:00:00:99", f"link set {BRIDGE} address {BRIDGE_MAC}")
 
 
-def _port_flaps(day: Day) -> None:
-    guest = day.anybody(day.here)
+def _port_flaps(day: Soak) -> None:
+    guest = day.any_guest(day.here)
     day.node.ip(f"link set {guest.port} down", f"link set {guest.port} up")
-    # Its IPv6 address is lost with its link, as on any Linux, and comes back with its configuration.
+    # Its IPv6 address is lost with its link, as on any Linux, and returns with its configuration.
     day.go(guest)
     day.come(guest)
 
 
-def _foreign_route(day: Day) -> None:
-    guest = day.anybody(day.here)
+def _foreign_route(day: Soak) -> None:
+    guest = day.any_guest(day.here)
     day.node.ip(f"route replace {guest.address4}/32 dev {BRIDGE} proto static")
     day.foreign.add(guest.address4)
 
 
-def _socket_lost(day: Day) -> None:
+def _socket_lost(day: Soak) -> None:
     day.node.path(SOCKET).unlink(missing_ok=True)
 
 
-def _frr_starts_again(day: Day, *names: str) -> None:
+def _frr_starts_again(day: Soak, *names: str) -> None:
     assert day.node.frr is not None
     for name in reversed(names):
         day.node.frr.stop(name)
@@ -225,7 +225,7 @@ def _frr_starts_again(day: Day, *names: str) -> None:
         day.node.frr.start(name)
 
 
-FAULTS: dict[str, Callable[[Day], None]] = {
+FAULTS: dict[str, Callable[[Soak], None]] = {
     "killed": _kill,
     "restarted": _restart,
     "stopped for a while": _stop_a_while,
@@ -237,7 +237,7 @@ FAULTS: dict[str, Callable[[Day], None]] = {
     "port down and up": _port_flaps,
     "foreign route": _foreign_route,
     "control socket lost": _socket_lost,
-    # Never zebra alone: bgpd looks for it again after a minute only, when it has not found it at once for a few times.
+    # Never zebra alone: after a few failures bgpd connects to zebra only once a minute.
     "FRR starts again": lambda day: _frr_starts_again(day, "zebra", "bgpd"),
     "bgpd starts again": lambda day: _frr_starts_again(day, "bgpd"),
 }
@@ -245,7 +245,7 @@ DEADLY = ("killed", "restarted")
 """After these it is another process, whose use of memory proves nothing."""
 
 
-def _strike(day: Day, faults: list[str], during: float) -> None:
+def _strike(day: Soak, faults: list[str], during: float) -> None:
     end = time.monotonic() + during
     next_fault = time.monotonic() + FAULTS_APART
     next_ask = time.monotonic()
@@ -260,9 +260,9 @@ def _strike(day: Day, faults: list[str], during: float) -> None:
         time.sleep(CHURN_APART)
 
 
-def _settle(day: Day) -> float:
+def _settle(day: Soak) -> float:
     for address in day.foreign:
-        # Gone by itself where the bridge was down meanwhile.
+        # Removed already if the bridge was down meanwhile.
         day.node.attempt("ip", "route", "del", f"{address}/32", "dev", BRIDGE, "proto", "static")
     day.foreign.clear()
     start = time.monotonic()
@@ -278,8 +278,8 @@ def _settle(day: Day) -> float:
     return time.monotonic() - start
 
 
-def _descriptors(day: Day, pid: int) -> int:
-    """Count open descriptors beside those of the ports, once nobody's packets are looked at any more."""
+def _descriptors(day: Soak, pid: int) -> int:
+    """Count open descriptors beside those of the ports, after data snooping has ended on all ports."""
     ports = len(day.node.show("ports")["ports"])
     sockets = Path(f"/proc/{pid}/net/packet")
     wait_for(lambda: len(sockets.read_text().splitlines()) - 1 == ports, 15, "one packet socket a port")
@@ -288,22 +288,22 @@ def _descriptors(day: Day, pid: int) -> int:
 
 @pytest.fixture
 def seed(request) -> Iterator[int]:
-    """A seed that is told when the test fails; `--soak-seed` repeats its day."""
+    """A seed that is printed when the test fails; `--soak-seed` repeats its changes."""
     given = request.config.getoption("--soak-seed")
     chosen = random.SystemRandom().randrange(1 << 32) if given is None else given
     print(f"--soak-seed {chosen}")
     return chosen
 
 
-def test_a_day_of_churn_and_faults_ends_in_agreement(request, seed):
+def test_churn_and_faults_end_in_agreement(request, seed):
     """Kernel, daemon, FRR and upstream agree exactly on 300 guests after churn and faults, and nothing has leaked."""
     length = request.config.getoption("--soak-seconds")
     with Lab(guests=GUESTS, frr=True) as lab:
         lab.node.write("/etc/rdnbr/rdnbr.toml", CONFIGURATION)
-        day = Day(lab, seed)
+        day = Soak(lab, seed)
         lab.node.start_daemon()
         for guest in lab.guests:
-            day.speak_up(guest)
+            day.announce(guest)
         _settle(day)
         _strike(day, list(FAULTS), length / 2)
         _settle(day)

@@ -1,4 +1,4 @@
-"""Starting: where the daemon refuses to, and where it only looks."""
+"""When the daemon refuses to start, and what a dry run does."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ RUN = (sys.executable, "-m", "rdnbr", "run")
 
 
 def assert_one_sentence(done, *words):
-    """The command ended with 3 and one line that has these words in it."""
+    """Check that the command ended with 3 and one line that has these words."""
     assert done.returncode == 3, done.stderr
     assert done.stderr.strip().count("\n") == 0, done.stderr
     for word in words:
@@ -22,7 +22,7 @@ def assert_one_sentence(done, *words):
 
 
 def test_dry_run_touches_nothing(lab):
-    """`run --dry-run` tells of the guests it would route, and changes neither kernel nor files."""
+    """`run --dry-run` logs the guests that it would route, and changes neither kernel nor files."""
     guest = lab.guest(0)
     guest.wait_for_dad()
     before = tables(lab.node)
@@ -46,7 +46,7 @@ def test_dry_run_touches_nothing(lab):
 
 
 def test_dry_run_serves_a_bridge_that_is_made_later(lab):
-    """A bridge that appears during a dry run is served, without a complaint that the kernel does not know it."""
+    """A dry run serves a bridge that appears later, without an error that the kernel does not know it."""
     daemon = lab.node.start_daemon("--dry-run", ready=False)
     wait_for(lambda: "serving" in daemon.log, 10, "its first words")
     lab.node.ip("link add vmbr2 type bridge", "link set vmbr2 up", "addr add 169.254.0.1/32 dev vmbr2")
@@ -55,7 +55,7 @@ def test_dry_run_serves_a_bridge_that_is_made_later(lab):
     guest.configure()
 
     def installed():
-        guest.send_gateway_request()  # once is not enough: nothing tells when a dry run listens
+        guest.send_gateway_request()  # once is not enough: nothing shows when a dry run listens
         return any("installed" in line and guest.address4 in line for line in daemon.log.splitlines())
 
     wait_for(installed, 10, "the installation")
@@ -63,19 +63,19 @@ def test_dry_run_serves_a_bridge_that_is_made_later(lab):
     assert daemon.stop() == 0
 
 
-def test_no_bridge_is_said_in_one_sentence(lab):
-    """On a machine without such a bridge the daemon ends with 3 and says what it looks for."""
+def test_no_bridge_gives_one_sentence(lab):
+    """Without such a bridge the daemon ends with 3 and says what it looks for."""
     assert_one_sentence(lab.upstream.attempt(*RUN), "bridge", "169.254.0.1/32", "fe80::1")
 
 
-def test_no_permission_is_said_in_one_sentence(lab):
+def test_no_permission_gives_one_sentence(lab):
     """Without the capabilities it needs, the daemon ends with 3 and names them."""
     powerless = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
     assert_one_sentence(lab.node.attempt(*powerless, *RUN), "CAP_NET_ADMIN", "CAP_NET_RAW", "root")
 
 
 def test_second_daemon_is_refused_in_one_sentence(lab):
-    """A second daemon on one node ends with 3, whatever its socket is, and leaves the first one working."""
+    """A second daemon on one node ends with 3, whatever its socket is, and the first one continues."""
     first = lab.node.start_daemon()
     which = f"it is process {first.pid}"
     assert_one_sentence(lab.node.attempt(*RUN), "another rdnbr runs", "systemctl stop rdnbr", which)
@@ -87,16 +87,16 @@ def test_second_daemon_is_refused_in_one_sentence(lab):
 
 
 def test_failed_start_leaves_no_socket(lab):
-    """A daemon that runs out of file descriptors while it starts ends with 3, and takes its socket with it."""
+    """A daemon without file descriptors left at its start ends with 3, and removes its socket."""
     done = lab.node.attempt("prlimit", "--nofile=9:9", *RUN)
     assert done.returncode == 3
-    assert "cannot listen" in done.stderr  # so far it got, and the socket was there by then
+    assert "cannot listen" in done.stderr  # the start came this far, so the socket existed by then
     assert done.stderr.splitlines()[-1].startswith("rdnbr: the kernel refuses what rdnbr needs to start: ")
     assert not lab.node.path("/run/rdnbr/rdnbr.sock").exists()
 
 
 def test_socket_of_a_killed_daemon_is_replaced(lab):
-    """A daemon that was killed leaves its socket file; the next one starts all the same."""
+    """A killed daemon leaves its socket file; the next one starts all the same."""
     daemon = lab.node.start_daemon()
     daemon.signal(signal.SIGKILL)
     daemon.wait()
@@ -105,10 +105,10 @@ def test_socket_of_a_killed_daemon_is_replaced(lab):
     assert lab.node.show()["bindings"] == []
 
 
-def test_lack_of_descriptors_ends_nothing(lab):
-    """Without a descriptor left the daemon goes on, says so once, and hears new guests when there are some again."""
+def test_lack_of_descriptors_does_not_end_the_daemon(lab):
+    """Without a free descriptor the daemon continues, logs that once, and serves new guests after it has some again."""
     daemon = lab.node.start_daemon()
-    # The limit is one of numbers: what is open stays, and of 0, 1 and 2, which are taken, none is left.
+    # The limit is of numbers: open descriptors stay, and 0, 1 and 2 are in use, so none is left.
     lab.node.run("prlimit", "--pid", str(daemon.pid), "--nofile=3:")
     lab.node.ip("link add tap900i0 type veth peer name g900", "link set g900 up")
     lab.node.ip(
@@ -124,7 +124,7 @@ def test_lack_of_descriptors_ends_nothing(lab):
     assert daemon.log.count("cannot listen") == 1
 
 
-def test_no_daemon_is_said_by_the_commands(lab):
+def test_commands_report_that_no_daemon_runs(lab):
     """`rdnbr show` without a daemon ends with 1 and says that none answers, and where."""
     done = lab.node.rdnbr("show")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Stopping: what becomes of the routes, and how long it takes."""
+"""Stopping: what happens to the routes, and how long it takes."""
 
 import signal
 import time
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.root
 CONFIG = "/etc/rdnbr/rdnbr.toml"
 WITHDRAW = 'on_stop = "withdraw"\n'
 MOST_PORTS = 1000
-"""A bridge takes 1,023 (BR_MAX_PORTS)."""
+"""A bridge has at most 1,023 ports (BR_MAX_PORTS)."""
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def serve(lab, config=""):
     daemon = lab.node.start_daemon()
     for guest in lab.guests:
         guest.announce()
-    wait_for(lambda: lab.node.hosts() == everybody(lab), 10, "routes to both guests")
+    wait_for(lambda: lab.node.hosts() == all_addresses(lab), 10, "routes to both guests")
     return daemon
 
 
-def everybody(lab):
+def all_addresses(lab):
     return {address for guest in lab.guests for address in guest.addresses}
 
 
@@ -44,8 +44,8 @@ def ours(node, guest):
     return [line for address in guest.addresses for line in entries(node, address) if "proto 171" in line]
 
 
-def test_stop_withdraws_where_that_is_wanted(lab):
-    """With `on_stop = "withdraw"` a stop leaves nothing of ours, and nobody else's entry is touched."""
+def test_stop_withdraws_if_configured(lab):
+    """With `on_stop = "withdraw"` a stop removes all entries of rdnbr, and no others."""
     lab.node.ip("neigh add 2.57.57.200 lladdr 02:00:00:00:00:01 dev vmbr1 nud permanent")
     daemon = serve(lab, WITHDRAW)
     assert lab.node.stop_daemon() == 0
@@ -55,7 +55,7 @@ def test_stop_withdraws_where_that_is_wanted(lab):
 
 
 def test_routes_go_before_their_neighbours(lab):
-    """While the kernel still routes to a guest, it need not ask the wire for its MAC."""
+    """While the kernel still routes to a guest, it need not resolve the guest's MAC."""
     serve(lab, WITHDRAW)
     watch = monitor(lab.node, "route", "neigh")
     assert lab.node.stop_daemon() == 0
@@ -72,7 +72,7 @@ def test_routes_go_before_their_neighbours(lab):
 
 
 def test_reload_changes_what_a_stop_does(lab):
-    """The file that was read last counts."""
+    """The latest configuration counts."""
     serve(lab)
     lab.node.write(CONFIG, WITHDRAW)
     assert lab.node.rdnbr("reload").returncode == 0
@@ -81,15 +81,15 @@ def test_reload_changes_what_a_stop_does(lab):
 
 
 def test_crash_withdraws_nothing(lab):
-    """Whatever a stop does, a daemon that is killed leaves all there is, for the next one to adopt."""
+    """Whatever `on_stop` says, a killed daemon leaves all entries, and the next one adopts them."""
     daemon = serve(lab, WITHDRAW)
     daemon.signal(signal.SIGKILL)
     daemon.wait()
-    assert lab.node.hosts() == everybody(lab)
+    assert lab.node.hosts() == all_addresses(lab)
 
 
-def test_stop_puts_back_what_somebody_keeps_removing(lab):
-    """A route that was waited with is in the kernel after a stop, or whoever starts next would not know of it."""
+def test_stop_puts_back_routes_in_hold_down(lab):
+    """A stop puts back a route in hold-down, because the next daemon would not know of it."""
     daemon, guest = serve(lab), lab.guests[0]
     before = ours(lab.node, guest)
 
@@ -105,18 +105,18 @@ def test_stop_puts_back_what_somebody_keeps_removing(lab):
 
 
 def test_dry_run_withdraws_nothing(lab):
-    """A dry run leaves what an earlier run has installed."""
+    """A dry run leaves entries of an earlier run."""
     serve(lab)
     assert lab.node.stop_daemon() == 0
     lab.node.write(CONFIG, WITHDRAW)
     dry = lab.node.start_daemon("--dry-run", ready=False)
     wait_for(lambda: "serving" in dry.log, 10, "the dry run")
     assert lab.node.stop_daemon() == 0
-    assert lab.node.hosts() == everybody(lab)
+    assert lab.node.hosts() == all_addresses(lab)
 
 
 def test_stop_withdraws_the_filter_too(lab):
-    """What guests may send from bound addresses means nothing when no address is bound any more."""
+    """The packet filter makes no sense without bindings, so such a stop removes it."""
     serve(lab, WITHDRAW + "enforce = true\n")
     tables = "nft", "list", "tables"
     wait_for(lambda: "rdnbr" in lab.node.run(*tables), 10, "the table")

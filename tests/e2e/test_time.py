@@ -1,4 +1,4 @@
-"""Time that goes wrong: a process that stood still, a clock that is set, a loop that does not turn."""
+"""Faults of time: a stopped process, a clock that is set, a loop that does not turn."""
 
 import re
 import signal
@@ -25,14 +25,14 @@ probe_retrans = 0.3
 probe_count = 3
 """
 BUDGET = 2.0 * 1.25 + 0.5 + 0.3 * (1 + 1.5 + 1.5**2)
-"""Seconds from a guest's last word to the end of its route, with these timers."""
+"""Seconds from a guest's last frame to the withdrawal of its route, with these timers."""
 SLACK = 2.0
-"""Seconds that a busy machine may take."""
+"""Seconds of delay on a busy machine."""
 HOUR = 3600
 
 
 class Withdrawals:
-    """Every host route that the kernel loses, as `ip monitor` tells of it."""
+    """Every host route that the kernel loses, from `ip monitor`."""
 
     def __init__(self, node):
         self._monitor = node.launch("withdrawals", "ip", "monitor", "route")
@@ -48,14 +48,14 @@ class Withdrawals:
 
 
 def start(node, *before):
-    """Start the daemon behind other words, and wait until it answers."""
+    """Start the daemon with other arguments before it, and wait until it answers."""
     daemon = node.launch("rdnbr", *before, *RUN)
     wait_for(lambda: node.rdnbr("show").returncode == 0, 20, "the daemon to answer")
     return daemon
 
 
-def test_stop_is_not_taken_for_silence(request):
-    """After SIGSTOP and SIGCONT nobody who lives is withdrawn; who left is asked anew, and goes within the budget.
+def test_stopped_process_takes_no_guest_for_silent(request):
+    """After SIGSTOP and SIGCONT no present guest is withdrawn, and an absent guest is probed and withdrawn in time.
 
     What came or went in between is known in the first turns: a port that is gone, and a guest that is new.
     """
@@ -90,7 +90,7 @@ def test_stop_is_not_taken_for_silence(request):
 
 @pytest.fixture
 def faketime():
-    """A library that moves the wall clock of one process by what a file says, and no other clock."""
+    """A library that moves the wall clock of one process as a file says, and no other clock."""
     found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if found is None:
         pytest.fail("needs libfaketime (Debian: apt-get install faketime)")
@@ -105,8 +105,8 @@ def faketime():
 
 
 @pytest.mark.parametrize("by", [-HOUR, HOUR], ids=["back", "forward"])
-def test_clock_that_is_set_changes_nothing(lab, faketime, by):
-    """When the clock is set by an hour, who lives is asked in time and stays, who left goes within the budget.
+def test_clock_step_changes_no_timer(lab, faketime, by):
+    """When the clock is set by an hour, present guests stay, and absent guests are withdrawn in time.
 
     What was seen before is shown by the new clock, in order; a file that changes is read.
     """
@@ -131,8 +131,8 @@ def test_clock_that_is_set_changes_nothing(lab, faketime, by):
     assert not {*stays_.addresses} & withdrawals.seen
     moved = since(lab.node, stays_.address4) - before
     assert abs(moved - timedelta(seconds=by)) < timedelta(seconds=1)
-    told = [event["at"] for event in lab.node.show("events")["events"]]
-    assert told == sorted(told)
+    messages = [event["at"] for event in lab.node.show("events")["events"]]
+    assert messages == sorted(messages)
     lab.node.write("/etc/rdnbr/allowlist", f"{stays_.address4}\n")
     wait_for(lambda: "reloaded: 1 rule" in daemon.log, 2 + SLACK, "the allowlist to be read")
     wait_for(lambda: lab.node.hosts() == {stays_.address4}, SLACK, "the reload's withdrawal")
@@ -145,7 +145,7 @@ def since(node, address):
 
 
 class Systemd:
-    """Hears what the daemon tells systemd, as sd_notify(3) has it."""
+    """Receives the daemon's messages to systemd, as in sd_notify(3)."""
 
     def __init__(self, node):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -155,8 +155,8 @@ class Systemd:
     def close(self):
         self._socket.close()
 
-    def told(self):
-        """Return the words of all messages so far."""
+    def messages(self):
+        """Return the text of all messages so far."""
         with suppress(BlockingIOError):
             while True:
                 lines = self._socket.recv(4096).decode().splitlines()
@@ -164,11 +164,11 @@ class Systemd:
         return self._told
 
     def last(self, kind):
-        """Return the words of the latest message of a kind."""
-        return next(words for words in reversed(self.told()) if kind in words)
+        """Return the text of the latest message of a kind."""
+        return next(words for words in reversed(self.messages()) if kind in words)
 
     def kinds(self):
-        """Return what each message begins with, those of the watchdog left out."""
+        """Return the kind of each message, without those of the watchdog."""
         return [kind for kind in self._all() if kind != "WATCHDOG"]
 
     def fed(self):
@@ -181,23 +181,23 @@ class Systemd:
         return kinds[kinds.index(one) : len(kinds) - kinds[::-1].index(other)].count("WATCHDOG")
 
     def _all(self):
-        return [next(iter(words)) for words in self.told()]
+        return [next(iter(words)) for words in self.messages()]
 
 
 HANGS = "#!/bin/sh\nsleep 2\necho Error: of the test >&2\nexit 1\n"
-"""In place of nft, which a reload that turns `enforce` on waits for."""
+"""In place of nft, for which a reload that sets `enforce` waits."""
 
 
-def test_systemd_is_told_and_the_watchdog_fed_by_the_loop_alone(lab):
-    """READY, RELOADING and STOPPING come in order; while the loop waits for something, nobody feeds the watchdog."""
+def test_systemd_is_notified_and_only_the_loop_feeds_the_watchdog(lab):
+    """READY, RELOADING and STOPPING come in order; while the loop waits, nothing feeds the watchdog."""
     lab.node.write("/run/nft", HANGS)
     lab.node.run("chmod", "755", "/run/nft")
     lab.node.run("mount", "--bind", "/run/nft", "/usr/sbin/nft")
     with closing(Systemd(lab.node)) as systemd:
         daemon = start(lab.node, "env", "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=600000")
-        assert systemd.told()[0] == {"READY": "1", "STATUS": "0 bindings on 2 ports"}
+        assert systemd.messages()[0] == {"READY": "1", "STATUS": "0 bindings on 2 ports"}
         learn(lab, *lab.guests)
-        wait_for(lambda: systemd.told()[-1].get("STATUS") == "4 bindings on 2 ports", SLACK, "the status")
+        wait_for(lambda: systemd.messages()[-1].get("STATUS") == "4 bindings on 2 ports", SLACK, "the status")
         fed = systemd.fed()
         wait_for(lambda: systemd.fed() >= fed + 5, 1 + SLACK, "the watchdog to be fed, each 0.2 s")
 

@@ -1,4 +1,4 @@
-"""Every BGP update that the upstream hears, from bgpd's own dump (MRT, RFC 6396)."""
+"""Every BGP update that the upstream receives, from bgpd's own dump (MRT, RFC 6396)."""
 
 import struct
 from ipaddress import IPv4Address, IPv6Address
@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from rdnbr.lab import wait_for
 
 _BGP4MP, _MESSAGES = 16, {1: 2, 4: 4}
-"""Type of the records that hold messages; its subtypes, and how many bytes an AS takes in each."""
+"""Type of the records with messages; its subtypes, and the bytes of an AS number in each."""
 _UPDATE = 2
 _MP_REACH, _MP_UNREACH = 14, 15
 _EXTENDED = 0x10
@@ -14,7 +14,7 @@ _DUMP = "/run/frr/updates.mrt"
 
 
 class Updates:
-    """What the upstream has heard since this was made, in order: `("announced" or "withdrawn", address)`."""
+    """The updates since this object was made, in order: `("announced" or "withdrawn", address)`."""
 
     def __init__(self, upstream):
         self._path = upstream.path(_DUMP)
@@ -27,7 +27,7 @@ class Updates:
 
 
 def changes(dump):
-    """Yield what the UPDATE messages of a dump announce and withdraw; a record cut short is yet to come."""
+    """Yield announced and withdrawn addresses of a dump's UPDATE messages; a truncated record is not complete yet."""
     at = 0
     while at + 12 <= len(dump):
         _, kind, subtype, length = struct.unpack_from(">IHHI", dump, at)
@@ -64,7 +64,7 @@ def _update(body):
 
 
 def _addresses(prefixes, size):
-    """Yield the addresses of a row of host prefixes."""
+    """Yield the addresses of a sequence of host prefixes."""
     while prefixes:
         assert prefixes[0] == 8 * size, "the node announces hosts only"
         packed, prefixes = prefixes[1 : 1 + size], prefixes[1 + size :]

@@ -1,18 +1,18 @@
-"""Coverage-guided fuzzing of all that reads what others wrote.
+"""Coverage-guided fuzzing of all code that reads input from others.
 
-    python -m tests.fuzz TARGET [-runs=5000000] [what else libFuzzer understands] [DIRECTORY]
+    python -m tests.fuzz TARGET [-runs=5000000] [further options of libFuzzer] [DIRECTORY]
 
-A target is a module here with two functions: `try_one` takes bytes and raises when something is wrong with us, and
-`seeds` returns where to begin. What the fuzzer finds on its way, and any input that fails, it puts into DIRECTORY,
-`.fuzz/TARGET` unless told.
+A target is a module in this package with two functions. `try_one` takes bytes and raises if the code under test is
+wrong. `seeds` returns the first inputs. The fuzzer writes new inputs, and inputs that fail, to DIRECTORY; the default
+is `.fuzz/TARGET`.
 
-Each target has a committed corpus in `corpus/TARGET`, which the tests try without any fuzzer: what was once found to
-fail, under a name that says what, and beside it the fewest inputs that reach all that a long run reached. To make
-those anew after such a run:
+Each target has a committed corpus in `corpus/TARGET`, which the unit tests run without a fuzzer. The corpus has inputs
+that failed once, under a name that says why, and the smallest set of inputs that reaches all that a long run reached.
+To make that set again after a long run:
 
     python -m tests.fuzz TARGET -merge=1 -use_counters=0 EMPTY_DIRECTORY .fuzz/TARGET
 
-The fuzzer is atheris (libFuzzer), which there is for Linux on x86-64 only.
+The fuzzer is atheris (libFuzzer), which exists for Linux on x86-64 only.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fuzzes one target."""
+"""Fuzz one target."""
 
 import shlex
 import sys
@@ -11,7 +11,7 @@ from tests.fuzz import CORPUS, ROOT, TARGETS
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz until the runs are over, or something fails."""
+    """Fuzz until the runs are over, or until an input fails."""
     target, *options = arguments or [""]
     if target not in TARGETS:
         sys.exit(f"usage: python -m tests.fuzz {'|'.join(TARGETS)} [-runs=N] [DIRECTORY]")
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
         for number, seed in enumerate(module.seeds()):
             (finds / f"seed-{number}").write_bytes(seed)
         options.append(str(CORPUS / target))
-    # To merge, libFuzzer starts itself again, by a shell.
+    # To merge, libFuzzer starts itself again with a shell.
     command = f"{shlex.quote(sys.executable)} -m tests.fuzz {target}"
     atheris.Setup([command, f"-artifact_prefix={finds}/", *options], module.try_one)
     atheris.Fuzz()

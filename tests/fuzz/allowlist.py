@@ -1,4 +1,4 @@
-"""Allowlist files, and verdicts by what was read. A zero byte in the input begins another file."""
+"""Allowlist files, and verdicts of the parsed rules. A zero byte in the input starts another file."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ ADDRESSES = (IP(b"\x02\x39\x39\x1e"), IP(b"\x20\x01\x06\x78\x03\xa4\x01" + bytes
 
 
 def seeds() -> Iterator[bytes]:
-    """Return the lines of the examples, and what they do not have."""
+    """Return the lines of the examples, and syntax that the examples do not have."""
     for path in (ROOT / "contrib" / "allowlist.example", ROOT / "pcaps" / "allowlist"):
         yield from (line.encode() for line in path.read_text().splitlines() if line.strip("# "))
     yield b"\xef\xbb\xbf10.0.0.0/8 bridge=vmbr?,br[!0-3]* wide\r\n::ffff:1.2.3.4"
@@ -27,19 +27,19 @@ def seeds() -> Iterator[bytes]:
 
 
 def try_one(content: bytes) -> None:
-    """Read, and ask for verdicts; or see that each mistake is named where it is."""
+    """Parse the input and authorize claims; or check that the error names the place of each mistake."""
     texts = [
         (f"file{number}", part.decode("utf-8-sig", "replace"))
         for number, part in enumerate(content.split(b"\0"))
     ]
     try:
-        judge(parse(texts))
+        check_rules(parse(texts))
     except AllowlistError as error:
-        believe(error.problems, dict(texts))
+        check_problems(error.problems, dict(texts))
 
 
-def believe(problems: tuple[Problem, ...], texts: dict[str, str]) -> None:
-    """See that each mistake is in a line that says something, and is told in one line."""
+def check_problems(problems: tuple[Problem, ...], texts: dict[str, str]) -> None:
+    """Check that each mistake is in a line that is not blank, and that its message is one line."""
     assert problems
     for problem in problems:
         line = texts[problem.file].split("\n")[problem.line - 1]
@@ -48,8 +48,8 @@ def believe(problems: tuple[Problem, ...], texts: dict[str, str]) -> None:
         assert str(problem).isprintable()
 
 
-def judge(allowlist: Allowlist) -> None:
-    """See that rules read back as they are printed, and that verdicts follow from the rule they name."""
+def check_rules(allowlist: Allowlist) -> None:
+    """Check that printed rules parse to the same rules, and that each verdict follows from the rule it names."""
     printed = "\n".join(str(rule) for rule in allowlist.rules)
     again = parse([("printed", printed)]).rules
     assert [replace(rule, where="") for rule in again] == [

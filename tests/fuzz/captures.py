@@ -12,29 +12,29 @@ YEAR_10000 = 253_402_300_800
 
 
 def seeds() -> Iterator[bytes]:
-    """Return the captures, but for those that are much like others and long."""
+    """Return the captures, without long ones and without those that are similar to others."""
     for path in sorted((ROOT / "pcaps").glob("*.pcap*")):
         if path.stat().st_size < 600:
             yield path.read_bytes()
 
 
 def try_one(content: bytes) -> None:
-    """Read a file; or see that the error names it, after the very frames that a longer file would have."""
-    frames, complaint = everything(content)
+    """Read a file; or check that the error names it, after the same frames that a longer file has."""
+    frames, complaint = frames_and_error(content)
     assert complaint is None or (complaint.startswith(str(FILE.path)) and complaint.isprintable())
     for frame in frames:
         assert 0 <= frame.at < YEAR_10000
         assert len(frame.data) <= 262_144
         assert frame.length >= 0
         assert frame.interface is None or frame.interface.isprintable()
-    if not content.startswith(GZIP):  # of a damaged one, nobody knows where the damage begins
-        beginning, _ = everything(content[: len(content) * 3 // 4])
+    if not content.startswith(GZIP):  # in a damaged gzip the place of the damage is not known
+        beginning, _ = frames_and_error(content[: len(content) * 3 // 4])
         assert frames[: len(beginning)] == beginning
 
 
-def everything(content: bytes) -> tuple[list[Frame], str | None]:
-    """Return the frames of a file, and what was wrong after them."""
-    FILE.hold(content)
+def frames_and_error(content: bytes) -> tuple[list[Frame], str | None]:
+    """Return the frames of a file, and the error after them."""
+    FILE.replace(content)
     frames: list[Frame] = []
     try:
         frames.extend(read(FILE.path))

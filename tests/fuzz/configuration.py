@@ -15,7 +15,7 @@ FILE = MemoryFile()
 
 
 def seeds() -> Iterator[bytes]:
-    """Return the tables of the example, and what they do not have."""
+    """Return the tables of the example, and syntax that they do not have."""
     example = (ROOT / "contrib" / "rdnbr.toml").read_text().splitlines()
     lines = [line.removeprefix("#") for line in example if line and not line.startswith("# ")]
     yield from (part.encode() for part in "\n".join(lines).replace("\n[", "\n\0[").split("\0"))
@@ -26,17 +26,17 @@ def seeds() -> Iterator[bytes]:
 
 
 def try_one(content: bytes) -> None:
-    """Load a file; or see that each mistake is named where it is."""
-    FILE.hold(content)
+    """Load the input; or check that the error names the place of each mistake."""
+    FILE.replace(content)
     try:
         within_bounds(load_config(CommandLine(config=FILE.path)))
     except ConfigError as error:
-        believe(error.problems, content)
+        check_problems(error.problems, content)
     compare(content)
 
 
 def within_bounds(config: Config) -> None:
-    """See that no number is beyond what the daemon can work with."""
+    """Check that no number is beyond what the daemon can work with."""
     settings = config.settings
     for table in (settings.timers, settings.limits, settings.port, *settings.ports.values()):
         for value in astuple(table):
@@ -46,8 +46,8 @@ def within_bounds(config: Config) -> None:
     assert all(METRICS[0] <= metric <= METRICS[1] for metric in astuple(settings.routes))
 
 
-def believe(problems: tuple[Problem, ...], content: bytes) -> None:
-    """See that each mistake is in a line there is, and is told in one line."""
+def check_problems(problems: tuple[Problem, ...], content: bytes) -> None:
+    """Check that each mistake is in an existing line, and that its message is one line."""
     assert problems
     for problem in problems:
         assert problem.file == str(FILE.path)
@@ -57,7 +57,7 @@ def believe(problems: tuple[Problem, ...], content: bytes) -> None:
 
 
 def compare(content: bytes) -> None:
-    """See that our reader takes what tomllib takes, and nothing else."""
+    """Check that the reader accepts what tomllib accepts, and gives the same values."""
     try:
         text = content.decode("utf-8-sig")
         values = tomllib.loads(text)

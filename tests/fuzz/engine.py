@@ -1,6 +1,7 @@
-"""The whole engine: three bytes of the input are an event, and what is left over is nothing.
+"""The whole engine: each three bytes of the input are an event; remaining bytes are ignored.
 
-The first byte chooses the kind of event, the others whom and what it is about: few of each, so that they meet.
+The first byte chooses the kind of event, the others choose the guest and the address. There are few guests and few
+addresses, so that events often concern the same ones.
 """
 
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ TIMES = (0.0, 0.001, 0.5, 1.1, 2.1, 10.0, 61.0, 400.0)
 
 
 def seeds() -> Iterator[bytes]:
-    """Return some lives: of a guest, of a conflict, of an address that moves, of a node that restarts."""
+    """Return typical inputs: a guest, a conflict, an address that moves, a node that restarts."""
     answered, time = bytes([7, 0, 0]), bytes([11, 8, 0])
     for what in (0, 4):
         learned, challenger = bytes([0, 0, what]), bytes([2, 5, what])
@@ -83,7 +84,7 @@ def seeds() -> Iterator[bytes]:
 
 
 class World:
-    """An engine, and what must be true of it after every event."""
+    """An engine, and what must hold after each of its events."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -99,8 +100,8 @@ class World:
             self.plug(index, 0)
 
     def take(self, outputs: list[Output]) -> None:
-        """Take what came of an event, and look at everything."""
-        # One that goes in this very event may have been asked before it went.
+        """Apply the outputs of an event, and check everything."""
+        # A port that goes with this event may have been probed before.
         ports = self.ports | set(self.engine.ports)
         for output in outputs:
             match output:
@@ -123,7 +124,7 @@ class World:
         self.look()
 
     def look(self) -> None:
-        """See that bindings, wishes, ports, deadlines and counters fit together."""
+        """Check that bindings, desired entries, ports, deadlines and counters agree."""
         views = self.engine.snapshot()
         names = {port.name for port in self.engine.ports.values()}
         assert len({view.address for view in views}) == len(views)
@@ -146,7 +147,7 @@ class World:
             self.take(self.engine.port_changed(self.now, up))
 
     def tick(self) -> None:
-        """Let the next deadline come."""
+        """Let the next deadline expire."""
         deadline = self.engine.next_deadline()
         if deadline is not None:
             self.now = max(self.now, deadline)
@@ -156,7 +157,7 @@ class World:
 
 
 def try_one(content: bytes) -> None:
-    """Let it all happen, and then everybody leave: in the end nothing may be left."""
+    """Run all events, then remove all ports and segments: at the end nothing may be left."""
     world = World()
     for at in range(0, len(content) - 2, 3):
         kind, who, what = content[at : at + 3]
@@ -176,7 +177,7 @@ def ask(mac: MAC, address: IP) -> bytes:
 
 
 def ask_unconfirmed(mac: MAC, address: IP) -> bytes:
-    """Ask as an optimistic node does (RFC 4429)."""
+    """Send a solicitation as an optimistic node does (RFC 4429)."""
     return without_option(ask(mac, address)) if len(address) == 16 else ask(mac, address)
 
 
@@ -199,7 +200,7 @@ def reply(mac: MAC, address: IP) -> bytes:
 
 
 def show_up(mac: MAC, _: IP) -> bytes:
-    """Tell that a MAC is here, as QEMU does for a migrated guest."""
+    """Announce a MAC as QEMU does for a migrated guest."""
     frame = bytearray(arp.request(mac, IP(bytes(4)), IP(bytes(4))))
     frame[12:14] = arp.ETHERTYPE_RARP
     frame[21] = 3
@@ -207,14 +208,14 @@ def show_up(mac: MAC, _: IP) -> bytes:
 
 
 def send(mac: MAC, address: IP) -> bytes:
-    """Send a packet to somebody far away."""
+    """Send an IP packet to a distant host."""
     if len(address) == 4:
         return NODE_MAC + mac + b"\x08\x00\x45" + bytes(11) + address + bytes(4)
     return NODE_MAC + mac + b"\x86\xdd\x60" + bytes(5) + b"\x11\x40" + address + bytes(16)
 
 
 def lie(mac: MAC, address: IP) -> bytes:
-    """Claim an address for another MAC than the frame comes from."""
+    """Claim an address for another MAC than the Ethernet source."""
     frame = bytearray(ask(mac, address))
     frame[11] ^= 0x10
     return bytes(frame)
@@ -230,7 +231,7 @@ FRAMES = (ask, ask_unconfirmed, announce, intend, reply, show_up, lie)
 
 
 def happen(world: World, kind: int, who: int, what: int) -> None:
-    """Let one event happen; the lowest two bits of `who` are a guest, the next two the port it speaks on."""
+    """Run one event. The lowest two bits of `who` choose a guest, the next two its port."""
     port, segment = who % 3, SEGMENTS[what % 2]
     mac, address = MACS[who % 4 % 3], ADDRESSES[what % len(ADDRESSES)]
     engine, now = world.engine, world.now
@@ -262,7 +263,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
         case 20:
             engine.configure(now, SETTINGS[who % len(SETTINGS)])
         case 21:
-            # Only what the kernel holds can be found there, and only while nothing is known of it.
+            # Adoption only finds keys in the kernel, and only while the engine has no binding for them.
             key = Key(TABLE, address)
             if key not in world.wanted:
                 world.take(engine.adopt(now, key, mac, segment.index, 10 + (who >> 2 & 3)))

@@ -1,8 +1,8 @@
 """The frame decoder, and the answers to what it decodes.
 
-The first byte of an input says what the kernel told beside the frame: two bits choose the VLAN of a tag taken off,
-two the length on the wire. A fifth has the ICMPv6 checksum mended, which no mutation would ever hit. The frame
-follows.
+The first byte of an input stands for what the kernel reports beside the frame. Two bits choose the VLAN of a removed
+tag, and two the length on the wire. With a fifth bit the ICMPv6 checksum is corrected, because no mutation would ever
+find the right one. The frame follows.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.scapy_reads import LostError, scapy_reads, with_checksum
 
 VLANS = (None, 0, 1, 4094)
 LONGER = (None, 0, 1, 1500)
-"""Bytes that the wire had more of."""
+"""Bytes on the wire beyond the captured ones."""
 MEND = 0x10
 
 GUEST = MAC(b"\x52\x02\x45\x76\xd2\x35")
@@ -32,11 +32,11 @@ def seeds() -> Iterator[bytes]:
             for frame in read(path):
                 yield b"\0" + frame.data
         except CaptureError:
-            continue  # broken on purpose
+            continue  # malformed on purpose
 
 
 def try_one(content: bytes) -> None:
-    """Decode a frame, let scapy read what is believed, and answer what asks."""
+    """Decode a frame, compare a claim with scapy, and answer a probe."""
     how, data = content[:1] or b"\0", content[1:]
     if how[0] & MEND:
         data = with_checksum(bytearray(data))
@@ -52,11 +52,11 @@ def try_one(content: bytes) -> None:
     else:
         assert told == alone
     if isinstance(alone, Claim):
-        believe(data, alone)
+        check_claim(data, alone)
 
 
-def believe(data: bytes, claim: Claim) -> None:
-    """See that a claim is sound, that scapy reads the same, and that padding changes nothing."""
+def check_claim(data: bytes, claim: Claim) -> None:
+    """Check that a claim is sound, that scapy reads the same, and that padding changes nothing."""
     for mac in (claim.mac, claim.ether):
         assert len(mac) == 6
         assert not mac[0] & 1
@@ -69,11 +69,11 @@ def believe(data: bytes, claim: Claim) -> None:
     said = answer_frame(data, GUEST)
     assert (said is not None) == (claim.source in (Source.ARP_REQUEST, Source.NS))
     if said is not None:
-        believe_answer(claim, said)
+        check_answer(claim, said)
 
 
-def believe_answer(asked: Claim, said: bytes) -> None:
-    """See that an answer says what was asked for, to whoever asked."""
+def check_answer(asked: Claim, said: bytes) -> None:
+    """Check that an answer has the address that was asked for, and goes to the sender."""
     assert asked.target is not None
     assert said[:6] == asked.mac
     told = decode(said)

@@ -1,4 +1,4 @@
-"""What clients of the control socket send: one line of it."""
+"""Requests of clients on the control socket: one line each."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from rdnbr.operator.control.server import _line, _read
 
 
 def seeds() -> Iterator[bytes]:
-    """Return each command, and mistakes."""
+    """Return each command, and malformed requests."""
     for command in (*COMMANDS, "watch"):
         yield b'{"command": "%s"}' % command.encode()
     yield b'{"command": "flush", "address": "2.57.57.30"}'
@@ -18,7 +18,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def try_one(content: bytes) -> None:
-    """Take a request, or refuse it in words that can be sent."""
+    """Parse a request, or check that its refusal can be encoded."""
     try:
         command, address = _read(content)
     except Refused as error:

@@ -1,4 +1,4 @@
-"""What the tests of single sockets stand in."""
+"""Fixtures for tests of single sockets."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.netns.namespace import Namespace
 
 @pytest.fixture
 def namespace() -> Iterator[Namespace]:
-    """A network namespace, removed whatever happens."""
+    """A network namespace that is always removed."""
     namespace = Namespace()
     try:
         yield namespace

@@ -1,4 +1,4 @@
-"""What the tests of enforcement do to a lab, and look at in it."""
+"""What the tests of enforcement share: changes of a lab, and what they read from it."""
 
 import json
 import re
@@ -7,21 +7,21 @@ import signal
 from rdnbr.core.model.address import show_ip, show_mac
 from rdnbr.lab import wait_for
 from rdnbr.linux.nft import ruleset
-from tests.netns.spoofs import HONEST, Who
+from tests.netns.spoofs import HONEST, Identity
 
 ENFORCE = "enforce = true\n"
 SENTINEL = "2.57.57.250"
 
 
 def link_local(mac):
-    """The address a guest makes of its MAC (RFC 4291, appendix A)."""
+    """Return the link-local address that a guest derives from its MAC (RFC 4291, appendix A)."""
     one, *rest = bytes.fromhex(mac.replace(":", ""))
     one ^= 2
     return f"fe80::{one:02x}{rest[0]:02x}:{rest[1]:02x}ff:fe{rest[2]:02x}:{rest[3]:02x}{rest[4]:02x}"
 
 
-def who(guest):
-    return Who(guest.mac, guest.address4, guest.address6, link_local(guest.mac))
+def identity(guest):
+    return Identity(guest.mac, guest.address4, guest.address6, link_local(guest.mac))
 
 
 def settle(lab):
@@ -44,7 +44,7 @@ def settle(lab):
 
 
 def senders(node):
-    """What may be sent on a node as its kernel has it: port, MAC and address; None without a table."""
+    """Return the port, MAC and address of each permitted sender in the node's table; None without a table."""
     listed = node.attempt("nft", "--json", "list", "table", "bridge", "rdnbr")
     if listed.returncode:
         return None
@@ -53,7 +53,7 @@ def senders(node):
 
 
 def wait_for_table(lab, within=10.0):
-    """Wait until all guests may send from their addresses, and nobody from any other."""
+    """Wait until each guest may send from its own addresses and from no other."""
     expected = {(guest.port, guest.mac, address) for guest in lab.guests for address in guest.addresses}
     wait_for(lambda: senders(lab.node) == expected, within, "the table")
 
@@ -63,8 +63,8 @@ def enforce(node, *, on):
 
 
 def reaches(lab, frame):
-    """Tell whether a frame from guest 1 comes out of the port of guest 0."""
-    after = HONEST["arp probe"](who(lab.guest(1)), who(lab.guest(0)), who(lab.guest(2)))
+    """Return whether a frame from guest 1 leaves by the port of guest 0."""
+    after = HONEST["arp probe"](identity(lab.guest(1)), identity(lab.guest(0)), identity(lab.guest(2)))
     after.payload.pdst = SENTINEL
     with lab.node.capture(lab.guest(0).port) as capture:
         lab.guest(1).send(bytes(frame))
@@ -72,17 +72,17 @@ def reaches(lab, frame):
         wait_for(
             lambda: any(one.outgoing and one.frame == bytes(after) for one in capture.seen()), 5, "the probe"
         )
-        # The kernel takes the outer tag off before anybody looks.
+        # The kernel removes the outer tag before the capture.
         bare = bytes(frame)[:12] + bytes(frame)[16:] if frame.type in (0x8100, 0x88A8) else bytes(frame)
         return any(one.outgoing and one.frame in (bytes(frame), bare) for one in capture.seen())
 
 
 def cast(lab):
-    return who(lab.guest(1)), who(lab.guest(0)), who(lab.guest(2))
+    return identity(lab.guest(1)), identity(lab.guest(0)), identity(lab.guest(2))
 
 
 class Pings:
-    """Echo requests from the upstream, and back, in both families, 20 a second each."""
+    """Echo requests from the upstream, and the replies, in both families, 20 a second each."""
 
     def __init__(self, lab, guest):
         self._running = {
@@ -92,11 +92,11 @@ class Pings:
         wait_for(lambda: all(ping.log.count("icmp_seq") > 3 for ping in self._running.values()), 5, "echoes")
 
     def lost(self):
-        """Stop, and return how many echoes never came, by family."""
+        """Stop, and return the number of lost echoes, by family."""
         for ping in self._running.values():
             ping.signal(signal.SIGINT)
             ping.wait()
         summary = re.compile(r"(\d+) packets transmitted, (\d+) received")
         counts = {family: summary.search(ping.log) for family, ping in self._running.items()}
-        # The last one may be on its way when the ping is stopped.
+        # The last echo may still be on its way when the ping stops.
         return {family: max(0, int(found[1]) - int(found[2]) - 1) for family, found in counts.items()}

@@ -1,4 +1,4 @@
-"""Network namespaces for tests: made, entered for a moment, and removed whatever happens."""
+"""Network namespaces for tests: they are made, entered for a moment, and always removed."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Namespace:
-    """A network namespace with nobody in it: it lives as long as this holds its descriptor open.
+    """A network namespace without a process; it exists while this object keeps its descriptor open.
 
     It has no name, so nothing is left behind even if the tests are killed.
     """
@@ -32,7 +32,7 @@ class Namespace:
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Sockets made in here belong to the namespace for good."""
+        """Sockets made in here stay in the namespace."""
         with Path("/proc/thread-self/ns/net").open() as home:
             _check(_libc.setns(self.descriptor, _CLONE_NEWNET))
             try:
@@ -59,7 +59,7 @@ class Namespace:
 
 
 def until(look: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait until `look` finds something, and fail when it does not in time."""
+    """Wait until `look` returns something true; fail if it does not in time."""
     deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline, "it did not come to pass in time"

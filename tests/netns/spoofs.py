@@ -1,4 +1,4 @@
-"""Frames that a guest sends to its neighbours on the bridge: what it may say, and what it may not."""
+"""Frames that a guest sends to its neighbours on the bridge: those that enforcement drops and those that it passes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -31,8 +31,8 @@ ALL_NODES = "33:33:00:00:00:01"
 GATEWAY4, GATEWAY6 = "169.254.0.1", "fe80::1"
 
 
-class Who(NamedTuple):
-    """A guest as frames name it."""
+class Identity(NamedTuple):
+    """A guest, as frames name it."""
 
     mac: str
     four: str
@@ -41,15 +41,17 @@ class Who(NamedTuple):
     """Its link-local address."""
 
 
-Frame = Callable[[Who, Who, Who], Packet]
-"""Made of who sends it, who is to be misled, and whose address is abused."""
+Frame = Callable[[Identity, Identity, Identity], Packet]
+"""Builds a frame from the sender, the victim, and the guest whose address is forged."""
 
 
-def _arp(me: Who, to: str = EVERYBODY, ether: str | None = None, **fields: object) -> Packet:
+def _arp(me: Identity, to: str = EVERYBODY, ether: str | None = None, **fields: object) -> Packet:
     return Ether(src=ether or me.mac, dst=to) / ARP(**{"hwsrc": me.mac, **fields}) / Raw(bytes(18))
 
 
-def _nd(me: Who, source: str, to: str, destination: str, message: Packet, ether: str | None = None) -> Packet:
+def _nd(
+    me: Identity, source: str, to: str, destination: str, message: Packet, ether: str | None = None
+) -> Packet:
     return Ether(src=ether or me.mac, dst=to) / IPv6(src=source, dst=destination, hlim=255) / message
 
 
@@ -66,7 +68,7 @@ def _tagged(frame: Packet, vlan: int = 0) -> Packet:
 
 
 SPOOFS: dict[str, Frame] = {
-    # Whose address it is
+    # Forged sender addresses
     "arp request": lambda b, a, c: _arp(b, op=1, psrc=c.four, pdst=a.four),
     "arp request, unicast": lambda b, a, c: _arp(b, a.mac, op=1, psrc=c.four, pdst=a.four),
     "arp reply": lambda b, a, c: _arp(b, a.mac, op=2, psrc=c.four, pdst=a.four, hwdst=a.mac),
@@ -123,7 +125,7 @@ SPOOFS: dict[str, Frame] = {
     "na behind an extension header": lambda b, a, c: _nd(
         b, b.six, a.mac, a.six, IPv6ExtHdrDestOpt() / _na(c.six, b.mac)
     ),
-    # The gateway
+    # Forged gateway
     "arp request as the gateway": lambda b, a, c: _arp(b, op=1, psrc=GATEWAY4, pdst=a.four),
     "arp reply as the gateway": lambda b, a, c: _arp(b, a.mac, op=2, psrc=GATEWAY4, pdst=a.four, hwdst=a.mac),
     "arp announcement of the gateway": lambda b, a, c: _arp(b, op=1, psrc=GATEWAY4, pdst=GATEWAY4),
@@ -148,7 +150,7 @@ SPOOFS: dict[str, Frame] = {
         b, b.local, a.mac, a.six, ICMPv6ND_Redirect(tgt=b.local, dst="2001:db8::1")
     ),
     "packet from the gateway": lambda b, a, c: _nd(b, GATEWAY6, a.mac, a.six, ICMPv6EchoRequest()),
-    # Packets
+    # Forged IP packets
     "ipv4 packet": lambda b, a, c: Ether(src=b.mac, dst=a.mac) / IP(src=c.four, dst=a.four) / ICMP(),
     "ipv4 packet in the ethernet name of its owner": lambda b, a, c: (
         Ether(src=c.mac, dst=a.mac) / IP(src=c.four, dst=a.four) / ICMP()
@@ -173,7 +175,7 @@ SPOOFS: dict[str, Frame] = {
         b, c.six, a.mac, a.six, ICMPv6EchoRequest(), ether=c.mac
     ),
     "ipv6 packet from nowhere": lambda b, a, c: _nd(b, "::", a.mac, a.six, ICMPv6EchoRequest()),
-    # What the bridge learns from, to send another's frames here
+    # Frames by which the bridge would learn another guest's MAC on this port
     "arp probe in another's ethernet name": lambda b, a, c: _arp(
         b, op=1, ether=c.mac, psrc="0.0.0.0", pdst="2.57.57.99"
     ),
@@ -189,7 +191,7 @@ SPOOFS: dict[str, Frame] = {
     "dad in another's ethernet name": lambda b, a, c: _nd(
         b, "::", ALL_NODES, "ff02::1", ICMPv6ND_NS(tgt="2001:db8::99"), ether=c.mac
     ),
-    # What is not spoken here
+    # Frames of protocols that are not permitted
     "tagged frame": lambda b, a, c: (
         Ether(src=b.mac, dst=a.mac) / Dot1Q(vlan=5) / IP(src=b.four, dst=a.four) / ICMP()
     ),
@@ -218,7 +220,7 @@ SPOOFS: dict[str, Frame] = {
     ),
     "frame of another type": lambda b, a, c: Ether(src=b.mac, dst=a.mac, type=0x88B5) / Raw(bytes(50)),
 }
-"""By name. Each reaches its victim where nothing is enforced."""
+"""Dropped frames, by name. Without enforcement each of them reaches its victim."""
 
 HONEST: dict[str, Frame] = {
     "arp request": lambda b, a, c: _arp(b, op=1, psrc=b.four, pdst=a.four),
@@ -277,4 +279,4 @@ HONEST: dict[str, Frame] = {
     "ipv6 packet": lambda b, a, c: _nd(b, b.six, a.mac, a.six, ICMPv6EchoRequest()),
     "link-local packet": lambda b, a, c: _nd(b, b.local, a.mac, a.local, ICMPv6EchoRequest()),
 }
-"""What passes, by name."""
+"""Frames that pass, by name."""

@@ -1,4 +1,4 @@
-"""The files under contrib/, put to use on a node of the lab."""
+"""The files under contrib/, used on a node of the lab."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def node(lab: Lab) -> Node:
 
 @pytest.mark.root
 def test_ip_knows_the_protocols_name(node: Node) -> None:
-    """With the file in rt_protos.d, `ip` shows our routes and neighbours by name."""
+    """With the file in rt_protos.d, `ip` prints the protocol of our routes and neighbours by name."""
     node.write("/etc/iproute2/rt_protos.d/rdnbr.conf", (CONTRIB / "iproute2" / "rdnbr.conf").read_text())
     node.ip("route add 192.0.2.30 dev vmbr1 proto 171")
     (line,) = node.routes(4, "192.0.2.30")
@@ -37,8 +37,8 @@ def test_ip_knows_the_protocols_name(node: Node) -> None:
 
 
 @pytest.mark.root
-def test_every_knob_is_known_and_set(node: Node) -> None:
-    """The kernel has each knob of the file, and takes the value; a hyphen hides no misspelling."""
+def test_every_sysctl_is_known_and_set(node: Node) -> None:
+    """The kernel has each sysctl of the file, and accepts the value; a hyphen hides no typing error."""
     node.sysctl(ipv4__ip_forward=0, ipv4__conf__vmbr1__rp_filter=1, ipv6__conf__vmbr1__forwarding=0)
     text = (CONTRIB / "sysctl.d" / "rdnbr.conf").read_text()
     node.write("/etc/sysctl.conf.rdnbr", text)
@@ -50,15 +50,15 @@ def test_every_knob_is_known_and_set(node: Node) -> None:
 
 @pytest.mark.frr
 def test_bgp_gets_the_guests_and_nothing_else(node: Node) -> None:
-    """FRR takes over host routes towards the bridge and within the prefix lists, with their metrics as MED."""
+    """FRR announces host routes towards the bridge and within the prefix lists, with their metrics as MED."""
     node.ip(
         "route add 192.0.2.30 dev vmbr1 proto 171 metric 8056314",
         "route add 2001:db8:100::80 dev vmbr1 proto 171",
         "route add 203.0.113.7 dev vmbr1 proto 171",  # not in the prefix list
         "route add 2001:db8:ffff::7 dev vmbr1 proto 171",
-        "route add 192.0.2.128/25 dev vmbr1",  # no host route
+        "route add 192.0.2.128/25 dev vmbr1",  # not a host route
         "route add 2001:db8:100:1::/64 dev vmbr1",
-        "route add 192.0.2.40 dev uplink",  # not towards a guest
+        "route add 192.0.2.40 dev uplink",  # not via the guests' bridge
         "route add 2001:db8:100::40 dev uplink",
     )
     frr = Frr(node, (CONTRIB / "frr" / "frr.conf").read_text())
@@ -79,11 +79,11 @@ def test_bgp_gets_the_guests_and_nothing_else(node: Node) -> None:
 
 @pytest.mark.root
 def test_the_units_capabilities_are_enough(lab: Lab) -> None:
-    """With the capabilities of the unit and no other, and no writable code, the daemon routes a guest and reloads."""
+    """With the capabilities of the unit and no others, and no writable code, the daemon routes a guest and reloads."""
     line = re.search(r"^CapabilityBoundingSet=(.*)$", (CONTRIB / "rdnbr.service").read_text(), re.MULTILINE)
     assert line
     bounds = ",".join(["-all", *(name.lower().replace("cap_", "+") for name in line[1].split())])
-    forbid = (  # PR_SET_MDWE (linux/prctl.h), as MemoryDenyWriteExecute= does it
+    forbid = (  # PR_SET_MDWE (linux/prctl.h), as MemoryDenyWriteExecute= sets it
         "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execvp(sys.argv[1], sys.argv[1:])"
     )
     daemon = lab.node.launch(
@@ -91,7 +91,7 @@ def test_the_units_capabilities_are_enough(lab: Lab) -> None:
         *("setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--no-new-privs"),
         *(sys.executable, "-c", forbid, sys.executable, "-m", "rdnbr", "run"),
     )
-    # Its socket is there a moment before it listens on ports: only an answer tells that it does.
+    # The socket exists a moment before it listens on ports: only an answer shows that it listens.
     wait_for(
         lambda: daemon.ended is not None or lab.node.rdnbr("show", "ports").returncode == 0,
         20.0,

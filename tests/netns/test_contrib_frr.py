@@ -1,4 +1,4 @@
-"""The configurations of contrib/frr with each other: a node's, and that of each kind of upstream."""
+"""The configurations of contrib/frr together: a node's, and that of each kind of upstream."""
 
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def lab():
 
 
 @pytest.mark.parametrize("path", UPSTREAMS, ids=lambda path: path.stem)
-def test_the_upstream_hears_the_node_s_metrics(lab: Lab, path: Path) -> None:
-    """Each upstream takes over the guests of both families, with the metric as MED, and says nothing it must not."""
+def test_the_upstream_receives_the_node_s_metrics(lab: Lab, path: Path) -> None:
+    """Each upstream receives the guests of both families with the metric as MED, and announces nothing it must not."""
     node = (FRR / "frr.conf").read_text()
     if "route-reflector-client" in path.read_text():
         node = node.replace("remote-as 65000", "remote-as internal")
@@ -39,9 +39,11 @@ def test_the_upstream_hears_the_node_s_metrics(lab: Lab, path: Path) -> None:
     Frr(lab.node, node)
     upstream = Frr(lab.upstream, path.read_text())
 
-    def heard(family: str, prefix: str) -> object:
+    def received(family: str, prefix: str) -> object:
         paths = upstream.show(f"show bgp {family} unicast {prefix} json").get("paths", [{}])
         return [path.get("metric") for path in paths]
 
-    wait_for(lambda: heard("ipv4", "192.0.2.30/32") == [8_056_314], 20.0, "the IPv4 route and its MED")
-    wait_for(lambda: heard("ipv6", "2001:db8:100::80/128") == [8_056_314], 20.0, "the IPv6 route and its MED")
+    wait_for(lambda: received("ipv4", "192.0.2.30/32") == [8_056_314], 20.0, "the IPv4 route and its MED")
+    wait_for(
+        lambda: received("ipv6", "2001:db8:100::80/128") == [8_056_314], 20.0, "the IPv6 route and its MED"
+    )

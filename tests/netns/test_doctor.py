@@ -1,4 +1,4 @@
-"""`rdnbr doctor` on nodes of the lab: right ones, and ones made wrong in each way."""
+"""`rdnbr doctor` on nodes of the lab: correct nodes, and nodes with each kind of fault."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from rdnbr.linux.host.machine_mac import machine_mac
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Node]:
-    """A node without FRR and without a daemon; what a test makes wrong it mends again."""
+    """A node without FRR and without a daemon; each test repairs what it breaks."""
     with Lab(guests=1, frr=False) as lab:
         yield lab.node
 
@@ -55,19 +55,19 @@ WITHOUT_DAEMON = {
 
 @pytest.mark.root
 def test_the_labs_node_has_no_problem(shared: Node) -> None:
-    """A node addressed and tuned as the design has it has nothing wrong with its bridge and its settings."""
+    """A node with the addresses and settings of the design has no finding about its bridge and settings."""
     assert found(shared) <= WITHOUT_DAEMON
 
 
 @pytest.mark.root
-def test_a_warning_is_worth_an_exit_code(shared: Node) -> None:
-    """Warnings without a problem end the command with 1."""
+def test_a_warning_gives_exit_code_1(shared: Node) -> None:
+    """Warnings without a problem give exit code 1."""
     done = shared.rdnbr("doctor")
     assert "problem" not in done.stdout
     assert done.returncode == 1
 
 
-def knob(path: str, wrong: int, right: int) -> tuple[str, str]:
+def setting(path: str, wrong: int, right: int) -> tuple[str, str]:
     return f"sysctl -qw net/{path}={wrong}", f"sysctl -qw net/{path}={right}"
 
 
@@ -75,16 +75,16 @@ def knob(path: str, wrong: int, right: int) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("severity", "name", "wrong", "right"),
     [
-        ("problem", "ipv4-forwarding-off", *knob("ipv4/conf/vmbr1/forwarding", 0, 1)),
-        ("problem", "ipv6-forwarding-off", *knob("ipv6/conf/vmbr1/forwarding", 0, 1)),
-        ("warning", "rp-filter-strict", *knob("ipv4/conf/vmbr1/rp_filter", 1, 2)),
-        ("warning", "proxy-arp-on", *knob("ipv4/conf/all/proxy_arp", 1, 0)),
-        ("note", "arp-ignore-off", *knob("ipv4/conf/vmbr1/arp_ignore", 0, 1)),
-        ("problem", "arp-ignore-too-strict", *knob("ipv4/conf/vmbr1/arp_ignore", 2, 1)),
-        ("warning", "send-redirects-on", *knob("ipv4/conf/vmbr1/send_redirects", 1, 0)),
-        ("warning", "arp-accept-on", *knob("ipv4/conf/vmbr1/arp_accept", 1, 0)),
-        ("warning", "untracked-na-accepted", *knob("ipv6/conf/vmbr1/accept_untracked_na", 1, 0)),
-        ("problem", "router-advertisements-accepted", *knob("ipv6/conf/vmbr1/accept_ra", 2, 0)),
+        ("problem", "ipv4-forwarding-off", *setting("ipv4/conf/vmbr1/forwarding", 0, 1)),
+        ("problem", "ipv6-forwarding-off", *setting("ipv6/conf/vmbr1/forwarding", 0, 1)),
+        ("warning", "rp-filter-strict", *setting("ipv4/conf/vmbr1/rp_filter", 1, 2)),
+        ("warning", "proxy-arp-on", *setting("ipv4/conf/all/proxy_arp", 1, 0)),
+        ("note", "arp-ignore-off", *setting("ipv4/conf/vmbr1/arp_ignore", 0, 1)),
+        ("problem", "arp-ignore-too-strict", *setting("ipv4/conf/vmbr1/arp_ignore", 2, 1)),
+        ("warning", "send-redirects-on", *setting("ipv4/conf/vmbr1/send_redirects", 1, 0)),
+        ("warning", "arp-accept-on", *setting("ipv4/conf/vmbr1/arp_accept", 1, 0)),
+        ("warning", "untracked-na-accepted", *setting("ipv6/conf/vmbr1/accept_untracked_na", 1, 0)),
+        ("problem", "router-advertisements-accepted", *setting("ipv6/conf/vmbr1/accept_ra", 2, 0)),
         (
             "warning", "snooping-without-querier",
             "ip link set vmbr1 type bridge mcast_snooping 1", "ip link set vmbr1 type bridge mcast_snooping 0",
@@ -103,7 +103,7 @@ def knob(path: str, wrong: int, right: int) -> tuple[str, str]:
     ],
 )  # fmt: skip
 def test_a_wrong_node(shared: Node, severity: str, name: str, wrong: str, right: str) -> None:
-    """What is made wrong on a node that was right is found."""
+    """The doctor finds what was broken on a correct node."""
     shared.run(*wrong.split())
     try:
         assert (severity, "vmbr1", name) in found(shared)
@@ -112,8 +112,8 @@ def test_a_wrong_node(shared: Node, severity: str, name: str, wrong: str, right:
 
 
 @pytest.mark.root
-def test_a_mac_that_systemd_made(shared: Node) -> None:
-    """A bridge has the MAC that systemd gives one of its name on this machine: on other nodes it has another."""
+def test_a_mac_that_systemd_derived(shared: Node) -> None:
+    """A MAC that systemd derived from the bridge's name and the machine differs on other nodes."""
     mac = machine_mac("vmbr1")
     if mac is None:
         pytest.skip("this machine has no /etc/machine-id")
@@ -126,7 +126,7 @@ def test_a_mac_that_systemd_made(shared: Node) -> None:
 
 @pytest.mark.root
 def test_a_bridge_as_made_by_default(shared: Node) -> None:
-    """A bridge that somebody just made and addressed: its MAC and its carrier depend on its guests."""
+    """A bridge that was only made and addressed: its MAC and its carrier depend on its guests."""
     shared.ip(
         "link add br9 type bridge",
         "addr add fe80::1/64 dev br9",
@@ -152,7 +152,7 @@ def test_a_bridge_as_made_by_default(shared: Node) -> None:
             5.0,
             "the carrier to be seen",
         )
-        shared.ip("addr add 169.254.9.1/32 dev br9", "link set br9 down")  # which takes fe80::1 from it
+        shared.ip("addr add 169.254.9.1/32 dev br9", "link set br9 down")  # which removes fe80::1 from it
         assert ("problem", "br9", "bridge-down") in found(shared)
     finally:
         shared.ip("link del br9", "link del veth9")
@@ -160,13 +160,13 @@ def test_a_bridge_as_made_by_default(shared: Node) -> None:
 
 @pytest.mark.root
 def test_no_segment(shared: Node) -> None:
-    """Where no bridge is to be served, that is said."""
+    """The doctor says that it finds no bridge to serve."""
     assert ("problem", "node", "no-segment") in found(shared, "--bridge", "nope*")
 
 
 @pytest.mark.root
-def test_without_root_it_sees_what_it_can(shared: Node) -> None:
-    """Without root and its capabilities, the bridge and its settings are seen all the same."""
+def test_without_root_it_inspects_what_it_can(shared: Node) -> None:
+    """Without root and capabilities doctor still inspects the bridge and its settings."""
     if shared.attempt(*NOBODY, sys.executable, "-c", "import rdnbr.cli").returncode:
         pytest.skip("nobody may not read this checkout")
     shared.sysctl(ipv4__conf__vmbr1__proxy_arp=1)
@@ -200,7 +200,7 @@ def test_doctor_changes_nothing(shared: Node) -> None:
 
 @pytest.mark.frr
 def test_a_right_node_with_everything(fabric: Lab) -> None:
-    """With FRR, an allowlist and the daemon as they should be, nothing is found, and what was looked at is named."""
+    """With FRR, an allowlist and the daemon as they should be, doctor finds nothing, and names what it inspected."""
     done = fabric.node.rdnbr("doctor")
     assert done.returncode == 0, done.stdout
     assert re.fullmatch(
@@ -210,8 +210,8 @@ def test_a_right_node_with_everything(fabric: Lab) -> None:
 
 
 @pytest.mark.frr
-def test_a_note_is_worth_no_exit_code(fabric: Lab) -> None:
-    """A note alone leaves the exit code at 0."""
+def test_a_note_gives_exit_code_0(fabric: Lab) -> None:
+    """A note alone gives exit code 0."""
     fabric.node.sysctl(ipv4__conf__vmbr1__arp_ignore=0)
     done = fabric.node.rdnbr("doctor")
     assert done.returncode == 0
@@ -221,7 +221,7 @@ def test_a_note_is_worth_no_exit_code(fabric: Lab) -> None:
 
 @pytest.mark.frr
 def test_a_wrong_frr(fabric: Lab) -> None:
-    """What is missing in bgpd is found: what it redistributes, and to whom it tells it."""
+    """The doctor finds what is missing in bgpd: redistribution, and neighbours."""
     node = fabric.node
     node.run(
         *("vtysh", "-c", "configure terminal", "-c", "router bgp 65001"),
@@ -247,10 +247,10 @@ def test_a_wrong_frr(fabric: Lab) -> None:
 
 
 @pytest.mark.frr
-def test_routes_that_zebra_does_not_take(fabric: Lab) -> None:
-    """A host route that is not the one that zebra has selected is found; one that zebra has taken is not."""
+def test_routes_that_zebra_does_not_select(fabric: Lab) -> None:
+    """The doctor finds a host route that zebra has not selected, and does not report one that zebra has selected."""
     node = fabric.node
-    node.stop_daemon()  # else it would take these away
+    node.stop_daemon()  # else the daemon would remove these
     node.ip("route add 2.57.57.30 dev vmbr1 proto 171", "route add 2001:678:3a4:100::80 dev vmbr1 proto 171")
     assert node.frr is not None
     wait_for(
@@ -266,7 +266,7 @@ def test_routes_that_zebra_does_not_take(fabric: Lab) -> None:
 
 @pytest.mark.frr
 def test_bgpd_that_does_not_run(fabric: Lab) -> None:
-    """FRR without bgpd is a problem, without any daemon a warning."""
+    """FRR without bgpd is a problem; without any daemon it is a warning."""
     node = fabric.node
     for name, finding in (
         ("bgpd", ("problem", "frr", "bgpd-not-running")),
@@ -278,7 +278,7 @@ def test_bgpd_that_does_not_run(fabric: Lab) -> None:
 
 @pytest.mark.root
 def test_check_points_out_overlaps(shared: Node) -> None:
-    """`check` prints overlaps with this node as remarks, and they leave its exit code at 0."""
+    """`check` prints overlaps with this node as remarks, which leave its exit code at 0."""
     shared.write(ALLOWLIST, "2.57.56.0/21\n198.51.100.1 vm=100\n")
     try:
         done = shared.rdnbr("check")

@@ -1,4 +1,4 @@
-"""Enforcement: guests on one bridge cannot speak in each other's name."""
+"""Enforcement: a guest cannot send with the address of another guest on its bridge."""
 
 import json
 
@@ -27,25 +27,25 @@ def open_bridge():
     with Lab(guests=3, frr=False) as lab:
         lab.node.start_daemon()
         settle(lab)
-        lab.node.stop_daemon()  # which would set right what is said of the gateway
+        lab.node.stop_daemon()  # which would correct the forged MAC of the gateway
         yield lab
 
 
 @pytest.mark.parametrize("name", SPOOFS)
-def test_spoof_does_not_leave_the_port(guarded, name):
-    """What a guest sends in another's name, or may not say at all, reaches no neighbour."""
+def test_forged_frame_does_not_leave_the_port(guarded, name):
+    """A frame with another guest's address, or of a forbidden kind, reaches no neighbour."""
     assert not reaches(guarded, SPOOFS[name](*cast(guarded)))
 
 
 @pytest.mark.parametrize("name", SPOOFS)
-def test_spoof_reaches_its_victim_without_enforcement(open_bridge, name):
-    """Each of the spoofs is delivered where nothing is enforced: the tests above can fail."""
+def test_forged_frame_reaches_its_victim_without_enforcement(open_bridge, name):
+    """Without enforcement each of these frames is delivered: the tests above can fail."""
     assert reaches(open_bridge, SPOOFS[name](*cast(open_bridge)))
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_honest_frame_passes(guarded, name):
-    """What a guest says for itself, or must say before it has an address, reaches its neighbours."""
+def test_permitted_frame_passes(guarded, name):
+    """A frame with the guest's own address, or one sent before it has an address, reaches its neighbours."""
     assert reaches(guarded, HONEST[name](*cast(guarded)))
 
 
@@ -60,13 +60,13 @@ MISLEADING_AS_GATEWAY = {
 
 
 def remember(lab, address, mac):
-    """Let guest 0 know `address` to be at `mac`, and be ready to learn better at once."""
+    """Give guest 0 a neighbour entry `address` at `mac` that it may replace at once."""
     lab.guest(0).sysctl(ipv4__neigh__eth0__locktime=0)
     lab.guest(0).ip(f"neigh replace {address} lladdr {mac} dev eth0 nud stale")
 
 
-def misled(lab, name, address):
-    """Tell whether guest 0 believes the spoof of guest 1 about `address`."""
+def has_accepted_forgery(lab, name, address):
+    """Return whether guest 0 has accepted the forged `address` of guest 1."""
     with lab.node.capture(lab.guest(0).port) as capture:
         lab.guest(1).send(bytes(SPOOFS[name](*cast(lab))))
         lab.guest(1).send(bytes(HONEST["arp request"](*cast(lab))))
@@ -75,7 +75,7 @@ def misled(lab, name, address):
 
 
 def is_reply(seen):
-    """A guest has answered an ARP request, and so has handled all that came before that."""
+    """A guest that has answered an ARP request has handled all frames before it."""
     return not seen.outgoing and seen.frame[12:14] == b"\x08\x06" and seen.frame[21] == 2
 
 
@@ -94,24 +94,24 @@ CACHES = [
 
 
 @pytest.mark.parametrize(("family", "name"), CACHES)
-def test_neighbour_cache_stays_right(guarded, family, name):
-    """A guest cannot change what another guest knows of a third one, or of the gateway."""
+def test_neighbour_cache_stays_correct(guarded, family, name):
+    """A guest cannot change another guest's neighbour entry of a third guest, or of the gateway."""
     address, mac = victims(guarded, family, name)
     remember(guarded, address, mac)
-    assert not any(misled(guarded, name, address) for _ in range(5))
+    assert not any(has_accepted_forgery(guarded, name, address) for _ in range(5))
 
 
 @pytest.mark.parametrize(("family", "name"), CACHES)
 def test_neighbour_cache_is_poisoned_without_enforcement(open_bridge, family, name):
-    """The same spoof takes the place of a third guest, or of the gateway, where nothing is enforced."""
+    """Without enforcement the same frame replaces the entry of a third guest, or of the gateway."""
     address, mac = victims(open_bridge, family, name)
     remember(open_bridge, address, mac)
-    # Linux believes an ARP reply only a tick after it last learned something of that neighbour.
-    wait_for(lambda: misled(open_bridge, name, address), 5, "the spoof to be believed")
+    # Linux accepts an ARP reply only a tick after the last change of that neighbour entry.
+    wait_for(lambda: has_accepted_forgery(open_bridge, name, address), 5, "the spoof to be believed")
 
 
 def test_link_local_ping_and_duplicate_detection_work(guarded):
-    """Guests reach each other by link-local addresses, and find out that an address is taken."""
+    """Guests reach each other by link-local addresses, and detect an address that is in use."""
     one, two = guarded.guest(0), guarded.guest(1)
     assert one.ping(f"{link_local(two.mac)}%eth0", within=2)
     two.ip(f"addr add {one.address6}/128 dev eth0")
@@ -141,8 +141,8 @@ def packets(node, counter):
     return next(one["counter"]["packets"] for one in json.loads(listed)["nftables"] if "counter" in one)
 
 
-def test_mac_of_a_neighbour_cannot_be_bound_away(guarded):
-    """A guest that binds an address of its own to a neighbour's MAC is not given the neighbour's frames."""
+def test_bound_mac_of_a_neighbour_does_not_redirect_its_frames(guarded):
+    """A guest that binds its own address with a neighbour's MAC does not receive the neighbour's frames."""
     b, _, c = cast(guarded)
     lie = b._replace(mac=c.mac, four="2.57.57.77")
     guarded.guest(1).ip("addr add 2.57.57.77/32 dev eth0")

@@ -1,4 +1,4 @@
-"""Enforcement: honest traffic does not notice it, and the table comes and goes when it should."""
+"""Enforcement: permitted traffic continues, and the table is written and removed when it should be."""
 
 import shutil
 import signal
@@ -6,7 +6,17 @@ import signal
 import pytest
 
 from rdnbr.lab import Lab, wait_for
-from tests.netns.filtered import ENFORCE, Pings, cast, enforce, reaches, senders, settle, wait_for_table, who
+from tests.netns.filtered import (
+    ENFORCE,
+    Pings,
+    cast,
+    enforce,
+    identity,
+    reaches,
+    senders,
+    settle,
+    wait_for_table,
+)
 from tests.netns.spoofs import HONEST, SPOOFS
 
 pytestmark = pytest.mark.root
@@ -35,14 +45,16 @@ def test_nothing_is_filtered_by_default(lab):
     assert lab.node.run("nft", "list", "tables") == ""
 
 
-def test_honest_traffic_goes_on_while_bindings_change(guarded):
-    """A ping loses nothing while other guests take addresses, give them up, and go."""
+def test_permitted_traffic_continues_while_bindings_change(guarded):
+    """A ping loses nothing while other guests take addresses, give them up and leave."""
     pings = Pings(guarded, guarded.guest(0))
     other = guarded.guest(1)
     extra = [f"2.57.57.{last}" for last in range(150, 160)]
     for address in extra:
         other.ip(f"addr add {address}/32 dev eth0")
-        other.send(bytes(HONEST["arp announcement"](who(other)._replace(four=address), *cast(guarded)[1:])))
+        other.send(
+            bytes(HONEST["arp announcement"](identity(other)._replace(four=address), *cast(guarded)[1:]))
+        )
     wait_for(
         lambda: set(extra) <= {one[2] for one in senders(guarded.node)}, 10, "the other guest's addresses"
     )
@@ -53,8 +65,8 @@ def test_honest_traffic_goes_on_while_bindings_change(guarded):
     assert pings.lost() == {4: 0, 6: 0}
 
 
-def test_restart_is_not_noticed(lab):
-    """Over a stop and a start a ping loses nothing, spoofs stay in, and the table is as it was."""
+def test_restart_loses_no_packet(lab):
+    """Over a stop and a start a ping loses nothing, forged frames are dropped, and the table stays as it was."""
     enforce(lab.node, on=True)
     lab.node.start_daemon()
     settle(lab)
@@ -70,8 +82,8 @@ def test_restart_is_not_noticed(lab):
     assert pings.lost() == {4: 0, 6: 0}
 
 
-def test_first_enforcement_cuts_nobody_off(lab):
-    """Where routes are adopted and there is no table yet, the table comes when all their ports are known."""
+def test_first_enforcement_interrupts_no_guest(lab):
+    """With adopted routes and no table yet, the table is written when all ports of these routes are known."""
     lab.node.start_daemon()
     settle(lab)
     lab.node.stop_daemon()
@@ -85,7 +97,7 @@ def test_first_enforcement_cuts_nobody_off(lab):
 
 
 def test_port_that_loses_carrier_stays_filtered(guarded):
-    """A guest that takes its link down, and so loses its bindings, is filtered from its first frame after that."""
+    """A guest that takes its link down loses its bindings, and is filtered from its first frame after that."""
     other = guarded.guest(1)
     other.ip("link set eth0 down")
     wait_for(lambda: other.mac not in {one[1] for one in senders(guarded.node)}, 5, "the end of its bindings")
@@ -99,7 +111,7 @@ def test_port_that_loses_carrier_stays_filtered(guarded):
 
 
 def test_challenged_address_stays_with_its_incumbent(guarded):
-    """While somebody claims an address of a guest, that guest goes on sending from it."""
+    """While another guest claims its address, the incumbent may still send from it."""
     pings = Pings(guarded, guarded.guest(0))
     b, a, _ = cast(guarded)
     guarded.guest(1).send(bytes(HONEST["arp announcement"](b._replace(four=a.four), a, a)))
@@ -108,8 +120,8 @@ def test_challenged_address_stays_with_its_incumbent(guarded):
     wait_for_table(guarded)
 
 
-def test_reload_turns_it_off_and_on(lab):
-    """A reload without `enforce` removes the table, and one with it writes it again."""
+def test_reload_removes_and_writes_the_table(lab):
+    """A reload without `enforce` removes the table, and one with `enforce` writes it again."""
     enforce(lab.node, on=True)
     lab.node.start_daemon()
     settle(lab)
@@ -127,7 +139,7 @@ def test_reload_turns_it_off_and_on(lab):
 
 
 def test_dry_run_makes_no_table(lab):
-    """A dry run does not filter, whether `enforce` was on at its start or came with a reload."""
+    """A dry run does not filter, with `enforce` at its start and with `enforce` in a reload."""
     enforce(lab.node, on=True)
     daemon = lab.node.start_daemon("--dry-run", ready=False)
     wait_for(lambda: "serving" in daemon.log, 10, "its first words")
@@ -138,8 +150,8 @@ def test_dry_run_makes_no_table(lab):
 
 
 def test_flush_removes_the_table(lab):
-    """`rdnbr flush` removes the table, with the daemon and without; for one address it stays."""
-    # What guests learned anew after the flush is adopted by the second daemon, whose table waits for that.
+    """`rdnbr flush` removes the table, with the daemon and without; a flush of one address leaves it."""
+    # The second daemon adopts what guests announced after the flush, and its table waits for that.
     lab.node.write("/etc/rdnbr/rdnbr.toml", ENFORCE + "[timers]\nadopt_grace = 5.0\n")
     lab.node.start_daemon()
     settle(lab)
@@ -165,7 +177,7 @@ def test_flush_removes_the_table(lab):
     ids=["no nft", "no kernel support"],
 )
 def test_start_without_nftables_is_refused(lab, program, words):
-    """Without the program, or with a kernel that cannot, the start ends with 3 and one sentence that helps."""
+    """Without the program nft, or nftables in the kernel, the start ends with 3 and one sentence with a cure."""
     enforce(lab.node, on=True)
     lab.node.write("/run/nft", program)
     lab.node.run("chmod", "755" if program else "644", "/run/nft")
@@ -177,7 +189,7 @@ def test_start_without_nftables_is_refused(lab, program, words):
 
 
 def test_lost_table_is_written_again(lab):
-    """A table that somebody removes is written whole with the next change, after the failure was told."""
+    """A table that another program removes is written whole with the next change, after the failure is logged."""
     enforce(lab.node, on=True)
     daemon = lab.node.start_daemon()
     settle(lab)
@@ -190,7 +202,7 @@ def test_lost_table_is_written_again(lab):
 
 
 def test_missing_table_is_noticed(lab):
-    """A table that somebody removes is put back whenever everything is looked at, though nothing changed."""
+    """The minute's comparison puts back a table that another program removed, although nothing else changed."""
     enforce(lab.node, on=True)
     daemon = lab.node.start_daemon()
     settle(lab)
@@ -202,7 +214,7 @@ def test_missing_table_is_noticed(lab):
 
 
 def test_saved_ruleset_can_be_loaded_again(guarded):
-    """What nft lists of the table it also takes, so that a saved ruleset does not fail at the next boot."""
+    """The listing of the table is input that nft accepts, so a saved ruleset loads at the next boot."""
     guarded.node.write("/run/saved.nft", guarded.node.run("nft", "list", "ruleset"))
     guarded.node.run("nft", "--check", "-f", "/run/saved.nft")
     guarded.node.run("unshare", "--net", "nft", "-f", "/run/saved.nft")

@@ -1,4 +1,4 @@
-"""The lab: what it builds is the network of the design, and nothing of it stays."""
+"""The lab builds the network of the design, and removes all of it."""
 
 import os
 import shutil
@@ -52,13 +52,13 @@ def test_guest_and_upstream_reach_each_other_by_hand_made_routes(lab):
     guest.configure()
     guest.wait_for_dad()
     route_by_hand(lab, guest)
-    # The first echo may be lost to neighbour discovery on the way.
+    # The first echo may be lost to neighbour discovery.
     wait_for(lambda: lab.upstream.ping(guest.address4), 10, "an echo over IPv4")
     wait_for(lambda: lab.upstream.ping(guest.address6), 10, "an echo over IPv6")
 
 
 def test_frames_from_a_guest_enter_by_its_own_port(lab):
-    """A frame sent raw from inside a guest is seen coming in on its port, and going out of the other's."""
+    """A raw frame from inside a guest enters by the guest's port, and leaves by the other guest's port."""
     frame = b"\xff" * 6 + bytes.fromhex(lab.guest(1).mac.replace(":", "")) + ARP + bytes(18)
     with lab.node.capture("tap101i0") as own, lab.node.capture("tap100i0") as other:
         lab.guest(1).send(frame)
@@ -67,7 +67,7 @@ def test_frames_from_a_guest_enter_by_its_own_port(lab):
 
 
 def test_unplugged_guest_can_be_plugged_again(lab):
-    """A guest whose port went comes back under the same name, without addresses."""
+    """A guest whose port was removed gets one of the same name, without addresses."""
     guest = lab.guest(1)
     lab.unplug(guest)
     assert "tap101i0" not in lab.node.run("ip", "-br", "link")
@@ -77,13 +77,13 @@ def test_unplugged_guest_can_be_plugged_again(lab):
 
 
 def test_bridge_keeps_carrier_without_guests():
-    """The bridge has carrier though no guest is plugged in (FRR 10.3 looks at it)."""
+    """The bridge has carrier without a guest (FRR 10.3 reads the carrier)."""
     with Lab(guests=0, frr=False) as lab:
         wait_for(lambda: "LOWER_UP" in lab.node.run("ip", "-br", "link", "show", "vmbr1"), 5, "carrier")
 
 
 def test_hosts_have_files_of_their_own(lab):
-    """What a host writes to /run and /etc/rdnbr is seen by no other host and not by the machine."""
+    """Files that a host writes to /run and /etc/rdnbr are visible to no other host and not to the machine."""
     lab.node.write("/etc/rdnbr/rdnbr.toml", "# of the node alone\n")
     assert lab.node.run("cat", "/etc/rdnbr/rdnbr.toml") == "# of the node alone\n"
     assert lab.upstream.attempt("cat", "/etc/rdnbr/rdnbr.toml").returncode == 1
@@ -93,14 +93,14 @@ def test_hosts_have_files_of_their_own(lab):
 
 
 def test_two_labs_run_side_by_side(lab):
-    """A second lab of the same process has the same addresses and does not meet the first."""
+    """A second lab of the same process has the same addresses, and is separate from the first."""
     with Lab(guests=1, frr=False) as second:
         assert second.node.name != lab.node.name
         assert "tap101i0" not in second.node.run("ip", "-br", "link")
 
 
 def test_failure_inside_removes_everything():
-    """A lab whose block raises is gone afterwards, with all that ran in it."""
+    """A lab whose block raises is removed, with all its processes."""
     before = existing(own_prefix())
     with pytest.raises(RuntimeError, match="on purpose"), Lab(guests=1, frr=False) as lab:  # noqa: PT012
         sleeper = lab.node.launch("sleeper", "sleep", "1000")
@@ -110,7 +110,7 @@ def test_failure_inside_removes_everything():
 
 
 def test_failure_to_build_removes_everything(monkeypatch, tmp_path):
-    """A lab that cannot be built, here for want of unshare(1), leaves nothing and says why."""
+    """A lab that cannot be built, here without unshare(1), leaves nothing and says why."""
     before = existing(own_prefix())
     for program in ("ip", "nsenter", "sh"):
         (tmp_path / program).symlink_to(shutil.which(program))
@@ -121,8 +121,8 @@ def test_failure_to_build_removes_everything(monkeypatch, tmp_path):
 
 
 def test_lab_command_needs_root(capsys):
-    """Who is not root is told so at once, and of nothing that would be built."""
-    os.seteuid(65534)  # takes the capabilities away until it is 0 again
+    """A user that is not root gets an error at once, and no report of a network that is being built."""
+    os.seteuid(65534)  # drops the capabilities until the user id is 0 again
     try:
         code = main()
     finally:
@@ -146,8 +146,8 @@ def test_lab_command_cleans_up_after_a_signal(number):
     assert existing(prefix) == []
 
 
-def test_leftovers_of_a_killed_lab_go_at_the_next_start():
-    """Namespaces whose process was killed are recognised, and the next lab removes them."""
+def test_leftovers_of_a_killed_lab_are_removed_at_the_next_start():
+    """The next lab recognises namespaces whose process was killed, and removes them."""
     program = "import time; from rdnbr.lab import Lab; lab = Lab(0, frr=False).__enter__(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program]) as killed:
         prefix = own_prefix(killed.pid)
@@ -160,20 +160,20 @@ def test_leftovers_of_a_killed_lab_go_at_the_next_start():
 
 
 def test_failed_line_is_named(lab):
-    """A line of `ip` that fails is quoted in the error."""
+    """The error quotes the line of `ip` that failed."""
     with pytest.raises(LabError, match="link del nosuch0: Cannot find device"):
         lab.node.ip("link set lo up", "link del nosuch0", "link set lo up")
 
 
 def test_waiting_ends_at_its_deadline():
-    """What does not come in time is named, with the last answer."""
+    """The error names what did not happen in time, with the last result."""
     with pytest.raises(TooLate, match=r"waited 0\.1 s for a miracle; the last answer was \[\]"):
         wait_for(list, 0.1, "a miracle")
 
 
 @pytest.mark.frr
 def test_hand_made_routes_reach_the_upstream_by_bgp():
-    """FRR advertises hand-made kernel routes of both families, and withdraws them."""
+    """FRR announces hand-made kernel routes of both families, and withdraws them."""
     with Lab(guests=1, frr=True) as lab:
         guest = lab.guest(0)
         route_by_hand(lab, guest)

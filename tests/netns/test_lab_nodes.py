@@ -1,4 +1,4 @@
-"""The lab with several nodes: a guest moves from one to another, and does not notice."""
+"""The lab with several nodes: a guest moves from one to another without noticing it."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def lab():
 
 
 def incoming(capture):
-    """The frames that came in from the guest."""
+    """Return the frames that came in from the guest."""
     return [seen.frame for seen in capture.seen() if not seen.outgoing]
 
 
@@ -23,7 +23,7 @@ def links(node):
 
 
 def test_guest_is_at_the_node_it_was_plugged_into_first(lab):
-    """Its port on another node has carrier and is silent: the hypervisor has prepared for its coming, no more."""
+    """Its port on another node has carrier and no traffic, as on a hypervisor that waits for a migration."""
     guest, (source, target) = lab.guest(0), lab.nodes
     lab.plug(guest, target)
     wait_for(lambda: "LOWER_UP" in links(target).partition(guest.port)[2], 5, "carrier on the target")
@@ -37,8 +37,8 @@ def test_guest_is_at_the_node_it_was_plugged_into_first(lab):
         assert at_target.seen() == []
 
 
-def test_guest_that_moves_is_heard_on_the_target_only(lab):
-    """From the move on the target hears the guest and the guest the target; the source's port is up, and silent."""
+def test_guest_that_moves_is_connected_to_the_target_only(lab):
+    """After the move the target receives the guest's frames, and the guest the target's; the source's port is up."""
     guest, (source, target) = lab.guest(0), lab.nodes
     guest.configure()
     guest.wait_for_dad()
@@ -55,7 +55,7 @@ def test_guest_that_moves_is_heard_on_the_target_only(lab):
 
 
 def test_guest_that_moves_keeps_all_it_has(lab):
-    """Addresses, routes and the neighbour entry of the gateway stay as they are, and its link does not go down."""
+    """Addresses, routes and the gateway's neighbour entry do not change, and the guest's link stays up."""
     guest, (source, target) = lab.guest(0), lab.nodes
     guest.configure()
     guest.wait_for_dad()
@@ -78,8 +78,8 @@ def test_guest_that_moves_keeps_all_it_has(lab):
     assert guest.port not in links(source)
 
 
-def test_paused_guest_is_heard_nowhere_until_it_goes_on(lab):
-    """A guest that is paused neither sends nor hears, though its port is up; then it goes on where it was."""
+def test_paused_guest_sends_and_receives_nothing(lab):
+    """A paused guest sends and receives nothing, although its port is up; then it continues where it was."""
     guest, node = lab.guest(0), lab.node
     guest.configure()
     guest.wait_for_dad()
@@ -95,7 +95,7 @@ def test_paused_guest_is_heard_nowhere_until_it_goes_on(lab):
 
 
 def test_guest_can_be_stopped_here_and_started_there(lab):
-    """A guest without any port is heard by nobody; the next port it is plugged into is where it is."""
+    """No node receives frames of a guest without a port; the next port it is plugged into is where it is."""
     guest, (source, target) = lab.guest(0), lab.nodes
     lab.unplug(guest, source)
     lab.plug(guest, target)
@@ -105,7 +105,7 @@ def test_guest_can_be_stopped_here_and_started_there(lab):
 
 
 def test_guest_moves_only_to_where_it_has_a_port(lab):
-    """A move to a node that knows nothing of the guest is a mistake of the test's, and says so."""
+    """A move to a node where the guest has no port is a mistake of the test, and raises."""
     with pytest.raises(LabError, match="guest 100 has no port on node 1: plug it in there first"):
         lab.move(lab.guest(0), lab.nodes[1])
 
@@ -118,7 +118,7 @@ def test_guest_of_a_single_node_does_not_move():
 
 @pytest.mark.parametrize(("one_mac", "macs"), [(True, 1), (False, 2)])
 def test_bridges_have_one_mac_or_one_each(one_mac, macs):
-    """By default all bridges have the same MAC, so that a guest keeps its gateway; on demand they differ."""
+    """By default all bridges have the same MAC, so that a guest keeps its gateway; an option gives each its own."""
     with Lab(guests=0, nodes=2, frr=False, one_mac=one_mac) as lab:
         told = {node.run("ip", "-br", "link", "show", "vmbr1").split()[2] for node in lab.nodes}
         assert told == {node.mac for node in lab.nodes}
@@ -128,7 +128,7 @@ def test_bridges_have_one_mac_or_one_each(one_mac, macs):
 @pytest.mark.frr
 @pytest.mark.parametrize("peering", Peering)
 def test_lower_metric_wins_where_the_med_counts(peering):
-    """With the metric as MED, the upstream uses the node with the lowest alone; the other still has its route."""
+    """With the metric as MED, the upstream uses only the node with the lowest; the other still has its route."""
     with Lab(guests=1, nodes=2, frr=True, fabric=Fabric(peering, med=True)) as lab:
         address = lab.guest(0).address4
         for node, metric in zip(lab.nodes, (2000, 1000), strict=True):
@@ -140,7 +140,7 @@ def test_lower_metric_wins_where_the_med_counts(peering):
 
 @pytest.mark.frr
 def test_constant_metric_leaves_two_nodes_side_by_side():
-    """Without it, what two nodes announce is used at both; and either by itself when the other has withdrawn."""
+    """With a constant metric the upstream uses both nodes; when one withdraws, it uses the other."""
     with Lab(guests=1, nodes=2, frr=True) as lab:
         address = lab.guest(0).address6
         for node in lab.nodes:

@@ -1,4 +1,4 @@
-"""The loop, turn by turn, in a namespace: what it does when there is more to read than it reads."""
+"""The loop, turn by turn, in a namespace, with more frames to read than it reads in a turn."""
 
 import socket
 import time
@@ -22,7 +22,7 @@ FOREIGN = request("52:02:45:00:00:02", "192.0.2.1", "192.0.2.2")
 
 
 class Turns:
-    """A daemon that makes a turn when told to, and a guest's end of its only port."""
+    """A daemon that makes one turn at a time, and the guest's end of its only port."""
 
     def __init__(self, daemon: Daemon, guest: socket.socket) -> None:
         self._daemon = daemon
@@ -34,7 +34,7 @@ class Turns:
             self._guest.send(frame)
 
     def turn(self, after: float) -> None:
-        """Make a turn so many seconds after the last one."""
+        """Make one turn, so many seconds after the last one."""
         self.now += after
         for key, mask in self._daemon._selector.select(0):
             key.data(mask)
@@ -73,8 +73,8 @@ def turns() -> Iterator[Turns]:
         namespace.close()
 
 
-def test_deadlines_are_judged_though_reading_never_ends(turns: Turns) -> None:
-    """A guest whose DAD has ended is asked within two seconds, however much its neighbours send within their rates."""
+def test_timers_expire_although_frames_are_always_unread(turns: Turns) -> None:
+    """A guest whose DAD has ended is probed within two seconds, however much its neighbours send within their rates."""
     turns.says(intent(GUEST, ADDRESS))
     turns.turn(0.1)
     assert turns.state() is State.TENTATIVE
@@ -85,7 +85,7 @@ def test_deadlines_are_judged_though_reading_never_ends(turns: Turns) -> None:
         turns.says(FOREIGN, BUDGET)
         turns.turn(0.1)
         assert turns.unread
-        if turns.state() is State.VALID:  # a dry run supposes that whoever is asked answers
+        if turns.state() is State.VALID:  # a dry run assumes that a probed guest answers
             asked_after = tenth / 10
             break
     assert asked_after is not None

@@ -1,4 +1,4 @@
-"""After a restart too, nobody loses a route who answers: whatever other guests sent before it, and send after it."""
+"""After a restart no guest that answers loses its route, whatever other guests send before and after it."""
 
 import guest_frames
 from dialogue import BRIDGE, GATEWAY4, MAIN, World
@@ -42,8 +42,8 @@ def frame(kind: str, mac: str) -> bytes:
     awake=st.booleans(),
     answer_time=st.sampled_from([0.001, 0.4]),
 )
-def test_nobody_loses_an_adopted_route_who_answers(allow, heard_on, attacked, awake, answer_time):
-    """Alice answers each question, on her port alone; her route is there all the time, and leads to her MAC."""
+def test_no_guest_that_answers_loses_an_adopted_route(allow, heard_on, attacked, awake, answer_time):
+    """Alice answers each probe, on her port alone. Her route is always there, and leads to her MAC."""
     world = World(allow, answer_time=answer_time)
     world.guest("alice", "tap1i0", V4, mac=ALICE)
     others = [

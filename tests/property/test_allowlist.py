@@ -1,4 +1,4 @@
-"""The allowlist, compared with a slow second one written from the design's prose."""
+"""The allowlist, compared with a second implementation that is slow and follows the prose of the design."""
 
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
@@ -10,7 +10,7 @@ from rdnbr.core.model.address import IP, MAC, parse_ip
 from rdnbr.core.model.rule import Prefix, Qualifiers
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError, Claimant, Rule, parse
 
-# Few values of each kind, so that rules and claims meet often.
+# Few values of each kind, so that rules and claims often match.
 GUESTS = [MAC(b"\x52\x02\x45\x76\xd2" + bytes([last])) for last in range(3)]
 PORTS = ["tap1i0", "tap1i1", "tap2i0", "veth1i0"]
 GLOBS = [*PORTS, "tap*", "tap1i?", "*i0", "[!t]*", "none"]
@@ -52,7 +52,7 @@ def rules(draw: st.DrawFn) -> Rule:
 
 
 def naive(written: list[Rule], address: str, claimant: Claimant) -> tuple[bool, str | None]:
-    """Tell whether a claim is permitted, and why not: by comparing everything with everything."""
+    """Return whether a claim is permitted, and why not, by comparing all rules with all others."""
 
     def covers(rule: Rule) -> bool:
         network = ip_network((bytes(rule.prefix.address), rule.prefix.length))
@@ -86,8 +86,8 @@ def naive(written: list[Rule], address: str, claimant: Claimant) -> tuple[bool, 
 
 
 @given(st.lists(rules(), max_size=8), st.sampled_from(ADDRESSES), claimants)
-def test_verdicts_are_those_of_the_prose(written: list[Rule], address: str, claimant: Claimant) -> None:
-    """Lookup by prefix length says what a scan of all rules says, and names a rule that covers the address."""
+def test_verdicts_are_those_of_a_scan(written: list[Rule], address: str, claimant: Claimant) -> None:
+    """Lookup by prefix length gives the result of a scan of all rules, and names a rule that covers the address."""
     verdict = Allowlist(written).authorize(parse_ip(address), claimant)
     assert (verdict.permitted, verdict.reason) == naive(written, address, claimant)
     assert (verdict.rule is None) is (verdict.reason == "not-permitted")
@@ -98,13 +98,13 @@ def test_verdicts_are_those_of_the_prose(written: list[Rule], address: str, clai
 
 @given(rules())
 def test_a_printed_rule_reads_back(rule: Rule) -> None:
-    """What a rule prints is an allowlist line that means the same."""
+    """A printed rule is an allowlist line with the same meaning."""
     assert parse([("allowlist", str(rule))]).rules == (rule,)
 
 
 @given(st.lists(st.text() | st.text("0123456789abcdef.:/%,=* #\n\t", max_size=40)))
 def test_any_text_is_read_or_refused(texts: list[str]) -> None:
-    """No text makes the reader fail in another way than by naming lines that are in it."""
+    """For any text, the parser raises nothing but an error that names lines of the text."""
     try:
         allowlist = parse((f"file{number}", text) for number, text in enumerate(texts))
     except AllowlistError as error:

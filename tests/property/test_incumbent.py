@@ -1,4 +1,4 @@
-"""While a guest answers, nobody gets its address: against anything that other guests may send, in any order."""
+"""While a guest answers, no other guest gets its address, whatever other guests send, in any order."""
 
 import guest_frames
 from dialogue import GATEWAY4, GATEWAY6, World
@@ -43,8 +43,8 @@ def frame(kind: str, mac: str, address: str, *, override: bool) -> bytes:
     mallory_is_awake=st.booleans(),
     answer_time=st.sampled_from([0.001, 0.4, 1.2]),
 )
-def test_nobody_gets_the_address_of_who_answers(allow, attacked, mallory_is_awake, answer_time):
-    """Alice's routes are hers from the first to the last, though she only ever answers questions, and slowly."""
+def test_no_guest_gets_the_address_of_a_guest_that_answers(allow, attacked, mallory_is_awake, answer_time):
+    """Alice's routes are hers all the time, although she only answers probes, and slowly."""
     world = World(allow, answer_time=answer_time)
     alice = world.guest("alice", "tap1i0", V4, V6, mac=ALICE)
     for number, port in enumerate(["tap2i0", "tap3i0"]):

@@ -1,4 +1,4 @@
-"""Whatever is written in a Proxmox cluster's files, rdnbr can read the allowlist that is made of them."""
+"""rdnbr can read the allowlist made from a Proxmox cluster's files, whatever is in these files."""
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -70,8 +70,8 @@ firewalls = st.lists(filter_lines, max_size=6).map("\n".join)
     ),
     firewalls,
 )
-def test_what_is_written_can_be_read(guests, datacenter) -> None:
-    """Configurations change twice; each file that results parses, and pins every rule to a guest there is."""
+def test_written_files_can_be_read(guests, datacenter) -> None:
+    """Configurations change twice. Each resulting file parses, and every rule has the number of an existing guest."""
     with TemporaryDirectory() as folder:
         tree = Tree(Path(folder))
         tree.firewall("cluster", encodable(datacenter))
@@ -91,7 +91,7 @@ def test_what_is_written_can_be_read(guests, datacenter) -> None:
 )
 @settings(max_examples=30, deadline=None)
 def test_every_well_formed_address_is_permitted(address: str, number: int, mac: str) -> None:
-    """An address given to any card has exactly one rule, for the address alone, unless it is link-local."""
+    """An address given to any network card has exactly one rule, for the address alone, unless it is link-local."""
     with TemporaryDirectory() as folder:
         tree = Tree(Path(folder))
         family = "ip6" if ":" in address else "ip"
@@ -107,5 +107,5 @@ def test_every_well_formed_address_is_permitted(address: str, number: int, mac: 
 
 
 def encodable(text: str) -> str:
-    """Leave out what no file can hold."""
+    """Drop characters that no file can contain."""
     return text.encode("utf-8", "ignore").decode()

@@ -1,4 +1,4 @@
-"""The kernel and the initramfs of real guests, made once and kept, and how fast they can be run here."""
+"""The kernel and the initramfs of real guests, which are built once and kept, and the fastest way to run them."""
 
 import hashlib
 import os
@@ -18,11 +18,11 @@ _NEEDED = {
     "dpkg": "dpkg",
     "apt-get": "apt",
 }
-"""Programs, by the Debian package that has them."""
+"""Programs, by their Debian package."""
 _KVM_WITHIN = 5.0
-"""Seconds to boot with KVM; it takes one. Where KVM does not really work, that never ends."""
+"""Seconds to boot with KVM; one is normal. On a host where KVM is broken, the boot never ends."""
 UP = "guest is up"
-"""What the guest says on its console when it has its addresses."""
+"""The line that the guest writes to its console when it has its addresses."""
 
 
 class NoGuestError(Exception):
@@ -30,7 +30,7 @@ class NoGuestError(Exception):
 
 
 def image() -> Path:
-    """Return the directory with `kernel` and `initramfs`, built if it has to be.
+    """Return the directory with `kernel` and `initramfs`; build it if it is missing.
 
     Raises:
         NoGuestError: a program is missing, or the kernel's package cannot be fetched.
@@ -70,7 +70,7 @@ def command(guest: Path, accelerator: str, words: str, *more: str) -> list[str]:
 
 @cache
 def accelerator(guest: Path) -> str:
-    """Return `kvm` where a guest boots with it, and `tcg` otherwise."""
+    """Return `kvm` if a guest boots with it, else `tcg`."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with subprocess.Popen(

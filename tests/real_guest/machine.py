@@ -1,4 +1,4 @@
-"""A guest that QEMU runs on a node of the lab, with a tap in the node's bridge as its only port."""
+"""A QEMU guest on a node of the lab, with a tap in the node's bridge as its only port."""
 
 import json
 import socket
@@ -13,19 +13,19 @@ _PLUG = Path(__file__).parent / "plug"
 
 
 class Machine:
-    """QEMU on `node`: `likeness` lends it its addresses, MAC and port, and is not plugged in itself.
+    """QEMU on `node` with addresses, MAC and port name of `model`, a guest of the lab that is not plugged in.
 
-    `announces` tells whether its NIC has the guest announce itself after a migration, as virtio's does and others do
-    not; QEMU sends RARPs for it in either case. With `incoming`, the path of a socket, it waits there for a guest that
-    another machine sends; its port is up meanwhile, as on any target of a migration. It ends, and its port goes, with
-    the node at the latest.
+    With `announces` the NIC makes the guest announce itself after a migration, as virtio's does and other NICs do not.
+    QEMU sends RARPs for the guest in either case. With `incoming`, the path of a socket, the machine waits for a guest
+    that another machine sends; its port is up meanwhile, as on any target of a migration. The machine and its port
+    exist no longer than the node.
     """
 
     def __init__(
         self,
         node: Node,
         image: Path,
-        likeness: Guest,
+        model: Guest,
         directory: Path,
         *,
         incoming: Path | None = None,
@@ -33,19 +33,17 @@ class Machine:
     ) -> None:
         announce = "on" if announces else "off"
         control = directory / f"qmp{node.number}"
-        words = (
-            f"guest4={likeness.address4} guest6={likeness.address6} gateway4={GATEWAY4} gateway6={GATEWAY6}"
-        )
+        words = f"guest4={model.address4} guest6={model.address6} gateway4={GATEWAY4} gateway6={GATEWAY6}"
         self._program = node.launch(
             "qemu",
             *command(
                 image,
                 accelerator(image),
                 words,
-                *("-netdev", f"tap,id=net0,ifname={likeness.port},script={_PLUG},downscript=no"),
+                *("-netdev", f"tap,id=net0,ifname={model.port},script={_PLUG},downscript=no"),
                 *(
                     "-device",
-                    f"virtio-net-pci,netdev=net0,mac={likeness.mac},romfile=,guest_announce={announce}",
+                    f"virtio-net-pci,netdev=net0,mac={model.mac},romfile=,guest_announce={announce}",
                 ),
                 *("-qmp", f"unix:{control},server=on,wait=off"),
                 *(("-incoming", f"unix:{incoming}") if incoming else ()),
@@ -71,7 +69,7 @@ class Machine:
         wait_for(lambda: UP in self._program.log, within, f"the guest to boot; it says {self._program.log}")
 
     def migrate(self, path: Path, within: float = 60.0) -> int:
-        """Send the guest to the machine that waits at `path`; return for how many milliseconds it stood still."""
+        """Send the guest to the machine that waits at `path`; return the downtime in milliseconds."""
         self._control.ask("migrate", uri=f"unix:{path}")
         told = wait_for(self._migrated, within, "the migration")
         assert told["status"] == "completed", told
@@ -82,7 +80,7 @@ class Machine:
         return told if told.get("status") in {"completed", "failed", "cancelled"} else None
 
     def end(self) -> None:
-        """Stop QEMU; the guest's port goes with it."""
+        """Stop QEMU; the guest's port disappears with it."""
         self._control.close()
         self._program.stop()
 
@@ -103,7 +101,7 @@ class _Control:
         self.ask("qmp_capabilities")
 
     def ask(self, what: str, **arguments: Any) -> dict[str, Any]:
-        """Return the answer; events in between are skipped."""
+        """Execute a command and return its answer; events before the answer are skipped."""
         self._socket.sendall(json.dumps({"execute": what, "arguments": arguments}).encode())
         while True:
             told = json.loads(self._lines.readline())

@@ -1,4 +1,4 @@
-"""What the kernel held when the daemon started: who is asked, where, how fast; and what liars gain."""
+"""What the kernel held when the daemon started: which port is probed, at what rate, and what forged frames achieve."""
 
 from collections import Counter
 
@@ -18,15 +18,15 @@ ALLOW = "2.57.57.0/24"
 V4 = "2.57.57.30"
 ANOTHER = Segment(2, "vmbr2", BRIDGE.mac, MAIN, None, None)
 QUICK = Settings(Timers(adopt_grace=0.01))
-"""What is adopted is asked at once."""
+"""What is adopted is probed at once."""
 
 
-def words(lines: list[str]) -> list[str]:
-    """Return lines without their times."""
+def without_times(lines: list[str]) -> list[str]:
+    """Return decisions without their times."""
     return [line.split(maxsplit=1)[1] for line in lines]
 
 
-def world_of_three(fdb_port: str | None, allow: str | None = ALLOW, *, awake: bool = True) -> World:
+def three_ports(fdb_port: str | None, allow: str | None = ALLOW, *, awake: bool = True) -> World:
     world = World(allow, QUICK)
     alice = world.guest("alice", "tap1i0", V4, awake=awake)
     world.plugs("tap2i0")
@@ -35,19 +35,19 @@ def world_of_three(fdb_port: str | None, allow: str | None = ALLOW, *, awake: bo
     return world
 
 
-def test_the_port_that_the_bridge_knows_is_asked_first():
-    """Where the bridge's table has the MAC, the first question goes to that port alone, and the answer settles it."""
-    world = world_of_three("tap1i0")
-    assert words(world.runs(1)) == [
+def test_the_port_of_the_bridge_fdb_is_probed_first():
+    """If the bridge's table has the MAC, the first probe goes to that port alone, and the answer settles it."""
+    world = three_ports("tap1i0")
+    assert without_times(world.runs(1)) == [
         f"ask alice@tap1i0 for {V4}",
         f"refreshed {V4} alice@tap1i0 valid: answered",
     ]
 
 
-def test_who_keeps_silent_there_is_asked_everywhere():
-    """After the first question all others go to every port, so that a table which is wrong or old costs a second."""
-    world = world_of_three("tap2i0")
-    assert words(world.runs(2)) == [
+def test_silence_on_the_fdb_port_probes_all_ports():
+    """After the first probe all others go to every port, so a wrong or old table costs one second."""
+    world = three_ports("tap2i0")
+    assert without_times(world.runs(2)) == [
         f"ask alice@tap2i0 for {V4}",
         f"ask alice@tap1i0 for {V4}",
         f"ask alice@tap2i0 for {V4}",
@@ -56,29 +56,29 @@ def test_who_keeps_silent_there_is_asked_everywhere():
     ]
 
 
-def test_hints_that_cannot_be():
-    """A port that may not have the address, of another bridge, gone or moved, is no place to begin."""
+def test_an_fdb_port_that_cannot_be_right_is_ignored():
+    """The fdb port is ignored if the allowlist refuses it, or if it is on another bridge, gone or moved."""
     everywhere = [f"ask alice@tap{number}i0 for {V4}" for number in (1, 2, 3)]
-    pinned = world_of_three("tap2i0", f"{V4} port=tap1i0")
-    assert words(pinned.runs(0.1))[:3] == everywhere
-    gone = world_of_three("tap3i0")
+    pinned = three_ports("tap2i0", f"{V4} port=tap1i0")
+    assert without_times(pinned.runs(0.1))[:3] == everywhere
+    gone = three_ports("tap3i0")
     gone.unplugs("tap3i0")
-    assert words(gone.runs(0.1))[:2] == everywhere[:2]
-    moved = world_of_three("tap3i0")
+    assert without_times(gone.runs(0.1))[:2] == everywhere[:2]
+    moved = three_ports("tap3i0")
     moved.engine.segment_changed(ANOTHER)
     moved.plugs("tap3i0", moved.indexes["tap3i0"], ANOTHER.index)
-    assert words(moved.runs(0.1))[:2] == everywhere[:2]
+    assert without_times(moved.runs(0.1))[:2] == everywhere[:2]
     abroad = World(ALLOW, QUICK)
     alice = abroad.guest("alice", "tap1i0", V4)
     abroad.engine.segment_changed(ANOTHER)
     abroad.plugs("tap2i0", segment=ANOTHER.index)
     abroad.adopts(V4, alice, fdb_port="tap2i0")
-    assert words(abroad.runs(0.1))[0] == everywhere[0]
+    assert without_times(abroad.runs(0.1))[0] == everywhere[0]
 
 
-def test_liar_who_answers_first_and_then_keeps_silent_costs_nothing():
-    """Who speaks with an adopted guest's MAC is believed; when it is silent the guest is asked, wherever that is."""
-    world = world_of_three("tap2i0")
+def test_forger_that_answers_first_and_then_stays_silent_changes_nothing():
+    """A forger answers with an adopted guest's MAC and then stays silent: the guest is then probed on all ports."""
+    world = three_ports("tap2i0")
     liar = world.guest("liar", "tap2i0", V4, mac=world.guests[0].mac)
     world.runs(1)
     assert world.state(V4) == "valid alice@tap2i0"
@@ -89,9 +89,9 @@ def test_liar_who_answers_first_and_then_keeps_silent_costs_nothing():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_liar_who_answers_is_no_reason_to_withdraw():
-    """While a liar and the guest both answer, and quarrel, the route stays as it is."""
-    world = world_of_three("tap2i0")
+def test_forger_that_answers_does_not_cause_a_withdrawal():
+    """A forger and the guest both answer, again and again: the route stays as it is."""
+    world = three_ports("tap2i0")
     world.guest("liar", "tap2i0", V4, mac=world.guests[0].mac)
     world.runs(1)
     said = [line for _ in range(30) for line in (*world.guests[0].announces(), *world.runs(10))]
@@ -99,9 +99,9 @@ def test_liar_who_answers_is_no_reason_to_withdraw():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_liar_who_keeps_silent_gains_nothing_for_itself():
-    """Who speaks with an adopted guest's MAC, keeps silent and has another MAC claim the address, does not get it."""
-    world = world_of_three(None)
+def test_forger_that_stays_silent_does_not_get_the_address():
+    """A forger that uses an adopted guest's MAC and then claims the address with another MAC does not get it."""
+    world = three_ports(None)
     liar = world.guest("liar", "tap2i0", V4)
     world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
     assert world.state(V4) == "valid alice@tap2i0"
@@ -111,9 +111,9 @@ def test_liar_who_keeps_silent_gains_nothing_for_itself():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_liar_who_only_means_to_use_an_address_does_not_draw_the_questions_to_itself():
-    """DAD tells nothing of where an adopted guest is, not even while its address is contested."""
-    world = world_of_three(None)
+def test_forged_dad_does_not_redirect_the_probes():
+    """DAD says nothing about the port of an adopted guest, not even during a conflict."""
+    world = three_ports(None)
     liar = world.guest("liar", "tap2i0", V4)
     liar.asks_gateway()
     world.hears("tap2i0", guest_frames.intent(world.guests[0].mac, V4))
@@ -122,9 +122,9 @@ def test_liar_who_only_means_to_use_an_address_does_not_draw_the_questions_to_it
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_liar_who_has_it_contested_for_ever_costs_nothing():
-    """Contests without end are no reason to withdraw what was adopted: the guest was asked in each of them."""
-    world = world_of_three(None)
+def test_endless_conflicts_do_not_withdraw_an_adopted_binding():
+    """Conflicts without end do not withdraw an adopted binding: the guest was probed in each of them."""
+    world = three_ports(None)
     world.guest("liar", "tap2i0", V4, awake=False)
     world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
     said = []
@@ -135,9 +135,9 @@ def test_liar_who_has_it_contested_for_ever_costs_nothing():
     assert not [line for line in said if "no route" in line]
 
 
-def test_liar_who_takes_its_link_down_costs_a_moment():
-    """What goes with a port that was only surmised is asked for on all others at once, and is back with the answer."""
-    world = world_of_three(None)
+def test_forger_that_takes_its_link_down_interrupts_the_guest_for_a_moment():
+    """A binding that departs with an inferred port is probed on all other ports, and returns with the answer."""
+    world = three_ports(None)
     world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
     assert world.unplugs("tap2i0") == [
         f"no route {V4}",
@@ -149,9 +149,9 @@ def test_liar_who_takes_its_link_down_costs_a_moment():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_liar_whose_link_returns_is_a_liar_still():
-    """Who is asked first because its port is back has the address no more than before, and keeps nobody out."""
-    world = world_of_three(None)
+def test_forger_whose_link_returns_gains_nothing():
+    """A forger that is probed first because its port is back does not have the address, and keeps no guest out."""
+    world = three_ports(None)
     liar = world.guest("liar", "tap2i0", V4, mac=world.guests[0].mac)
     liar.asks_gateway()
     port = world.indexes["tap2i0"]
@@ -168,9 +168,9 @@ def test_liar_whose_link_returns_is_a_liar_still():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_second_liar_does_not_get_what_the_first_had_withdrawn():
-    """While the owner is being asked, nobody with another MAC gets the address, however slow its answer."""
-    world = world_of_three(None)
+def test_second_forger_does_not_get_what_the_first_had_withdrawn():
+    """While the owner is probed, no other MAC gets the address, however late the owner answers."""
+    world = three_ports(None)
     world.answer_time = 0.4
     liar = world.guest("liar", "tap3i0", V4)
     world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
@@ -180,20 +180,20 @@ def test_second_liar_does_not_get_what_the_first_had_withdrawn():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_what_went_with_a_surmised_port_is_asked_for_three_times_and_then_remembered():
-    """Who does not answer anywhere is gone, and is remembered as any other."""
-    world = world_of_three(None, awake=False)
+def test_binding_of_an_inferred_port_that_goes_is_probed_three_times_and_then_remembered():
+    """A binding that departs with an inferred port is probed three times; without an answer it stays departed."""
+    world = three_ports(None, awake=False)
     world.hears("tap2i0", guest_frames.request(world.guests[0].mac, V4, GATEWAY4))
     world.unplugs("tap2i0")
-    asked = [line for line in words(world.runs(299)) if line.startswith("ask")]
+    asked = [line for line in without_times(world.runs(299)) if line.startswith("ask")]
     assert len(asked) == 2 * 2
     assert world.state(V4) == "departed alice@?"
     world.runs(2)
     assert world.state(V4) is None
 
 
-def test_liar_is_surmised_to_have_no_more_than_its_port_may():
-    """Who speaks with the MACs of everybody who was adopted is believed for as many addresses as a port may have."""
+def test_forger_gets_no_more_inferred_bindings_than_its_port_may_have():
+    """A port that forges the MACs of all adopted guests gets as many inferred bindings as a port may have addresses."""
     world = World(ALLOW, Settings(port=PortPolicy(addresses_ipv4=2)))
     world.plugs("tap9i0")
     others = [world.guest(f"g{n}", f"tap{n}i0", f"2.57.57.{n}") for n in range(4)]
@@ -213,7 +213,7 @@ def test_liar_is_surmised_to_have_no_more_than_its_port_may():
 
 
 class Node:
-    """Many guests on many ports, each with one adopted address; every guest answers at once where it is asked."""
+    """Many guests on many ports, each with one adopted address. Each guest answers a probe on its port at once."""
 
     def __init__(
         self,
@@ -229,7 +229,7 @@ class Node:
         settings = Settings(Timers(adopt_grace=grace), Limits(probes_per_second=rate), policy)
         self.engine = Engine(settings, rules("10.0.0.0/8"))
         self.asked: Counter[int] = Counter()
-        """Questions by the second in which they were put, each with all its copies counted once."""
+        """Probes sent, by second; all copies of one probe count once."""
         self.copies: Counter[int] = Counter()
         self.withdrawn: dict[str, float] = {}
         self.proved_at = 0.0
@@ -263,8 +263,8 @@ class Node:
         return {view.state for view in self.engine.snapshot()}
 
 
-def test_five_thousand_prove_themselves_within_the_grace():
-    """5,000 adopted addresses on 1,000 ports are asked in 60 s, never more than 250 in one second, and all stay."""
+def test_five_thousand_are_verified_within_the_grace():
+    """5,000 adopted addresses on 1,000 ports are probed in 60 s, never more than 250 in one second, and all stay."""
     node = Node(5000, 1000, hints=True)
     node.runs(60)
     assert max(node.asked.values()) <= 250
@@ -274,15 +274,15 @@ def test_five_thousand_prove_themselves_within_the_grace():
     assert len(node.engine.snapshot()) == 5000
 
 
-def test_those_that_left_go_within_the_grace():
-    """Of 5,000 those 20 that do not answer are withdrawn within 60 s, and nobody else."""
+def test_guests_that_left_are_withdrawn_within_the_grace():
+    """Of 5,000 guests, the 20 that do not answer are withdrawn within 60 s, and no other guest is."""
     node = Node(5000, 50, hints=True, asleep=20)
     node.runs(60)
     assert set(node.withdrawn) == {f"10.0.0.{number}" for number in range(20)}
 
 
-def test_nobody_is_withdrawn_for_want_of_a_question():
-    """5,000 at 50 questions a second take 100 s to ask: the grace is exceeded, and all who answer stay."""
+def test_no_guest_is_withdrawn_without_being_probed():
+    """5,000 guests at 50 probes a second take 100 s, longer than `adopt_grace`: all that answer stay."""
     node = Node(5000, 100, hints=True, rate=50)
     node.runs(60)
     assert State.ADOPTED in node.states()
@@ -291,8 +291,8 @@ def test_nobody_is_withdrawn_for_want_of_a_question():
     assert node.withdrawn == {}
 
 
-def test_who_is_there_does_not_wait_behind_who_is_not():
-    """1,000 that left, and are asked for on 200 ports each, delay none of the 1,000 that stayed."""
+def test_absent_guests_do_not_delay_the_probes_of_present_ones():
+    """1,000 guests that left, and are probed on 200 ports each, do not delay the 1,000 guests that stayed."""
     node = Node(2000, 200, hints=True, asleep=1000, grace=1.0)
     node.runs(12)
     assert node.proved_at < 11
@@ -301,8 +301,8 @@ def test_who_is_there_does_not_wait_behind_who_is_not():
     assert len(node.withdrawn) == 1000
 
 
-def test_questions_to_all_ports_are_put_more_slowly():
-    """Where no port is known, each question goes to 400; 20,000 frames a second leave, after a rest 5,000 more."""
+def test_probes_to_all_ports_are_sent_more_slowly():
+    """If no port is known, each probe goes to 400 ports: 20,000 frames a second, after a rest 5,000 more."""
     node = Node(300, 400, hints=False, grace=1.0)
     node.runs(60)
     assert 15_000 < max(node.copies.values()) <= 25_000

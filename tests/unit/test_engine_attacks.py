@@ -1,4 +1,4 @@
-"""What a guest might try with frames in a crafted order, and what it gets."""
+"""Frames in a crafted order that a guest might try, and their result."""
 
 from dataclasses import replace
 
@@ -13,8 +13,8 @@ from rdnbr.core.model.settings import Limits, PortPolicy, Settings
 V4, V6 = "2.57.57.30", "2001:678::80"
 
 
-def test_dad_over_and_over_does_not_reserve_an_address():
-    """Whoever does nothing but DAD cannot put off the questions of a rival that uses the address."""
+def test_repeated_dad_does_not_reserve_an_address():
+    """A guest that sends nothing but DAD cannot postpone the probes to a challenger that uses the address."""
     world = World("2001:678::/32")
     alice, mallory = world.guest("alice", "tap1i0", V6), world.guest("mallory", "tap2i0", V6, awake=False)
     mallory.does_dad()
@@ -25,8 +25,8 @@ def test_dad_over_and_over_does_not_reserve_an_address():
     assert world.state(V6) == "valid alice@tap1i0"
 
 
-def test_rival_on_the_port_that_goes_gets_nothing():
-    """A rival behind the very port that goes is gone with it: the address departs."""
+def test_challenger_on_the_port_that_goes_gets_nothing():
+    """If the challenger is on the port that goes, it goes with the port: the binding departs."""
     world = World("2.57.57.0/24")
     alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap1i0", V4)
     alice.asks_gateway()
@@ -37,8 +37,8 @@ def test_rival_on_the_port_that_goes_gets_nothing():
     assert world.state(V4) == "departed alice@?"
 
 
-def test_other_peoples_macs_by_rarp_are_contended_for_at_the_port_s_pace():
-    """A guest that names the MAC of everybody else makes us doubt as many of them as it may contend for."""
+def test_macs_of_other_guests_in_rarps_are_challenged_at_the_port_s_rate():
+    """A guest that sends the MACs of all other guests in RARPs challenges no more addresses than its port may."""
     world = World("2.57.0.0/16", Settings(port=PortPolicy(addresses_ipv4=4, addresses_ipv6=4)))
     others = [world.guest(f"g{n}", f"tap{n}i0", f"2.57.1.{n}") for n in range(40)]
     mallory = world.guest("mallory", "tap999i0", "2.57.2.1")
@@ -51,8 +51,8 @@ def test_other_peoples_macs_by_rarp_are_contended_for_at_the_port_s_pace():
     assert len(world.routes()) == 40
 
 
-def test_rarp_over_and_over_does_not_use_up_the_questions():
-    """A guest that is announced all the time is asked at its port's pace, not at its own."""
+def test_repeated_rarp_does_not_use_up_the_probes():
+    """A guest that is announced again and again is probed at its port's rate."""
     world = World("2.57.0.0/16")
     mallory = world.guest("mallory", "tap1i0", *(f"2.57.1.{n}" for n in range(16)))
     for address in mallory.addresses:
@@ -65,8 +65,8 @@ def test_rarp_over_and_over_does_not_use_up_the_questions():
     assert 48 <= asked <= 48 + 2 * 10 + 1
 
 
-def test_port_that_has_its_fill_cannot_take_over_more():
-    """The limit of a port counts for addresses of silent neighbours too."""
+def test_full_port_cannot_take_over_an_address():
+    """The limit of a port also counts for the addresses of silent neighbours."""
     world = World("2.57.57.0/24", Settings(port=PortPolicy(addresses_ipv4=1)))
     bob = world.guest("bob", "tap2i0", "2.57.57.1", V4)
     alice = world.guest("alice", "tap1i0", V4)
@@ -78,7 +78,7 @@ def test_port_that_has_its_fill_cannot_take_over_more():
 
 
 def test_port_fills_up_while_its_challenge_lasts():
-    """What a port claimed in the meantime counts when its rival would win."""
+    """What a port claimed meanwhile counts when its challenger would win."""
     world = World("2.57.57.0/24", Settings(port=PortPolicy(addresses_ipv4=1)))
     alice = world.guest("alice", "tap1i0", V4)
     bob = world.guest("bob", "tap2i0", V4, "2.57.57.1")
@@ -91,8 +91,8 @@ def test_port_fills_up_while_its_challenge_lasts():
     assert world.routes() == [f"{V4} alice", "2.57.57.1 bob"]
 
 
-def test_memory_of_another_table_is_not_disturbed():
-    """A guest with the MAC of one that departed from another routing table is not taken for it."""
+def test_departed_binding_of_another_table_does_not_change():
+    """A guest with the MAC of a binding that departed from another routing table is not taken for that guest."""
     world = World("2.57.57.0/24")
     world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2", table=100))
     world.plugs("tap1i0", segment=2)
@@ -104,8 +104,8 @@ def test_memory_of_another_table_is_not_disturbed():
     assert not [line for line in mallory.asks_gateway() + mallory.shows_up() if V4 in line]
 
 
-def test_other_guests_claims_are_asked_while_one_port_uses_up_its_share():
-    """In open mode another port's claim waits for one question's turn, however many one port has claimed."""
+def test_claims_of_other_ports_are_probed_while_one_port_uses_up_its_share():
+    """In open mode a claim on another port waits for one probe at most, however much one port has claimed."""
     world = World(None, Settings(limits=Limits(probes_per_second=20)))
     mallory = world.guest("mallory", "tap1i0", *(f"2.57.1.{n}" for n in range(16)), awake=False)
     alice = world.guest("alice", "tap2i0", V4)
@@ -115,8 +115,8 @@ def test_other_guests_claims_are_asked_while_one_port_uses_up_its_share():
     assert f"0.05 ask alice@tap2i0 for {V4}" in world.runs(0.1)
 
 
-def test_new_claims_do_not_keep_the_bound_from_being_asked():
-    """Questions to bound addresses have a pace that no claim of anybody uses up."""
+def test_new_claims_do_not_delay_probes_to_bound_addresses():
+    """Probes to bound addresses have a rate of their own, which no new claim uses up."""
     world = World(None, Settings(limits=Limits(probes_per_second=4)))
     alice = world.guest("alice", "tap2i0", V4)
     alice.asks_gateway()
@@ -126,8 +126,8 @@ def test_new_claims_do_not_keep_the_bound_from_being_asked():
     assert world.asks(V4) == [f"ask alice@tap2i0 for {V4}"]
 
 
-def test_quarantine_is_not_lifted_by_another_claim():
-    """An anchor that lost a challenge is not heard for 10 s, then 20 s, then 40 s."""
+def test_another_claim_does_not_end_a_hold_down():
+    """Claims of an anchor that lost a challenge are ignored for 10 s, then 20 s, then 40 s."""
     world = World("2.57.57.0/24")
     alice, mallory = world.guest("alice", "tap1i0", V4), world.guest("mallory", "tap2i0", V4)
     alice.asks_gateway()
@@ -142,7 +142,7 @@ def test_quarantine_is_not_lifted_by_another_claim():
 
 
 def test_frames_from_a_port_that_is_gone_change_nothing():
-    """What was read just before the port went is counted, and that is all."""
+    """Frames that were read just before the port went are counted, and nothing else happens."""
     world = World("2.57.57.0/24")
     alice = world.guest("alice", "tap1i0", V4)
     world.unplugs("tap1i0")
@@ -151,7 +151,7 @@ def test_frames_from_a_port_that_is_gone_change_nothing():
 
 
 def test_ports_that_come_and_go_leave_no_counters():
-    """However many names ports had, gone ones are counted under one."""
+    """However many names ports had, the counters of ports that are gone are under one name."""
     world = World("2.57.57.0/24")
     for number in range(50):
         guest = world.guest(f"g{number}", f"tap{number}i0", V4)
@@ -163,7 +163,7 @@ def test_ports_that_come_and_go_leave_no_counters():
     assert sum(world.engine.counters.values()) == 100
 
 
-def test_departed_are_remembered_up_to_a_number():
+def test_number_of_departed_bindings_is_limited():
     """Of 5,000 that departed, the latest 4,096 are remembered."""
     world = World("10.0.0.0/8", Settings(port=PortPolicy(addresses_ipv4=5000)))
     world.plugs("tap1i0")
@@ -175,8 +175,8 @@ def test_departed_are_remembered_up_to_a_number():
     assert not world.wanted
 
 
-def test_link_that_flaps_refills_nothing():
-    """A guest that sets its link down and up between bursts gets as many addresses bound as with a link that stays."""
+def test_flapping_link_refills_no_bucket():
+    """A guest that sets its link down and up between bursts gets as many addresses bound as one whose link stays up."""
     world = World("2.57.0.0/16", Settings(port=PortPolicy(addresses_ipv4=8, addresses_ipv6=8)))
     mallory = world.guest("mallory", "tap1i0")
     installed = 0
@@ -191,8 +191,8 @@ def test_link_that_flaps_refills_nothing():
     assert installed <= 16 + 12
 
 
-def test_link_that_flaps_gets_no_more_questions():
-    """The questions that one port may cause are as many, however often its link goes and returns."""
+def test_flapping_link_causes_no_more_probes():
+    """A port may cause the same number of probes, however often its link goes down and up."""
     world = World(
         None,
         Settings(
@@ -211,8 +211,8 @@ def test_link_that_flaps_gets_no_more_questions():
     assert asked <= 10 + 5
 
 
-def test_turns_of_a_port_stay_few():
-    """A guest that has itself asked for ever is asked no later than all its addresses take at its port's pace."""
+def test_a_port_queues_few_probes():
+    """A guest that causes probes without end is probed no later than all its addresses take at its port's rate."""
     world = World()
     claimed = [f"2.57.57.{100 + n}" for n in range(11)]
     mallory = world.guest("mallory", "tap2i0", *claimed, awake=False)
@@ -225,8 +225,8 @@ def test_turns_of_a_port_stay_few():
     assert [world.state(address) for address in claimed] == ["valid mallory@tap2i0"] * 11
 
 
-def test_queue_of_one_port_delays_no_rival_on_another():
-    """A claim that waits for its port's turn is decided at the pace of the rival's port as soon as there is a rival."""
+def test_queue_of_one_port_does_not_delay_a_challenger_on_another():
+    """A claim that waits for its port's rate is decided at the challenger's port's rate once there is a challenger."""
     world = World(settings=Settings(limits=Limits(probes_per_second=20)))
     mallory = world.guest("mallory", "tap2i0", *(f"2.57.57.{100 + n}" for n in range(15)), awake=False)
     alice = world.guest("alice", "tap1i0", V4)

@@ -1,4 +1,4 @@
-"""Decisions about a contention name the other one, so that a stolen address leads to the thief."""
+"""Decisions about a conflict name the challenger, so that an operator finds the guest that claims another's address."""
 
 from dialogue import Guest, World
 
@@ -7,7 +7,7 @@ LAW = "2.57.57.0/24"
 
 
 def two(allow: str | None = LAW) -> tuple[World, Guest, Guest]:
-    """Alice has the address, since a while; Bob is about to claim it."""
+    """Return a dialogue in which alice has had the address for a while, and bob is about to claim it."""
     world = World(allow)
     alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4)
     alice.asks_gateway()
@@ -15,16 +15,16 @@ def two(allow: str | None = LAW) -> tuple[World, Guest, Guest]:
     return world, alice, bob
 
 
-def test_who_contends_in_vain_is_named():
-    """While the incumbent is asked, and when it keeps the address, its rival is named."""
+def test_challenger_that_loses_is_named():
+    """The decision names the challenger while the incumbent is probed, and when the incumbent keeps the address."""
     world, _, bob = two()
     bob.asks_gateway()
     world.runs(1)
     assert world.rivals() == ["challenged alice, rival bob@tap2i0", "kept alice, rival bob@tap2i0"]
 
 
-def test_who_lost_the_address_is_named():
-    """When an address moves, the decision is the new anchor's, and its rival who had it before."""
+def test_anchor_that_lost_the_address_is_named():
+    """When an address moves, the decision is about the new anchor, and names the old one as its rival."""
     world, alice, bob = two()
     alice.awake = False
     bob.asks_gateway()
@@ -32,8 +32,8 @@ def test_who_lost_the_address_is_named():
     assert world.rivals() == ["challenged alice, rival bob@tap2i0", "moved bob, rival alice@tap1i0"]
 
 
-def test_who_it_moved_from_last_is_named_when_it_freezes():
-    """A frozen address names both between whom it went to and fro."""
+def test_last_anchor_is_named_when_the_address_freezes():
+    """The decision that freezes an address names the two anchors between which it moved."""
     world, alice, bob = two("2.57.57.30 port=* vip")
     for announcer in (bob, alice, bob, alice, bob):
         announcer.announces()
@@ -41,8 +41,8 @@ def test_who_it_moved_from_last_is_named_when_it_freezes():
     assert world.rivals()[-2:] == ["moved bob, rival alice@tap1i0", "frozen bob, rival alice@tap1i0"]
 
 
-def test_a_rival_whose_port_is_gone_is_named():
-    """The port of a rival is named once more when it goes."""
+def test_challenger_whose_port_is_gone_is_named():
+    """The decision names the challenger's port once more when that port goes."""
     world, alice, bob = two()
     alice.awake = False
     bob.asks_gateway()
@@ -50,8 +50,8 @@ def test_a_rival_whose_port_is_gone_is_named():
     assert world.rivals()[-1] == "kept alice, rival bob@tap2i0"
 
 
-def test_nobody_is_named_where_nobody_contends():
-    """Learning, refreshing and withdrawing name no rival."""
+def test_no_challenger_is_named_without_a_conflict():
+    """Decisions to learn, refresh and withdraw name no challenger."""
     world = World(LAW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()

@@ -1,4 +1,4 @@
-"""What changes around the bindings: ports, bridges, rules, the node's own addresses, the operator, the kernel."""
+"""Changes around the bindings: ports, bridges, rules, the node's addresses, commands of an operator, the kernel."""
 
 from dataclasses import replace
 
@@ -22,8 +22,8 @@ def settled(allow: str | None = ALLOW) -> tuple[World, object]:
     return world, alice
 
 
-def test_port_that_goes_takes_its_routes_along():
-    """All routes of a port are withdrawn in the turn that hears of its going; other ports' stay."""
+def test_port_that_goes_withdraws_its_routes():
+    """The event that a port is gone withdraws all routes of the port; the routes of other ports stay."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4, V6)
     world.guest("bob", "tap2i0", "2.57.57.31").asks_gateway()
@@ -39,8 +39,8 @@ def test_port_that_goes_takes_its_routes_along():
     assert world.routes() == ["2.57.57.31 bob"]
 
 
-def test_port_that_comes_back_is_asked():
-    """A port whose link was down is asked for what it had: its guest need not speak."""
+def test_port_that_comes_back_is_probed():
+    """When a port is up again, its former addresses are probed: its guest need not send anything."""
     world, _ = settled()
     index = world.indexes["tap1i0"]
     world.unplugs("tap1i0")
@@ -53,7 +53,7 @@ def test_port_that_comes_back_is_asked():
 
 
 def test_port_that_moves_to_another_bridge_is_another_port():
-    """Its routes go; what it says then is learned on the other bridge."""
+    """The routes of the port are withdrawn; what it claims then is learned on the other bridge."""
     world, alice = settled()
     world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2"))
     index = world.indexes["tap1i0"]
@@ -62,8 +62,8 @@ def test_port_that_moves_to_another_bridge_is_another_port():
     assert [host.device for host in world.wanted.values()] == [2]
 
 
-def test_bridge_that_goes_takes_everything_along():
-    """Ports, adopted routes and all: nothing is routed over a bridge that is gone."""
+def test_bridge_that_goes_withdraws_everything():
+    """Ports and adopted routes included: nothing is routed over a bridge that is gone."""
     world, alice = settled()
     world.adopts("2.57.57.31", alice)
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
@@ -72,8 +72,8 @@ def test_bridge_that_goes_takes_everything_along():
     assert world.reloads("10.0.0.0/8") == []
 
 
-def test_bridge_that_is_made_again_has_its_guests_asked():
-    """When the same port is enslaved to a bridge that was made anew, whoever was on it is asked, and routed there."""
+def test_bridge_that_is_made_again_has_its_guests_probed():
+    """When a port joins a bridge that was made again, its former guests are probed, and routed there."""
     world, _ = settled()
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
     assert world.wanted == {}
@@ -84,8 +84,8 @@ def test_bridge_that_is_made_again_has_its_guests_asked():
     assert [host.device for host in world.wanted.values()] == [9]
 
 
-def test_renamed_port_is_judged_by_its_new_name():
-    """A rule about a port's name counts from the moment the name changes."""
+def test_renamed_port_is_authorized_by_its_new_name():
+    """A rule about a port's name applies from the moment when the name changes."""
     world, _ = settled(f"{V4} port=tap1i0")
     index = world.indexes["tap1i0"]
     said = world.carries_out(world.engine.port_changed(world.now, Port(index, "tap7i0", 1)))
@@ -93,7 +93,7 @@ def test_renamed_port_is_judged_by_its_new_name():
 
 
 def test_reload_withdraws_what_is_refused_now():
-    """What the new rules refuse goes in that reload, the rest is not touched."""
+    """A reload withdraws what the new rules refuse, and changes nothing else."""
     world, _ = settled()
     world.guest("bob", "tap2i0", "2.57.57.31").asks_gateway()
     world.runs(1)
@@ -106,7 +106,7 @@ def test_reload_withdraws_what_is_refused_now():
 
 
 def test_reload_names_the_rule_that_permits_now():
-    """After a reload a binding shows the rule of the new file."""
+    """After a reload a binding has the rule of the new file."""
     world, _ = settled()
     assert [view.rule for view in world.engine.snapshot()] == ["allowlist:1"]
     world.reloads(f"# moved down\n\n{V4}")
@@ -114,7 +114,7 @@ def test_reload_names_the_rule_that_permits_now():
 
 
 def test_reload_after_a_port_is_gone():
-    """What departed is judged when it comes back, and not before: its port may be no more."""
+    """A departed binding is authorized when it comes back, and not before: its port may no longer exist."""
     world, alice = settled()
     world.unplugs("tap1i0")
     assert world.reloads("2.57.57.31") == []
@@ -122,7 +122,7 @@ def test_reload_after_a_port_is_gone():
     assert alice.shows_up() == ["ignored alice@tap1i0: unknown-mac"]
 
 
-def test_address_the_node_takes_for_itself():
+def test_address_that_becomes_the_node_s_own_is_withdrawn():
     """A guest's address that becomes the node's own is withdrawn at once, and refused from then on."""
     world, alice = settled()
     node = replace(NODE, addresses=NODE.addresses | {parse_ip(V4)})
@@ -132,7 +132,7 @@ def test_address_the_node_takes_for_itself():
 
 
 def test_flush_forgets():
-    """A flush withdraws one address or all, forgets them, and holds nothing against who speaks next."""
+    """A flush withdraws one address or all, forgets them, and does not refuse the next claim."""
     world, alice = settled()
     world.guest("bob", "tap2i0", "2.57.57.31").asks_gateway()
     assert world.flushes("2.57.57.99") == []
@@ -142,8 +142,8 @@ def test_flush_forgets():
     assert f"route {V4} to alice" in alice.asks_gateway()
 
 
-def test_probe_by_hand_asks_once():
-    """An address asked by hand is asked at once; while it is being asked, asking again changes nothing."""
+def test_probe_command_probes_once():
+    """The `probe` command probes at once; during a probe sequence it changes nothing."""
     world, alice = settled()
     alice.awake = False
     assert world.asks(V4) == [f"ask alice@tap1i0 for {V4}"]
@@ -151,8 +151,8 @@ def test_probe_by_hand_asks_once():
     assert world.asks("2.57.57.99") == []
 
 
-def test_kernel_that_refuses_and_relents():
-    """A refusal is told once, shows as not installed, and ends with the news that it is."""
+def test_kernel_that_refuses_and_then_accepts():
+    """A refusal is reported once, shows as not installed, and ends with the decision that the route is installed."""
     world, _ = settled()
     key = Key(MAIN, parse_ip(V4))
 
@@ -168,8 +168,8 @@ def test_kernel_that_refuses_and_relents():
     assert world.carries_out(world.engine.kernel_accepted(world.now, key)) == []
 
 
-def test_refusal_of_what_is_gone_is_no_news():
-    """What the kernel says of an address that was withdrawn meanwhile changes nothing."""
+def test_refusal_of_a_withdrawn_address_changes_nothing():
+    """A refusal of an address that was withdrawn meanwhile changes nothing."""
     world, _ = settled()
     key = Key(MAIN, parse_ip(V4))
     world.unplugs("tap1i0")
@@ -177,8 +177,8 @@ def test_refusal_of_what_is_gone_is_no_news():
     assert world.engine.kernel_refused(world.now, Key(MAIN, parse_ip(V6)), Reason.KERNEL_REFUSED) == []
 
 
-def test_fewer_questions_than_were_put_already():
-    """A reload that allows fewer questions than a binding was asked ends its asking, not the daemon."""
+def test_reload_with_fewer_probes_than_were_sent():
+    """A reload with a lower probe_count than probes were sent already ends the probe sequence, and raises nothing."""
     world, alice = settled()
     alice.awake = False
     world.runs(40)

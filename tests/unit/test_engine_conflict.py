@@ -1,4 +1,4 @@
-"""Two guests and one address: challenges, moves, failover and freezing."""
+"""Two guests claim one address: challenges, moves, failover and freezing."""
 
 import pytest
 from dialogue import Guest, World
@@ -7,7 +7,7 @@ V4, V6 = "2.57.57.30", "2001:678::80"
 
 
 def two(allow: str | None = "2.57.57.0/24\n2001:678::/64", address: str = V4) -> tuple[World, Guest, Guest]:
-    """Alice has the address, since a while; Bob is about to claim it."""
+    """Return a dialogue in which alice has had the address for a while, and bob is about to claim it."""
     world = World(allow)
     alice, bob = world.guest("alice", "tap1i0", address), world.guest("bob", "tap2i0", address)
     alice.asks_gateway()
@@ -15,8 +15,8 @@ def two(allow: str | None = "2.57.57.0/24\n2001:678::/64", address: str = V4) ->
     return world, alice, bob
 
 
-def test_incumbent_that_answers_keeps_it():
-    """The incumbent is asked, answers, and keeps the address; its rival is not heard for 10 s."""
+def test_incumbent_that_answers_keeps_the_address():
+    """The incumbent is probed, answers and keeps the address; claims of its challenger are ignored for 10 s."""
     world, _, bob = two()
     assert bob.asks_gateway() == [
         f"challenged {V4} alice@tap1i0 challenged: rival-claim",
@@ -29,8 +29,8 @@ def test_incumbent_that_answers_keeps_it():
 
 
 @pytest.mark.parametrize("address", [V4, V6])
-def test_silent_incumbent_loses_to_a_rival_that_answers(address: str):
-    """Three questions to the incumbent in 1.5 s, then one to the rival: only its neighbour entry changes."""
+def test_silent_incumbent_loses_to_a_challenger_that_answers(address: str):
+    """Three probes to the incumbent in 1.5 s, then one to the challenger: only the neighbour entry changes."""
     world, alice, bob = two(address=address)
     alice.awake = False
     bob.asks_gateway()
@@ -43,8 +43,8 @@ def test_silent_incumbent_loses_to_a_rival_that_answers(address: str):
     ]
 
 
-def test_rival_s_answer_does_not_count_before_its_turn():
-    """What the rival says while the incumbent has time is no answer."""
+def test_challenger_s_answer_does_not_count_too_early():
+    """A challenger's answer does not count while the incumbent still has time to answer."""
     world, alice, bob = two()
     alice.awake = bob.awake = False
     bob.asks_gateway()
@@ -55,8 +55,8 @@ def test_rival_s_answer_does_not_count_before_its_turn():
     assert alice.asks_gateway() == [f"kept {V4} alice@tap1i0 valid: incumbent-answered"]
 
 
-def test_both_silent_leaves_it_with_the_incumbent_which_is_asked_on():
-    """A rival that does not answer either wins nothing, and is not heard for 3 s."""
+def test_silence_of_both_leaves_the_address_with_the_incumbent():
+    """A challenger that does not answer either wins nothing, and its claims are ignored for 3 s."""
     world, alice, bob = two()
     alice.awake = bob.awake = False
     bob.asks_gateway()
@@ -70,7 +70,7 @@ def test_both_silent_leaves_it_with_the_incumbent_which_is_asked_on():
 
 
 def test_answer_from_another_port_is_no_answer():
-    """A guest with the incumbent's own MAC on another port answers for itself only."""
+    """A guest with the incumbent's MAC on another port answers only for itself."""
     world, alice, _ = two()
     alice.awake = False
     clone = world.guest("clone", "tap3i0", V4, mac=alice.mac)
@@ -79,8 +79,8 @@ def test_answer_from_another_port_is_no_answer():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_third_claimant_waits_until_it_is_decided():
-    """While two are asked, a third is refused, and not remembered against."""
+def test_third_claimant_is_refused_until_the_conflict_is_decided():
+    """While two anchors are probed, a third is refused; it gets no hold-down."""
     world, alice, bob = two()
     alice.awake = bob.awake = False
     carol = world.guest("carol", "tap3i0", V4)
@@ -90,8 +90,8 @@ def test_third_claimant_waits_until_it_is_decided():
     assert carol.asks_gateway()[0] == f"challenged {V4} alice@tap1i0 challenged: rival-claim"
 
 
-def test_rival_s_port_goes():
-    """With the rival gone the incumbent keeps the address, and is asked on."""
+def test_challenger_s_port_goes():
+    """When the challenger's port goes, the incumbent keeps the address, and the probes to it continue."""
     world, alice, bob = two()
     alice.awake = False
     bob.asks_gateway()
@@ -101,8 +101,8 @@ def test_rival_s_port_goes():
     ]
 
 
-def test_incumbent_s_port_goes_while_a_rival_waits():
-    """With the incumbent gone nobody stands in the rival's way: it is asked at once."""
+def test_incumbent_s_port_goes_during_a_challenge():
+    """When the incumbent's port goes, the challenger is probed at once."""
     world, alice, bob = two()
     alice.awake = False
     bob.asks_gateway()
@@ -115,8 +115,8 @@ def test_incumbent_s_port_goes_while_a_rival_waits():
     assert f"10.00 route {V4} to bob" in world.runs(1)
 
 
-def test_first_that_answers_wins_an_address_nobody_had():
-    """Of two that claim a new address, the first that answers gets it."""
+def test_first_that_answers_gets_a_new_address():
+    """Of two guests that claim a new address, the first that answers gets it."""
     world = World(None)
     alice = world.guest("alice", "tap1i0", V4, awake=False)
     bob = world.guest("bob", "tap2i0", V4)
@@ -131,21 +131,21 @@ def test_first_that_answers_wins_an_address_nobody_had():
 
 
 def test_advertisement_without_override_displaces_nobody():
-    """V3: an advertisement that says of itself that it displaces nobody does not even challenge."""
+    """V3: an advertisement without the Override flag does not even challenge."""
     _, _, bob = two(address=V6)
     assert bob.announces(override=False) == [f"refused {V6} bob@tap2i0: no-override"]
 
 
-def test_own_dad_that_comes_back_is_no_rival():
-    """S3: the nonce tells that a DAD solicitation is the incumbent's own, looped back to another port."""
+def test_looped_back_dad_is_no_challenger():
+    """S3: the nonce shows that a DAD solicitation is the incumbent's own, looped back to another port."""
     _, alice, bob = two(address=V6)
     alice.does_dad(nonce=b"sixsix")
     assert bob.does_dad(nonce=b"sixsix") == [f"ignored {V6} bob@tap2i0: looped-back"]
     assert bob.does_dad(nonce=b"others")[0] == f"challenged {V6} alice@tap1i0 challenged: rival-claim"
 
 
-def test_vip_follows_an_announcement_and_its_new_holder_is_asked():
-    """An address whose rule says vip moves at once; who announced it has to answer, as everybody has."""
+def test_vip_follows_an_announcement_and_its_new_anchor_is_probed():
+    """An address whose rule says vip moves at once; its new anchor is probed as every anchor is."""
     world, _, bob = two(f"{V4} vip")
     assert bob.announces() == [
         f"moved {V4} bob@tap2i0 valid: announced",
@@ -156,7 +156,7 @@ def test_vip_follows_an_announcement_and_its_new_holder_is_asked():
 
 
 def test_vip_moves_once_a_second_at_most():
-    """Two members that both announce do not toss the address about with every frame."""
+    """If two members announce the address, it does not move with every frame."""
     world, alice, bob = two(f"{V4} vip")
     bob.announces()
     world.runs(0.9)
@@ -165,14 +165,14 @@ def test_vip_moves_once_a_second_at_most():
     assert f"route {V4} to alice" in alice.announces()
 
 
-def test_vip_that_is_merely_used_is_contended_for():
-    """Only announcements move a vip: a request of another member makes the holder be asked first."""
+def test_use_of_a_vip_challenges_its_anchor():
+    """Only an announcement moves a vip: an ARP request of another member challenges the incumbent."""
     _, _, bob = two(f"{V4} vip")
     assert bob.asks_gateway()[0] == f"challenged {V4} alice@tap1i0 challenged: rival-claim"
 
 
 def test_five_moves_in_three_minutes_freeze():
-    """The fifth move in 180 s freezes the address where it is for 60 s, the next time for 120 s."""
+    """The fifth move in 180 s freezes the address for 60 s, the next time for 120 s."""
     world, alice, bob = two(f"{V4} vip")
     for freeze, holder, challenger in ((60.0, alice, bob), (120.0, bob, alice)):
         for guest in (challenger, holder, challenger, holder):
@@ -190,7 +190,7 @@ def test_five_moves_in_three_minutes_freeze():
 
 
 def test_moves_far_apart_do_not_freeze():
-    """Four moves in 180 s, time and again, are failover as usual."""
+    """Four moves in 180 s, again and again, are normal failover."""
     world, alice, bob = two(f"{V4} vip")
     for _ in range(10):
         for guest in (bob, alice):
@@ -199,8 +199,8 @@ def test_moves_far_apart_do_not_freeze():
     assert world.state(V4) == "probing alice@tap1i0"
 
 
-def test_quarantine_ends_with_the_incumbent_it_defended():
-    """A standby that was refused for as long as the incumbent answered is heard once the incumbent's port is gone."""
+def test_hold_down_ends_with_the_incumbent_that_it_protected():
+    """A hold-down that protected the incumbent ends when the incumbent's port is gone."""
     world = World("2.57.57.0/24")
     alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4)
     alice.asks_gateway()
@@ -214,8 +214,8 @@ def test_quarantine_ends_with_the_incumbent_it_defended():
     assert world.routes() == [f"{V4} bob"]
 
 
-def test_unproven_rival_stays_unheard_without_the_incumbent():
-    """Who did not answer for its own claim is not heard when the incumbent goes either."""
+def test_unproven_challenger_stays_in_hold_down_without_the_incumbent():
+    """A challenger that did not answer a probe stays in hold-down when the incumbent goes."""
     world = World("2.57.57.0/24")
     alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4, awake=False)
     alice.asks_gateway()

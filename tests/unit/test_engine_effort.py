@@ -1,4 +1,4 @@
-"""How much work an event is, counted in calls of functions: what a guest can cause must not grow with what is known."""
+"""The work of an event, in function calls: what a guest can cause must not grow with the number of bindings."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SETTINGS = Settings(port=PortPolicy(addresses_ipv4=8, addresses_ipv6=8), ports={
 
 
 def effort(event: Callable[[], object]) -> int:
-    """Count the calls of Python functions an event makes."""
+    """Return the number of Python function calls that an event makes."""
     calls = 0
 
     def count(_frame: object, kind: str, _argument: object) -> None:
@@ -34,7 +34,7 @@ def effort(event: Callable[[], object]) -> int:
 
 
 def world_with(count: int) -> World:
-    """Let a guest have `count` addresses."""
+    """Return a dialogue in which a guest has `count` addresses."""
     world = World(ALLOW, SETTINGS)
     alice = world.guest("alice", "tap1i0", *(f"2.57.{n >> 8}.{n & 255}" for n in range(count)), awake=False)
     for address in alice.addresses:
@@ -43,7 +43,7 @@ def world_with(count: int) -> World:
 
 
 def arrival(count: int, *, departed: bool) -> tuple[int, list[str]]:
-    """Have a MAC with `count` addresses named until a port may name no more; return the work of the next frame."""
+    """Send RARPs of a MAC with `count` addresses beyond the rate of the port; return the work of the next frame."""
     world = world_with(count)
     alice = world.guests[0]
     if departed:
@@ -55,16 +55,16 @@ def arrival(count: int, *, departed: bool) -> tuple[int, list[str]]:
     return effort(lambda: said.extend(mallory.shows_up())), said
 
 
-def test_rarp_beyond_the_pace_costs_the_same_whatever_is_remembered():
-    """One RARP frame beyond the port's pace is refused as quickly for a MAC of 300 addresses as for one of 30."""
+def test_rarp_beyond_the_rate_costs_the_same_for_any_number_of_bindings():
+    """A RARP beyond the port's rate is refused as quickly for a MAC of 300 addresses as for one of 30."""
     for departed in (True, False):
         few, many = arrival(30, departed=departed), arrival(300, departed=departed)
         assert few[0] == many[0]
         assert few[1] == many[1] == ["refused alice@tap2i0: too-many-new"]
 
 
-def test_another_mac_of_the_node_has_nothing_judged_again():
-    """A tap that comes gives the node one more MAC: 300 bindings cost no more then than 30."""
+def test_another_mac_of_the_node_reauthorizes_nothing():
+    """A new tap gives the node one more MAC: that costs no more with 300 bindings than with 30."""
     node = replace(NODE, macs=NODE.macs | {parse_mac("fe:00:00:00:00:01")})
     works = []
     for count in (30, 300):
@@ -73,8 +73,8 @@ def test_another_mac_of_the_node_has_nothing_judged_again():
     assert works[0] == works[1]
 
 
-def test_rarp_over_and_over_costs_the_same_however_many_rules_name_its_guest():
-    """One RARP frame of many, each of another MAC, is handled as quickly where 300 rules name the guest as with 30."""
+def test_repeated_rarp_costs_the_same_for_any_number_of_rules():
+    """One of many RARPs, each of another MAC, is handled as quickly if 300 rules name the guest as if 30 do."""
 
     def last_of_many(count: int) -> int:
         addresses = [f"2.57.{n >> 8}.{n & 255}" for n in range(count)]

@@ -1,4 +1,4 @@
-"""How addresses are learned: from use, from DAD, with an allowlist and without."""
+"""How addresses are learned: by use, by DAD, with an allowlist and without."""
 
 import guest_frames
 import pytest
@@ -11,7 +11,7 @@ ALLOW = "2.57.57.0/24\n2001:678::/64"
 @pytest.mark.parametrize("address", [V4, V6])
 @pytest.mark.parametrize("how", ["asks_gateway", "announces", "answers"])
 def test_use_is_routed_at_once_and_verified(address: str, how: str):
-    """With an allowlist, a frame that proves use is routed before the guest's next frame, and asked."""
+    """With an allowlist, a frame that proves use is routed before the guest's next frame, and the guest is probed."""
     alice = World(ALLOW).guest("alice", "tap1i0", address)
     assert getattr(alice, how)() == [
         f"learned {address} alice@tap1i0 valid: first-claim",
@@ -21,16 +21,16 @@ def test_use_is_routed_at_once_and_verified(address: str, how: str):
     ]
 
 
-def test_answer_to_the_verification_settles_it():
-    """Who answers is asked no more until it was quiet for long."""
+def test_answer_ends_the_verification():
+    """A guest that answers is not probed again until it was quiet for long."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
     assert world.runs(20) == [f"0.00 refreshed {V4} alice@tap1i0 valid: answered"]
 
 
-def test_silence_after_use_withdraws_and_is_remembered_against_it():
-    """A route whose guest answers none of five questions goes; its next claim is not heard for 3 s."""
+def test_silence_after_use_withdraws_and_causes_a_hold_down():
+    """A guest that answers none of five probes loses its route; its next claims are ignored for 3 s."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4, awake=False)
     alice.asks_gateway()
@@ -48,7 +48,7 @@ def test_silence_after_use_withdraws_and_is_remembered_against_it():
 
 
 def test_open_mode_awaits_the_answer():
-    """With no allowlist nobody vouches for the claimant: no route before it answers."""
+    """Without an allowlist a guest gets no route before it answers a probe."""
     world = World(None)
     alice = world.guest("alice", "tap1i0", V4)
     assert alice.asks_gateway() == [
@@ -61,8 +61,8 @@ def test_open_mode_awaits_the_answer():
     ]
 
 
-def test_open_mode_asks_often_and_gives_up_after_three_seconds():
-    """A claim that no answer follows is forgotten after five questions in 3 s, and not heard for a while."""
+def test_open_mode_probes_five_times_in_three_seconds():
+    """A claim without an answer is forgotten after five probes in 3 s, and then ignored for a while."""
     world = World(None)
     alice = world.guest("alice", "tap1i0", V4, awake=False)
     alice.asks_gateway()
@@ -78,8 +78,8 @@ def test_open_mode_asks_often_and_gives_up_after_three_seconds():
 
 @pytest.mark.parametrize(("address", "end"), [(V6, "1.05"), (V4, "2.05")])
 @pytest.mark.parametrize("allow", [ALLOW, None])
-def test_dad_is_left_alone_then_asked(address: str, end: str, allow: str | None):
-    """An address in DAD is asked when DAD is over, not before, and routed when it answers."""
+def test_address_in_dad_is_probed_after_dad(address: str, end: str, allow: str | None):
+    """An address in DAD is probed after the DAD has ended, not before, and routed when it answers."""
     world = World(allow)
     alice = world.guest("alice", "tap1i0", address)
     assert alice.does_dad() == [f"learned {address} alice@tap1i0 tentative: awaiting-dad"]
@@ -90,8 +90,8 @@ def test_dad_is_left_alone_then_asked(address: str, end: str, allow: str | None)
     ]
 
 
-def test_dad_again_starts_again():
-    """Three ARP probes, a second or two apart, are one DAD: the end counts from the last."""
+def test_dad_wait_starts_again_with_each_probe():
+    """Three ARP probes, a second or two apart, are one DAD: its end counts from the last."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     for _ in range(3):
@@ -100,8 +100,8 @@ def test_dad_again_starts_again():
     assert world.runs(0.6)[0] == f"5.05 ask alice@tap1i0 for {V4}"
 
 
-def test_announcement_after_dad_is_believed():
-    """The announcement that ends DAD makes the route, without waiting for the question."""
+def test_announcement_after_dad_installs():
+    """The announcement that ends DAD installs the route without waiting for a probe."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.does_dad()
@@ -109,8 +109,8 @@ def test_announcement_after_dad_is_believed():
     assert f"route {V4} to alice" in alice.announces()
 
 
-def test_optimistic_guest_is_asked_at_once():
-    """S5: a solicitation without a link-layer option proves little, and is asked about without waiting."""
+def test_optimistic_guest_is_probed_at_once():
+    """S5: a solicitation without a link-layer option proves little, and causes a probe at once."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V6)
     assert alice.asks_unconfirmed() == [
@@ -121,8 +121,8 @@ def test_optimistic_guest_is_asked_at_once():
 
 
 @pytest.mark.parametrize("allow", [ALLOW, None])
-def test_what_was_in_the_kernel_is_served_and_asked_everywhere(allow: str | None):
-    """An adopted route is not touched, its guest looked for on each port, and found where it answers."""
+def test_adopted_route_is_served_and_probed_on_all_ports(allow: str | None):
+    """An adopted route is not changed; its guest is probed on each port, and bound where it answers."""
     world = World(allow)
     alice = world.guest("alice", "tap1i0", V4)
     world.plugs("tap2i0")
@@ -139,8 +139,8 @@ def test_what_was_in_the_kernel_is_served_and_asked_everywhere(allow: str | None
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_what_was_in_the_kernel_and_answers_nothing_goes_within_the_grace():
-    """An adopted route that stays silent is withdrawn 60 s after the start at the latest, and not before asked."""
+def test_adopted_route_of_a_silent_guest_is_withdrawn_within_the_grace():
+    """An adopted route whose guest stays silent is withdrawn 60 s after the start at the latest, after all probes."""
     world = World(ALLOW)
     world.adopts(V4, world.guest("alice", "tap1i0", V4, awake=False))
     said = world.runs(60)
@@ -148,15 +148,15 @@ def test_what_was_in_the_kernel_and_answers_nothing_goes_within_the_grace():
     assert [line.split()[1] for line in said[-2:]] == ["no", "withdrawn"]
 
 
-def test_what_was_in_the_kernel_and_is_refused_goes_at_once():
-    """A route found at start that the allowlist refuses is withdrawn, not adopted."""
+def test_route_at_start_that_is_refused_is_withdrawn_at_once():
+    """A route found at the start that the allowlist refuses is withdrawn, not adopted."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", "9.9.9.9")
     assert world.adopts("9.9.9.9", alice) == ["no route 9.9.9.9", "withdrawn 9.9.9.9 alice@?: not-permitted"]
 
 
 def test_both_families_come_back_together():
-    """When one family of a departed guest speaks, the other is asked there too."""
+    """When one family of a departed guest is claimed, the other is probed there, too."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4, V6)
     alice.asks_gateway(V4)
@@ -170,8 +170,8 @@ def test_both_families_come_back_together():
     assert world.routes() == [f"{V4} alice", f"{V6} alice"]
 
 
-def test_rarp_recalls_what_departed():
-    """A MAC that shows up by RARP alone is asked for all that is remembered of it."""
+def test_rarp_probes_departed_addresses():
+    """A RARP causes probes for all addresses that are remembered of its MAC."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4, V6)
     alice.asks_gateway(V4)
@@ -189,14 +189,14 @@ def test_rarp_recalls_what_departed():
     assert kinds(world.runs(1)) == {"installed", "route"}
 
 
-def test_rarp_of_nobody_known_means_nothing():
-    """A MAC that nothing is remembered of is ignored, until it names an address."""
+def test_rarp_of_an_unknown_mac_is_ignored():
+    """A MAC without remembered addresses is ignored until it claims an address."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     assert alice.shows_up() == ["ignored alice@tap1i0: unknown-mac"]
 
 
-def test_memory_ends():
+def test_departed_address_is_forgotten():
     """300 s after its port went an address is forgotten."""
     world = World(ALLOW)
     world.guest("alice", "tap1i0", V4).asks_gateway()
@@ -206,7 +206,7 @@ def test_memory_ends():
 
 
 def test_every_frame_counts_once():
-    """Each frame, believed or not, is counted under one reason, on its port."""
+    """Each frame, claim or not, is counted under one reason, on its port."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()

@@ -1,4 +1,4 @@
-"""newest-wins: which metric a guest's route has, and when it gets another."""
+"""newest-wins: the metric of a guest's route, and when it changes."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def node(allow: str | None = ALLOW, wall: float = MIDDLE, settings: Settings = N
 
 
 def settled(allow: str | None = ALLOW) -> tuple[World, Guest]:
-    """Return a node to which alice came ten seconds ago."""
+    """Return a node on which alice arrived ten seconds ago."""
     world = node(allow)
     alice = world.guest("alice", "tap1i0", V4, V6)
     for address in (V4, V6):
@@ -46,8 +46,8 @@ def adopt(world: World, metric: int | None, address: str = V4) -> int:
     return world.wanted[Key(MAIN, parse_ip(address))].metric
 
 
-def test_without_it_the_metric_is_the_kernel_s():
-    """By default all nodes' routes have the same metric, that of the kernel, whenever their guest arrived."""
+def test_without_newest_wins_the_metric_is_the_kernel_s():
+    """By default the routes of all nodes have the kernel's metric, whenever the guest arrived."""
     world = node(settings=Settings())
     alice = world.guest("alice", "tap1i0", V4, V6)
     alice.announces(V4)
@@ -58,7 +58,7 @@ def test_without_it_the_metric_is_the_kernel_s():
 
 
 def test_constant_metrics_can_be_set():
-    """A constant other than the kernel's is used; 0 is 1024 for IPv6."""
+    """A configured constant replaces the kernel's metric; 0 is 1024 for IPv6."""
     world = node(settings=Settings(routes=Routes(metric_ipv4=7, metric_ipv6=0)))
     alice = world.guest("alice", "tap1i0", V4, V6)
     alice.announces(V4)
@@ -66,8 +66,8 @@ def test_constant_metrics_can_be_set():
     assert (metric(world, V4), metric(world, V6)) == (7, 1024)
 
 
-def test_a_route_bears_the_time_of_its_guest_s_arrival():
-    """The later the guest, the lower the metric, by one each two seconds; both families alike."""
+def test_the_metric_is_the_time_of_arrival():
+    """The later the arrival, the lower the metric, by one each two seconds; both families alike."""
     world = node()
     alice = world.guest("alice", "tap1i0", V4, V6)
     alice.announces(V4)
@@ -78,8 +78,8 @@ def test_a_route_bears_the_time_of_its_guest_s_arrival():
     assert metric(world, V4) == metric(world, V6) == metric(world, "2.57.57.31") + 10
 
 
-def test_what_counts_is_when_the_route_was_made():
-    """An address that has to answer first bears the time of its answer."""
+def test_the_time_of_installation_counts():
+    """An address that must answer first has the time of its answer."""
     world = node(allow=None)
     alice = world.guest("alice", "tap1i0", V4, awake=False)
     alice.announces()
@@ -88,8 +88,8 @@ def test_what_counts_is_when_the_route_was_made():
     assert metric(world) == metric_of_stamp(tick_at(MIDDLE + 2.9), tick_at(MIDDLE))
 
 
-def test_questions_and_answers_renew_nothing():
-    """A guest that stays and is asked every half minute keeps its metric."""
+def test_probes_and_answers_renew_nothing():
+    """A guest that stays and is probed every half minute keeps its metric."""
     world = node()
     world.guest("alice", "tap1i0", V4).announces()
     before = metric(world)
@@ -112,7 +112,7 @@ def test_an_announcement_renews():
 
 
 def test_a_rarp_renews_all_addresses_of_its_mac():
-    """QEMU announces a guest by its MAC alone: all it has on that port has arrived again."""
+    """QEMU announces a guest by its MAC alone: all addresses of that MAC on the port have arrived again."""
     world, alice = settled()
     before = metric(world)
     alice.shows_up()
@@ -120,7 +120,7 @@ def test_a_rarp_renews_all_addresses_of_its_mac():
 
 
 def test_a_rarp_from_another_port_renews_nothing():
-    """Whoever shows another guest's MAC makes that guest be asked, and no more."""
+    """A RARP with another guest's MAC only causes a probe of that guest."""
     world = node()
     world.guest("alice", "tap1i0", V4).announces()
     mallory = world.guest("mallory", "tap2i0", V4, mac="52:02:45:00:00:01", awake=False)
@@ -131,8 +131,8 @@ def test_a_rarp_from_another_port_renews_nothing():
     assert metric(world) == before
 
 
-def test_defence_against_another_s_dad_renews_nothing():
-    """A guest that tells another's DAD that its address is taken has not moved, permitted though the other may be."""
+def test_answer_to_a_foreign_dad_renews_nothing():
+    """A guest that answers another guest's DAD has not moved, although the allowlist permits both."""
     for allow in (ALLOW, f"{ALLOW}\n{V6} port=tap1i0"):
         world, alice = settled(allow)
         mallory = world.guest("mallory", "tap2i0", V6, awake=False)
@@ -145,8 +145,8 @@ def test_defence_against_another_s_dad_renews_nothing():
         assert metric(world, V6) == before
 
 
-def test_announcement_some_time_after_another_s_dad_renews():
-    """Two seconds later it is no answer to that any more."""
+def test_announcement_some_time_after_a_foreign_dad_renews():
+    """Two seconds after a foreign DAD, an announcement is no longer an answer to it."""
     world, alice = settled()
     mallory = world.guest("mallory", "tap2i0", V6, awake=False)
     before = metric(world, V6)
@@ -156,7 +156,7 @@ def test_announcement_some_time_after_another_s_dad_renews():
     assert metric(world, V6) < before
 
 
-def test_announcement_after_one_s_own_dad_renews():
+def test_announcement_after_own_dad_renews():
     """A guest that does DAD when it arrives, and then announces itself, has arrived."""
     world, alice = settled()
     before = metric(world, V6)
@@ -165,8 +165,8 @@ def test_announcement_after_one_s_own_dad_renews():
     assert metric(world, V6) < before
 
 
-def test_dad_on_another_bridge_does_not_spoil_an_arrival():
-    """Who cannot hear it does not answer it."""
+def test_dad_on_another_bridge_does_not_prevent_a_renewal():
+    """A guest on another bridge does not receive the DAD, so its announcement is no answer to it."""
     world, alice = settled()
     world.carries_out(world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2")))
     world.plugs("tap2i0", segment=2)
@@ -178,7 +178,7 @@ def test_dad_on_another_bridge_does_not_spoil_an_arrival():
 
 
 def test_other_use_of_an_address_renews_nothing():
-    """An ARP request or a neighbour solicitation is what every guest sends all day."""
+    """Every guest sends ARP requests and neighbour solicitations all day: they renew nothing."""
     world, alice = settled()
     before = metric(world)
     for address in (V4, V6):
@@ -187,7 +187,7 @@ def test_other_use_of_an_address_renews_nothing():
 
 
 def test_one_renewal_a_tick():
-    """An announcement that is repeated at once, as all are, renews only once."""
+    """Announcements are repeated at once; the repetition renews nothing."""
     world = node()
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
@@ -198,8 +198,8 @@ def test_one_renewal_a_tick():
     assert len(alice.announces()) == 3
 
 
-def test_who_announces_itself_all_day_is_renewed_now_and_then():
-    """BGP hears of an address announced every 5 s some two dozen times at first, then once in ten minutes."""
+def test_guest_that_announces_itself_all_day_is_renewed_seldom():
+    """An address announced every 5 s is renewed about two dozen times at first, then once in ten minutes."""
     world = node()
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
@@ -212,7 +212,7 @@ def test_who_announces_itself_all_day_is_renewed_now_and_then():
 
 
 def test_forty_addresses_are_renewed_at_once():
-    """All addresses of a guest that returns are renewed by its first announcements."""
+    """The first announcements of a guest that returns renew all its addresses."""
     addresses = [f"2.57.57.{number}" for number in range(40)]
     world = node(settings=Settings(mobility="newest-wins", port=PortPolicy(addresses_ipv4=40)))
     alice = world.guest("alice", "tap1i0", *addresses)
@@ -222,7 +222,7 @@ def test_forty_addresses_are_renewed_at_once():
     assert all(any("renewed" in line for line in alice.announces(address)) for address in addresses)
 
 
-def test_renewals_keep_to_the_port_s_pace():
+def test_renewals_keep_to_the_port_s_rate():
     """A port with more addresses than it may claim at once renews as many a second as it may claim."""
     addresses = [f"2.57.57.{number}" for number in range(60)]
     policy = PortPolicy(addresses_ipv4=20, addresses_ipv6=20, new_addresses_per_second=1)
@@ -243,7 +243,7 @@ def test_renewals_keep_to_the_port_s_pace():
 
 
 def test_a_move_between_ports_is_an_arrival():
-    """Where a guest was before it turned up on another port, nobody knows."""
+    """A guest that appears on another port may have been anywhere before."""
     world = node()
     world.guest("alice", "tap1i0", V4, mac="52:02:45:00:00:01", awake=False).announces()
     alice = world.guest("alice", "tap2i0", V4, mac="52:02:45:00:00:01")
@@ -256,7 +256,7 @@ def test_a_move_between_ports_is_an_arrival():
 
 
 def test_a_vip_that_fails_over_is_renewed_by_its_announcement():
-    """Two members of a cluster on one node, and a third elsewhere: whoever announced it last has it."""
+    """A vip belongs to the member that announced it last, of two on one node and a third elsewhere."""
     world = node(f"2.57.57.0/24\n{V4} vip")
     world.guest("alice", "tap1i0", V4).announces()
     bob = world.guest("bob", "tap2i0", V4)
@@ -267,7 +267,7 @@ def test_a_vip_that_fails_over_is_renewed_by_its_announcement():
 
 
 def test_anycast_keeps_its_metric():
-    """Several nodes announce an anycast address, and none of them before the others."""
+    """Several nodes announce an anycast address, all with the same metric."""
     world, alice = settled(f"{ALLOW}\n{V4} anycast\n{V6} anycast")
     for address in (V4, V6):
         alice.announces(address)
@@ -275,7 +275,7 @@ def test_anycast_keeps_its_metric():
 
 
 def test_a_rule_that_becomes_anycast_changes_the_metric():
-    """A reload of the allowlist takes the stamp away, and gives it back as it was."""
+    """A reload that makes a rule anycast removes the timestamp; the next reload restores the same one."""
     world = node()
     world.guest("alice", "tap1i0", V4).announces()
     before = metric(world)
@@ -289,7 +289,7 @@ def test_a_rule_that_becomes_anycast_changes_the_metric():
 
 
 def test_a_restart_keeps_the_metric():
-    """An adopted route keeps what it has, when its guest is heard too: BGP sees nothing."""
+    """An adopted route keeps its metric, also after its guest's first frame: BGP sees no change."""
     before = metric_of_stamp(tick_at(MIDDLE - 5_000_000), tick_at(MIDDLE))
     world = node()
     assert adopt(world, before) == before
@@ -299,23 +299,23 @@ def test_a_restart_keeps_the_metric():
     assert metric(world) == before
 
 
-def test_constants_of_a_node_that_stamped_nothing_are_oldest():
-    """A node switched to newest-wins would beat all others with its 0; its guests were there before all stamps."""
+def test_constant_metrics_become_the_oldest_timestamp():
+    """On a node that changes to newest-wins, routes with the constant metric get the oldest timestamp."""
     world = node()
     assert adopt(world, 0, V4) == adopt(world, 1024, V6) == 16_777_215
     world = node(settings=Settings(mobility="newest-wins", routes=Routes(metric_ipv4=9_999_999)))
     assert adopt(world, 9_999_999) == 16_777_215
 
 
-def test_stamps_of_a_node_that_stamps_no_more_become_the_constant():
-    """And back: a node switched from newest-wins takes part with the constant of the others."""
+def test_timestamps_become_the_constant_metric():
+    """On a node that changes from newest-wins, routes get the constant metric."""
     world = node(settings=Settings())
     assert adopt(world, 5_000_000) == 0
     assert adopt(world, 5_000_000, V6) == 1024
 
 
 def test_a_reload_switches_to_newest_wins_and_back():
-    """The times of arrival are known all along: after the switch the order is right at once."""
+    """The engine records arrival times in either mode: after the change the order is right at once."""
     world = node(settings=Settings())
     world.guest("alice", "tap1i0", V4).announces()
     world.runs(10)
@@ -328,8 +328,8 @@ def test_a_reload_switches_to_newest_wins_and_back():
     assert metric(world, V4) == metric(world, "2.57.57.31") == 0
 
 
-def test_a_switch_is_made_at_a_pace():
-    """The fabric is told of each route: no more than 200 change in a second, and none is left out."""
+def test_a_change_of_mobility_is_limited_in_rate():
+    """Each change is a BGP update: no more than 200 routes change in a second, and all of them do."""
     addresses = [f"2.57.{number >> 8}.{number & 255}" for number in range(256, 756)]
     many = PortPolicy(addresses_ipv4=500)
     world = node("2.57.0.0/16", settings=Settings(port=many))
@@ -346,8 +346,8 @@ def test_a_switch_is_made_at_a_pace():
     assert all(metric(world, address) > 1024 for address in addresses)
 
 
-def test_a_new_era_stamps_all_anew():
-    """When the metrics of an era are used up, all routes move to the oldest end, and who comes then is newer."""
+def test_a_new_era_changes_all_metrics():
+    """When the metrics of an era are used up, all routes move to the oldest end, and later arrivals are newer."""
     world = node(wall=ERA_BEGINS - 5000)
     world.guest("alice", "tap1i0", V4).announces()
     assert metric(world) < 10_000
@@ -362,21 +362,21 @@ def test_a_new_era_stamps_all_anew():
     assert metric(world, "2.57.57.31") == 16_777_215 - 1_800
 
 
-def test_a_daemon_that_was_stopped_over_the_end_of_an_era():
-    """What it finds has the newest metrics of the old era, and gets the oldest of the new one."""
+def test_restart_after_the_end_of_an_era():
+    """The daemon finds the newest metrics of the old era, and changes them to the oldest of the new one."""
     world = node(wall=ERA_BEGINS + 100)
     assert adopt(world, 5) == adopt(world, 10_000_000, V6) == 16_777_215
 
 
-def test_the_engine_wakes_when_an_era_ends():
-    """Nobody has to speak for that, and with a constant metric nothing happens at all."""
+def test_the_engine_has_a_deadline_at_the_end_of_an_era():
+    """The engine has a deadline at the end of an era; with a constant metric nothing happens."""
     wall = ERA_BEGINS - 500
     assert round(node(wall=wall).engine.next_deadline()) == 500
     assert node(wall=wall, settings=Settings()).engine.next_deadline() is None
 
 
-def test_a_clock_that_is_set_stamps_nothing_anew():
-    """A step of the wall clock, by hours ahead or an hour back, changes no route; only stamps to come follow it."""
+def test_a_clock_step_changes_no_metric():
+    """A step of the wall clock, by hours ahead or an hour back, changes no route; only later timestamps follow it."""
     world = node()
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
@@ -387,8 +387,8 @@ def test_a_clock_that_is_set_stamps_nothing_anew():
         assert metric(world) == before
 
 
-def test_a_clock_set_back_makes_nobody_older():
-    """Who announces itself after the clock was set back half an hour keeps its newer stamp."""
+def test_a_clock_set_back_makes_no_guest_older():
+    """A guest that announces itself after the clock was set back half an hour keeps its newer timestamp."""
     world = node()
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
@@ -399,8 +399,8 @@ def test_a_clock_set_back_makes_nobody_older():
     assert metric(world) == before
 
 
-def test_a_clock_that_was_hours_ahead_is_lived_down():
-    """A node whose hardware clock keeps local time: what it stamped before NTP set its clock back is oldest."""
+def test_timestamps_of_a_clock_that_was_hours_ahead_become_oldest():
+    """Timestamps of a hardware clock in local time are oldest after NTP has set the clock back."""
     world = node(wall=MIDDLE + 7200)
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
@@ -411,8 +411,8 @@ def test_a_clock_that_was_hours_ahead_is_lived_down():
     assert metric(world) == metric_of_stamp(tick_at(MIDDLE + 10), tick_at(MIDDLE))
 
 
-def test_a_clock_that_was_years_ahead_is_lived_down():
-    """A node booted in 2038: once its clock is right, its guests are old, and right again when they speak."""
+def test_timestamps_of_a_clock_that_was_years_ahead_become_oldest():
+    """A node booted in 2038: once its clock is right, its guests are oldest until they announce themselves again."""
     world = node(wall=2_150_000_000)
     alice = world.guest("alice", "tap1i0", V4)
     alice.announces()
@@ -423,8 +423,8 @@ def test_a_clock_that_was_years_ahead_is_lived_down():
     assert metric(world) == metric_of_stamp(tick_at(MIDDLE + 10), tick_at(MIDDLE))
 
 
-def test_a_clock_that_was_in_1970_is_lived_down():
-    """A node without a battery: what it stamped before its clock was set is oldest."""
+def test_timestamps_of_a_clock_that_was_in_1970_become_oldest():
+    """A node without a clock battery: timestamps from before the clock was set are oldest."""
     world = node(wall=30.0)
     world.guest("alice", "tap1i0", V4).announces()
     world.engine.set_clock(world.now, MIDDLE)

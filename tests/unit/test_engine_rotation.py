@@ -1,4 +1,4 @@
-"""Guests that use another MAC for each claim: what is not heard for a while is their port."""
+"""Guests that use another MAC for each claim: a hold-down applies to their port."""
 
 import pytest
 from dialogue import World
@@ -7,7 +7,7 @@ V4 = "2.57.57.30"
 
 
 def macs(world, port, count):
-    """As many guests behind a port that answer nothing."""
+    """Return guests with different MACs on one port, none of which answers."""
     return [
         world.guest(f"mallory{number}", port, V4, mac=f"52:66:00:00:00:{number:02x}", awake=False)
         for number in range(count)
@@ -15,7 +15,7 @@ def macs(world, port, count):
 
 
 @pytest.mark.parametrize("allow", ["2.57.57.0/24", None])
-def test_claims_with_ever_other_macs_do_not_keep_an_address_from_who_answers(allow):
+def test_claims_with_changing_macs_do_not_block_a_guest_that_answers(allow):
     """An address that one port claims with a new MAC every 100 ms is another guest's within 6 s."""
     world = World(allow)
     alice = world.guest("alice", "tap1i0", V4)
@@ -27,8 +27,8 @@ def test_claims_with_ever_other_macs_do_not_keep_an_address_from_who_answers(all
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_rival_that_lost_is_not_heard_with_another_mac():
-    """After a lost challenge the whole port is not heard on that address."""
+def test_challenger_that_lost_is_ignored_with_another_mac():
+    """After a lost challenge all claims of the port to that address are ignored."""
     world = World("2.57.57.0/24")
     alice = world.guest("alice", "tap1i0", V4)
     first, second = macs(world, "tap2i0", 2)
@@ -39,8 +39,8 @@ def test_rival_that_lost_is_not_heard_with_another_mac():
     assert second.announces() == [f"refused {V4} mallory1@tap2i0: quarantined"]
 
 
-def test_port_that_lost_is_heard_on_other_addresses():
-    """What is not heard is one address."""
+def test_port_that_lost_may_claim_other_addresses():
+    """A hold-down is about one address."""
     world = World("2.57.57.0/24")
     alice = world.guest("alice", "tap1i0", V4)
     bob = world.guest("bob", "tap2i0", "2.57.57.31")
@@ -52,8 +52,8 @@ def test_port_that_lost_is_heard_on_other_addresses():
     assert world.routes() == [f"{V4} alice", "2.57.57.31 bob"]
 
 
-def test_rival_on_the_incumbents_own_port_does_not_silence_it():
-    """A guest whose second MAC lost is heard at once when its port went and came back."""
+def test_challenger_on_the_incumbents_port_causes_no_hold_down_for_the_incumbent():
+    """A guest whose second MAC lost is bound at once when its port went and came back."""
     world = World("2.57.57.0/24")
     alice = world.guest("alice", "tap1i0", V4)
     world.guest("bond", "tap1i0", V4, awake=False)
@@ -68,8 +68,8 @@ def test_rival_on_the_incumbents_own_port_does_not_silence_it():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_answer_makes_a_port_heard_again():
-    """A port whose claim stayed unanswered is heard after its term, and its answer makes that forgotten."""
+def test_answer_ends_the_history_of_a_hold_down():
+    """A port whose claim stayed unanswered may claim again after its hold-down, and an answer ends its history."""
     world = World("2.57.57.0/24")
     alice = world.guest("alice", "tap1i0", V4, awake=False)
     alice.does_dad()

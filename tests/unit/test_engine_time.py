@@ -1,4 +1,4 @@
-"""Time: ageing, questions spread and paced, and a loop that stalls."""
+"""Time: ageing, probes that are spread and limited, and a stalled loop."""
 
 from itertools import pairwise
 
@@ -11,8 +11,8 @@ V4 = "2.57.57.30"
 ALLOW = "2.57.0.0/16"
 
 
-def crowd(world: World, count: int) -> None:
-    """Let `count` guests, a port each, come and be verified."""
+def verified_guests(world: World, count: int) -> None:
+    """Let `count` guests, on a port each, appear and be verified."""
     for number in range(count):
         guest = world.guest(f"g{number}", f"tap{number}i0", f"2.57.{number >> 8}.{number & 255}")
         guest.mac = f"52:02:45:01:{number >> 8:02x}:{number & 255:02x}"
@@ -20,8 +20,8 @@ def crowd(world: World, count: int) -> None:
     world.runs(10)
 
 
-def test_quiet_guest_is_asked_and_stays():
-    """A guest that says nothing of its own is asked every 30 s, a quarter more or less, for as long as it answers."""
+def test_quiet_guest_is_probed_and_stays():
+    """A guest that sends nothing by itself is probed every 30 s ± 25 %, for as long as it answers."""
     world = World(ALLOW)
     world.guest("alice", "tap1i0", V4).asks_gateway()
     asked = [float(line.split()[0]) for line in world.runs(3600) if "ask" in line]
@@ -31,8 +31,8 @@ def test_quiet_guest_is_asked_and_stays():
     assert world.routes() == [f"{V4} alice"]
 
 
-def test_guest_that_talks_is_not_asked():
-    """Evidence is as good as an answer: who is heard every 20 s is never asked."""
+def test_guest_that_sends_claims_is_not_probed():
+    """Evidence counts as an answer: a guest that sends a claim every 20 s is never probed."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
@@ -43,7 +43,7 @@ def test_guest_that_talks_is_not_asked():
 
 
 def test_quiet_guest_that_is_gone_is_withdrawn_in_time():
-    """Last heard to withdrawn takes a reprobe interval and all questions, 51 s at most."""
+    """From the last frame to the withdrawal: a reprobe interval and all probes, 51 s at most."""
     for number in range(50):
         world = World(ALLOW)
         alice = world.guest("alice", "tap1i0", f"2.57.57.{number}")
@@ -54,16 +54,16 @@ def test_quiet_guest_that_is_gone_is_withdrawn_in_time():
         assert 22.5 + 13.1 < withdrawn[0] < 37.5 + 0.5 + 13.2
 
 
-def test_questions_of_many_are_spread():
-    """Of a thousand quiet guests no second sees more than a sixth asked."""
+def test_probes_of_many_guests_are_spread():
+    """Of a thousand quiet guests, no more than a sixth are probed in one second."""
     world = World(ALLOW)
-    crowd(world, 300)
+    verified_guests(world, 300)
     seconds = [int(float(line.split()[0])) for line in world.runs(40) if " ask " in line]
     assert max(seconds.count(second) for second in set(seconds)) < 50
 
 
-def test_no_second_sees_more_questions_than_the_pace():
-    """A thousand bindings due in the same moment are asked at 200 a second after a burst of 50, and all are asked."""
+def test_probes_do_not_exceed_the_rate():
+    """A thousand bindings due at one moment are probed at 200 a second after a burst of 50, and all are probed."""
     world = World(ALLOW, Settings(port=PortPolicy(addresses_ipv4=1000)))
     alice = world.guest("alice", "tap1i0", *(f"2.57.{n >> 8}.{n & 255}" for n in range(1000)), awake=False)
     said = [line for address in alice.addresses for line in alice.asks_gateway(address)]
@@ -74,8 +74,8 @@ def test_no_second_sees_more_questions_than_the_pace():
         assert sum(second < float(at) <= second + 1 for at, *_ in asked) <= 201
 
 
-def test_paced_question_has_its_full_time_to_be_answered():
-    """The time for an answer counts from when the question was put, not from when it was due."""
+def test_delayed_probe_has_its_full_time_to_be_answered():
+    """The time to answer counts from when the probe was sent, not from when it was due."""
     world = World(ALLOW, Settings(limits=Limits(probes_per_second=1)))
     for number in range(5):
         world.guest(f"g{number}", f"tap{number}i0", f"2.57.57.{number}", awake=False).asks_gateway()
@@ -93,10 +93,10 @@ def test_paced_question_has_its_full_time_to_be_answered():
         assert at - asked[address][0] >= 12.18
 
 
-def test_stalled_loop_withdraws_nobody():
-    """After a stall of any length, everybody is asked anew before anybody is silent."""
+def test_stalled_loop_withdraws_no_guest():
+    """After a stall of any length, all guests are probed again before one is taken for silent."""
     world = World(ALLOW)
-    crowd(world, 40)
+    verified_guests(world, 40)
     world.runs(60)
     for seconds in (2, 9, 30, 3600):
         world.stalls(seconds)
@@ -105,8 +105,8 @@ def test_stalled_loop_withdraws_nobody():
         assert len(world.routes()) == 40
 
 
-def test_loop_that_stalls_between_questions_and_verdict():
-    """A guest that was asked for the last time just before the stall gets all its questions again."""
+def test_stall_after_the_last_probe_starts_the_probes_again():
+    """A guest whose last probe was sent just before a stall gets all probes again."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
@@ -119,8 +119,8 @@ def test_loop_that_stalls_between_questions_and_verdict():
     assert world.ticks() == [f"ask alice@tap1i0 for {V4}"]
 
 
-def test_nobody_is_silent_while_frames_are_unread():
-    """Whose answer may be among the frames not read yet is asked on and on, and withdrawn once they were read."""
+def test_no_guest_is_silent_while_frames_are_unread():
+    """A guest whose answer may be among unread frames is probed again and again, and withdrawn after they were read."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
@@ -135,8 +135,8 @@ def test_nobody_is_silent_while_frames_are_unread():
     assert f"withdrawn {V4} alice@tap1i0 departed: silent" in " ".join(world.runs(14))
 
 
-def test_rival_does_not_win_while_frames_are_unread():
-    """The incumbent's answer may be among them: the rival is not even asked."""
+def test_challenger_does_not_win_while_frames_are_unread():
+    """The incumbent's answer may be among the unread frames: the challenger is not even probed."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     mallory = world.guest("mallory", "tap2i0", V4)
@@ -150,8 +150,8 @@ def test_rival_does_not_win_while_frames_are_unread():
     assert world.state(V4) == "challenged alice@tap1i0"
 
 
-def test_newcomer_is_verified_while_frames_are_unread():
-    """Who has done its DAD is asked, and routed when its answer is read."""
+def test_new_guest_is_verified_while_frames_are_unread():
+    """A guest that has finished DAD is probed, and routed when its answer is read."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", "2001:db8::1")
     world.reloads("2001:db8::/64")
@@ -161,8 +161,8 @@ def test_newcomer_is_verified_while_frames_are_unread():
     assert "route 2001:db8::1 to alice" in alice.answers()
 
 
-def test_rival_after_a_stall_cuts_nobody_s_time_short():
-    """Who is contested right after a stall, and as slow as the node was, has all its questions before it is gone."""
+def test_challenge_after_a_stall_does_not_shorten_the_probes():
+    """A slow guest whose address is claimed right after a stall gets all its probes before it is withdrawn."""
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4)
     mallory = world.guest("mallory", "tap2i0", awake=False)
@@ -178,8 +178,8 @@ def test_rival_after_a_stall_cuts_nobody_s_time_short():
     assert world.state(V4) == "valid alice@tap1i0"
 
 
-def test_timers_are_the_operator_s():
-    """Other settings count from the next question on."""
+def test_new_timers_apply_from_the_next_probe_on():
+    """New settings apply from the next probe on."""
     world = World(ALLOW, Settings(Timers(probe_retrans=0.1, probe_count=2, reprobe=4)))
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()
@@ -189,10 +189,10 @@ def test_timers_are_the_operator_s():
 
 
 def test_deadline_is_none_when_there_is_nothing_to_do():
-    """An engine with no bindings never wants to be woken."""
+    """An engine without bindings has no deadline."""
     world = World(ALLOW)
     world.guest("alice", "tap1i0", V4).asks_gateway()
-    world.runs(11)  # until packets are looked at no more
+    world.runs(11)  # until data snooping ends
     assert world.engine.next_deadline() is not None
     world.flushes()
     assert world.engine.next_deadline() is None

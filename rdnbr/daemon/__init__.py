@@ -1,7 +1,8 @@
-"""The daemon: puts the pieces together and runs them.
+"""The daemon: one event loop over the kernel's events, the ports' frames, commands and timers.
 
-`loop` runs, `surroundings` hears what the kernel tells of itself, `works` carries out what the engine decides, and
-`desk` answers whoever asks.
+`loop` has the order of a turn. `kernel_watcher` follows the kernel's events, `port_sockets` opens a socket on each
+port, `actuator` carries out the decisions of the engine, and `command_handler` executes commands and
+reloads.
 """
 
 from rdnbr.daemon.loop import run

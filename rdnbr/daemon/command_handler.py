@@ -23,7 +23,7 @@ from rdnbr.linux.nft.enforcement import CannotEnforceError, Enforcement
 from rdnbr.linux.process.sd_notify import notify
 from rdnbr.operator.control import json_views
 from rdnbr.operator.control.json_views import Wall
-from rdnbr.operator.control.protocol import Command, Document, Refused
+from rdnbr.operator.control.protocol import Command, Document, Refused, Reply
 from rdnbr.operator.explain.explanation_json import encode
 from rdnbr.operator.text.phrases import counted
 
@@ -71,11 +71,11 @@ class CommandHandler:
             self._works.enforcement.close()
             self._works.enforcement = None
 
-    def answer(self, command: Command, address: IP | None) -> Document:
-        """Answer at the control socket.
+    def execute(self, command: Command, address: IP | None) -> Reply:
+        """Execute a command of the control socket.
 
         Raises:
-            Refused: it cannot be done.
+            Refused: the command cannot be executed.
         """
         now = time.monotonic()
         engine = self._works.engine

@@ -1,7 +1,14 @@
-"""One loop, without threads.
+"""The event loop of the daemon, and the order of one turn.
 
-A turn goes one way: what netlink says, what the ports say, who asks; then, only when everything that had arrived was
-handled, deadlines; then the kernel is made to agree, and questions leave.
+The callbacks of the selector only move bytes and queue what arrived. What a turn does, it does in this order:
+
+1. netlink: the events of the kernel change the segments, the ports, and what is known of the kernel's tables;
+2. frames: the frames of the ports go through the engine;
+3. commands: the commands of the control socket and reloads are executed;
+4. timers: timers of the engine that have expired. While there are unread frames, timers wait (`timer_gate`), since the
+   unread frames may have the answers that the timers wait for;
+5. kernel: routes and neighbours in the kernel are made equal to the desired ones;
+6. probes: probes and announcements leave. A guest's answer must find its route, so the kernel comes first.
 """
 
 import selectors
@@ -79,7 +86,7 @@ class Daemon:
         with ExitStack() as stack:
             self._assemble(now, config, allowlist, stack, dry_run=dry_run)
             self._open = stack.pop_all()
-        self._announce(config, dry_run=dry_run)
+        self._log_start(config, dry_run=dry_run)
 
     def _assemble(
         self, now: float, config: Config, allowlist: Allowlist | None, stack: ExitStack, *, dry_run: bool
@@ -131,41 +138,61 @@ class Daemon:
         stack.callback(signals.close)
 
     def serve(self) -> None:
-        """Run until told to stop."""
+        """Run until a signal stops the daemon."""
         notify(READY=1, STATUS=self._works.status())
         while not self._stopping:
-            for key, mask in self._selector.select(self._patience()):
+            for key, mask in self._selector.select(self._timeout()):
                 key.data(mask)
             self._turn(time.monotonic())
         notify(STOPPING=1)
         self._log.info("stopping", routes=self._command_handler.leave(time.monotonic()))
 
     def close(self) -> None:
-        """Let go of everything but what is in the kernel."""
+        """Close everything. What is in the kernel stays there."""
         self._open.close()
 
     def _turn(self, now: float) -> None:
-        works = self._works
-        works.engine.set_clock(now, time.time())
+        self._works.engine.set_clock(now, time.time())
+        self._handle_netlink(now)
+        self._handle_frames(now)
+        self._execute_commands(now)
+        self._expire_timers(now)
+        self._update_kernel(now)
+        self._decision_log.log_suppressed(now)
+        self._feed_watchdog(now)
+
+    def _handle_netlink(self, now: float) -> None:
         self._kernel_watcher.handle_events(now)
+
+    def _handle_frames(self, now: float) -> None:
+        works = self._works
         for index, frame in self._receiver.receive(now):
             works.take(now, works.engine.handle_frame(now, index, *frame))
+
+    def _execute_commands(self, now: float) -> None:
         self._command_handler.turn(now)
+        if self._control is not None:
+            self._control.execute_requests()
+            self._control.check_socket_file(now)
+
+    def _expire_timers(self, now: float) -> None:
         unread = not self._receiver.drained
         if self._timer_gate.open(now, unread=unread):
-            works.take(now, works.engine.expire_timers(now, unread=unread))
+            self._works.take(now, self._works.engine.expire_timers(now, unread=unread))
+
+    def _update_kernel(self, now: float) -> None:
+        """Make the kernel equal to what is desired, then send probes."""
         if self._kernel_watcher.compare(now):
             self._command_handler.look_again()
-        if self._control is not None:
-            self._control.check_socket_file(now)
-        works.finish(now)
-        self._decision_log.log_suppressed(now)
+        self._works.finish(now)
+
+    def _feed_watchdog(self, now: float) -> None:
         if self._watchdog is not None and now >= self._next_watchdog:
             self._next_watchdog = now + self._watchdog
-            notify(WATCHDOG=1, STATUS=works.status())
+            notify(WATCHDOG=1, STATUS=self._works.status())
 
-    def _patience(self) -> float:
-        """Return how long there is nothing to do, in seconds."""
+    def _timeout(self) -> float:
+        """Return for how many seconds there is nothing to do unless something arrives."""
         if not self._receiver.drained:
             return 0.0
         works = self._works
@@ -184,7 +211,7 @@ class Daemon:
     def _stop(self) -> None:
         self._stopping = True
 
-    def _announce(self, config: Config, *, dry_run: bool) -> None:
+    def _log_start(self, config: Config, *, dry_run: bool) -> None:
         engine = self._works.engine
         bridges = sorted(segment.name for segment in engine.segments.values())
         self._log.info("serving", bridges=bridges, ports=len(engine.ports), dry_run=dry_run)

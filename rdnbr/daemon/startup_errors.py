@@ -8,7 +8,7 @@ class CannotStart(Exception):
 
 
 def no_bridge(config: Config) -> CannotStart:
-    """There is nothing to serve."""
+    """No bridge is there to serve."""
     if config.bridges:
         return CannotStart(
             f"no bridge is named {' or '.join(config.bridges)}; ip -br link show type bridge lists them"
@@ -20,7 +20,7 @@ def no_bridge(config: Config) -> CannotStart:
 
 
 def no_permission(lacking: list[str]) -> CannotStart:
-    """This process may not do what has to be done."""
+    """The process lacks capabilities, named in `lacking`."""
     names = " and ".join(lacking)
     return CannotStart(
         f"rdnbr needs {names} to listen on ports and set routes; run it as root, or by its unit"
@@ -36,7 +36,7 @@ def another_runs(holder: str) -> CannotStart:
 
 
 def kernel_refuses(error: OSError) -> CannotStart:
-    """Something that every Linux has was not to be had, such as a file descriptor."""
+    """The kernel refused what every daemon needs, such as a file descriptor."""
     return CannotStart(
         f"the kernel refuses what rdnbr needs to start: {error}; see ulimit -n and journalctl -k"
     )

@@ -1,21 +1,21 @@
-"""When deadlines are judged."""
+"""When the loop may expire timers although frames are unread."""
 
 LONGEST = 2.0
-"""Seconds without a judgement, while there is more to read than can be read."""
+"""Seconds that timers wait at most, while more frames arrive than the loop reads."""
 
 
 class TimerGate:
-    """Deadlines wait until all that arrived was read, but not for ever.
+    """Keeps timers waiting until all frames that have arrived are read, but not for ever.
 
-    Ports that send within their rates can together send more than is read in time. Without a judgement no guest that
-    is gone would be asked for, and none that has come be verified, for as long as they like.
+    Ports that send within their rates can together send more frames than the loop reads. If timers waited for all of
+    them, no silent guest would be probed and no new guest be verified for as long as these ports send.
     """
 
     def __init__(self, now: float) -> None:
         self._last = now
 
     def open(self, now: float, *, unread: bool) -> bool:
-        """Tell whether deadlines are to be judged now, while there are `unread` frames or not; if so they were."""
+        """Return whether timers may expire at `now`, where `unread` frames wait or not. If so, the wait starts anew."""
         if unread and now - self._last < LONGEST:
             return False
         self._last = now

@@ -19,10 +19,10 @@ from rdnbr.operator.control.unix_listener import CannotListen
 KNOWN = "bindings, ports, counters, events, explain, reload, flush, probe, reannounce, watch"
 
 
-class Oracle:
-    """Answers what it was asked."""
+class Target:
+    """Replies with the command that it executes."""
 
-    def answer(self, command, address):
+    def execute(self, command, address):
         if command == "flush" and address is None:
             raise Refused("flush what?")
         if command == "reload":
@@ -38,13 +38,16 @@ class Daemon:
     def __init__(self, path):
         self.selector = selectors.DefaultSelector()
         self.reports = []
-        self.control = ControlServer(0.0, path, self.selector, Oracle(), self.reports.append)
+        self.control = ControlServer(0.0, path, self.selector, Target(), self.reports.append)
 
     def turn(self, timeout=0.0):
-        ready = self.selector.select(timeout)
+        """Make a turn, and return whether it had anything to do."""
+        busy = self.control.next_deadline() == 0.0
+        ready = self.selector.select(0.0 if busy else timeout)
         for key, mask in ready:
             key.data(mask)
-        return bool(ready)
+        self.control.execute_requests()
+        return busy or bool(ready)
 
     def settle(self):
         while self.turn():

@@ -1,30 +1,30 @@
-"""When the loop judges deadlines: it waits for frames that are not read yet, but not for ever."""
+"""When timers expire: they wait for frames that are unread, but not for ever."""
 
 from rdnbr.daemon.timer_gate import TimerGate
 
 
-def test_judgement_follows_what_was_read():
-    """When all was read, deadlines are judged in each turn."""
-    sittings = TimerGate(100.0)
-    assert [sittings.open(at, unread=False) for at in (100.0, 100.1)] == [True, True]
+def test_timers_expire_when_all_is_read():
+    """While no frame is unread, timers expire in each turn."""
+    gate = TimerGate(100.0)
+    assert [gate.open(at, unread=False) for at in (100.0, 100.1)] == [True, True]
 
 
-def test_judgement_waits_for_what_is_unread():
-    """While frames wait to be read, deadlines wait too."""
-    sittings = TimerGate(100.0)
-    assert not sittings.open(101.9, unread=True)
+def test_timers_wait_for_unread_frames():
+    """While frames are unread, timers wait."""
+    gate = TimerGate(100.0)
+    assert not gate.open(101.9, unread=True)
 
 
-def test_judgement_does_not_wait_for_ever():
-    """Where reading never ends, deadlines are judged every two seconds, and no more often."""
-    sittings = TimerGate(100.0)
-    opened = [at for at in range(1000, 1100) if sittings.open(at / 10, unread=True)]
+def test_timers_do_not_wait_for_ever():
+    """Where frames are always unread, timers expire every two seconds, and no more often."""
+    gate = TimerGate(100.0)
+    opened = [at for at in range(1000, 1100) if gate.open(at / 10, unread=True)]
     assert opened == [1020, 1040, 1060, 1080]
 
 
-def test_wait_begins_with_the_last_judgement():
-    """A judgement in its time puts off the one for want of time."""
-    sittings = TimerGate(100.0)
-    assert sittings.open(101.5, unread=False)
-    assert not sittings.open(103.4, unread=True)
-    assert sittings.open(103.5, unread=True)
+def test_wait_starts_anew_when_timers_expire():
+    """The two seconds count from the last time that timers expired, for whatever reason."""
+    gate = TimerGate(100.0)
+    assert gate.open(101.5, unread=False)
+    assert not gate.open(103.4, unread=True)
+    assert gate.open(103.5, unread=True)

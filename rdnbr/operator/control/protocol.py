@@ -1,26 +1,27 @@
-"""What the daemon tells those who ask: the contract between the control socket and the daemon.
+"""The protocol of the control socket, and what the daemon has to provide for it.
 
-One JSON object a line goes each way. A request is ``{"command": …}``, with an ``"address"`` where one is
-meant; the reply is ``{"ok": true, "result": …}`` or ``{"ok": false, "error": "one sentence"}``. The commands:
+Each request and each reply is one JSON object on one line. A request is ``{"command": …}``, with an ``"address"`` where
+the command takes one. The reply is ``{"ok": true, "result": …}`` or ``{"ok": false, "error": "one sentence"}``.
 
-============  ==========  ============================================================================
+============  ==========  ==============================================================================
 command       address     result
-============  ==========  ============================================================================
-bindings      no          `views.bindings`
-ports         no          `views.ports`
-counters      no          `views.counters`
-events        no          `views.events`
+============  ==========  ==============================================================================
+bindings      no          `json_views.bindings`
+ports         no          `json_views.ports`
+counters      no          `json_views.counters`
+events        no          `json_views.events`
 reload        no          ``{"message": "what was done"}``
 explain       yes         `explanation_json.encode`
 flush         optional    ``{"message": "what was done"}``
 probe         yes         ``{"message": "what was done"}``
 reannounce    yes         ``{"message": "what was done"}``
-watch         no          ``{"watching": true}``, then a decision a line, until the watcher hangs up
-============  ==========  ============================================================================
+watch         no          ``{"watching": true}``, then one decision a line, until the client disconnects
+============  ==========  ==============================================================================
 
-`watch` is the control socket's own affair; the daemon answers all others.
+The control server itself serves `watch`. The daemon executes all other commands.
 """
 
+from collections.abc import Iterator
 from typing import Literal, Protocol, get_args
 
 from rdnbr.core.model.address import IP
@@ -35,16 +36,28 @@ COMMANDS: tuple[Command, ...] = get_args(Command)
 
 
 class Refused(Exception):
-    """What was asked cannot be done; the message is one sentence for a person, and names the cure."""
+    """The daemon cannot or will not execute the command. The message is one sentence that names the remedy."""
 
 
-class Answers(Protocol):
-    """What the daemon has to have to be asked."""
+class PendingReply:
+    """The reply to a command that takes several turns of the loop."""
 
-    def answer(self, command: Command, address: IP | None) -> Document:
-        """Do what was asked, and return what is to be told.
+    def __init__(self) -> None:
+        self.outcome: Document | Refused | None = None
+        """The result or the refusal; None until the command has ended."""
+
+
+Reply = Document | Iterator[str] | PendingReply
+"""A result; or the JSON text of a long result in slices, each made in a turn of its own; or a result that follows."""
+
+
+class CommandTarget(Protocol):
+    """The daemon, as the control server sees it."""
+
+    def execute(self, command: Command, address: IP | None) -> Reply:
+        """Execute a command.
 
         Raises:
-            Refused: it cannot be done.
+            Refused: the command cannot be executed.
         """
         ...

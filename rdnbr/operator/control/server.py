@@ -1,33 +1,43 @@
-"""The control socket: answers those who ask, within bounds, from the daemon's one loop.
+"""The control socket of the daemon: takes requests, has them executed in the loop's commands step, and replies.
 
-Nothing here waits. What a client may take from the daemon is bounded: the length of a request, the number of
-clients, and what is kept for one that does not read. `answers` has the protocol.
+Nothing here blocks, and what a client may take from the daemon is bounded: the length of a request, the number of
+clients, what is kept for a client that does not read, and the work of one turn. `protocol` describes the protocol.
 """
 
 import json
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from rdnbr.core.model.address import IP, parse_ip
 from rdnbr.operator.control.connection import Connection
-from rdnbr.operator.control.protocol import COMMANDS, Answers, Command, Document, Json, Refused
-from rdnbr.operator.control.unix_listener import CannotListen, NoRoom, identity, lend, listen
+from rdnbr.operator.control.protocol import (
+    COMMANDS,
+    Command,
+    CommandTarget,
+    Document,
+    Json,
+    PendingReply,
+    Refused,
+    Reply,
+)
+from rdnbr.operator.control.unix_listener import CannotListen, NoRoom, give_to_group, identity, listen
 
 INTERVAL = 1.0
-"""Seconds between two looks at the socket's file."""
+"""Seconds between two checks of the socket's file."""
 
 CLIENTS = 32
-"""More than these at once: the one that was silent for longest is dropped."""
+"""Clients at once. One more, and the client whose last request is the oldest is disconnected."""
 
 
 class ControlServer:
     """The control socket of a daemon.
 
-    All it registers with the selector has a function of the event mask as its data: the loop calls it.
+    Each registration with the selector has a function of the event mask as its data; the loop calls it. These functions
+    only move bytes: requests are executed by `execute_requests`.
     """
 
     def __init__(
@@ -35,52 +45,68 @@ class ControlServer:
         now: float,
         path: Path,
         selector: selectors.BaseSelector,
-        answers: Answers,
+        target: CommandTarget,
         report: Callable[[str], None],
     ) -> None:
-        """Listen; where there is no room for the socket's file, that is reported, and tried again.
+        """Listen. If the file system has no room for the socket's file, report that and try again later.
 
         Args:
-            now: in seconds of a clock that never goes back.
+            now: seconds on a monotonic clock.
             path: of the socket.
             selector: of the daemon's loop.
-            answers: whom to ask.
-            report: is told, in a sentence, what went wrong without ending anything.
+            target: executes the commands.
+            report: logs one sentence about an error that ends nothing.
 
         Raises:
             CannotListen: another daemon has the socket, or it cannot be made.
         """
         self._path = path
         self._selector = selector
-        self._answers = answers
+        self._target = target
         self._report = report
         self._clients: dict[Connection, None] = {}
         """In the order of their last request."""
+        self._pending: dict[Connection, PendingReply] = {}
+        self._long_replies: dict[Connection, None] = {}
+        """Clients that get a reply in slices; the client at the front gets the next one."""
         self._socket: socket.socket | None = None
         self._file: tuple[int, int] | None = None
-        self._complaint = ""
-        """What was last reported of the socket's file, until that is right again."""
+        self._last_error = ""
+        """The last error that was reported of the socket's file; empty while all is well."""
         self._due = now + INTERVAL
         try:
             self._listen()
         except NoRoom as error:
-            self._complain(error)
+            self._report_once(error)
 
     @property
     def watched(self) -> bool:
-        """Whether anybody watches."""
+        """Whether there is a watcher."""
         return any(client.watching for client in self._clients)
 
     def send_to_watchers(self, document: Document) -> None:
-        """Send one line to all who watch."""
+        """Send one line to all watchers."""
         line = _line(document)
         for client in [client for client in self._clients if client.watching]:
             client.send_line(line)
 
-    def check_socket_file(self, now: float) -> None:
-        """When it is time to, look whether the socket's file was removed or replaced, and make it again.
+    def execute_requests(self) -> None:
+        """Execute one request of each client that has sent one, send replies that are ready, and one slice."""
+        for client in [client for client, pending in self._pending.items() if pending.outcome is not None]:
+            outcome = self._pending.pop(client).outcome
+            assert outcome is not None
+            client.send_reply(_refusal(outcome) if isinstance(outcome, Refused) else _success(outcome))
+        for client in list(self._clients):
+            request = client.take_request()
+            if request is not None:
+                self._clients[client] = self._clients.pop(client)  # now the latest
+                self._execute(client, request)
+        self._send_next_slice()
 
-        The clients stay connected. What another daemon answers on is left alone.
+    def check_socket_file(self, now: float) -> None:
+        """When the check is due: if the socket's file was removed or replaced, make it again.
+
+        The clients stay connected. A socket that another daemon answers on is left alone.
         """
         if now < self._due:
             return
@@ -91,19 +117,23 @@ class ControlServer:
         try:
             self._listen()
         except CannotListen as error:
-            self._complain(error)
+            self._report_once(error)
             return
-        self._complaint = ""
+        self._last_error = ""
         self._report(f"the control socket {self._path} was not there, and was made anew")
         if before is not None:
             self._close_listener(before)
 
     def next_deadline(self) -> float:
-        """Tell when `turn` wants to look again."""
+        """Return when the server has work to do although no event arrives; 0.0 for at once."""
+        if any(client.has_request for client in self._clients):
+            return 0.0
+        if any(client.has_slice_due for client in self._long_replies):
+            return 0.0
         return self._due
 
     def close(self) -> None:
-        """Hang up on everybody and remove the socket's file, if it is still ours."""
+        """Disconnect all clients, and remove the socket's file if it is still the one made here."""
         for client in list(self._clients):
             client.close()
         if self._socket is not None:
@@ -115,15 +145,15 @@ class ControlServer:
     def _listen(self) -> None:
         listener = listen(self._path, CLIENTS)
         self._socket, self._file = listener, identity(self._path)
-        complaint = lend(self._path)
-        if complaint is not None:
-            self._report(complaint)
+        error = give_to_group(self._path)
+        if error is not None:
+            self._report(error)
         self._selector.register(listener, selectors.EVENT_READ, lambda _mask: self._accept(listener))
 
-    def _complain(self, error: CannotListen) -> None:
-        if str(error) != self._complaint:
-            self._complaint = str(error)
-            self._report(self._complaint)
+    def _report_once(self, error: CannotListen) -> None:
+        if str(error) != self._last_error:
+            self._last_error = str(error)
+            self._report(self._last_error)
 
     def _close_listener(self, listener: socket.socket) -> None:
         self._selector.unregister(listener)
@@ -137,35 +167,58 @@ class ControlServer:
             return
         if len(self._clients) >= CLIENTS:
             self._drop_oldest()
-        client = Connection(peer, self._selector, self._reply, self._forget)
-        self._clients[client] = None
+        self._clients[Connection(peer, self._selector, self._remove)] = None
 
     def _drop_oldest(self) -> None:
         for client in list(self._clients)[:1]:
             client.close()
 
-    def _forget(self, client: Connection) -> None:
+    def _remove(self, client: Connection) -> None:
         self._clients.pop(client, None)
+        self._pending.pop(client, None)
+        self._long_replies.pop(client, None)
 
-    def _reply(self, client: Connection, request: bytes) -> bytes:
-        """Answer one request, whatever is in it."""
-        self._clients[client] = self._clients.pop(client, None)  # now the latest
+    def _execute(self, client: Connection, request: bytes) -> None:
+        """Execute one request, and reply whatever is in it."""
         try:
             command, address = _read(request)
             client.watching = command == "watch"
-            result: Json = {"watching": True}
+            reply: Reply = {"watching": True}
             if command != "watch":
-                result = self._answers.answer(command, address)
-            return _line({"ok": True, "result": result})
+                reply = self._target.execute(command, address)
         except Refused as error:
-            return _line({"ok": False, "error": str(error)})
-        except Exception as error:  # noqa: BLE001 (a question must never end the daemon, whatever it runs into)
+            client.send_reply(_refusal(error))
+            return
+        except Exception as error:  # noqa: BLE001 (no request may end the daemon)
             self._report(f"the answer to a client failed: {error!r}")
-            return _line({"ok": False, "error": f"the daemon failed to answer ({error!r}); its log has more"})
+            client.send_reply(_refusal(Refused(f"the daemon failed to answer ({error!r}); its log has more")))
+            return
+        if isinstance(reply, PendingReply):
+            self._pending[client] = reply
+        elif isinstance(reply, dict):
+            client.send_reply(_success(reply))
+        else:
+            client.start_reply(_in_slices(reply))
+            self._long_replies[client] = None
+
+    def _send_next_slice(self) -> None:
+        """Send one slice to one of the clients that read what they got: the others have their turn later."""
+        client = next((client for client in self._long_replies if client.has_slice_due), None)
+        if client is None:
+            return
+        del self._long_replies[client]
+        try:
+            more = client.send_slice()
+        except Exception as error:  # noqa: BLE001 (no request may end the daemon)
+            self._report(f"the answer to a client failed: {error!r}")
+            client.close()  # a line without its end: the client sees that the reply is torn
+            return
+        if more:
+            self._long_replies[client] = None
 
 
 def _read(request: bytes) -> tuple[Command | Literal["watch"], IP | None]:
-    """Take a request apart.
+    """Parse a request.
 
     Raises:
         Refused: it is none.
@@ -194,3 +247,18 @@ def _short(value: object) -> str:
 
 def _line(document: Document) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+
+
+def _success(result: Json) -> bytes:
+    return _line({"ok": True, "result": result})
+
+
+def _refusal(error: Refused) -> bytes:
+    return _line({"ok": False, "error": str(error)})
+
+
+def _in_slices(result: Iterator[str]) -> Iterator[bytes]:
+    yield b'{"ok": true, "result": '
+    for text in result:
+        yield text.encode()
+    yield b"}\n"

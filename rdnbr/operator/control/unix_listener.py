@@ -1,4 +1,4 @@
-"""The control socket's file: made where no living daemon has it, for root and one group."""
+"""The control socket's file: created unless a living daemon has it; for root and one group."""
 
 import fcntl
 import grp
@@ -19,21 +19,21 @@ class CannotListen(Exception):
 
 
 class NoRoom(CannotListen):
-    """There is no room for the control socket's file now; there may be later."""
+    """The file system has no room for the control socket's file now. Later it may have."""
 
 
 def listen(path: Path, backlog: int) -> socket.socket:
-    """Make the socket, replacing that of a dead daemon.
+    """Create the socket and listen. The socket of a dead daemon is replaced.
 
     Raises:
         NoRoom: the file system is full.
-        CannotListen: a living daemon has it, or it is not permitted.
+        CannotListen: a living daemon has the socket, or the kernel refuses it.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.parent):
-            _make_room(path)
+        with _locked(path.parent):
+            _remove_dead_socket(path)
             _bind(listener, path)
             listener.listen(backlog)
     except OSError as error:
@@ -54,7 +54,7 @@ def listen(path: Path, backlog: int) -> socket.socket:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells this file from another of the same name; None when there is none."""
+    """Return what distinguishes a file from another one of the same name: device and inode. None if there is none."""
     try:
         there = path.lstat()
     except OSError:
@@ -62,8 +62,8 @@ def identity(path: Path) -> tuple[int, int] | None:
     return there.st_dev, there.st_ino
 
 
-def lend(path: Path) -> str | None:
-    """Give the socket to the group `rdnbr`, if there is one; return a sentence when that is not permitted."""
+def give_to_group(path: Path) -> str | None:
+    """Give the socket to the group `rdnbr` if that exists. Return one sentence if the kernel refuses."""
     try:
         os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
     except KeyError:
@@ -74,8 +74,12 @@ def lend(path: Path) -> str | None:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep two daemons that start at once from each taking the other's socket for a dead one's."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock the directory: of two daemons that start at once, each could take the other's socket for a dead daemon's.
+
+    Raises:
+        CannotListen: another daemon has the lock.
+    """
     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,11 +90,11 @@ def _alone(directory: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _make_room(path: Path) -> None:
-    """Remove the socket of a daemon that is dead.
+def _remove_dead_socket(path: Path) -> None:
+    """Remove the socket of a dead daemon.
 
     Raises:
-        CannotListen: it is alive, or the file is something else.
+        CannotListen: the daemon is alive, or the file is no socket.
     """
     try:
         kind = path.lstat().st_mode
@@ -98,19 +102,19 @@ def _make_room(path: Path) -> None:
         return
     if not stat.S_ISSOCK(kind):
         raise CannotListen(f"{path} is not a socket; remove it, or set another `socket` in the configuration")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as caller:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
-            caller.connect(str(path))
+            probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
         except BlockingIOError:
-            pass  # alive, with a full queue of callers
+            pass  # alive, with a full backlog
     raise CannotListen(f"another rdnbr answers on {path}; stop it first (systemctl stop rdnbr)")
 
 
 def _bind(listener: socket.socket, path: Path) -> None:
-    """Bind, and never let the file be wider than it shall be, not for a moment."""
+    """Bind. The umask keeps the file from having a wider mode than `MODE` even for a moment."""
     before = os.umask(0o777 & ~MODE)
     try:
         listener.bind(str(path))

@@ -166,7 +166,7 @@ class Actuator:
 
     def status(self) -> str:
         """Say in a few words what is served."""
-        bindings, ports = len(self.engine.snapshot()), len(self.engine.ports)
+        bindings, ports = self.engine.count, len(self.engine.ports)
         return f"{counted(bindings, 'binding')} on {counted(ports, 'port')}"
 
     def deadline(self) -> float | None:

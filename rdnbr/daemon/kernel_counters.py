@@ -22,3 +22,5 @@ class KernelCounter(StrEnum):
     """Times that the kernel did not answer at all."""
     DEAF_PORTS = "deaf-ports"
     """Times that a port could not be listened to."""
+    INTERNAL_ERROR = "internal-error"
+    """Faults of rdnbr itself in a netlink message, a timer or a command; frames with a fault are counted by port."""

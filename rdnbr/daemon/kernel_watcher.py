@@ -2,7 +2,7 @@
 
 import math
 import selectors
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rdnbr.config.config import Config
 from rdnbr.core.bindings.interface_inventory import InterfaceInventory
@@ -44,8 +44,17 @@ LOSSES_APART = 10.0
 class KernelWatcher:
     """Keeps the engine's view of the node, and ours of the kernel's tables, current."""
 
-    def __init__(self, now: float, selector: selectors.BaseSelector, works: Actuator, config: Config) -> None:
+    def __init__(
+        self,
+        now: float,
+        selector: selectors.BaseSelector,
+        works: Actuator,
+        config: Config,
+        on_fault: Callable[[Exception, bytes], None],
+    ) -> None:
+        """Start to follow the kernel's events; `on_fault` is called with a message that could not be read."""
         self._works = works
+        self._on_fault = on_fault
         self._config = config
         self._inventory = InterfaceInventory(config.bridges)
         self._heard: list[Event] = []
@@ -86,6 +95,12 @@ class KernelWatcher:
         if self._heard:
             events, self._heard = self._heard, []
             self._apply(now, events)
+
+    def resync(self, now: float) -> None:
+        """Read everything again soon, for events were lost."""
+        self._losses += 1
+        self._next_snapshot = max(now, self._next_after_loss)
+        self._next_comparison = min(self._next_comparison, self._next_snapshot)
 
     def compare(self, now: float) -> bool:
         """Look at what nobody tells of, when it is time to; tell whether that was everything."""
@@ -228,11 +243,11 @@ class KernelWatcher:
                     works.reconciler.neighbour_taken(device, address)
                 case NextHopsChanged():
                     self._next_hops_wanted = True
-                case Overrun():
+                case Overrun(fault, message):
                     works.kernel_counters[KernelCounter.OVERRUNS] += 1
-                    self._losses += 1
-                    self._next_snapshot = max(now, self._next_after_loss)
-                    self._next_comparison = min(self._next_comparison, self._next_snapshot)
+                    if fault is not None:
+                        self._on_fault(fault, message)
+                    self.resync(now)
         if survey:
             self.update_engine(now)
 

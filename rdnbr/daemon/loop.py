@@ -9,26 +9,36 @@ The callbacks of the selector only move bytes and queue what arrived. What a tur
    unread frames may have the answers that the timers wait for;
 5. kernel: routes and neighbours in the kernel are made equal to the desired ones;
 6. probes: probes and announcements leave. A guest's answer must find its route, so the kernel comes first.
+
+An exception costs the frame, the event or the command that it came from, never the daemon (`faults`).
 """
 
 import selectors
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import chain
 
 from rdnbr.config.config import Config
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.backend import Kernel
 from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.model.outputs import Output
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.snapshot import GONE
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.daemon.actuator import Actuator
 from rdnbr.daemon.command_handler import CommandHandler
+from rdnbr.daemon.faults import Faults, Step
+from rdnbr.daemon.kernel_counters import KernelCounter
 from rdnbr.daemon.kernel_watcher import KernelWatcher
 from rdnbr.daemon.single_instance import hold_instance_lock
 from rdnbr.daemon.startup_errors import CannotStart, kernel_refuses, no_bridge, no_permission
 from rdnbr.daemon.timer_gate import TimerGate
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.nft import ruleset
+from rdnbr.linux.packet.packet_socket import Frame
 from rdnbr.linux.packet.receiver import PacketReceiver
 from rdnbr.linux.process.capabilities import missing
 from rdnbr.linux.process.rlimit import allow_all
@@ -43,6 +53,10 @@ from rdnbr.operator.text.wall_clock import SinceBoot
 
 _LAST_WORDS = 1.0
 """Seconds the log may take to be written at the end."""
+
+_PAUSE_AFTER_FAULT = 0.01
+"""Seconds that the loop sleeps after a turn with a fault outside of frames and commands. Its cause may still be ready,
+and then the selector returns at once."""
 
 
 def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
@@ -81,11 +95,14 @@ class Daemon:
         self._watchdog = None if interval is None else interval / 3
         self._next_watchdog = now
         self._timer_gate = TimerGate(now)
+        self._faults = Faults(self._log)
+        self._fault_in_turn = False
         self._decision_log = DecisionLog(self._log, verbose=config.log.level == "debug")
         self._control: ControlServer | None = None
         with ExitStack() as stack:
             self._assemble(now, config, allowlist, stack, dry_run=dry_run)
             self._open = stack.pop_all()
+        self._steps = self._make_steps()
         self._log_start(config, dry_run=dry_run)
 
     def _assemble(
@@ -100,7 +117,9 @@ class Daemon:
         events.subscribe("the log", self._decision_log)
         self._receiver = PacketReceiver(self._selector)
         self._works = Actuator(Engine(config.settings, allowlist), self._receiver, events, self._log)
-        self._kernel_watcher = KernelWatcher(now, self._selector, self._works, config)
+        self._kernel_watcher = KernelWatcher(
+            now, self._selector, self._works, config, self._handle_netlink_fault
+        )
         stack.callback(self._kernel_watcher.close)
         stack.callback(self._receiver.close_all)
         served = self._kernel_watcher.segments()
@@ -117,7 +136,12 @@ class Daemon:
         if not dry_run:
             try:
                 self._control = ControlServer(
-                    now, config.socket, self._selector, self._command_handler, self._log.error
+                    now,
+                    config.socket,
+                    self._selector,
+                    self._command_handler,
+                    self._log.error,
+                    self._handle_command_fault,
                 )
             except CannotListen as error:
                 raise CannotStart(str(error)) from error
@@ -132,7 +156,7 @@ class Daemon:
             {
                 signal.SIGTERM: self._stop,
                 signal.SIGINT: self._stop,
-                signal.SIGHUP: self._command_handler.want_reload,
+                signal.SIGHUP: self._request_reload,
             },
         )
         stack.callback(signals.close)
@@ -141,9 +165,10 @@ class Daemon:
         """Run until a signal stops the daemon."""
         notify(READY=1, STATUS=self._works.status())
         while not self._stopping:
-            for key, mask in self._selector.select(self._timeout()):
-                key.data(mask)
-            self._turn(time.monotonic())
+            ready = self._selector.select(self._timeout())
+            self._turn(time.monotonic(), ready)
+            if self._fault_in_turn:
+                time.sleep(_PAUSE_AFTER_FAULT)
         notify(STOPPING=1)
         self._log.info("stopping", routes=self._command_handler.leave(time.monotonic()))
 
@@ -151,39 +176,75 @@ class Daemon:
         """Close everything. What is in the kernel stays there."""
         self._open.close()
 
-    def _turn(self, now: float) -> None:
+    def _make_steps(self) -> tuple[Step, ...]:
+        """Return the steps of a turn in their order."""
+        engine = self._works.engine
+        return tuple(
+            Step(name, run, deadline, self._handle_fault)
+            for name, run, deadline in (
+                ("netlink", self._kernel_watcher.handle_events, self._kernel_watcher.next_deadline),
+                ("frames", self._handle_frames, self._frames_deadline),
+                ("commands", self._execute_commands, self._commands_deadline),
+                ("timers", self._expire_timers, engine.next_deadline),
+                ("kernel", self._update_kernel, self._kernel_deadline),
+            )
+        )
+
+    def _turn(self, now: float, ready: Iterable[tuple[selectors.SelectorKey, int]]) -> None:
+        """Make one turn at `now`; `ready` is what the selector has returned."""
+        self._fault_in_turn = False
+        for key, mask in ready:
+            try:
+                key.data(mask)
+            except Exception as error:  # noqa: BLE001 (no callback may end the daemon)
+                self._handle_fault(now, "select", error)
         self._works.engine.set_clock(now, time.time())
-        self._handle_netlink(now)
-        self._handle_frames(now)
-        self._execute_commands(now)
-        self._expire_timers(now)
-        self._update_kernel(now)
+        for step in self._steps:
+            step.run(now)
         self._decision_log.log_suppressed(now)
         self._feed_watchdog(now)
 
-    def _handle_netlink(self, now: float) -> None:
-        self._kernel_watcher.handle_events(now)
-
     def _handle_frames(self, now: float) -> None:
-        works = self._works
+        works, engine = self._works, self._works.engine
         for index, frame in self._receiver.receive(now):
-            works.take(now, works.engine.handle_frame(now, index, *frame))
+            if self._faults.is_paused(now, index):
+                self._count_fault_of_port(index)
+                continue
+            outputs: Iterable[Output] = ()
+            try:
+                outputs = iter(engine.handle_frame(now, index, *frame))
+                works.take(now, outputs)
+            except Exception as error:  # noqa: BLE001 (no frame may end the daemon)
+                self._handle_frame_fault(now, index, frame, error)
+                self._apply_rest(now, outputs)
 
     def _execute_commands(self, now: float) -> None:
-        self._command_handler.turn(now)
+        self._command_handler.reloader.advance(now)
         if self._control is not None:
             self._control.execute_requests()
+            self._control.resume_accepting(now)
             self._control.check_socket_file(now)
 
     def _expire_timers(self, now: float) -> None:
         unread = not self._receiver.drained
-        if self._timer_gate.open(now, unread=unread):
-            self._works.take(now, self._works.engine.expire_timers(now, unread=unread))
+        if not self._timer_gate.open(now, unread=unread):
+            return
+        works, engine = self._works, self._works.engine
+        before = engine.next_deadline()
+        outputs: Iterable[Output] = ()
+        try:
+            outputs = iter(engine.expire_timers(now, unread=unread))
+            works.take(now, outputs)
+        except Exception as error:
+            if engine.next_deadline() == before:
+                raise  # it would fail again at once: the step is paused
+            self._handle_fault(now, "timers", error)
+            self._apply_rest(now, outputs)
 
     def _update_kernel(self, now: float) -> None:
         """Make the kernel equal to what is desired, then send probes."""
         if self._kernel_watcher.compare(now):
-            self._command_handler.look_again()
+            self._command_handler.verify_enforcement()
         self._works.finish(now)
 
     def _feed_watchdog(self, now: float) -> None:
@@ -193,20 +254,63 @@ class Daemon:
 
     def _timeout(self) -> float:
         """Return for how many seconds there is nothing to do unless something arrives."""
-        if not self._receiver.drained:
-            return 0.0
-        works = self._works
-        deadlines = (
-            works.engine.next_deadline(),
-            works.deadline(),
-            None if works.enforcement is None else works.enforcement.next_deadline(),
-            self._receiver.next_deadline(),
-            self._kernel_watcher.next_deadline(),
-            self._command_handler.deadline(),
-            None if self._control is None else self._control.next_deadline(),
-            None if self._watchdog is None else self._next_watchdog,
-        )
-        return max(0.0, min(at for at in deadlines if at is not None) - time.monotonic())
+        now = time.monotonic()
+        deadlines = [step.next_deadline(now) for step in self._steps]
+        if self._watchdog is not None:
+            deadlines.append(self._next_watchdog)
+        return max(0.0, min(at for at in deadlines if at is not None) - now)
+
+    def _frames_deadline(self) -> float | None:
+        return self._receiver.next_deadline() if self._receiver.drained else 0.0
+
+    def _commands_deadline(self) -> float:
+        at = self._command_handler.reloader.next_deadline()
+        return at if self._control is None else min(at, self._control.next_deadline())
+
+    def _kernel_deadline(self) -> float | None:
+        enforcement = self._works.enforcement
+        table = None if enforcement is None else enforcement.next_deadline()
+        return min((at for at in (self._works.deadline(), table) if at is not None), default=None)
+
+    def _handle_frame_fault(self, now: float, index: int, frame: Frame, error: Exception) -> None:
+        """Count and log a fault, and pause the port that has sent the frame."""
+        port = self._works.engine.ports.get(index)
+        self._faults.pause_port(now, index)
+        self._count_fault_of_port(index)
+        self._faults.log("frames", error, frame.data, port=GONE if port is None else port.name)
+
+    def _count_fault_of_port(self, index: int) -> None:
+        port = self._works.engine.ports.get(index)
+        self._works.engine.counters.count(GONE if port is None else port.name, Reason.INTERNAL_ERROR)
+
+    def _handle_netlink_fault(self, error: Exception, message: bytes) -> None:
+        self._works.kernel_counters[KernelCounter.INTERNAL_ERROR] += 1
+        self._faults.log("netlink", error, message)
+
+    def _handle_command_fault(self, error: Exception, request: bytes) -> None:
+        self._works.kernel_counters[KernelCounter.INTERNAL_ERROR] += 1
+        self._faults.log("commands", error, request)
+        self._apply_rest(time.monotonic(), ())
+
+    def _handle_fault(self, now: float, step: str, error: Exception) -> None:
+        """Count and log a fault of a step as a whole."""
+        if step == "netlink":
+            self._kernel_watcher.resync(now)  # the other events of the step are lost
+        self._fault_in_turn = True
+        self._works.kernel_counters[KernelCounter.INTERNAL_ERROR] += 1
+        self._faults.log(step, error)
+        self._apply_rest(now, ())
+
+    def _apply_rest(self, now: float, outputs: Iterable[Output]) -> None:
+        """Apply what is left of the outputs of an event that ended in a fault, before any other event."""
+        for output in chain(outputs, self._works.engine.drain_outputs()):
+            try:
+                self._works.take(now, [output])
+            except Exception as error:  # noqa: BLE001 (the next output may be sound)
+                self._faults.log("outputs", error)
+
+    def _request_reload(self) -> None:
+        self._command_handler.reloader.request()
 
     def _stop(self) -> None:
         self._stopping = True

@@ -36,9 +36,7 @@ class Turns:
     def turn(self, after: float) -> None:
         """Make one turn, so many seconds after the last one."""
         self.now += after
-        for key, mask in self._daemon._selector.select(0):
-            key.data(mask)
-        self._daemon._turn(self.now)
+        self._daemon._turn(self.now, self._daemon._selector.select(0))
 
     @property
     def unread(self) -> bool:

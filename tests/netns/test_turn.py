@@ -39,9 +39,7 @@ def namespace() -> Iterator[Namespace]:
 
 
 def turn(daemon: Daemon, now: float) -> None:
-    for key, mask in daemon._selector.select(0):
-        key.data(mask)
-    daemon._turn(now)
+    daemon._turn(now, daemon._selector.select(0))
 
 
 def record(steps: list[str], step: str, owner: object, name: str) -> None:

@@ -1,6 +1,8 @@
 """The control socket and its client, in one process: a selector's loop serves, a thread asks."""
 
 import json
+import os
+import resource
 import selectors
 import socket
 import stat
@@ -12,15 +14,23 @@ import pytest
 from rdnbr.core.model.address import parse_ip
 from rdnbr.operator.control.client import Client, CommandFailed, Denied, NoDaemon
 from rdnbr.operator.control.connection import PATIENCE, WATCHED
-from rdnbr.operator.control.protocol import Refused
+from rdnbr.operator.control.protocol import PendingReply, Refused
 from rdnbr.operator.control.server import CLIENTS, ControlServer
 from rdnbr.operator.control.unix_listener import CannotListen
 
 KNOWN = "bindings, ports, counters, events, explain, reload, flush, probe, reannounce, watch"
 
 
+def torn():
+    yield '{"half": '
+    raise ZeroDivisionError
+
+
 class Target:
-    """Replies with the command that it executes."""
+    """Replies with the command that it executes; with an address, in other ways."""
+
+    def __init__(self):
+        self.pending = PendingReply()
 
     def execute(self, command, address):
         if command == "flush" and address is None:
@@ -29,6 +39,12 @@ class Target:
             raise ZeroDivisionError
         if command == "events":
             return {"events": ["x" * 1000] * 3000}
+        if command == "bindings" and address is not None:
+            return iter(['{"bindings": [', *[f"{number}, " for number in range(99)], "99]}"])
+        if command == "counters" and address is not None:
+            return torn()
+        if command == "ports" and address is not None:
+            return self.pending
         return {"command": command, "address": None if address is None else address.hex()}
 
 
@@ -38,7 +54,12 @@ class Daemon:
     def __init__(self, path):
         self.selector = selectors.DefaultSelector()
         self.reports = []
-        self.control = ControlServer(0.0, path, self.selector, Target(), self.reports.append)
+        self.faults = []
+        self.target = Target()
+        self.control = ControlServer(0.0, path, self.selector, self.target, self.reports.append, self.fault)
+
+    def fault(self, error, request):
+        self.faults.append((repr(error), request))
 
     def turn(self, timeout=0.0):
         """Make a turn, and return whether it had anything to do."""
@@ -52,6 +73,14 @@ class Daemon:
     def settle(self):
         while self.turn():
             pass
+
+    def settle_until_accepted(self, clients):
+        while len(self.control._clients) < clients:
+            self.turn()
+
+    def settle_after_outcome(self):
+        self.turn()
+        self.settle()
 
     def stop(self):
         self.control.close()
@@ -126,7 +155,7 @@ def test_failing_answer(serve, path):
         with pytest.raises(Denied, match="failed to answer"):
             client.request("reload")
         assert client.request("ports")["command"] == "ports"
-    assert serve.reports == ["the answer to a client failed: ZeroDivisionError()"]
+    assert serve.faults == [("ZeroDivisionError()", b'{"command": "reload"}')]
 
 
 def test_large_reply(serve, path):
@@ -396,3 +425,94 @@ def test_daemon_that_dies(path):
         daemon.stop()
         with pytest.raises(CommandFailed, match="hung up without an answer"):
             client.request("ports")
+
+
+def test_accept_without_descriptors_is_paused(daemon, path):
+    """Without file descriptors no connection is accepted for a while, in no busy loop; then the client is served."""
+    with connect(path) as client:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+        try:
+            daemon.turn()
+            turns = 0
+            for hundredth in range(100):
+                daemon.control.resume_accepting(10.0 + hundredth / 100)
+                turns += daemon.turn()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert turns == 3  # after 0.1 s, 0.2 s and 0.4 s
+        assert daemon.control.next_deadline() == 1.0
+        daemon.control.resume_accepting(20.0)
+        client.sendall(b'{"command": "ports"}\n')
+        daemon.settle()
+        assert json.loads(client.recv(4096))["ok"]
+
+
+def test_socket_that_is_made_again_during_a_pause(daemon, path):
+    """A socket file that is deleted while nobody is accepted is made again all the same."""
+    with connect(path):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+        try:
+            daemon.turn()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    path.unlink()
+    daemon.control.check_socket_file(1.0)
+    assert exchange(daemon, path, b'{"command": "ports"}\n')[0]["ok"]
+
+
+LONG = b'{"command": "bindings", "address": "192.0.2.1"}\n'
+
+
+def test_long_reply_is_made_in_slices(daemon, path):
+    """Of a long reply each turn makes one slice; others are answered meanwhile, and the line is whole in the end."""
+    with connect(path) as client, connect(path) as other:
+        daemon.settle_until_accepted(2)
+        client.sendall(LONG)
+        for _ in range(10):
+            daemon.turn()
+        assert client.recv(1 << 20).count(b",") < 12
+        other.sendall(b'{"command": "ports"}\n')
+        daemon.turn()
+        assert json.loads(other.recv(4096))["ok"]
+    replies = exchange(daemon, path, LONG + b'{"command": "ports"}\n')
+    assert replies[0] == {"ok": True, "result": {"bindings": list(range(100))}}
+    assert replies[1]["result"]["command"] == "ports"
+
+
+def test_two_long_replies_share_the_turns(daemon, path):
+    """Two clients that get long replies get one slice each in turn."""
+    with connect(path) as first, connect(path) as second:
+        daemon.settle_until_accepted(2)
+        for client in (first, second):
+            client.sendall(LONG)
+        for _ in range(20):
+            daemon.turn()
+        assert [client.recv(1 << 20).count(b",") for client in (first, second)] == [9, 9]
+
+
+def test_reply_that_fails_half_way_is_torn(daemon, path):
+    """A reply that cannot be finished has no end of line, and the client reports that; the fault is reported too."""
+    with connect(path) as client:
+        client.sendall(b'{"command": "counters", "address": "192.0.2.1"}\n')
+        daemon.settle()
+        assert client.makefile("rb").read() == b'{"ok": true, "result": {"half": '
+    assert daemon.faults == [("ZeroDivisionError()", b"")]
+
+
+def test_reply_that_follows_later(daemon, path):
+    """A command that takes several turns is answered when it has ended; until then the loop is not busy."""
+    with connect(path) as client:
+        client.sendall(b'{"command": "ports", "address": "192.0.2.1"}\n' + b'{"command": "ports"}\n')
+        daemon.settle()
+        daemon.target.pending.outcome = {"message": "done"}
+        daemon.settle_after_outcome()
+        lines = client.makefile("rb")
+        assert json.loads(lines.readline()) == {"ok": True, "result": {"message": "done"}}
+        assert json.loads(lines.readline())["result"]["command"] == "ports"
+        lines.close()

@@ -91,31 +91,6 @@ def test_bindings_in_order():
     assert [row["address"] for row in document["bindings"]] == ["10.0.0.9", "10.0.0.10", "2001:db8::1"]
 
 
-def test_ports():
-    """A port has these keys in this order."""
-    made = json_views.PortView("fwpr102p0", 7, "vmbr1", 2, 99, 1)
-    assert json.dumps(json_views.ports([made], "open")) == (
-        '{"mode": "open", "ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
-        '"bindings": 2, "frames": 99, "drops": 1}]}'
-    )
-
-
-def test_counters():
-    """Counters are by port, then by reason."""
-    counts = {("tap101i0", Reason.DENIED): 3, ("tap100i0", Reason.EVIDENCE): 1, ("tap101i0", Reason.CODE): 2}
-    assert json.dumps(json_views.counters(counts, {"comparisons": 7}, "allowlist")) == (
-        '{"mode": "allowlist", "counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}, '
-        '"kernel": {"comparisons": 7}}'
-    )
-
-
-def test_events():
-    """Events stay in the order they come in."""
-    decisions = [Decision(at, Verb.LEARNED, Reason.FIRST_CLAIM) for at in (2.0, 1.0)]
-    document = json_views.events(decisions, "open", json_views.epoch)
-    assert [row["at"][17:19] for row in document["events"]] == ["02", "01"]
-
-
 def test_wall_shows_a_moment_alike_each_time():
     """As long as nobody sets the clock, a moment has one time of day."""
     wall = SinceBoot()

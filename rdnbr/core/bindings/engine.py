@@ -150,7 +150,7 @@ class Engine:
                 self._transitions.apply(now, binding, BindingEvent.SEGMENT_GONE)
         self._segments.pop(index, None)
         self._services.segment_gone(index)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def port_changed(self, now: float, port: Port) -> list[Output]:
         """Handle a port that appeared or changed; a port that moved to another segment is another port."""
@@ -166,12 +166,12 @@ class Engine:
         elif before.name != port.name:
             self.counters.port_gone(before.name)
             self._reauthorization.authorize(now, self._table.on_port(port.index))
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def port_gone(self, now: float, index: int) -> list[Output]:
         """Handle a port that is gone: the routes of all its bindings go with this event."""
         self._remove_port(now, index, BindingEvent.PORT_GONE)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def local_addresses_changed(self, now: float, local_addresses: LocalAddresses) -> list[Output]:
         """Handle a change of the node's own addresses; bindings that are not permitted any more are withdrawn."""
@@ -181,7 +181,7 @@ class Engine:
         self._authorization.local_addresses = local_addresses
         if not same:
             self._reauthorization.start(now, discover=False)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def set_allowlist(self, now: float, allowlist: Allowlist | None) -> list[Output]:
         """Put another allowlist into force; bindings that it does not permit are withdrawn.
@@ -191,7 +191,7 @@ class Engine:
         """
         self._authorization.allowlist = allowlist
         self._reauthorization.start(now, discover=True)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def adopt(
         self,
@@ -230,7 +230,7 @@ class Engine:
             self._transitions.apply(now, binding, BindingEvent.FOUND_IN_KERNEL)
         else:
             self._transitions.apply(now, binding, BindingEvent.FOUND_NOT_PERMITTED, reason=verdict.reason)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def probe_remnant(
         self, now: float, key: Key, mac: MAC, device: int, fdb_port: int | None
@@ -239,21 +239,21 @@ class Engine:
         port = self._ports.get(fdb_port or 0)
         if port is not None and port.segment == device and self._segments[device].table == key.table:
             self._claim_handler.probe_remnant(now, port, key, Anchor(port.index, mac))
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:
         """Withdraw and forget the bindings of one address, or all bindings."""
         for binding in self._table:
             if address is None or binding.key.address == address:
                 self._transitions.apply(now, binding, BindingEvent.FLUSHED)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def probe(self, now: float, address: IP) -> list[Output]:
         """Probe a quiet binding now; a binding in another state is being probed already."""
         for binding in self._bindings_of(address):
             if binding.state is State.VALID:
                 self._transitions.apply(now, binding, BindingEvent.DUE)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def kernel_refused(self, now: float, key: Key, reason: Reason) -> list[Output]:
         """Handle that the kernel does not accept the host of a key."""
@@ -261,7 +261,7 @@ class Engine:
         if binding is not None and binding.state in WITH_ROUTE and binding.refused is not reason:
             binding.refused = reason
             self._transitions.emit_decision(now, binding, Verb.REFUSED, reason)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def kernel_accepted(self, now: float, key: Key) -> list[Output]:
         """Handle that the kernel holds the host of a key now, which it had refused."""
@@ -269,7 +269,7 @@ class Engine:
         if binding is not None and binding.refused is not None:
             reason, binding.refused = binding.refused, None
             self._transitions.emit_decision(now, binding, Verb.INSTALLED, reason)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def handle_frame(
         self, now: float, port: int, data: bytes, vlan: int | None = None, length: int | None = None
@@ -287,7 +287,7 @@ class Engine:
         if at is None:
             self._claim_handler.refuse(now, None, Reason.UNKNOWN_PORT)
             self.counters.count(GONE, Reason.UNKNOWN_PORT)
-            return self._drain_outputs()
+            return self.drain_outputs()
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += 1
@@ -298,7 +298,7 @@ class Engine:
         else:
             reason = self._claim_handler.refuse(now, at, claim)
         self.counters.count(at.name, reason)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def expire_timers(self, now: float, *, unread: bool = False) -> list[Output]:
         """Handle the timers that are due; to be called after everything that has arrived was handled.
@@ -310,7 +310,7 @@ class Engine:
         self._expiry.expire_timers(now, unread=unread)
         self._transitions.review_metrics(now)
         self._services.expire_timers(now)
-        return self._drain_outputs()
+        return self.drain_outputs()
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
@@ -325,6 +325,15 @@ class Engine:
     def snapshot(self) -> list[BindingSnapshot]:
         """Return all bindings, in the order in which they were first learned."""
         return [binding_snapshot(binding, self._segments, self._ports) for binding in self._table]
+
+    def keys(self) -> list[Key]:
+        """Return the keys of all bindings."""
+        return [binding.key for binding in self._table]
+
+    def snapshot_key(self, key: Key) -> BindingSnapshot | None:
+        """Return the binding of a key, or None."""
+        binding = self._table.get(key)
+        return None if binding is None else binding_snapshot(binding, self._segments, self._ports)
 
     def snapshot_address(self, address: IP) -> list[BindingSnapshot]:
         """Return the bindings of one address, in the order of their tables."""
@@ -342,15 +351,16 @@ class Engine:
             now, address, self._policy, self._table, self._transitions, self._segments, self._ports
         )
 
+    def drain_outputs(self) -> list[Output]:
+        """Return the outputs that no event has returned: those of an event that ended in an exception."""
+        outputs = self._outputs[:]
+        self._outputs.clear()
+        return outputs
+
     def _bindings_of(self, address: IP) -> list[Binding]:
         keys = {Key(segment.table, address) for segment in self._segments.values()}
         found = (self._table.get(key) for key in sorted(keys))
         return [binding for binding in found if binding is not None]
-
-    def _drain_outputs(self) -> list[Output]:
-        outputs = self._outputs[:]
-        self._outputs.clear()
-        return outputs
 
     def _snoop_source(self, port: int, frame: bytes) -> Claim | None:
         """Return the claim of an IP packet, when its source is new on a port whose packets are looked at."""

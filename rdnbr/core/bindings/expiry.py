@@ -10,6 +10,9 @@ from rdnbr.core.policy.quarantine import Quarantine
 AT_ONCE = 300
 """Timers handled in one call. After a stall all of them are due; the rest must not keep frames and routes waiting."""
 
+RETRY = 60.0
+"""Seconds after which a timer whose handling has failed expires again. Without it its binding would stay for ever."""
+
 
 class Expiry:
     """Turns due timers into events."""
@@ -29,7 +32,11 @@ class Expiry:
             key, late = due
             binding = self._table.get(key)
             assert binding is not None
-            self._expire_binding(now, binding, answers_lost=late or unread)
+            try:
+                self._expire_binding(now, binding, answers_lost=late or unread)
+            except Exception:
+                self._timers.retry(key, now + RETRY)
+                raise
 
     def _expire_binding(self, now: float, binding: Binding, *, answers_lost: bool) -> None:
         match binding.state:

@@ -102,3 +102,6 @@ class Reason(StrEnum):
     PORT_FULL = "port-full"
     TABLE_FULL = "table-full"
     TOO_MANY_NEW = "too-many-new"  # F8: the port makes new claims faster than its limit
+
+    # Faults
+    INTERNAL_ERROR = "internal-error"  # of rdnbr itself; the log has the frame

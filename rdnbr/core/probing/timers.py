@@ -81,6 +81,10 @@ class BindingTimers:
         """Forget a DEPARTED binding `departed` seconds after it departed."""
         self._queue.set(binding.key, max(now, binding.state_since + self.settings.departed))
 
+    def retry(self, key: Key, at: float) -> None:
+        """Let the timer of a binding expire at `at`, for its handling has failed."""
+        self._queue.set(key, at)
+
     def cancel(self, binding: Binding) -> None:
         """Stop the timer of a binding that is forgotten."""
         self._queue.discard(binding.key)

@@ -128,7 +128,12 @@ class NextHopsChanged:
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """Events were lost: look at everything again."""
+    """Events were lost: everything has to be read again."""
+
+    fault: Exception | None = None
+    """What `Monitor` failed with where it could not read a message; None where the kernel lost events."""
+    message: bytes = b""
+    """The body of the message that it could not read."""
 
 
 Event = (
@@ -194,6 +199,8 @@ class Monitor:
                         events.extend(_events(message))
                     except struct.error:  # it is too short for what it says to be
                         events.append(Overrun())
+                    except Exception as error:  # noqa: BLE001 (one message must not cost the others)
+                        events.append(Overrun(error, bytes(message.body)))
         return events
 
     def _discard(self) -> None:

@@ -84,4 +84,6 @@ REASON_HELP: Mapping[str, str] = {
     Reason.PORT_FULL: "the port has as many addresses as it may ([port])",
     Reason.TABLE_FULL: "there are as many addresses as there may be ([limits])",
     Reason.TOO_MANY_NEW: "the port claims new addresses faster than it may ([port])",
+    # Faults
+    Reason.INTERNAL_ERROR: "a fault of rdnbr; the log has the frame",
 }

@@ -4,16 +4,15 @@ All functions are pure. The engine's times are seconds on the clock of its event
 passes `wall`, which turns such a time into a datetime with a time zone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from rdnbr.core.model.address import family, show_ip, show_mac
 from rdnbr.core.model.interfaces import vm_of
 from rdnbr.core.model.outputs import Decision
-from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
-from rdnbr.operator.control.protocol import Document, Json
+from rdnbr.operator.control.protocol import Document
 
 Wall = Callable[[float], datetime]
 """Turns seconds on the clock of the events into a datetime with a time zone."""
@@ -88,41 +87,14 @@ def bindings(views: Iterable[BindingSnapshot], mode: Mode, wall: Wall) -> Docume
     return {"mode": mode, "bindings": [binding(view, wall) for view in ordered]}
 
 
-def ports(views: Iterable[PortView], mode: Mode) -> Document:
-    """Return the document of `show ports`."""
+def port(view: PortView) -> Document:
+    """Return one port."""
     return {
-        "mode": mode,
-        "ports": [
-            {
-                "port": view.name,
-                "ifindex": view.ifindex,
-                "bridge": view.bridge,
-                "vm": vm_of(view.name),
-                "bindings": view.bindings,
-                "frames": view.frames,
-                "drops": view.drops,
-            }
-            for view in sorted(views, key=lambda view: (view.bridge, view.name))
-        ],
+        "port": view.name,
+        "ifindex": view.ifindex,
+        "bridge": view.bridge,
+        "vm": vm_of(view.name),
+        "bindings": view.bindings,
+        "frames": view.frames,
+        "drops": view.drops,
     }
-
-
-def counters(
-    counts: Mapping[tuple[str, Reason], int], kernel_counters: Mapping[str, int], mode: Mode
-) -> Document:
-    """Return the document of `show counters`: how many frames of each port ended in each reason.
-
-    Args:
-        counts: number of frames by (port name, reason).
-        kernel_counters: events of the kernel's tables, by their names.
-        mode: whether there is an allowlist.
-    """
-    by_port: dict[str, dict[str, Json]] = {}
-    for (port, reason), count in sorted(counts.items()):
-        by_port.setdefault(port, {})[str(reason)] = count
-    return {"mode": mode, "counters": {**by_port}, "kernel": {**kernel_counters}}
-
-
-def events(decisions: Iterable[Decision], mode: Mode, wall: Wall) -> Document:
-    """Return the document of `show events`, oldest first."""
-    return {"mode": mode, "events": [decision(made, wall) for made in decisions]}

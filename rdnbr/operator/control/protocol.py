@@ -6,10 +6,10 @@ the command takes one. The reply is ``{"ok": true, "result": …}`` or ``{"ok": 
 ============  ==========  ==============================================================================
 command       address     result
 ============  ==========  ==============================================================================
-bindings      no          `json_views.bindings`
-ports         no          `json_views.ports`
-counters      no          `json_views.counters`
-events        no          `json_views.events`
+bindings      no          `json_slices.bindings`
+ports         no          `json_slices.ports`
+counters      no          `json_slices.counters`
+events        no          `json_slices.events`
 reload        no          ``{"message": "what was done"}``
 explain       yes         `explanation_json.encode`
 flush         optional    ``{"message": "what was done"}``

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from rdnbr.core.model.address import IP, parse_ip
+from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.operator.control.connection import Connection
 from rdnbr.operator.control.protocol import (
     COMMANDS,
@@ -32,6 +33,9 @@ INTERVAL = 1.0
 CLIENTS = 32
 """Clients at once. One more, and the client whose last request is the oldest is disconnected."""
 
+FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
+"""Seconds that no connection is accepted after an accept that failed; doubles each time."""
+
 
 class ControlServer:
     """The control socket of a daemon.
@@ -47,6 +51,7 @@ class ControlServer:
         selector: selectors.BaseSelector,
         target: CommandTarget,
         report: Callable[[str], None],
+        on_fault: Callable[[Exception, bytes], None],
     ) -> None:
         """Listen. If the file system has no room for the socket's file, report that and try again later.
 
@@ -56,6 +61,7 @@ class ControlServer:
             selector: of the daemon's loop.
             target: executes the commands.
             report: logs one sentence about an error that ends nothing.
+            on_fault: is called with an exception that is no refusal, and with the request that caused it.
 
         Raises:
             CannotListen: another daemon has the socket, or it cannot be made.
@@ -64,6 +70,7 @@ class ControlServer:
         self._selector = selector
         self._target = target
         self._report = report
+        self._on_fault = on_fault
         self._clients: dict[Connection, None] = {}
         """In the order of their last request."""
         self._pending: dict[Connection, PendingReply] = {}
@@ -74,6 +81,10 @@ class ControlServer:
         self._last_error = ""
         """The last error that was reported of the socket's file; empty while all is well."""
         self._due = now + INTERVAL
+        self._accepting = False
+        """Whether the listening socket is registered with the selector."""
+        self._accept_failed = False
+        self._back_off = BackOff(FIRST_PAUSE, LAST_PAUSE)
         try:
             self._listen()
         except NoRoom as error:
@@ -124,13 +135,27 @@ class ControlServer:
         if before is not None:
             self._close_listener(before)
 
+    def resume_accepting(self, now: float) -> None:
+        """Plan the end of the pause after an accept that failed, and accept connections again when it is over.
+
+        A listening socket stays readable when an accept fails, for want of file descriptors or memory. Without a pause
+        the loop would make turns without end.
+        """
+        if self._accept_failed:
+            self._accept_failed = False
+            self._back_off.record_failure(now)
+        elif not self._accepting and self._socket is not None and self._back_off.is_due(now):
+            self._register(self._socket)
+
     def next_deadline(self) -> float:
         """Return when the server has work to do although no event arrives; 0.0 for at once."""
         if any(client.has_request for client in self._clients):
             return 0.0
         if any(client.has_slice_due for client in self._long_replies):
             return 0.0
-        return self._due
+        if self._accepting or self._back_off.retry_at is None:
+            return self._due
+        return min(self._due, self._back_off.retry_at)
 
     def close(self) -> None:
         """Disconnect all clients, and remove the socket's file if it is still the one made here."""
@@ -148,7 +173,11 @@ class ControlServer:
         error = give_to_group(self._path)
         if error is not None:
             self._report(error)
+        self._register(listener)
+
+    def _register(self, listener: socket.socket) -> None:
         self._selector.register(listener, selectors.EVENT_READ, lambda _mask: self._accept(listener))
+        self._accepting = True
 
     def _report_once(self, error: CannotListen) -> None:
         if str(error) != self._last_error:
@@ -156,15 +185,19 @@ class ControlServer:
             self._report(self._last_error)
 
     def _close_listener(self, listener: socket.socket) -> None:
-        self._selector.unregister(listener)
+        with suppress(KeyError):  # it is paused
+            self._selector.unregister(listener)
         listener.close()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             peer, _ = listener.accept()
         except OSError:
-            self._drop_oldest()  # no file descriptors are left: the next turn tries again
+            self._drop_oldest()  # that gives a file descriptor back
+            self._selector.unregister(listener)
+            self._accepting, self._accept_failed = False, True
             return
+        self._back_off.record_success()
         if len(self._clients) >= CLIENTS:
             self._drop_oldest()
         self._clients[Connection(peer, self._selector, self._remove)] = None
@@ -190,7 +223,7 @@ class ControlServer:
             client.send_reply(_refusal(error))
             return
         except Exception as error:  # noqa: BLE001 (no request may end the daemon)
-            self._report(f"the answer to a client failed: {error!r}")
+            self._on_fault(error, request)
             client.send_reply(_refusal(Refused(f"the daemon failed to answer ({error!r}); its log has more")))
             return
         if isinstance(reply, PendingReply):
@@ -210,7 +243,7 @@ class ControlServer:
         try:
             more = client.send_slice()
         except Exception as error:  # noqa: BLE001 (no request may end the daemon)
-            self._report(f"the answer to a client failed: {error!r}")
+            self._on_fault(error, b"")
             client.close()  # a line without its end: the client sees that the reply is torn
             return
         if more:

@@ -121,7 +121,7 @@ def test_many_ports_are_counted():
 
 
 def test_nobody_claims_it():
-    """A permitted address that nobody claims needs its guest to say something."""
+    """For a permitted address that nobody claims, the cure is that its guest sends something."""
     made = facts(explained(quiet()), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["binding"] == ("no", "none: nobody has claimed it, or it was forgotten")
     assert verdict(made).sentence == f"{V4} is not routed: nobody claims it"
@@ -139,7 +139,7 @@ def test_no_port_at_all():
 
 
 def test_who_was_refused_lately_is_named():
-    """When somebody claimed it in vain, the verdict names him, and the reason and rule."""
+    """If the latest claim was refused, the verdict names the claimant, the reason and the rule."""
     world = quiet()
     world.guest("mallory", "tap2i0", V4).asks_gateway()
     made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
@@ -194,7 +194,7 @@ def test_one_full_port_of_two():
 
 
 def test_a_quarantined_claimant():
-    """Who did not answer for its claim is not heard, and the verdict says until when."""
+    """A claimant that was silent is in quarantine, and the verdict says until when."""
     world = World(None)
     alice = world.guest("alice", "tap1i0", V4)
     alice.awake = False
@@ -239,7 +239,7 @@ def test_a_guest_that_fell_silent():
 
 
 def test_a_rival_is_named():
-    """While two contend, the binding and the verdict name the rival."""
+    """During a conflict, the binding and the verdict name the challenger."""
     world = World(f"{V4}/32")
     alice, bob = world.guest("alice", "tap1i0", V4), world.guest("bob", "tap2i0", V4)
     alice.asks_gateway()
@@ -273,7 +273,7 @@ def test_a_foreign_route():
 
 
 def test_a_route_that_somebody_keeps_removing():
-    """What was not refused, and is tried again all the same, was removed too often."""
+    """A route that the kernel did not refuse, and that is tried again later, was removed too often."""
     made = facts(explained(bound(), retry_at=20.0), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert " — somebody keeps removing it — tried again at " in said(made)["wanted"][1]
     assert "somebody keeps removing it" in verdict(made).sentence
@@ -380,7 +380,7 @@ def test_without_a_daemon():
 
 
 def test_half_a_pair():
-    """Half of route and neighbour leads nowhere, whether a daemon is about to mend that or none runs."""
+    """With only one of route and neighbour the address is not routed, with a daemon and without one."""
     half = replace(HELD, neighbours=())
     made = facts(explained(bound()), kernel=half, frr=UNKNOWN_TO_FRR)
     assert verdict(made).sentence == (
@@ -424,7 +424,7 @@ def test_the_latest_events_are_kept():
 
 
 def test_text_begins_with_the_verdict_and_the_cure():
-    """Whoever is woken up reads first what it is, and what to do."""
+    """The first line is the verdict, and the second the cure."""
     made = facts(explained(quiet()), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     text = list(command.lines(made, layers(made), verdict(made)))
     assert text[0] == f"{V4} is not routed: nobody claims it"

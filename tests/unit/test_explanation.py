@@ -64,13 +64,13 @@ def test_what_no_rule_is_about_is_permitted_to_nobody():
     ],
 )
 def test_what_nobody_may_have(address: str, reason: Reason):
-    """Built-in refusals come first, and leave nobody a case."""
+    """Built-in refusals come first: there are no policy cases."""
     found = explain(world(None, "tap1i0"), address)
     assert (found.refused, found.cases) == (reason, ())
 
 
 def test_a_binding_shows_its_questions_and_its_rival():
-    """Who contends, and how many questions stay unanswered, is told while it is being decided."""
+    """During a conflict the binding has its challenger, and the number of unanswered probes."""
     made = World(f"{V4}/32")
     alice, bob = made.guest("alice", "tap1i0", V4), made.guest("bob", "tap2i0", V4)
     alice.asks_gateway()
@@ -111,7 +111,7 @@ def test_a_full_port_is_named():
 
 
 def test_explaining_changes_nothing():
-    """Whoever asks may ask again, and hears the same; the engine says nothing of it."""
+    """A second explanation is equal to the first, and neither has outputs."""
     made = World(f"{V4}/32")
     made.guest("alice", "tap1i0", V4).asks_gateway()
     before = made.engine.next_deadline()

@@ -1,4 +1,4 @@
-"""Telling every mistake in the configuration and the allowlist, without a daemon."""
+"""`rdnbr check`: every mistake in the configuration and the allowlist. It needs no daemon."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from rdnbr.operator.text.phrases import counted
 
 
 class CheckResult(NamedTuple):
-    """What there is to say of the files, in lines."""
+    """The result of a check, as lines of text."""
 
     mistakes: list[str]
     """Each as `file:line: message`."""
     remarks: list[str]
-    """Rules that mean less than they say, or more, as `file:line: warning: message` or `… note: …`."""
+    """Rules that permit less, or more, than they seem to, as `file:line: warning: message` or `… note: …`."""
     summary: str | None
-    """A sentence on what was read, when there is no mistake."""
+    """A sentence about what was read; None if there is a mistake."""
 
 
 def check(given: CommandLine) -> CheckResult:
-    """Read all files."""
+    """Read all files, and return what is wrong with them."""
     config, problems = examine(given)
     allowlist = None
     try:
@@ -35,7 +35,7 @@ def check(given: CommandLine) -> CheckResult:
 
 
 def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
-    # These take a moment to be imported, and are for files without mistakes only.
+    # Their import takes time, and only an allowlist that can be read needs them.
     from rdnbr.core.policy.local_addresses import LocalAddresses  # noqa: PLC0415
     from rdnbr.operator.doctor.collect import collect_local_addresses  # noqa: PLC0415
     from rdnbr.operator.doctor.diagnosis import find_overlaps, lint_allowlist  # noqa: PLC0415
@@ -43,7 +43,7 @@ def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
     try:
         node = collect_local_addresses(config.bridges)
     except OSError:
-        node = LocalAddresses()  # what is refused everywhere can still be pointed out
+        node = LocalAddresses()  # the prefixes that every node refuses are known without the kernel
     return [
         f"{finding.about}: {finding.severity}: {finding.message}; {finding.cure}"
         for finding in (*lint_allowlist(allowlist), *find_overlaps(allowlist, node))

@@ -1,4 +1,4 @@
-"""The commands that ask a running daemon."""
+"""The commands that send a request to the running daemon: show, watch, reload, flush and probe."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from rdnbr.operator.control.client import Client, NoDaemon
 
 
 def show(args: Namespace) -> int:
-    """Print a table, or the daemon's document."""
+    """Print a table, or the daemon's JSON document."""
     with Client(_socket(args)) as client:
         document = client.request(args.what)
     if args.json:
@@ -23,7 +23,7 @@ def show(args: Namespace) -> int:
 
 
 def watch(args: Namespace) -> int:
-    """Print decisions until interrupted, or the daemon stops."""
+    """Print each decision, until the user interrupts or the daemon stops."""
     from rdnbr.operator.commands import tables  # noqa: PLC0415
 
     try:
@@ -32,20 +32,20 @@ def watch(args: Namespace) -> int:
                 text = json.dumps(event, ensure_ascii=False) if args.json else tables.event_line(event)
                 print(text, flush=True)
     except KeyboardInterrupt:
-        return 0  # the way to end it
+        return 0  # Ctrl-C is how a user ends it
     print("rdnbr: the daemon has stopped", file=sys.stderr)
     return 0
 
 
 def send_command(args: Namespace) -> int:
-    """Let the daemon do something, and print what it did."""
+    """Send the command to the daemon, and print its message."""
     with Client(_socket(args)) as client:
         print(client.request(args.command, getattr(args, "address", None))["message"])
     return 0
 
 
 def flush(args: Namespace) -> int:
-    """Let the daemon forget what it installed; with no daemon, remove it here."""
+    """Have the daemon withdraw what it installed; without a daemon, remove it from the kernel here."""
     try:
         return send_command(args)
     except NoDaemon:
@@ -56,7 +56,7 @@ def flush(args: Namespace) -> int:
 
 
 def _socket(args: Namespace) -> Path:
-    """Return the socket that was named, or that of the configuration."""
+    """Return the socket of the command line, else that of the configuration."""
     if args.socket is not None:
         return Path(args.socket)
     from rdnbr.config.config import CommandLine, examine  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Removing everything of ours from the kernel where no daemon runs to do it."""
+"""`rdnbr flush` without a daemon: removes everything of rdnbr's from the kernel."""
 
 from rdnbr.core.fib.diff import plan
 from rdnbr.core.model.address import parse_ip
@@ -12,10 +12,13 @@ from rdnbr.operator.text.phrases import counted
 
 
 def flush_kernel(address: str | None) -> str:
-    """Remove our routes and neighbours, of one address or all, with all our table too, and return a sentence on it.
+    """Remove rdnbr's routes and neighbours, and return a sentence that says what was removed.
+
+    Args:
+        address: the address whose entries are removed; None removes all entries, and the nftables table.
 
     Raises:
-        CommandFailed: that is not permitted, or there is nothing of that address, or the kernel refuses.
+        CommandFailed: the permission is lacking, the address has no entries, or the kernel refuses.
     """
     if "CAP_NET_ADMIN" in missing():
         raise CommandFailed("removing routes needs CAP_NET_ADMIN; run it as root")

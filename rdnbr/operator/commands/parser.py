@@ -1,4 +1,4 @@
-"""The command line: what there is to type, and what `--help` says of it."""
+"""The command line: commands, options, and the text of `--help`."""
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from ipaddress import ip_address
@@ -148,7 +148,7 @@ examples:
 
 
 class _TopParser(ArgumentParser):
-    """The parser of the first word, whose help has the commands in groups."""
+    """The parser of the command's name. Its help lists the commands in groups."""
 
     def format_help(self) -> str:
         """Return what `rdnbr --help` prints."""
@@ -161,10 +161,10 @@ class _TopParser(ArgumentParser):
 
 
 class _CommandParser(ArgumentParser):
-    """The parser of what follows the first word: what is left over is answered with the usage of that command."""
+    """The parser of one command. For an argument too many it prints the usage of that command."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Parse all, or exit."""
+        """Parse all arguments; exit with code 2 if one is left over."""
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -172,7 +172,7 @@ class _CommandParser(ArgumentParser):
 
 
 def parser() -> ArgumentParser:
-    """Return the parser; what it parses has the command's name in `command`."""
+    """Return the parser. Its result has the name of the command in `command`."""
     top = _TopParser(prog="rdnbr", usage="rdnbr COMMAND …", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"rdnbr {__version__}")
     commands = top.add_subparsers(
@@ -272,7 +272,7 @@ def _run(command: ArgumentParser) -> None:
 
 def _replay(command: ArgumentParser) -> None:
     command.add_argument("pcaps", type=Path, nargs="+", metavar="PCAP", help="a capture")
-    # Not the files of this machine: the same command gives the same output everywhere.
+    # The files in /etc are not read: the same command gives the same output on every machine.
     command.add_argument("--config", type=Path, metavar="F", help="configuration (all defaults)")
     command.add_argument(
         "--allowlist",
@@ -324,7 +324,7 @@ def _seconds(text: str) -> float:
 
 
 MOST_GUESTS = 200
-"""A lab of more would take long to build, and shows nothing more."""
+"""Guests of a lab: more take long to build, and show nothing more."""
 
 
 def _guests(text: str) -> int:

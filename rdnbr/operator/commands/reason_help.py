@@ -1,4 +1,4 @@
-"""What each reason means, in a few words for whoever reads `rdnbr show counters` at night."""
+"""What each reason means, in a few words: the column MEANS of `rdnbr show counters`."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Documents of the daemon as tables for people."""
+"""The daemon's JSON documents as tables for people."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -12,10 +12,10 @@ from rdnbr.operator.commands.reason_help import REASON_HELP
 from rdnbr.operator.text.phrases import age, clock, counted
 
 WIDE = 110
-"""Columns of the terminal from which on a table shows everything."""
+"""Width of a terminal, in characters, from which on a table has all its columns."""
 
 UNBOUNDED = 200
-"""Columns taken where the output is no terminal: a pipe or a file has all the room it wants."""
+"""Width, in characters, of a table that goes to a pipe or a file."""
 
 _STATE_STYLES = {
     "valid": "green",
@@ -34,12 +34,12 @@ class Column(NamedTuple):
     title: str
     cell: Callable[[Any], Text]
     wide: bool = False
-    """Shown only where there is room."""
+    """The column is left out on a terminal narrower than WIDE."""
     number: bool = False
 
 
 def table_console(*, width: int | None = None) -> Console:
-    """Return where tables are printed; colours and the terminal's width only on a terminal."""
+    """Return the console for tables: with colours and the terminal's width on a terminal, else plain and UNBOUNDED."""
     out = Console(highlight=False, soft_wrap=False, width=width)
     return out if out.is_terminal or width is not None else Console(highlight=False, width=UNBOUNDED)
 
@@ -49,9 +49,9 @@ def print_table(what: str, document: Mapping[str, Any], out: Console, now: datet
 
     Args:
         what: bindings, ports, counters or events.
-        document: of the daemon, as `views` makes them.
-        out: where to.
-        now: the time that ages count from.
+        document: the daemon's, as `json_views` makes it.
+        out: the console that the table goes to.
+        now: the time that ages are counted to.
     """
     if document["mode"] == "open":
         out.print(Text("OPEN MODE: there is no allowlist, any guest may claim any address", style="bold red"))
@@ -83,7 +83,7 @@ def event_line(event: Mapping[str, Any]) -> str:
 
 
 def _against(event: Mapping[str, Any]) -> str:
-    """Name the rival; a daemon that was not restarted since an upgrade may tell of none."""
+    """Name the challenger; a daemon that runs since before an upgrade may not send it."""
     mac, port = event.get("rival_mac"), event.get("rival_port")
     return f", rival {mac or '-'} on {port or '-'}" if mac or port else ""
 
@@ -100,7 +100,7 @@ def _table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Tabl
 
 
 def _plain(key: str) -> Callable[[Mapping[str, Any]], Text]:
-    """Return a cell of what stands at `key`; never markup, whatever an interface is called."""
+    """Return a cell with the value of `key`, as plain text: a name of an interface must not be read as markup."""
     return lambda row: Text("-" if row[key] is None else str(row[key]))
 
 
@@ -166,7 +166,7 @@ def _counters(document: Mapping[str, Any], _now: datetime) -> Shape:
 
 
 def _kernel_counters(kernel_counters: Mapping[str, int], out: Console) -> None:
-    """Print what is counted of the kernel's tables, as far as there was anything."""
+    """Print the counters of the kernel's tables that are not zero."""
     rows = [{"what": what, "count": count} for what, count in kernel_counters.items() if count]
     if rows:
         out.print()

@@ -1,1 +1,1 @@
-"""Words, numbers and times as people read them."""
+"""Numbers, lists and times as people read them."""

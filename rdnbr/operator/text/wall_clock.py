@@ -1,17 +1,17 @@
-"""The time of day of what the daemon, whose own clock only counts seconds, has seen."""
+"""Turns times of the daemon's monotonic clock into times of day."""
 
 import time
 from datetime import UTC, datetime
 
 _SETTLED = 0.1
-"""Seconds by which the two clocks may drift apart unnoticed."""
+"""Seconds. If the offset between the two clocks changes by more, somebody has set the wall clock."""
 
 
 class SinceBoot:
     """Turns a time of `time.monotonic` into a time of day, as the wall clock has it now.
 
-    A node whose clock is set after boot shows right times from then on, also for what came before. As long as
-    nobody sets it, the same moment is shown alike each time.
+    If the wall clock is set after boot, all times are right from then on, those of earlier events too. While nobody
+    sets the wall clock, the same moment always gives the same time of day.
     """
 
     def __init__(self) -> None:

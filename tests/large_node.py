@@ -1,51 +1,51 @@
-"""One node with many guests: the daemon's turn without root, sockets or waiting.
+"""A daemon with many guests: its turn without root, without packet or netlink sockets, and without waiting.
 
-The parts are the daemon's own: the engine, the actuator, the kernel watcher and the command handler. What stands in
-for the machine is the fake kernel, a monitor that is told what netlink says, a receiver without sockets, and a clock
-that moves when a test says so.
+The daemon is the real one, with its loop, control socket and log. What stands in for the machine is the fake kernel, a
+netlink monitor and ports that say what a test puts into them, an nft that accepts everything, and a clock that moves
+when a test moves it.
 
-Each port has 25 guests with an IPv4 and an IPv6 address each: 1,000 ports have 50,000 bindings.
+Each port has 25 guests with one IPv4 and one IPv6 address each, so that 1,000 ports have 50,000 bindings.
 """
 
 import json
 import os
+import socket
+import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import structlog
 
-from rdnbr.config.config import CommandLine, load, load_allowlist
-from rdnbr.core.bindings.engine import Engine
+from rdnbr.config.config import CommandLine, load_allowlist, load_config
+from rdnbr.core.fib.backend import Refusal
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip
-from rdnbr.core.model.interfaces import InterfaceAddress, Link, Port
-from rdnbr.core.model.outputs import Output, Probe
-from rdnbr.core.model.settings import Limits, PortPolicy
+from rdnbr.core.model.fib_entries import Operation
+from rdnbr.core.model.interfaces import InterfaceAddress, Link, Port, Segment
 from rdnbr.core.wire import probe_frames
-from rdnbr.daemon import command_handler, kernel_watcher
-from rdnbr.daemon.actuator import Actuator
-from rdnbr.linux.netlink.monitor import Event, LinkGone
-from rdnbr.operator.control.protocol import Command, Document
-from rdnbr.operator.logging.decision_log import DecisionLog
-from rdnbr.operator.logging.events import Events
+from rdnbr.daemon import kernel_watcher, loop
+from rdnbr.linux.netlink.monitor import Event, LinkChanged, LinkGone
+from rdnbr.linux.nft import command as nft
 
 GUESTS = 25
 """Guests on each port."""
 BRIDGE = 2
 FIRST_PORT = 1000
 START = 1_000_000.0
-"""Seconds on the fake clock when the node starts."""
-GATEWAY4, GATEWAY6 = parse_ip("169.254.0.1"), parse_ip("fe80::1")
-BRIDGE_MAC = parse_mac("02:00:00:00:00:01")
-
-UNLIMITED = Limits(probes_per_second=10_000_000, addresses=65_536)
-ROOM = PortPolicy(addresses_ipv4=64, addresses_ipv6=64, new_addresses_per_second=1_000_000)
+"""Seconds on the clock when the daemon starts."""
+EPOCH = 1_800_000_000.0
+"""Seconds since 1970 at `START`."""
+SEGMENT = Segment(
+    BRIDGE, "vmbr1", parse_mac("02:00:00:00:00:01"), 254, parse_ip("169.254.0.1"), parse_ip("fe80::1")
+)
+PORT_POLICY = "[port]\naddresses_ipv4 = 64\naddresses_ipv6 = 64\n"
+NO_RATES = "[limits]\nprobes_per_second = 1000000\n" + PORT_POLICY + "new_addresses_per_second = 1000000\n"
+"""The configuration while the guests claim their addresses."""
 
 
 class Guest:
@@ -54,27 +54,52 @@ class Guest:
     def __init__(self, port: int, number: int) -> None:
         self.port = FIRST_PORT + port
         self.mac = MAC(bytes([0x52, 0x54, 0, port >> 8, port & 0xFF, number]))
-        self.addresses = (
-            IP(bytes([10, port >> 8, port & 0xFF, number + 1])),
-            IP(bytes.fromhex("20010db8") + bytes(8) + bytes([0, port >> 8, port & 0xFF, number + 1])),
-        )
+        place = bytes([port >> 8, port & 0xFF, number + 1])
+        self.addresses = (IP(b"\x0a" + place), IP(bytes.fromhex("20010db8") + bytes(9) + place))
+
+    def answer(self, address: IP) -> bytes:
+        """Return the frame by which the guest answers a probe."""
+        question = probe_frames.probe_frame(SEGMENT, address, self.mac, broadcast=False)
+        assert question is not None
+        frame = probe_frames.answer_frame(question, self.mac)
+        assert frame is not None
+        return frame
+
+
+class Clock:
+    """The `time` module, as far as the daemon reads clocks that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return EPOCH + self.now - START
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
 
 
 class Receiver:
-    """Ports without sockets: what is sent is kept, and what arrives is put here by the test."""
+    """Ports without sockets: frames arrive when a test puts them here, and the frames that were sent are kept."""
 
     drained = True
 
-    def __init__(self) -> None:
+    def __init__(self, *_: Any) -> None:
         self.frames: list[tuple[int, tuple[bytes, None, None]]] = []
         self.sent: list[tuple[int, bytes]] = []
         self._open: dict[int, Port] = {}
 
-    def open(self, port: Port, _frames_per_second: int) -> None:
+    def open(self, port: Port, *_: Any) -> None:
         self._open[port.index] = port
 
     def close(self, index: int) -> None:
         self._open.pop(index, None)
+
+    def close_all(self) -> None:
+        self._open.clear()
 
     def snoop_data(self, index: int, without: Collection[IP] | None) -> None:
         pass
@@ -82,10 +107,13 @@ class Receiver:
     def is_detached(self, _index: int) -> bool:
         return False
 
+    def __contains__(self, index: int) -> bool:
+        return index in self._open
+
     def __iter__(self) -> Iterator[int]:
         return iter(list(self._open))
 
-    def receive(self, _now: float) -> Iterator[tuple[int, tuple[bytes, None, None]]]:
+    def receive(self, *_: Any) -> Iterator[tuple[int, tuple[bytes, None, None]]]:
         frames, self.frames = self.frames, []
         yield from frames
 
@@ -96,161 +124,253 @@ class Receiver:
     def drops(self) -> Mapping[int, int]:
         return {}
 
+    def next_deadline(self) -> None:
+        return None
+
 
 class Monitor:
     """Netlink, as far as a test says something in its name."""
 
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._readable = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def fileno(self) -> int:
+        return self._readable
+
+    def say(self, events: Collection[Event]) -> None:
+        self.events += events
+        os.eventfd_write(self._readable, 1)
+
+    def receive(self) -> list[Event]:
+        os.eventfd_read(self._readable)
+        events, self.events = self.events, []
+        return events
+
+    def close(self) -> None:
+        os.close(self._readable)
+
+
+class Kernel(FakeKernel):
+    """The fake kernel, in the place of the real one. It keeps the operations that were applied."""
+
+    def __init__(self) -> None:
+        super().__init__({BRIDGE: SEGMENT.name})
+        self.applied: list[Operation] = []
+
+    def apply(self, operations: Sequence[Operation]) -> list[Refusal]:
+        self.applied += operations
+        return super().apply(operations)
+
     def close(self) -> None:
         pass
 
 
-class Selector:
-    """Nothing is ever ready."""
+class Nft:
+    """An nft that carries out a script at once, and keeps it."""
 
-    def register(self, *_: Any) -> None:
+    busy = False
+    scripts: list[str]
+
+    def __init__(self, _selector: Any) -> None:
+        self.scripts = []
+
+    def start(self, script: str, done: Any) -> None:
+        self.scripts.append(script)
+        done(None)
+
+    def finish(self) -> None:
         pass
 
-    def unregister(self, *_: Any) -> None:
+
+class Signals:
+    """No signals arrive."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 
 class LargeNode:
-    """A daemon with so many ports, and every guest of theirs bound and answered."""
+    """A daemon whose guests are all bound, and have answered."""
 
-    def __init__(self, ports: int, directory: Path, *, rules: int | None = None) -> None:
-        """Start the node, and let every guest claim its addresses.
+    def __init__(self, ports: int, directory: Path, *, rules: int = 20_000, enforce: bool = False) -> None:
+        """Start the daemon, and let every guest claim its addresses.
 
         Args:
             ports: how many; each has `GUESTS` guests.
-            directory: an empty one, for the allowlist.
-            rules: how many rules the allowlist has for single addresses; None: one for each address, at most 20,000.
+            directory: an empty one, for the configuration and the control socket.
+            rules: most rules for single addresses that the allowlist has.
+            enforce: whether the packet filter is on.
         """
-        self.now = START
-        self.guests = [Guest(port, number) for port in range(ports) for number in range(GUESTS)]
         self.directory = directory
-        addresses = [(address, guest) for guest in self.guests for address in guest.addresses]
-        self.write_allowlist(min(20_000, len(addresses)) if rules is None else rules)
-        self._config_file = directory / "rdnbr.toml"
-        self._config_file.write_text(f'allowlist = "{directory / "allowlist"}"\n')
-        config = load(CommandLine(config=self._config_file))
-        allowlist = load_allowlist(config.allowlist, config.allowlist_directory, required=True)
-        crowd = replace(config.settings, limits=UNLIMITED, port=ROOM)
-        # Somewhere that renders and throws away, as a log that is read quickly.
-        sink = open(os.devnull, "w")  # noqa: SIM115, PTH123
-        log = structlog.wrap_logger(
-            structlog.PrintLogger(sink),
-            processors=[structlog.processors.JSONRenderer()],
-            wrapper_class=structlog.make_filtering_bound_logger("info"),
-        )
-        self.decision_log = DecisionLog(log, verbose=False)
-        events = Events(log.error)
-        events.subscribe("the log", self.decision_log)
-        self.receiver, self.kernel = Receiver(), FakeKernel({})
-        self.actuator = Actuator(Engine(crowd, allowlist), self.receiver, events, log)
-        links = [Link(BRIDGE, "vmbr1", "bridge", BRIDGE_MAC, None, up=True, carrier=True)]
+        self.guests = [Guest(port, number) for port in range(ports) for number in range(GUESTS)]
+        self.links = [Link(BRIDGE, SEGMENT.name, "bridge", SEGMENT.mac, None, up=True, carrier=True)]
         for port in range(ports):
-            mac = MAC(bytes([2, 0, 0, 1, port >> 8, port & 0xFF]))
-            name = f"tap{port + 1}i0"
-            links.append(Link(FIRST_PORT + port, name, "tun", mac, BRIDGE, up=True, carrier=True))
-        own = [InterfaceAddress(BRIDGE, GATEWAY4, 32), InterfaceAddress(BRIDGE, GATEWAY6, 64)]
-        self._patches = ExitStack()
-        for module, name, value in (
-            (kernel_watcher, "Monitor", Monitor),
-            (kernel_watcher, "snapshot", lambda: (links, own)),
-            (kernel_watcher, "next_hops", frozenset),
-            (command_handler, "time", mock.Mock(monotonic=lambda: self.now, monotonic_ns=time.monotonic_ns)),
-        ):
-            self._patches.enter_context(mock.patch.object(module, name, value))
-        self.watcher = kernel_watcher.KernelWatcher(self.now, Selector(), self.actuator, config)
-        self.actuator.use(self.kernel, dry_run=False)
-        self.handler = command_handler.CommandHandler(
-            self.now, Selector(), self.actuator, self.watcher, config, self.wall
-        )
-        self.engine = self.actuator.engine
-        self.engine.set_clock(self.now, 1_800_000_000.0)
-        self.watcher.update_engine(self.now)
-        self.segment = self.engine.segments[BRIDGE]
-        self._sink = sink
-        self._bind_all()
-        self.engine.configure(self.now, replace(config.settings, port=ROOM))
-        self.turn()
+            mac, name = MAC(bytes([2, 0, 0, 1, port >> 8, port & 0xFF])), f"tap{port + 1}i0"
+            self.links.append(Link(FIRST_PORT + port, name, "tun", mac, BRIDGE, up=True, carrier=True))
+        self.write_allowlist(rules)
+        self.write_config(NO_RATES, enforce=enforce)
+        self._close = ExitStack()
+        self._replace_machine()
+        config = load_config(CommandLine(config=directory / "rdnbr.toml"))
+        allowlist = load_allowlist(config.allowlist, config.allowlist_directory, required=True)
+        self.daemon = loop.Daemon(config, allowlist, dry_run=False)
+        self._close.callback(self.daemon.close)
+        self._bind_guests()
+        self.write_config(PORT_POLICY, enforce=enforce)
+        self.reply("reload")
+        self.settle()
+        self.receiver.sent.clear()
 
     def close(self) -> None:
-        self._patches.close()
-        self._sink.close()
+        self._close.close()
 
     def write_allowlist(self, rules: int, *, comment: str = "") -> None:
-        """Write an allowlist with so many rules for single addresses, and two that permit all of them."""
+        """Write an allowlist that permits all guests: two prefixes, and up to `rules` rules for single addresses."""
         lines = [f"# {comment}", "10.0.0.0/8", "2001:db8::/32"]
         for guest in self.guests:
             vm = guest.port - FIRST_PORT + 1
             lines += [f"{show_ip(address)} vm={vm}" for address in guest.addresses]
         (self.directory / "allowlist").write_text("\n".join(lines[: rules + 3]) + "\n")
 
-    def wall(self, at: float) -> datetime:
-        return datetime.fromtimestamp(1_800_000_000.0 + at - START, UTC)
-
-    def answer_of(self, guest: Guest, address: IP) -> bytes:
-        """Return the frame by which a guest answers a probe."""
-        question = probe_frames.question(self.segment, address, guest.mac, broadcast=False)
-        assert question is not None
-        frame = probe_frames.answer(question, guest.mac)
-        assert frame is not None
-        return frame
+    def write_config(self, settings: str, *, enforce: bool) -> None:
+        """Write the configuration file."""
+        places = f'allowlist = "{self.directory}/allowlist"\nsocket = "{self.directory}/socket"\n'
+        (self.directory / "rdnbr.toml").write_text(f"{places}enforce = {str(enforce).lower()}\n{settings}")
 
     def turn(self, *events: Event, frames: Collection[tuple[int, bytes]] = ()) -> None:
         """Run one turn of the loop, with what netlink and the ports say."""
-        now, works = self.now, self.actuator
         if events:
-            self.watcher._heard += events
+            self.monitor.say(events)
         self.receiver.frames += [(index, (frame, None, None)) for index, frame in frames]
-        self.engine.set_clock(now, 1_800_000_000.0 + now - START)
-        self.watcher.handle_events(now)
-        for index, frame in self.receiver.receive(now):
-            works.take(now, self.engine.handle_frame(now, index, *frame))
-        self.handler.turn(now)
-        works.take(now, self.engine.expire_timers(now))
-        self.watcher.compare(now)
-        works.finish(now)
-        self.decision_log.log_suppressed(now)
+        for key, mask in self.daemon._selector.select(0):
+            key.data(mask)
+        self.daemon._turn(self.clock.now)
 
-    def command(self, command: Command, address: IP | None = None) -> Document:
-        return self.handler.answer(command, address)
+    def wait(self) -> float:
+        """Return for how many seconds the loop would wait now; 0: it has something to do at once."""
+        return self.daemon._timeout() if hasattr(self.daemon, "_timeout") else self.daemon._patience()
 
-    def show(self) -> bytes:
-        """Answer `show --json`, as the control socket does."""
-        return json.dumps({"ok": True, "result": self.command("bindings")}, ensure_ascii=False).encode()
+    def make_due(self, owner: object, name: str) -> None:
+        """Let what the daemon does at times be due now; `name` is the attribute with the time."""
+        assert hasattr(owner, name)
+        setattr(owner, name, self.clock.now)
+
+    def settle(self, turns: int = 200) -> int:
+        """Run turns without news until nothing is due at this moment; return how many that took."""
+        for number in range(turns):
+            if self.wait() > 0:
+                return number
+            self.turn()
+        return turns
+
+    def request(self, command: str, **given: str) -> "Request":
+        """Send a request to the control socket; the turns of its reply are the caller's to run."""
+        request = Request(self, {"command": command} | given)
+        self._close.callback(request.close)
+        return request
+
+    def reply(self, command: str, **given: str) -> Any:
+        """Send a request, and run turns until its reply is there."""
+        request = self.request(command, **given)
+        while not request.complete:
+            self.turn()
+            request.read()
+        request.close()
+        return json.loads(request.received)
+
+    def remove_bridge(self) -> list[Event]:
+        """Remove the bridge from the kernel, with the routes over it; return what netlink says of it.
+
+        The ports stay without a bridge, as on Linux.
+        """
+        self.kernel.remove_device(BRIDGE)
+        ports = [replace(link, master=None) for link in self.links if link.index != BRIDGE]
+        self.links = ports
+        return [*map(LinkChanged, ports), LinkGone(BRIDGE)]
 
     def answer_probes(self) -> None:
-        """Let every guest answer for what it was asked."""
+        """Let every guest answer the probes that were sent."""
         sent, self.receiver.sent = self.receiver.sent, []
-        for port, frame in sent:
-            guest_mac = MAC(frame[:6])
-            reply = probe_frames.answer(frame, guest_mac)
-            if reply is not None and not frame[0] & 1:
-                self.actuator.take(self.now, self.engine.handle_frame(self.now, port, reply))
+        answers = [
+            (port, probe_frames.answer_frame(frame, MAC(frame[:6])))
+            for port, frame in sent
+            if not frame[0] & 1
+        ]
+        self.turn(frames=[(port, answer) for port, answer in answers if answer is not None])
 
-    def port_goes(self, number: int) -> None:
-        """Let the kernel say that a port is gone."""
-        self.turn(LinkGone(FIRST_PORT + number))
+    def _bind_guests(self) -> None:
+        ports: dict[int, list[bytes]] = {}
+        for guest in self.guests:
+            ports.setdefault(guest.port, []).extend(map(guest.answer, guest.addresses))
+        for _ in range(2):  # a claim, which causes a probe, and the answer
+            for port, frames in ports.items():
+                self.turn(frames=[(port, frame) for frame in frames])
 
-    def bridge_goes(self) -> None:
-        """Let the kernel say that the bridge is gone, with what leads over it."""
-        self.kernel.remove_device(BRIDGE)
-        self.turn(LinkGone(BRIDGE))
+    def _replace_machine(self) -> None:
+        self.clock, self.monitor, self.receiver = Clock(), Monitor(), Receiver()
 
-    def _bind_all(self) -> None:
-        for _ in range(2):  # the claim, which is probed, and the answer
-            for guest in self.guests:
-                for address in guest.addresses:
-                    self.turn_of_frame(guest, address)
-        self.turn()
-        self.receiver.sent.clear()
+        class ThisKernel(Kernel):
+            def __init__(kernel) -> None:  # noqa: N805
+                super().__init__()
+                self.kernel = kernel
 
-    def turn_of_frame(self, guest: Guest, address: IP) -> list[Output]:
-        outputs = self.engine.handle_frame(self.now, guest.port, self.answer_of(guest, address))
-        self.actuator.take(self.now, outputs)
-        return outputs
+        own = [InterfaceAddress(BRIDGE, SEGMENT.gateway4, 32), InterfaceAddress(BRIDGE, SEGMENT.gateway6, 64)]
+        sink = self._close.enter_context((self.directory / "log").open("w"))
+        log = structlog.wrap_logger(
+            structlog.PrintLogger(sink),
+            processors=[structlog.processors.JSONRenderer()],
+            wrapper_class=structlog.make_filtering_bound_logger("info"),
+        )
+        for place, name, value in (
+            (kernel_watcher, "Monitor", lambda: self.monitor),
+            (kernel_watcher, "snapshot", lambda: (self.links, own)),
+            (kernel_watcher, "next_hops", frozenset),
+            (loop, "PacketReceiver", lambda *_: self.receiver),
+            (loop, "KernelFib", ThisKernel),
+            (loop, "Signals", Signals),
+            (loop, "logger", lambda: log),
+            (loop, "hold_instance_lock", lambda *_: None),
+            (loop, "watchdog_interval", lambda: 30.0),
+            (nft, "installed", lambda: True),
+            (nft, "run", lambda *_: ""),
+            (nft, "listed", lambda: None),
+            (nft, "removed", lambda: False),
+            (nft, "Nft", Nft),
+        ):
+            self._close.enter_context(mock.patch.object(place, name, value))
+        for name, module in list(sys.modules.items()):
+            if name.startswith("rdnbr.") and getattr(module, "time", None) is time:
+                self._close.enter_context(mock.patch.object(module, "time", self.clock))
 
 
-__all__ = ["BRIDGE", "FIRST_PORT", "GUESTS", "START", "Guest", "LargeNode", "Probe"]
+class Request:
+    """A request to the control socket, and what was received of its reply."""
+
+    def __init__(self, node: LargeNode, document: dict[str, str]) -> None:
+        self.received = bytearray()
+        self._peer = socket.socket(socket.AF_UNIX)
+        self._peer.connect(str(node.directory / "socket"))
+        self._peer.sendall(json.dumps(document).encode() + b"\n")
+        self._peer.setblocking(False)
+
+    @property
+    def complete(self) -> bool:
+        return self.received.endswith(b"\n")
+
+    def read(self) -> None:
+        """Read what has arrived."""
+        try:
+            while received := self._peer.recv(1 << 20):
+                self.received += received
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        self._peer.close()
+
+
+__all__ = ["BRIDGE", "FIRST_PORT", "GUESTS", "START", "Event", "Guest", "LargeNode", "LinkGone"]

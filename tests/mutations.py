@@ -1,265 +1,432 @@
-"""Breaks the decisions on purpose, one way at a time, and sees `property/test_engine.py` fail.
+"""Breaks the engine on purpose, one way at a time, and sees `property/test_engine.py` fail.
 
-Each way is a piece of the core's text and what takes its place, in a copy of the whole package; the tests run in that
-copy, which must pass while it is whole. `python tests/mutations.py [WORDS]` tries those with these words in their
-description, or all, and exits 1 when one goes unnoticed; it raises when a text is not there any more.
+Each mutation is a function that replaces a method, a constant or a row of the state machine at run time. A mutation
+whose target does not exist any more raises at once. This module is also a pytest plugin: in a process of its own,
+`RDNBR_MUTATION` names the mutation, and the plugin applies it before any test runs.
+
+`python tests/mutations.py [WORDS]` tries the mutations with these words in their name, or all of them. It exits 1 when
+one goes unnoticed.
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+
+from rdnbr.core.bindings import claim_handler, conflict, route_metric, state_machine
+from rdnbr.core.bindings.claim_handler import ClaimHandler
+from rdnbr.core.bindings.conflict import Conflicts
+from rdnbr.core.bindings.expiry import Expiry
+from rdnbr.core.bindings.frame_counters import FrameCounters
+from rdnbr.core.bindings.reauthorization import Reauthorization
+from rdnbr.core.bindings.route_metric import RouteMetrics
+from rdnbr.core.bindings.state_machine import BindingEvent, Transition
+from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.fib import reconciler
+from rdnbr.core.model.address import ZERO_MAC
+from rdnbr.core.model.binding import Anchor, NewAnchor
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.claim import Source
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.med_timestamp import LONG_AGO
+from rdnbr.core.model.outputs import Verb
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.policy.limits import PortLimits
+from rdnbr.core.policy.quarantine import Quarantine
+from rdnbr.core.probing import intervals
+from rdnbr.core.probing.data_snooping import DataSnooping
+from rdnbr.core.probing.discovery import Discovery
+from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
+from rdnbr.core.probing.timers import BindingTimers
 
 ROOT = Path(__file__).parent.parent
 
-
-class Mutation(NamedTuple):
-    what: str
-    file: str
-    text: str
-    instead: str
-
-
-MUTATIONS = (
-    Mutation(
-        "a rival wins without the incumbent having been asked",
-        "questions.py",
-        "elif binding.state is State.CHALLENGED and not schedule.asks_rival(binding.asked):",
-        "elif False:",
-    ),
-    Mutation(
-        "a rival's answer counts while the incumbent is still being asked",
-        "contest.py",
-        "return binding.state is State.CHALLENGED and binding.asked > schedule.CHALLENGES",
-        "return binding.state is State.CHALLENGED",
-    ),
-    Mutation(
-        "an answer counts from whatever port it comes",
-        "court.py",
-        "if placed and binding.anchor.may_be(anchor):",
-        "if placed and binding.anchor._replace(port=None).may_be(anchor):",
-    ),
-    Mutation(
-        "quarantine is not looked at",
-        "quarantine.py",
-        "return any(term is not None and now < term.until for term in terms)",
-        "return False and terms",
-    ),
-    Mutation(
-        "quarantine does not double",
-        "quarantine.py",
-        "min(last.length * 2, LONGEST)",
-        "min(last.length, LONGEST)",
-    ),
-    Mutation(
-        "a port that goes leaves its routes",
-        "engine.py",
-        "        for binding in self._bindings.on_port(index):\n            self._life.depart",
-        "        for binding in []:\n            self._life.depart",
-    ),
-    Mutation(
-        "a reload withdraws nothing",
-        "engine.py",
-        "self._law.allowlist = allowlist\n        self._judge_again(now, self._bindings)",
-        "self._law.allowlist = allowlist",
-    ),
-    Mutation(
-        "a guest that announces itself is not stamped anew",
-        "metrics.py",
-        "            self._stamped(binding)\n            and stamp",
-        "            False\n            and stamp",
-    ),
-    Mutation(
-        "a guest that announces itself is stamped anew each time",
-        "metrics.py",
-        "        binding.renewals.take(now)\n",
-        "",
-    ),
-    Mutation(
-        "a guest that answers another's DAD is stamped anew",
-        "court.py",
-        "now < binding.doubted + DEFENCE",
-        "False",
-    ),
-    Mutation(
-        "a route that is adopted loses its stamp",
-        "metrics.py",
-        "            binding.stamp = stamp.read(metric, self._tick(now))\n",
-        "            pass\n",
-    ),
-    Mutation(
-        "a reload leaves the metrics as they were",
-        "metrics.py",
-        "        self._settings = settings\n        self.review(now, self._bindings)\n",
-        "        self._settings = settings\n",
-    ),
-    Mutation(
-        "a change of the node's addresses withdraws nothing",
-        "engine.py",
-        "if not same:\n            self._judge_again(now, self._bindings)",
-        "if not same:\n            pass",
-    ),
-    Mutation(
-        "DAD puts off the verdict on a binding that is being asked",
-        "court.py",
-        "        if binding.state is State.TENTATIVE:\n            if stimulus is not",
-        "        if binding.state in (State.TENTATIVE, State.PROBING):\n            if stimulus is not",
-    ),
-    Mutation(
-        "the neighbour stays where it was when an address moves",
-        "contest.py",
-        "            self._life.arrive(now, binding)\n            self._count_move",
-        "            self._count_move",
-    ),
-    Mutation(
-        "the limit of a port is not looked at", "limits.py", "if held >= most else None", "if False else None"
-    ),
-    Mutation(
-        "what is judged late counts as silence", "lifecycle.py", "if deaf and binding.asked:", "if False:"
-    ),
-    Mutation(
-        "what may be answered in an unread frame counts as silence",
-        "lifecycle.py",
-        "deaf=late or unread",
-        "deaf=late",
-    ),
-    Mutation(
-        "a frame is not counted",
-        "engine.py",
-        "self.counters[found.name, reason] += 1",
-        "self.counters[found.name, reason] += reason is not Reason.QUARANTINED",
-    ),
-    Mutation(
-        "a rival on the port that goes inherits",
-        "lifecycle.py",
-        "rival.port != binding.anchor.port and rival.port in self._ports",
-        "rival.port in self._ports",
-    ),
-    Mutation(
-        "what moves too often is not frozen",
-        "contest.py",
-        "MOVES, MOVES_WINDOW = 5,",
-        "MOVES, MOVES_WINDOW = 6,",
-    ),
-    Mutation(
-        "an address in DAD is asked at once",
-        "agenda.py",
-        "self._timers.dad_ipv4 if len(binding.key.address) == 4 else self._timers.dad_ipv6",
-        "0.0",
-    ),
-    Mutation(
-        "an advertisement without the override flag displaces",
-        "court.py",
-        "if not claim.override and binding.state in WITH_ROUTE:",
-        "if False:",
-    ),
-    Mutation(
-        "what the kernel refused is never tried again",
-        "reconcile.py",
-        "for address, (at, _) in self._retries.items() if at <= now}",
-        "for address, (at, _) in self._retries.items() if at < 0}",
-    ),
-    Mutation(
-        "a guest that arrives is not told of its gateway",
-        "court.py",
-        "if self._welcome.has_arrived(now, port.index, claim):",
-        "if False:",
-    ),
-    Mutation(
-        "what the allowlist names is asked for although somebody has it",
-        "inquiries.py",
-        "and (binding is None or binding.state is State.DEPARTED)",
-        "",
-    ),
-    Mutation("packets are looked at for ever", "hints.py", "self._ends.pop(now)", "self._ends.pop(-1.0)"),
-    Mutation(
-        "a packet contends for an address",
-        "court.py",
-        "if claim.source is Source.DATA:\n            # Anybody",
-        "if False:\n            # Anybody",
-    ),
-    Mutation(
-        "an adopted guest whose address is contested is asked where it was surmised alone",
-        "contest.py",
-        "if binding.surmised:",
-        "if False:",
-    ),
-    Mutation(
-        "what goes with a surmised port is asked for nowhere",
-        "lifecycle.py",
-        "elif binding.surmised and reason is Reason.PORT_GONE:",
-        "elif False:",
-    ),
-)
+VARIABLE = "RDNBR_MUTATION"
+"""The environment variable that names the mutation of a process."""
 
 WALKS = 8
-"""What so many walks pass is not noticed."""
+"""A mutation that passes so many runs, each with a seed of its own, is not noticed."""
+
+MUTATIONS: dict[str, Callable[[], None]] = {}
+"""Every mutation by its name, which says what is wrong."""
+
+
+def mutation(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Register a mutation."""
+
+    def register(mutate: Callable[[], None]) -> Callable[[], None]:
+        assert name not in MUTATIONS
+        MUTATIONS[name] = mutate
+        return mutate
+
+    return register
+
+
+def replace(owner: Any, name: str, value: Any) -> Any:
+    """Replace what a class or module defines itself, and return what was there.
+
+    Raises:
+        KeyError: the class or module does not define this name.
+    """
+    before = vars(owner)[name]
+    setattr(owner, name, value)
+    return before
+
+
+def replace_row(state: State | None, event: BindingEvent, row: Transition) -> None:
+    """Replace a row of the state machine.
+
+    Raises:
+        KeyError: the state machine has no such row.
+    """
+    assert state_machine.TABLE[state, event] != row
+    state_machine.TABLE[state, event] = row
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    """Stand in for a method that is not called for its result."""
+
+
+@mutation("a challenger gets the address without a probe to the incumbent")
+def _() -> None:
+    replace(intervals, "probes_challenger", lambda _probes_sent: True)
+
+
+@mutation("the answer of a challenger counts while the incumbent is still being probed")
+def _() -> None:
+    states = (State.TENTATIVE, State.CHALLENGED)
+    replace(
+        Conflicts,
+        "is_awaited",
+        lambda _, binding, anchor: (
+            binding.challenger == anchor and binding.probes_sent > 0 and binding.state in states
+        ),
+    )
+
+
+@mutation("an answer counts from any port")
+def _() -> None:
+    replace(Anchor, "may_be", lambda self, other: self.mac in (ZERO_MAC, other.mac))
+
+
+@mutation("quarantine is ignored")
+def _() -> None:
+    replace(Quarantine, "is_quarantined", lambda *_: False)
+
+
+@mutation("quarantine does not double")
+def _() -> None:
+    def add(self: Quarantine, now: float, key: Key, source: Any, seconds: float, **given: bool) -> None:
+        self._pop(key, source)
+        before(self, now, key, source, seconds, **given)
+
+    before = replace(Quarantine, "add", add)
+
+
+@mutation("a port that goes leaves its routes")
+def _() -> None:
+    def apply(self: Transitions, now: float, binding: Any, event: BindingEvent, **given: Any) -> Transition:
+        if event is BindingEvent.PORT_GONE:
+            return state_machine.transition(binding.state, event)
+        return before(self, now, binding, event, **given)
+
+    before = replace(Transitions, "apply", apply)
+
+
+@mutation("a reload withdraws nothing")
+def _() -> None:
+    _without_authorize(discover=True)
+
+
+@mutation("a change of the node's addresses withdraws nothing")
+def _() -> None:
+    _without_authorize(discover=False)
+
+
+def _without_authorize(*, discover: bool) -> None:
+    """Leave the bindings alone when a reauthorization starts: with `discover` that of a reload."""
+
+    def start(self: Reauthorization, now: float, **given: bool) -> None:
+        if given["discover"] is discover:
+            self.authorize = nothing
+        before(self, now, **given)
+        vars(self).pop("authorize", None)
+
+    before = replace(Reauthorization, "start", start)
+
+
+@mutation("a guest that announces itself gets no later stamp")
+def _() -> None:
+    replace(RouteMetrics, "may_renew", lambda *_: False)
+
+
+@mutation("a guest that announces itself gets a later stamp each time")
+def _() -> None:
+    def renew(self: RouteMetrics, now: float, binding: Any) -> None:
+        before(self, now, binding)
+        binding.renewals = None
+
+    before = replace(RouteMetrics, "renew", renew)
+
+
+@mutation("a guest that answers another's DAD gets a later stamp")
+def _() -> None:
+    replace(claim_handler, "DAD_ANSWER_TIME", float("-inf"))
+
+
+@mutation("an adopted route loses its stamp")
+def _() -> None:
+    replace(route_metric.med_timestamp, "stamp_of_metric", lambda *_: LONG_AGO)
+
+
+@mutation("a reload leaves the metrics as they were")
+def _() -> None:
+    def configure(self: RouteMetrics, _now: float, settings: Any) -> None:
+        self._settings = settings
+
+    replace(RouteMetrics, "configure", configure)
+
+
+@mutation("a DAD postpones the decision on a binding that is being probed")
+def _() -> None:
+    def handle(
+        self: ClaimHandler, now: float, port: Any, binding: Any, anchor: Any, claim: Any, rule: Any
+    ) -> Reason:
+        reason: Reason = before(self, now, port, binding, anchor, claim, rule)
+        if binding.state is State.PROBING and self._event_of(claim) is BindingEvent.DAD:
+            self._transitions.timers.restart_probes(now, binding, after_dad=True)
+        return reason
+
+    before = replace(ClaimHandler, "_handle_incumbent_claim", handle)
+
+
+@mutation("the neighbour stays where it was when an address moves")
+def _() -> None:
+    def hand_over(self: Conflicts, now: float, binding: Any, *given: Any) -> Transition:
+        if binding.state in WITH_ROUTE:
+            self._transitions.route_arrival = nothing
+        try:
+            return before(self, now, binding, *given)
+        finally:
+            vars(self._transitions).pop("route_arrival", None)
+
+    before = replace(Conflicts, "hand_over", hand_over)
+
+
+@mutation("the address limit of a port is ignored")
+def _() -> None:
+    replace(PortLimits, "refuse_full", nothing)
+
+
+@mutation("a timer that is handled late counts as silence")
+def _() -> None:
+    def expire(self: Expiry, now: float, binding: Any, *, answers_lost: bool) -> None:
+        before(self, now, binding, answers_lost=False)
+
+    before = replace(Expiry, "_expire_binding", expire)
+
+
+@mutation("an answer in an unread frame counts as silence")
+def _() -> None:
+    def expire_timers(self: Expiry, now: float, *, unread: bool) -> None:
+        before(self, now, unread=False)
+
+    before = replace(Expiry, "expire_timers", expire_timers)
+
+
+@mutation("a frame is not counted")
+def _() -> None:
+    def count(self: FrameCounters, port: str, reason: Reason) -> None:
+        if reason is not Reason.QUARANTINED:
+            before(self, port, reason)
+
+    before = replace(FrameCounters, "count", count)
+
+
+@mutation("a challenger on the port that goes inherits the address")
+def _() -> None:
+    def heir(self: Transitions, binding: Any) -> NewAnchor | None:
+        challenger = binding.challenger
+        if challenger is None or binding.state not in WITH_ROUTE or challenger.port not in self._ports:
+            return None
+        return NewAnchor(challenger, binding.challenger_segment, binding.source, binding.rule)
+
+    replace(Transitions, "_heir", heir)
+
+
+@mutation("a binding that moves too often is not frozen")
+def _() -> None:
+    replace(conflict, "MOVES", 6)
+
+
+@mutation("an address in DAD is probed at once")
+def _() -> None:
+    replace(BindingTimers, "_dad", lambda *_: 0.0)
+
+
+@mutation("an advertisement without the override flag displaces")
+def _() -> None:
+    def handle(
+        self: ClaimHandler, now: float, port: Any, binding: Any, anchor: Any, claim: Any, rule: Any
+    ) -> Reason:
+        reason: Reason = before(self, now, port, binding, anchor, claim._replace(override=True), rule)
+        return reason
+
+    before = replace(ClaimHandler, "_handle_challenger_claim", handle)
+
+
+@mutation("a refused entry is never tried again")
+def _() -> None:
+    replace(reconciler, "_FIRST_RETRY", float("inf"))
+    replace(reconciler, "_LAST_RETRY", float("inf"))
+
+
+@mutation("the gateway is not announced to a guest that arrives")
+def _() -> None:
+    def record_arrival(self: GatewayAnnouncer, now: float, port: int, claim: Any) -> bool:
+        before(self, now, port, claim)
+        return False
+
+    before = replace(GatewayAnnouncer, "record_arrival", record_arrival)
+
+
+@mutation("an address that the allowlist names is searched for although it is bound")
+def _() -> None:
+    class Unbound:
+        get = nothing
+
+    def is_needed(self: Discovery, *given: Any) -> bool:
+        bindings, self._bindings = self._bindings, Unbound()
+        try:
+            return bool(before(self, *given))
+        finally:
+            self._bindings = bindings
+
+    before = replace(Discovery, "_is_needed", is_needed)
+
+
+@mutation("IP packets are looked at for ever")
+def _() -> None:
+    replace(DataSnooping, "expire_timers", nothing)
+
+
+@mutation("an IP packet challenges a binding")
+def _() -> None:
+    def handle(self: ClaimHandler, now: float, port: Any, claim: Any) -> Reason:
+        binding = None
+        if claim.source is Source.DATA:
+            binding = self._table.get(Key(self._segments[port.segment].table, claim.address))
+        if binding is not None and binding.state is not State.DEPARTED:
+            claim = claim._replace(source=Source.NS)
+        reason: Reason = before(self, now, port, claim)
+        return reason
+
+    before = replace(ClaimHandler, "_handle_sender", handle)
+
+
+@mutation("an adopted guest with a challenger is probed on its inferred port only")
+def _() -> None:
+    replace(Transitions, "forget_port", nothing)
+
+
+@mutation("a binding that is lost with an inferred port is probed nowhere")
+def _() -> None:
+    def after_port_loss(self: Transitions, now: float, binding: Any, event: Any, heir: Any) -> None:
+        if heir is None:
+            binding.port_inferred = False
+        before(self, now, binding, event, heir)
+
+    before = replace(Transitions, "_after_port_loss", after_port_loss)
+
+
+@mutation("a DAD solicitation installs a route")
+def _() -> None:
+    replace_row(None, BindingEvent.DAD, Transition(State.VALID, Verb.LEARNED, Reason.AWAITING_DAD))
+
+
+@mutation("a silent binding keeps its route")
+def _() -> None:
+    replace_row(State.PROBING, BindingEvent.SILENCE, Transition(State.VALID, Verb.KEPT, Reason.SILENT))
+
+
+@mutation("a silent incumbent keeps the address although its challenger answers")
+def _() -> None:
+    row = Transition(State.PROBING, Verb.MOVED, Reason.INCUMBENT_SILENT)
+    replace_row(State.CHALLENGED, BindingEvent.CHALLENGER_ANSWER, row)
+
+
+@mutation("a frozen binding is given to its challenger")
+def _() -> None:
+    replace_row(
+        State.FROZEN,
+        BindingEvent.CHALLENGER_CLAIM,
+        Transition(State.CHALLENGED, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
+    )
+
+
+@mutation("a binding that is not permitted any more keeps its route")
+def _() -> None:
+    row = Transition(State.VALID, Verb.REFRESHED, Reason.NO_LONGER_PERMITTED)
+    replace_row(State.VALID, BindingEvent.NOT_PERMITTED, row)
+
+
+@mutation("a flushed binding is remembered")
+def _() -> None:
+    row = Transition(State.DEPARTED, Verb.WITHDRAWN, Reason.FLUSHED)
+    replace_row(State.VALID, BindingEvent.FLUSHED, row)
+    replace_row(State.PROBING, BindingEvent.FLUSHED, row)
+
+
+def pytest_configure() -> None:
+    """Apply the mutation of this process before any test runs."""
+    MUTATIONS[os.environ[VARIABLE]]()
+
+
+def passes(name: str | None, walk: int = 0) -> bool:
+    """Tell whether the tests pass with a mutation (None: with none), on the walk with this seed."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        f"--hypothesis-seed={walk}",
+    ]
+    # Under CI hypothesis accepts no seed, and all walks would be the same.
+    environment = {key: value for key, value in os.environ.items() if key not in ("CI", VARIABLE)}
+    environment |= {"RDNBR_QUICK": "1", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    if name is not None:
+        command += ["-p", "mutations"]
+        environment[VARIABLE] = name
+    command.append("tests/property/test_engine.py")
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True)
+    if done.returncode > 1:
+        raise RuntimeError(done.stdout.decode() + done.stderr.decode())
+    return done.returncode == 0
+
+
+def is_noticed(name: str) -> bool:
+    """Tell whether the tests fail with a mutation."""
+    return not all(passes(name, walk) for walk in range(WALKS))
 
 
 def main() -> int:
-    """Try what is chosen on the command line."""
+    """Try the mutations that the command line names."""
     words = " ".join(sys.argv[1:])
-    with tempfile.TemporaryDirectory(prefix="rdnbr-mutation-") as directory:
-        copy = Copy(Path(directory))
-        if not copy.passes():
-            print("the tests fail although nothing is broken")
-            return 1
-        unnoticed = 0
-        for mutation in MUTATIONS:
-            if words in mutation.what:
-                noticed = copy.notices(mutation)
-                unnoticed += not noticed
-                print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mutation.what}", flush=True)
+    if not passes(None):
+        print("the tests fail although nothing is broken")
+        return 1
+    unnoticed = 0
+    for name in MUTATIONS:
+        if words in name:
+            noticed = is_noticed(name)
+            unnoticed += not noticed
+            print(f"{'noticed' if noticed else 'NOT NOTICED'}: {name}", flush=True)
     return 1 if unnoticed else 0
-
-
-class Copy:
-    """The package and its tests, elsewhere."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        for name in ("rdnbr", "tests"):
-            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", directory)
-
-    def passes(self, walk: int = 0) -> bool:
-        """Tell whether the tests pass on a walk of this number; each goes its own way, and that one every time."""
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            f"--hypothesis-seed={walk}",
-            "tests/property/test_engine.py",
-        ]
-        # Under CI hypothesis takes no seed: all walks would be the same.
-        outside_ci = {name: value for name, value in os.environ.items() if name != "CI"}
-        environment = outside_ci | {
-            "PYTHONPATH": str(self._directory),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "RDNBR_QUICK": "1",
-        }
-        done = subprocess.run(command, cwd=self._directory, env=environment, check=False, capture_output=True)
-        if done.returncode > 1:
-            raise RuntimeError(done.stdout.decode() + done.stderr.decode())
-        return done.returncode == 0
-
-    def notices(self, mutation: Mutation) -> bool:
-        """Break it, and tell whether the tests fail then."""
-        broken = self._directory / "rdnbr" / "core" / mutation.file
-        whole = broken.read_text()
-        assert whole.count(mutation.text) == 1, f"{mutation.file} has this text not once: {mutation.text}"
-        broken.write_text(whole.replace(mutation.text, mutation.instead))
-        try:
-            return not all(map(self.passes, range(WALKS)))
-        finally:
-            broken.write_text(whole)
 
 
 if __name__ == "__main__":

@@ -6,38 +6,7 @@ nothing routed without evidence for longer than all its questions take; every fr
 quarantine no larger than what they are about; and at the end the kernel, once it stops failing, holds what is
 wished for, and the same events make a new engine say the same, byte for byte.
 
-`tests/mutations.py` breaks the code in these ways, one at a time, and sees this very file fail:
-
-    a rival wins without the incumbent having been asked
-    a rival's answer counts while the incumbent is still being asked
-    an answer counts from whatever port it comes
-    quarantine is not looked at
-    quarantine does not double
-    a port that goes leaves its routes
-    a reload withdraws nothing
-    a change of the node's addresses withdraws nothing
-    DAD puts off the verdict on a binding that is being asked
-    the neighbour stays where it was when an address moves
-    the limit of a port is not looked at
-    what is judged late counts as silence
-    what may be answered in an unread frame counts as silence
-    a frame is not counted
-    a rival on the port that goes inherits
-    what moves too often is not frozen
-    an address in DAD is asked at once
-    an advertisement without the override flag displaces
-    what the kernel refused is never tried again
-    a guest that announces itself is not stamped anew
-    a guest that announces itself is stamped anew each time
-    a guest that answers another's DAD is stamped anew
-    a route that is adopted loses its stamp
-    a reload leaves the metrics as they were
-    a guest that arrives is not told of its gateway
-    what the allowlist names is asked for although somebody has it
-    packets are looked at for ever
-    a packet contends for an address
-    an adopted guest whose address is contested is asked where it was surmised alone
-    what goes with a surmised port is asked for nowhere
+`tests/mutations.py` lists the ways in which the engine can be broken, and sees this file fail with each of them.
 """
 
 import os

@@ -273,7 +273,7 @@ def test_full_disk(pipe):
     writer = Writer(disk)
     writer.write("lost\n")
     writer.write("lost too\n")
-    while writer._untold < 2:
+    while writer._unreported < 2:
         time.sleep(0.001)
     os.dup2(write, disk)
     writer.write("kept\n")

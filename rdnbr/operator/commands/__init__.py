@@ -1,1 +1,1 @@
-"""The command line, and the commands that ask a running daemon."""
+"""The command line, and the commands that talk to a running daemon."""

@@ -16,7 +16,7 @@ def show(args: Namespace) -> int:
     if args.json:
         print(json.dumps(document, ensure_ascii=False))
         return 0
-    from rdnbr.operator.commands import tables  # noqa: PLC0415 (rich takes a moment, and programs do not need it)
+    from rdnbr.operator.commands import tables  # noqa: PLC0415 (rich takes long to import, and JSON does not need it)
 
     tables.print_table(args.what, document, tables.table_console(), datetime.now(UTC))
     return 0
@@ -49,7 +49,7 @@ def flush(args: Namespace) -> int:
     try:
         return send_command(args)
     except NoDaemon:
-        from rdnbr.operator.commands.offline_flush import flush_kernel  # noqa: PLC0415 (netlink, for this one case)
+        from rdnbr.operator.commands.offline_flush import flush_kernel  # noqa: PLC0415 (only this case needs netlink)
 
         print("no daemon answers, so the kernel itself is looked at:", flush_kernel(args.address))
         return 0
@@ -61,7 +61,6 @@ def _socket(args: Namespace) -> Path:
         return Path(args.socket)
     from rdnbr.config.config import CommandLine, examine  # noqa: PLC0415
 
-    config, _ = examine(
-        CommandLine(args.config)
-    )  # its mistakes are for `check`: a daemon may run from before them
+    # Mistakes in the file do not matter here: the daemon may have started before them.
+    config, _ = examine(CommandLine(args.config))
     return config.socket

@@ -19,8 +19,8 @@ _GROUPS = {
         "run": "learn guests and route them, in the foreground",
         "reload": "read configuration and allowlist again",
         "flush": "withdraw what was installed; also works with no daemon",
-        "probe": "ask a guest now whether it is still there",
-        "resync": "have FRR told once more of routes that it missed",
+        "probe": "send a probe to a guest now",
+        "resync": "announce routes to FRR again that it missed",
     },
     "what it sees": {
         "show": "bindings, ports, counters or events",
@@ -30,7 +30,7 @@ _GROUPS = {
     "before you trust it": {
         "check": "name every mistake in configuration and allowlist",
         "doctor": "say what will not work on this node, and how to mend it",
-        "replay": "tell what the daemon would make of a capture",
+        "replay": "show what the daemon would decide for a capture",
         "lab": "build a disposable network and see it work",
     },
 }
@@ -47,7 +47,7 @@ examples:
 files:
   /etc/rdnbr/rdnbr.toml                configuration, all of it optional
   /etc/rdnbr/allowlist, allowlist.d/   who may claim which address; without them rdnbr runs open
-  /run/rdnbr/rdnbr.sock                where the daemon is asked
+  /run/rdnbr/rdnbr.sock                control socket of the daemon
 
 exit codes:
   0  done
@@ -102,11 +102,11 @@ examples:
 examples:
   rdnbr probe 2001:678:3a4:100::80 && rdnbr show""",
     "resync": """\
-zebra hears of routes by netlink; what it missed, for its buffer was full, it does not ask for. This compares what
-it knows with what the kernel has, and has the kernel tell once more of each route that differs, 20 a second: one
-that zebra lacks is taken out and put back at once, one that it has in vain is put in and taken out. No other route
-is touched. The daemon does it where one runs. Exit code 1 if zebra still differs in the end. rdnbr and the kernel
-are compared by the daemon itself, each minute.
+zebra learns kernel routes from netlink messages. If its receive buffer is full, it misses some, and it does not read
+them again. This command compares zebra's routes with the kernel's, and makes the kernel send the message of each route
+that differs once more, 20 a second: a route that zebra lacks is removed and added again at once; a route that only
+zebra has is added and removed. No other route is touched. If a daemon runs, the daemon does it. The exit code is 1 if
+zebra still differs in the end. The daemon itself compares its own routes with the kernel's, once a minute.
 
 examples:
   rdnbr doctor; rdnbr resync --frr""",
@@ -128,7 +128,7 @@ examples:
   rdnbr doctor
   rdnbr doctor --json | jq -r '.findings[] | select(.severity == "problem") | .cure'""",
     "replay": """\
-The very same engine as in the daemon is fed with the capture, on the capture's clock, and a pretended kernel.
+Runs the engine of the daemon on the frames of the capture, with the capture's clock and a simulated kernel.
 Several captures are several ports of one bridge. Reads pcap and pcapng, also compressed with gzip.
 Capture with -Q in, which leaves out what the node and, through the bridge, other guests send to the port.
 
@@ -151,7 +151,7 @@ class _TopParser(ArgumentParser):
     """The parser of the command's name. Its help lists the commands in groups."""
 
     def format_help(self) -> str:
-        """Return what `rdnbr --help` prints."""
+        """Return the text of `rdnbr --help`."""
         groups = [
             "\n".join([f"{title}:", *(f"  {name:10}{about}" for name, about in commands.items())])
             for title, commands in _GROUPS.items()
@@ -165,10 +165,10 @@ class _CommandParser(ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse all arguments; exit with code 2 if one is left over."""
-        found, rest = super().parse_known_args(args, namespace)
+        parsed, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
-        return found, rest
+        return parsed, rest
 
 
 def parser() -> ArgumentParser:
@@ -205,7 +205,7 @@ def parser() -> ArgumentParser:
         "--frr", action="store_true", required=True, help="compare with what FRR's zebra knows"
     )
     made["resync"].add_argument("--json", action="store_true", help="one JSON document")
-    made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="whom to ask")
+    made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="the address to probe")
     for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync"):
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
@@ -284,7 +284,9 @@ def _replay(command: ArgumentParser) -> None:
         "--port", metavar="NAME", help="port of all frames (the interface, or the file's name)"
     )
     command.add_argument("--bridge", metavar="NAME", default="vmbr1", help="name of the bridge (vmbr1)")
-    command.add_argument("--silent", action="store_true", help="nobody answers probes but in the capture")
+    command.add_argument(
+        "--silent", action="store_true", help="probes get no answers but those in the capture"
+    )
     command.add_argument(
         "--tail",
         type=_seconds,

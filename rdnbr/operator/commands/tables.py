@@ -192,8 +192,8 @@ def _events(document: Mapping[str, Any], _now: datetime) -> Shape:
 
 _TABLES = {"bindings": _bindings, "ports": _ports, "counters": _counters, "events": _events}
 _EMPTY = {
-    "bindings": "no guest was heard yet",
+    "bindings": "no guest was learned yet",
     "ports": "no port: no guest is plugged into a served bridge",
     "counters": "no frame was received yet",
-    "events": "nothing happened yet",
+    "events": "no event yet",
 }

@@ -1,1 +1,1 @@
-"""The log, and the decisions that go into it."""
+"""The log of the daemon, and the decisions in it."""

@@ -1,13 +1,13 @@
-"""The decisions as log lines, so few that no guest can fill a log.
+"""Writes decisions to the log, with limits, so that no guest can fill the log.
 
-1. `refreshed` and `ignored` are for debugging.
-2. A refusal is logged when it is new; the same again (port, reason, address) at most every `QUIET` seconds, with the
-   number of times it was not logged.
-3. Each port may cause `UNPROVEN` lines of what costs a guest but a frame (refusals, and claims that wait for an answer
-   or did not get one), and `LINES` of anything else, in `WINDOW` seconds. The rest is one line at the end of that time,
-   with their number.
+1. `refreshed` and `ignored` are logged at the level `debug`.
+2. A new refusal is logged at once. The same refusal (port, reason, address) is logged again at most every `QUIET`
+   seconds, with the number of repetitions that were left out.
+3. In `WINDOW` seconds, each port may cause `UNPROVEN` lines that cost a guest only a frame each (refusals, and claims
+   that wait for an answer or got none), and `LINES` other lines. One line at the end of the window gives the number of
+   the others.
 
-What is not logged is still counted: `rdnbr show counters` has every frame.
+Decisions that are not logged are still counted: `rdnbr show counters` counts every frame.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ UNPROVEN = 20
 LINES = 300
 
 _REMEMBERED = 4096
-"""Refusals known again; the one not seen for longest is forgotten."""
+"""Number of refusals remembered; the least recently used is forgotten first."""
 
 _LEVELS = {
     Verb.REFRESHED: "debug",
@@ -39,28 +39,28 @@ _LEVELS = {
     Verb.REFUSED: "warning",
     Verb.FROZEN: "error",
 }
-"""All others are `info`."""
+"""All other decisions have the level `info`."""
 
 
 @dataclass(slots=True)
 class _Refusal:
     logged: float
-    """When, in seconds."""
+    """When it was last logged, in seconds."""
     since: int = 0
-    """How often it was refused since then."""
+    """Repetitions since then."""
 
 
 class DecisionLog:
-    """An observer that logs. Time is that of the decisions."""
+    """An observer that logs decisions. Times are those of the decisions."""
 
     def __init__(self, logger: FilteringBoundLogger, *, verbose: bool) -> None:
-        """Log with `logger`; `verbose` when it also takes what is for debugging."""
+        """Log with `logger`. `verbose`: whether `logger` accepts the level `debug`."""
         self._logger = logger
         self._verbose = verbose
         self._refusals: LRUCache[tuple[str | None, Reason, IP | None], _Refusal] = LRUCache(_REMEMBERED)
         self._begin = 0.0
         self._lines: Counter[tuple[str | None, bool]] = Counter()
-        """Lines wanted in this window, by port and whether they are of what is unproven."""
+        """Lines in this window, including those left out, by port and whether they are about unproven claims."""
 
     def __call__(self, decision: Decision) -> None:
         """Log a decision, or count it."""
@@ -87,7 +87,7 @@ class DecisionLog:
         self._write(level, decision, repeated)
 
     def log_suppressed(self, now: float) -> None:
-        """Say what was left out, when the time for it has come; call it now and then also when nothing happens."""
+        """If the window is over, log how many lines were left out. Call it regularly, also without decisions."""
         if now - self._begin < WINDOW:
             return
         for (port, unproven), lines in sorted(self._lines.items(), key=str):

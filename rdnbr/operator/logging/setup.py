@@ -1,4 +1,4 @@
-"""Structured logs on stderr: for people on a terminal, JSON for programs."""
+"""Structured logs on stderr: plain text on a terminal, JSON otherwise."""
 
 import logging
 import os
@@ -9,14 +9,14 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from rdnbr.config.config import Log
-from rdnbr.operator.logging.nonblocking_writer import Writer, sentence
+from rdnbr.operator.logging.nonblocking_writer import Writer, lost_lines
 
 
 def configure_logging(settings: Log, fd: int = 2) -> Writer:
-    """Send all that is logged to `fd`, and never wait for it.
+    """Configure structlog to write to `fd` without blocking.
 
     Returns:
-        What writes it: `drain` it before the end.
+        The writer. Call its `drain` before the process ends.
     """
     sys.stderr.flush()
     terminal = os.isatty(fd)
@@ -34,14 +34,14 @@ def configure_logging(settings: Log, fd: int = 2) -> Writer:
         render,
     ]
 
-    def tell(lost: int) -> str:
-        """Word a line of the log in the writer's thread, where nothing may be logged."""
-        event: Any = {"event": sentence(lost), "lost": lost}
+    def notice(lost: int) -> str:
+        """Return a log line about lost lines. It runs in the writer's thread, which must not log."""
+        event: Any = {"event": lost_lines(lost), "lost": lost}
         for process in processors:
             event = process(None, "warning", event)
         return f"{event}\n"
 
-    writer = Writer(fd, tell=tell)
+    writer = Writer(fd, notice=notice)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
@@ -52,11 +52,11 @@ def configure_logging(settings: Log, fd: int = 2) -> Writer:
 
 
 def logger() -> FilteringBoundLogger:
-    """Return what to log with."""
+    """Return the logger of the daemon."""
     return cast("FilteringBoundLogger", structlog.get_logger())
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Put first what is in every line."""
+    """Move the fields that are in every line to its beginning."""
     first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
     return {**first, **event}

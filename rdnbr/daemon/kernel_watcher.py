@@ -30,6 +30,7 @@ from rdnbr.linux.netlink.monitor import (
     RouteTaken,
 )
 from rdnbr.linux.netlink.next_hops import next_hops
+from rdnbr.linux.nft.enforcement import Enforcement
 
 NEXT_HOPS_APART = 1.0
 """Seconds between two looks at the next hops, however many routes change."""
@@ -59,8 +60,10 @@ class KernelWatcher:
         self._inventory = InterfaceInventory(config.bridges)
         self._heard: list[Event] = []
         self._next_comparison = now + COMPARED_EVERY
-        self._listening = PortSockets(works)
+        self._port_sockets = PortSockets(works)
         self._setback = Setback(works.log)
+        self._enforcement: Enforcement | None = None
+        """The one that the ports were reported to."""
         self._next_snapshot = math.inf
         self._next_after_loss = now
         self._losses = 0
@@ -122,30 +125,28 @@ class KernelWatcher:
         due = [self._comparison_at(), self._next_snapshot]
         if self._next_hops_wanted:
             due.append(self._next_hops_at)
-        listening = self._listening.next_deadline()
-        if listening is not None:
-            due.append(listening)
+        retry = self._port_sockets.next_deadline()
+        if retry is not None:
+            due.append(retry)
         return max(self._setback.until, min(due))
 
     def update_engine(self, now: float) -> None:
         """Tell the engine what the landscape is now, and listen where it says."""
         works, engine = self._works, self._works.engine
         before = dict(engine.segments)
-        names = {port.index: port.name for port in engine.ports.values()} if works.enforcement else {}
-        works.take(now, self._inventory.update_engine(now, engine))
+        changes = self._inventory.update_engine(now, engine)
+        works.take(now, changes.outputs)
         works.see_bridges()
-        if works.enforcement is not None:
-            works.enforcement.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
-            renamed = {
-                names[port.index]
-                for port in engine.ports.values()
-                if names.get(port.index, port.name) != port.name
-            }
-            if renamed:
-                works.enforcement.ports_renamed(renamed)
+        enforcement = works.enforcement
+        if enforcement is not None:
+            if changes.filtered or enforcement is not self._enforcement:
+                enforcement.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
+            if changes.renamed:
+                enforcement.ports_renamed(changes.renamed)
+        self._enforcement = enforcement
         if before and before != engine.segments:
             self._expect_silent_losses(now)
-        self._listening.update(now, self._config.settings)
+        self._port_sockets.update(now, changes.links, self._config.settings)
 
     def _compare(self, now: float) -> bool:
         """Look at all that is due; what cannot be looked at stays due.
@@ -166,8 +167,10 @@ class KernelWatcher:
             self._inventory.set_next_hops(next_hops())
             self._next_hops_wanted, survey = False, True
             self._next_hops_at = now + NEXT_HOPS_APART
-        listening = self._listening.next_deadline()
-        if survey or (listening is not None and listening <= now):
+        retries = self._port_sockets.due(now)
+        for index in retries:
+            self._inventory.mark_changed(index)
+        if survey or retries:
             self.update_engine(now)
         return everything
 

@@ -1,57 +1,73 @@
-"""Keeps an ear on each port the engine serves; ports that cannot be heard are tried again, ever more seldom."""
+"""Keeps a packet socket on each port of the engine; a port whose socket cannot be opened is tried again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.settings import Settings
+from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.daemon.actuator import Actuator
 from rdnbr.daemon.kernel_counters import KernelCounter
 
 FIRST_WAIT, LAST_WAIT = 1.0, 60.0
-"""Seconds until a port that could not be heard is tried again; doubles each time."""
+"""Seconds until a port whose socket could not be opened is tried again; doubles each time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Deaf:
+@dataclass(slots=True)
+class _Failed:
     port: Port
     why: str
-    wait: float
-    until: float
+    back_off: BackOff
 
 
 class PortSockets:
-    """The ears of one daemon, port for port."""
+    """The sockets of one daemon, port for port."""
 
     def __init__(self, works: Actuator) -> None:
         self._works = works
-        self._deaf: dict[int, _Deaf] = {}
+        self._failed: dict[int, _Failed] = {}
 
-    def update(self, now: float, settings: Settings) -> None:
-        """Listen on the engine's ports and on no others; a port that cannot be heard is taken from the engine."""
+    def update(self, now: float, links: Iterable[int], settings: Settings) -> None:
+        """Open and close the sockets of these links (ifindexes), as the engine's ports require.
+
+        A port whose socket cannot be opened is removed from the engine.
+        """
         works, engine = self._works, self._works.engine
-        for index in [index for index in works.receiver if index not in engine.ports]:
-            works.receiver.close(index)
-        self._deaf = {index: deaf for index, deaf in self._deaf.items() if index in engine.ports}
-        for port in list(engine.ports.values()):
-            deaf = self._deaf.get(port.index)
-            if deaf is not None and (deaf.port != port or deaf.until <= now):
-                self._deaf.pop(port.index)
-            elif deaf is not None:
-                works.take(now, engine.port_gone(now, port.index))
+        for index in links:
+            port, failed = engine.ports.get(index), self._failed.get(index)
+            if port is None:
+                works.receiver.close(index)
+                self._failed.pop(index, None)
+                continue
+            if failed is not None and failed.port == port and not failed.back_off.is_due(now):
+                works.take(now, engine.port_gone(now, index))
                 continue
             try:
                 works.receiver.open(port, settings.policy(port.name).frames_per_second)
             except OSError as error:
-                self._note(now, port, str(error), deaf)
-                works.take(now, engine.port_gone(now, port.index))
+                self._record_failure(now, port, str(error))
+                works.take(now, engine.port_gone(now, index))
+            else:
+                self._failed.pop(index, None)
+
+    def due(self, now: float) -> list[int]:
+        """Return the ifindexes of the ports that are to be tried again now."""
+        return [index for index, failed in self._failed.items() if failed.back_off.is_due(now)]
 
     def next_deadline(self) -> float | None:
-        """Tell when a port is to be tried again."""
-        return min((deaf.until for deaf in self._deaf.values()), default=None)
+        """Return when a port is to be tried again; None when none is."""
+        return min(
+            (failed.back_off.retry_at or 0.0 for failed in self._failed.values()),
+            default=None,
+        )
 
-    def _note(self, now: float, port: Port, why: str, before: _Deaf | None) -> None:
-        self._works.kernel_counters[KernelCounter.DEAF_PORTS] += 1
+    def _record_failure(self, now: float, port: Port, why: str) -> None:
+        works, before = self._works, self._failed.get(port.index)
+        works.kernel_counters[KernelCounter.DEAF_PORTS] += 1
         if before is None or (before.port, before.why) != (port, why):
-            self._works.log.warning("cannot listen", port=port.name, why=why)
-        wait = FIRST_WAIT if before is None else min(before.wait * 2, LAST_WAIT)
-        self._deaf[port.index] = _Deaf(port, why, wait, now + wait)
+            works.log.warning("cannot listen", port=port.name, why=why)
+        back_off = (
+            BackOff(FIRST_WAIT, LAST_WAIT) if before is None or before.port != port else before.back_off
+        )
+        back_off.record_failure(now)
+        self._failed[port.index] = _Failed(port, why, back_off)

@@ -36,7 +36,7 @@ class Node(World):
         assert self.routes() == [f"{V4} alice"]
 
     def survey(self) -> list[str]:
-        return self.carries_out(self.landscape.update_engine(self.now, self.engine))
+        return self.carries_out(self.landscape.update_engine(self.now, self.engine).outputs)
 
 
 def node() -> Node:

@@ -1,87 +1,260 @@
-"""The node's devices and addresses, and what their changes mean for the engine.
+"""The node's links and addresses, and what their changes mean for the engine.
 
-Netlink tells of devices and addresses one at a time; the engine wants to hear of segments, ports and the node.
+Netlink reports links and addresses one at a time; the engine is driven by segments, ports and local addresses. A change
+costs what it touches: a link is compared with its one port. Only a change of a bridge, of its VRF, of its addresses or
+of the configuration computes a segment again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from rdnbr.core.bindings.engine import Engine
-from rdnbr.core.model.address import IP
-from rdnbr.core.model.interfaces import InterfaceAddress, Link, Port, Segment, guest_ports, ports, segments
+from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port, Segment, segments
 from rdnbr.core.model.outputs import Output
-from rdnbr.core.policy.local_addresses import node
+from rdnbr.core.policy.local_addresses import LocalAddresses, node
+
+
+class Changes(NamedTuple):
+    """What an update of the engine did."""
+
+    outputs: list[Output]
+    """Of the engine."""
+    links: frozenset[int]
+    """ifindexes of the links that were compared with the engine's ports."""
+    renamed: frozenset[str]
+    """Names that ports of the engine had before."""
+    filtered: bool
+    """Whether `guest_ports` or `own_addresses` may have changed."""
 
 
 class InterfaceInventory:
-    """What is there now, kept current by whoever hears of changes."""
+    """The links and addresses there are now; the caller reports each change."""
 
     def __init__(self, globs: Sequence[str] = ()) -> None:
         self._globs = tuple(globs)
         self._links: dict[int, Link] = {}
-        self._addresses: dict[InterfaceAddress, None] = {}
+        self._members: dict[int, dict[int, None]] = {}
+        """Links by the ifindex of their master."""
+        self._macs: Counter[MAC] = Counter()
+        self._addresses: dict[int, dict[InterfaceAddress, None]] = {}
         self._next_hops: frozenset[IP] = frozenset()
+        self._segments: dict[int, Segment] = {}
+        self._guest_ports: dict[int, str] = {}
+        self._local = LocalAddresses()
+        self._stale: dict[int, None] = {}
+        """Bridges whose segment is to be computed again."""
+        self._changed_bridges: dict[int, None] = {}
+        """Bridges to be compared with the engine's segments."""
+        self._changed_links: dict[int, None] = {}
+        """Links to be compared with the engine's ports."""
+        self._everything_changed = True
+        self._addresses_changed = True
+        self._macs_changed = True
 
     def set_globs(self, globs: Sequence[str]) -> None:
         """Serve the bridges of these names or globs; none: those that own a gateway address."""
         self._globs = tuple(globs)
+        self._everything_changed = True
+        self._stale |= dict.fromkeys(self._links)
 
     def replace_all(self, links: Iterable[Link], addresses: Iterable[InterfaceAddress]) -> None:
-        """Everything was looked at anew."""
-        self._links = {link.index: link for link in links}
-        self._addresses = dict.fromkeys(addresses)
+        """Replace all links and addresses by those of a dump."""
+        self._stale |= dict.fromkeys(self._links)
+        self._links, self._members, self._macs, self._addresses = {}, {}, Counter(), {}
+        for link in links:
+            self.link_changed(link)
+        for address in addresses:
+            self.address_changed(address)
+        self._everything_changed = self._addresses_changed = self._macs_changed = True
 
     def link_changed(self, link: Link) -> None:
-        """A device is there, new or changed."""
+        """Record a link that is new or changed."""
+        before = self._links.get(link.index)
+        self._changed_links[link.index] = None
+        if before == link:
+            return
+        if before is not None:
+            self._remove(before)
         self._links[link.index] = link
+        self._macs[link.mac] += 1
+        if link.master is not None:
+            self._members.setdefault(link.master, {})[link.index] = None
+        self._macs_changed |= before is None or before.mac != link.mac
+        self._mark_segments(link)
 
     def link_gone(self, index: int) -> None:
-        """A device is gone, and its addresses with it."""
-        self._links.pop(index, None)
-        self._addresses = {entry: None for entry in self._addresses if entry.index != index}
+        """Record that a link is gone, and its addresses with it."""
+        self._changed_links[index] = None
+        self._changed_links |= self._members.get(index, {})
+        self._mark_bridge(index)
+        link = self._links.get(index)
+        if link is not None:
+            self._remove(link)
+            self._macs_changed = True
+        self._addresses_changed |= self._addresses.pop(index, None) is not None
+
+    def mark_changed(self, index: int) -> None:
+        """Compare a link with the engine at the next update, though nothing was reported."""
+        self._changed_links[index] = None
 
     def address_changed(self, address: InterfaceAddress) -> None:
-        """The node has an address, new or changed."""
-        self._addresses[address] = None
+        """Record an address of the node that is new or changed."""
+        own = self._addresses.setdefault(address.index, {})
+        if address not in own:
+            own[address] = None
+            self._mark_address(address)
 
     def address_gone(self, address: InterfaceAddress) -> None:
-        """The node lost an address."""
-        self._addresses.pop(address, None)
+        """Record that the node lost an address."""
+        own = self._addresses.get(address.index, {})
+        if address in own:
+            del own[address]
+            self._mark_address(address)
 
     def set_next_hops(self, next_hops: frozenset[IP]) -> None:
-        """These are the routers that the node's routes lead to."""
+        """Replace the routers that the node's routes lead to."""
+        self._addresses_changed |= next_hops != self._next_hops
         self._next_hops = next_hops
 
     def segments(self) -> list[Segment]:
-        """Return the segments there are to serve."""
-        return segments(list(self._links.values()), list(self._addresses), self._globs)
+        """Return the segments there are to serve, by ifindex."""
+        self._compute_segments()
+        return [self._segments[index] for index in sorted(self._segments)]
 
     def guest_ports(self) -> list[str]:
-        """Return the names of all ports meant for guests, those without carrier too: it is the guest that sets it."""
-        return [port.name for port in guest_ports(list(self._links.values()), self.segments())]
+        """Return the names of all ports meant for guests, as of the last update.
+
+        Ports without carrier are among them, since a guest sets its own carrier.
+        """
+        return list(self._guest_ports.values())
 
     def own_addresses(self) -> list[IP]:
         """Return all addresses of the node."""
-        return [entry.address for entry in self._addresses]
+        return [entry.address for own in self._addresses.values() for entry in own]
 
-    def update_engine(self, now: float, engine: Engine) -> list[Output]:
-        """Tell the engine of all that differs from what it knows; what goes, goes first."""
-        served = self.segments()
-        leading: dict[int, Port] = {port.index: port for port in ports(list(self._links.values()), served)}
+    def update_engine(self, now: float, engine: Engine) -> Changes:
+        """Bring the engine up to date; what is gone is removed before what is new is added."""
+        self._compute_segments()
+        if self._everything_changed:
+            self._everything_changed = False
+            self._changed_bridges |= dict.fromkeys((*self._segments, *engine.segments))
+            self._changed_links |= dict.fromkeys((*self._links, *engine.ports, *self._guest_ports))
+        bridges, self._changed_bridges = self._changed_bridges, {}
+        replaced = [
+            index
+            for index in bridges
+            if _identity(self._segments, index) != _identity(engine.segments, index)
+        ]
+        for index in replaced:
+            self._changed_links |= self._members.get(index, {})
+        links, self._changed_links = self._changed_links, {}
+        filtered = self._addresses_changed | self._update_guest_ports(links)
+        ports = {index: self._port(index) for index in links}
         outputs: list[Output] = []
-        for index in [index for index in engine.ports if index not in leading]:
-            outputs += engine.port_gone(now, index)
-        # In another table, or under a name that other rules are about, it is another segment.
-        kept = {(segment.index, segment.name, segment.table) for segment in served}
-        for known in list(engine.segments.values()):
-            if (known.index, known.name, known.table) not in kept:
-                outputs += engine.segment_gone(now, known.index)
-        outputs += engine.local_addresses_changed(
-            now, node(self._links.values(), self._addresses, served, self._next_hops)
-        )
-        for segment in served:
-            if engine.segments.get(segment.index) != segment:
+        for index, port in ports.items():
+            if port is None and index in engine.ports:
+                outputs += engine.port_gone(now, index)
+        for index in replaced:
+            if index in engine.segments:
+                outputs += engine.segment_gone(now, index)
+        if self._addresses_changed or self._macs_changed or replaced:
+            outputs += engine.local_addresses_changed(now, self._local_addresses(changed=bool(replaced)))
+        for index in bridges:
+            segment = self._segments.get(index)
+            if segment is not None and engine.segments.get(index) != segment:
                 engine.segment_changed(segment)
-        for port in leading.values():
-            if engine.ports.get(port.index) != port:
+        renamed = set()
+        for index, port in ports.items():
+            known = engine.ports.get(index)
+            if port is not None and known != port:
+                renamed |= {known.name} if known is not None and known.name != port.name else set()
                 outputs += engine.port_changed(now, port)
-        return outputs
+        return Changes(outputs, frozenset(links), frozenset(renamed), filtered)
+
+    def _remove(self, link: Link) -> None:
+        """Take a link out of all that is kept by link."""
+        self._mark_segments(link)
+        del self._links[link.index]
+        self._macs[link.mac] -= 1
+        if not self._macs[link.mac]:
+            del self._macs[link.mac]
+        if link.master is not None:
+            del self._members[link.master][link.index]
+            if not self._members[link.master]:
+                del self._members[link.master]
+
+    def _mark_segments(self, link: Link) -> None:
+        """Compute again what depends on a link that changes: itself, and the bridges in it if it is a VRF."""
+        if link.kind == "bridge":
+            self._mark_bridge(link.index)
+        elif link.kind == "vrf":
+            for index in self._members.get(link.index, ()):
+                self._mark_bridge(index)
+
+    def _mark_bridge(self, index: int) -> None:
+        self._stale[index] = self._changed_bridges[index] = None
+
+    def _mark_address(self, address: InterfaceAddress) -> None:
+        self._addresses_changed = True
+        self._mark_bridge(address.index)
+
+    def _compute_segments(self) -> None:
+        stale, self._stale = self._stale, {}
+        for index in stale:
+            self._segments.pop(index, None)
+            link = self._links.get(index)
+            if link is not None:
+                master = self._links.get(link.master or 0)
+                for segment in segments(
+                    [link] if master is None else [link, master],
+                    [*self._addresses.get(index, ())],
+                    self._globs,
+                ):
+                    if segment.index == index:
+                        self._segments[index] = segment
+
+    def _update_guest_ports(self, links: Iterable[int]) -> bool:
+        """Bring the names of the guest ports up to date; return whether one changed."""
+        changed = False
+        for index in links:
+            link = self._links.get(index)
+            name = link.name if link is not None and self._is_guest_port(link) else None
+            if name != self._guest_ports.get(index):
+                changed = True
+                self._guest_ports.pop(index, None)
+                if name is not None:
+                    self._guest_ports[index] = name
+        return changed
+
+    def _is_guest_port(self, link: Link) -> bool:
+        return link.master in self._segments and link.kind in GUEST_KINDS
+
+    def _port(self, index: int) -> Port | None:
+        """Return the port that a link is: one of a guest's that is up and running."""
+        link = self._links.get(index)
+        if (
+            link is None
+            or link.master is None
+            or not self._is_guest_port(link)
+            or not (link.up and link.carrier)
+        ):
+            return None
+        return Port(index, link.name, link.master)
+
+    def _local_addresses(self, *, changed: bool) -> LocalAddresses:
+        """Return the node's addresses and MACs; with `changed` its segments are others than before."""
+        if self._addresses_changed or changed:
+            own = [entry for entries in self._addresses.values() for entry in entries]
+            self._local = node((), own, self._segments.values(), self._next_hops)
+        self._local = replace(self._local, macs=frozenset(filter(any, self._macs)))
+        self._addresses_changed = self._macs_changed = False
+        return self._local
+
+
+def _identity(known: Mapping[int, Segment], index: int) -> tuple[str, int] | None:
+    """Return what tells a segment from another: in another table, or under another name, rules of others apply."""
+    segment = known.get(index)
+    return None if segment is None else (segment.name, segment.table)

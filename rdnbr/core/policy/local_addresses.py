@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from rdnbr.core.model.address import IP, MAC
@@ -52,7 +53,7 @@ def node(
     addresses = tuple(addresses)
     served = {segment.index for segment in segments}
     networks = {
-        ip_network((entry.address, entry.length), strict=False)
+        _network(entry.address, entry.length)
         for entry in addresses
         if entry.index not in served and entry.length < len(entry.address) * 8
     }
@@ -72,3 +73,8 @@ def node(
             for network in connected
         ),
     )
+
+
+@lru_cache(maxsize=4096)
+def _network(address: IP, length: int) -> IPv4Network | IPv6Network:
+    return ip_network((address, length), strict=False)

@@ -1,0 +1,132 @@
+"""The interface inventory: whatever events arrive in whatever order, the engine knows what a whole dump would show."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rdnbr.core.bindings.engine import Engine
+from rdnbr.core.bindings.interface_inventory import InterfaceInventory
+from rdnbr.core.model.address import MAC, parse_ip
+from rdnbr.core.model.interfaces import InterfaceAddress, Link, guest_ports, ports, segments
+from rdnbr.core.model.settings import Settings
+from rdnbr.core.policy.local_addresses import node
+
+BRIDGES, TAPS, VRF = (1, 2), (10, 11, 12), 3
+links = st.one_of(
+    st.builds(
+        lambda index, name, master, up, carrier, mac, kind: Link(
+            index, f"{name}{index}", kind, MAC(bytes(5) + bytes([mac])), master, up=up, carrier=carrier
+        ),
+        st.sampled_from(TAPS),
+        st.sampled_from(["tap", "veth"]),
+        st.sampled_from([*BRIDGES, None, VRF]),
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 2),
+        st.sampled_from(["tun", "veth", None]),
+    ),
+    st.builds(
+        lambda index, name, master, up, kind: Link(
+            index, f"{name}{index}", kind, MAC(b"\x02" + bytes(5)), master, up=up, carrier=True
+        ),
+        st.sampled_from([*BRIDGES, 10]),
+        st.sampled_from(["vmbr", "br"]),
+        st.sampled_from([VRF, None]),
+        st.booleans(),
+        st.sampled_from(["bridge", "bridge", "dummy"]),
+    ),
+    st.builds(
+        lambda table: Link(VRF, "blue", "vrf", MAC(bytes(6)), None, up=True, carrier=True, table=table),
+        st.sampled_from([100, 101]),
+    ),
+)
+addresses = st.builds(
+    InterfaceAddress,
+    st.sampled_from([*BRIDGES, 10, 11]),
+    st.sampled_from([parse_ip(text) for text in ("169.254.0.1", "2.57.57.1", "fe80::1", "fe80::2")]),
+    st.sampled_from([24, 32]),
+)
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("link"), links),
+        st.tuples(st.just("link"), links),
+        st.tuples(st.just("gone"), st.sampled_from([*BRIDGES, *TAPS, VRF])),
+        st.tuples(st.just("address"), addresses),
+        st.tuples(st.just("address"), addresses),
+        st.tuples(st.just("no address"), addresses),
+        st.tuples(st.just("globs"), st.sampled_from([(), ("vmbr*",), ("br1",)])),
+        st.tuples(st.just("no socket"), st.sampled_from(TAPS)),
+        st.tuples(st.just("update"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+class Naive:
+    """All links and addresses, from which everything is computed at once."""
+
+    def __init__(self) -> None:
+        self.links: dict[int, Link] = {}
+        self.addresses: dict[InterfaceAddress, None] = {}
+        self.globs: tuple[str, ...] = ()
+
+    def check(self, engine: Engine, inventory: InterfaceInventory) -> None:
+        there, own = list(self.links.values()), list(self.addresses)
+        served = segments(there, own, self.globs)
+        assert dict(engine.segments) == {segment.index: segment for segment in served}
+        assert dict(engine.ports) == {port.index: port for port in ports(there, served)}
+        assert engine._authorization.local_addresses == node(there, own, served)
+        assert sorted(inventory.guest_ports()) == sorted(port.name for port in guest_ports(there, served))
+        assert sorted(inventory.segments(), key=lambda segment: segment.index) == sorted(
+            served, key=lambda segment: segment.index
+        )
+
+
+VMBR1 = Link(1, "vmbr1", "bridge", MAC(b"\x02" + bytes(5)), VRF, up=True, carrier=True)
+BLUE = Link(VRF, "blue", "vrf", MAC(bytes(6)), None, up=True, carrier=True, table=100)
+TAP = Link(10, "tap10", "tun", MAC(bytes(5) + b"\x01"), 1, up=True, carrier=True)
+
+
+@given(events)
+@example(
+    [
+        ("globs", ("vmbr*",)),
+        ("link", VMBR1),
+        ("update", None),
+        ("link", BLUE),
+        ("update", None),
+        ("gone", VRF),
+    ]
+)
+@example(
+    [("globs", ("vmbr*",)), ("link", TAP), ("link", VMBR1), ("update", None), ("gone", 1), ("link", VMBR1)]
+)
+def test_engine_knows_what_a_dump_would_show(steps: list[tuple[str, object]]):
+    """After each update the engine has the segments, ports and local addresses of all links and addresses at once."""
+    engine, inventory, naive = Engine(Settings(), None), InterfaceInventory(), Naive()
+    for now, (event, what) in enumerate([*steps, ("update", None)]):
+        match event:
+            case "link":
+                naive.links[what.index] = what
+                inventory.link_changed(what)
+            case "gone":
+                # As the kernel watcher does: at once, since the next event may give the ifindex to another device.
+                naive.links.pop(what, None)
+                naive.addresses = {one: None for one in naive.addresses if one.index != what}
+                inventory.link_gone(what)
+                engine.port_gone(now, what)
+                engine.segment_gone(now, what)
+            case "address":
+                naive.addresses[what] = None
+                inventory.address_changed(what)
+            case "no address":
+                naive.addresses.pop(what, None)
+                inventory.address_gone(what)
+            case "globs":
+                naive.globs = what
+                inventory.set_globs(what)
+            case "no socket":
+                engine.port_gone(now, what)
+                inventory.mark_changed(what)
+            case "update":
+                inventory.update_engine(now, engine)
+                naive.check(engine, inventory)

@@ -31,6 +31,7 @@ from rdnbr.core.wire import probe_frames
 from rdnbr.daemon import kernel_watcher, loop
 from rdnbr.linux.netlink.monitor import Event, LinkChanged, LinkGone
 from rdnbr.linux.nft import command as nft
+from rdnbr.linux.packet.packet_socket import Frame
 
 GUESTS = 25
 """Guests on each port."""
@@ -88,7 +89,7 @@ class Receiver:
     drained = True
 
     def __init__(self, *_: Any) -> None:
-        self.frames: list[tuple[int, tuple[bytes, None, None]]] = []
+        self.frames: list[tuple[int, Frame]] = []
         self.sent: list[tuple[int, bytes]] = []
         self._open: dict[int, Port] = {}
 
@@ -113,7 +114,7 @@ class Receiver:
     def __iter__(self) -> Iterator[int]:
         return iter(list(self._open))
 
-    def receive(self, *_: Any) -> Iterator[tuple[int, tuple[bytes, None, None]]]:
+    def receive(self, *_: Any) -> Iterator[tuple[int, Frame]]:
         frames, self.frames = self.frames, []
         yield from frames
 
@@ -213,6 +214,7 @@ class LargeNode:
             self.links.append(Link(FIRST_PORT + port, name, "tun", mac, BRIDGE, up=True, carrier=True))
         self.write_allowlist(rules)
         self.write_config(NO_RATES, enforce=enforce)
+        self.log = directory / "log"
         self._close = ExitStack()
         self._replace_machine()
         config = load_config(CommandLine(config=directory / "rdnbr.toml"))
@@ -245,14 +247,18 @@ class LargeNode:
         """Run one turn of the loop, with what netlink and the ports say."""
         if events:
             self.monitor.say(events)
-        self.receiver.frames += [(index, (frame, None, None)) for index, frame in frames]
-        for key, mask in self.daemon._selector.select(0):
-            key.data(mask)
-        self.daemon._turn(self.clock.now)
+        self.receiver.frames += [(index, Frame(frame, None, len(frame))) for index, frame in frames]
+        self.daemon._turn(self.clock.now, self.daemon._selector.select(0))
+        assert not self.daemon._fault_in_turn, self.log.read_text()[-2000:]
 
     def wait(self) -> float:
         """Return for how many seconds the loop would wait now; 0: it has something to do at once."""
-        return self.daemon._timeout() if hasattr(self.daemon, "_timeout") else self.daemon._patience()
+        return self.daemon._timeout()
+
+    def await_news(self) -> None:
+        """Wait as the loop does, for a thread of the daemon at most, since the clock stands still."""
+        if self.wait() > 0:
+            self.daemon._selector.select(5.0)
 
     def make_due(self, owner: object, name: str) -> None:
         """Let what the daemon does at times be due now; `name` is the attribute with the time."""
@@ -277,6 +283,7 @@ class LargeNode:
         """Send a request, and run turns until its reply is there."""
         request = self.request(command, **given)
         while not request.complete:
+            self.await_news()
             self.turn()
             request.read()
         request.close()
@@ -319,7 +326,7 @@ class LargeNode:
                 self.kernel = kernel
 
         own = [InterfaceAddress(BRIDGE, SEGMENT.gateway4, 32), InterfaceAddress(BRIDGE, SEGMENT.gateway6, 64)]
-        sink = self._close.enter_context((self.directory / "log").open("w"))
+        sink = self._close.enter_context(self.log.open("w", buffering=1))
         log = structlog.wrap_logger(
             structlog.PrintLogger(sink),
             processors=[structlog.processors.JSONRenderer()],

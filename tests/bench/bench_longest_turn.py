@@ -111,6 +111,7 @@ def new_binding(node: LargeNode) -> Iterator[Turn]:
 def _reply(node: LargeNode, command: str) -> Iterator[Turn]:
     request = node.request(command)
     while not request.complete:
+        node.await_news()
         yield node.turn
         request.read()
     request.close()

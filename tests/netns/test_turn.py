@@ -43,7 +43,7 @@ def turn(daemon: Daemon, now: float) -> None:
 
 
 def record(steps: list[str], step: str, owner: object, name: str) -> None:
-    """Note each call of a method in `steps`, and let it do its work."""
+    """Record each call of a method in `steps`, and run it."""
     method = getattr(owner, name)
 
     def recorder(*arguments, **more):

@@ -1,4 +1,4 @@
-"""Overlaps of the allowlist, against the law itself asked address by address."""
+"""Overlaps of the allowlist, compared with the verdict for each address."""
 
 from ipaddress import IPv4Address, IPv4Network
 
@@ -12,7 +12,7 @@ from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import node
 from rdnbr.operator.doctor.diagnosis import find_overlaps
 
-# Sixteen addresses, so that things meet, and everything can be asked of every address.
+# Sixteen addresses, so that rules often overlap, and every address can be tested.
 BASE = int(IPv4Address("198.51.100.0"))
 ADDRESSES = [IP((BASE + n).to_bytes(4)) for n in range(16)]
 
@@ -30,7 +30,7 @@ def networks(draw, longest=32):
     st.frozensets(st.sampled_from(ADDRESSES), max_size=3),
 )
 def test_overlaps_tell_what_the_node_refuses(prefixes, interfaces, next_hops):
-    """A rule is warned of when all of it is refused for one cause, noted when some is, and else not mentioned."""
+    """A rule gets a warning if all of it is refused for one cause, a note if a part is, and else nothing."""
     here = node([], [InterfaceAddress(1, address, length) for address, length in interfaces], [], next_hops)
     rules = [
         Rule(prefix=Prefix(IP(one.network_address.packed), one.prefixlen), where=f"a:{n}")

@@ -1,10 +1,10 @@
-"""The engine against a second model, and against the invariants, over whatever may happen in whatever order.
+"""The engine, compared with a second model and with the invariants, for any events in any order.
 
-After every step: what was decided, asked and wished for is what `second_model` says, word by word; no refused
-anchor has a route; one binding a key, and the kernel's neighbour at its MAC; nothing routed on a port that is gone;
-nothing routed without evidence for longer than all its questions take; every frame counted once; indexes, heap and
-quarantine no larger than what they are about; and at the end the kernel, once it stops failing, holds what is
-wished for, and the same events make a new engine say the same, byte for byte.
+After every step: decisions, probes and desired hosts are exactly those of `second_model`; no refused anchor has a
+route; each key has one binding at most, and the kernel's neighbour has the binding's MAC; no route exists for a port
+that is gone; no route exists without evidence for longer than all probes take; every frame is counted once; indexes,
+heap and quarantine have no stale entries. At the end the kernel, once it stops failing, has the desired entries, and
+the same events give a new engine the same decisions, byte for byte.
 
 `tests/mutations.py` lists the ways in which the engine can be broken, and sees this file fail with each of them.
 """
@@ -48,11 +48,11 @@ from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.policy.local_addresses import LocalAddresses
 
 IN_AN_ERA = 1_800_000_000.0
-"""Seconds since 1970 when the walk begins; the era began in May 2026 and ends in May 2027."""
+"""Seconds since 1970 at the start of a run; the era began in May 2026 and ends in May 2027."""
 OTHER_MAC = parse_mac("02:00:00:00:00:02")
 
 LONGEST_SILENCE = 75.0
-"""Seconds without evidence that no route outlives: the latest reprobe, a challenge, and all questions twice."""
+"""The longest time of a route without evidence, in seconds: the latest reprobe, a challenge, all probes twice."""
 
 kinds = st.sampled_from(
     ["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "packet", "answer", "use"]
@@ -65,12 +65,12 @@ ports = st.sampled_from(PORTS)
 
 
 def one_of(mac: MAC) -> str:
-    """Return a MAC that is asked, also where anybody is."""
+    """Return a MAC that is probed, also where the probe is for any MAC."""
     return show_mac(mac) if mac != ZERO_MAC else MACS[0]
 
 
 class EngineAndModel(RuleBasedStateMachine):
-    """Anything may happen, at any time."""
+    """Any event may happen, at any time."""
 
     @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]), newest=st.booleans(), adopts=st.booleans())
     def starts(self, law: str, newest: bool, adopts: bool) -> None:
@@ -129,7 +129,7 @@ class EngineAndModel(RuleBasedStateMachine):
     def anybody_says(
         self, port: int, kind: str, mac: str, address: str, override: bool, nonce: bytes
     ) -> None:
-        """Also on a port that is gone."""
+        """Frames may also come from a port that is gone."""
         self.passes()
         self.node.hears(port, utterance(kind, mac, address, override=override, nonce=nonce))
 
@@ -139,7 +139,7 @@ class EngineAndModel(RuleBasedStateMachine):
         )
     )
     def guests_say(self, heard: list[tuple[int, str, str, bool, bytes]]) -> None:
-        """Guests that stay at their ports, so that they meet again."""
+        """Guests stay at their ports, so that their events concern each other."""
         for guest, kind, address, override, nonce in heard:
             self.passes()
             self.node.hears(
@@ -156,7 +156,7 @@ class EngineAndModel(RuleBasedStateMachine):
     def comes_up(
         self, address: str, first: int, then: list[tuple[int, str]], seconds: float, awake: set[int]
     ) -> None:
-        """A guest does DAD; it, or another, speaks meanwhile."""
+        """A guest does DAD; it, or another guest, sends a claim meanwhile."""
         self.passes()
         self.node.hears(self.home(first), utterance("intent", MACS[first], address, nonce=b"number"))
         for guest, kind in then:
@@ -166,7 +166,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     @rule(address=st.sampled_from(ADDRESSES), port=ports, mac=macs)
     def settles(self, address: str, port: int, mac: str) -> None:
-        """A guest uses an address, and is awake when asked."""
+        """A guest uses an address, and answers probes."""
         self.plugged(port)
         self.passes()
         self.node.hears(port, utterance("use", mac, address))
@@ -175,7 +175,7 @@ class EngineAndModel(RuleBasedStateMachine):
     @rule(chosen=st.integers(0, 99), port=st.sampled_from([None, *PORTS]), mac=st.sampled_from([None, *MACS]))
     @precondition(lambda self: self.node.asked)
     def is_answered(self, chosen: int, port: int | None, mac: str | None) -> None:
-        """A question is answered, perhaps late, perhaps from another port, perhaps by another guest."""
+        """A probe is answered, perhaps late, perhaps from another port, perhaps by another guest."""
         self.passes()
         probe = self.node.asked[chosen % len(self.node.asked)]
         heard = utterance("answer", mac or one_of(probe.mac), show_ip(probe.address))
@@ -192,7 +192,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.2, 0.9, 1.5, 6.0, 100.0]))
     def stalls(self, seconds: float) -> None:
-        """Nothing is judged for a while, then all at once."""
+        """No timer expires for a while, then all at once."""
         self.node.now += seconds
         self.node.disturbed = self.node.now
         self.node.asked.clear()
@@ -200,7 +200,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     @rule(steps=st.lists(st.sampled_from([0.2, 0.6, 1.1, 2.2]), min_size=1, max_size=20))
     def cannot_read_all(self, steps: list[float]) -> None:
-        """Deadlines are judged although frames are left to read; answers are among those."""
+        """Timers expire although frames are unread; answers are among those."""
         for seconds in steps:
             self.node.now += seconds
             self.node.disturbed = self.node.now
@@ -213,14 +213,14 @@ class EngineAndModel(RuleBasedStateMachine):
         turns=st.integers(1, 7),
     )
     def fails_over(self, address: str, apart: float, turns: int) -> None:
-        """Two members of a cluster pull an address to and fro."""
+        """Two members of a cluster announce an address in turn."""
         for turn in range(turns):
             self.node.runs(apart, {(self.home(0), MACS[0]), (self.home(1), MACS[1])})
             self.node.hears(self.home(turn % 2), utterance("announcement", MACS[turn % 2], address))
 
     @rule(address=st.sampled_from(ADDRESSES), turns=st.integers(1, 6))
     def take_turns(self, address: str, turns: int) -> None:
-        """Two guests of one address, of which only one is awake at a time."""
+        """Two guests have one address, and only one of them answers at a time."""
         for turn in range(turns):
             port, mac = self.home(turn % 2), MACS[turn % 2]
             self.node.hears(port, utterance("use", mac, address))
@@ -267,7 +267,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     @rule(steps=st.integers(-1, 1))
     def clock_is_set(self, steps: int) -> None:
-        """By less than an hour to and fro."""
+        """The clock is set, by less than an hour either way."""
         self.passes()
         self.clock(IN_AN_ERA + self.node.now + 1500.0 * steps)
 
@@ -278,7 +278,7 @@ class EngineAndModel(RuleBasedStateMachine):
         times=st.integers(1, 30),
     )
     def announces_itself_again(self, address: str, guest: int, kind: str, times: int) -> None:
-        """As a guest does that returns, or that cannot stop."""
+        """A guest announces itself, as one does that returns, or that announces itself all the time."""
         for _ in range(times):
             self.node.runs(2.1, {(self.home(guest), MACS[guest])})
             self.node.hears(self.home(guest), utterance(kind, MACS[guest], address))
@@ -351,7 +351,7 @@ class EngineAndModel(RuleBasedStateMachine):
                 self.node.reconciler.route_gone(route.address, route.table, route.metric)
 
     def home(self, guest: int) -> int:
-        """Return the port a guest is usually at, plugged in."""
+        """Return the usual port of a guest, plugged in."""
         return self.plugged(PORTS[guest % 2])
 
     def plugged(self, port: int) -> int:
@@ -361,7 +361,7 @@ class EngineAndModel(RuleBasedStateMachine):
         return port
 
     def passes(self) -> None:
-        """Let a moment pass, in which the paces recover."""
+        """Let some time pass, in which the token buckets refill."""
         self.node.now += 0.001
 
     @invariant()
@@ -371,7 +371,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     @invariant()
     def model_agrees(self) -> None:
-        """1, 2, 5: what is routed is what the model routes, where it is and may be."""
+        """1, 2, 5: the routes are those of the model, over the right port, and permitted."""
         if not hasattr(self, "node"):
             return
         node = self.node
@@ -402,7 +402,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     @invariant()
     def nothing_grows(self) -> None:
-        """8: tables, indexes and the heap are no larger than what they are about; each frame counts once."""
+        """8: tables, indexes and the heap have no stale entries; each frame counts once."""
         if not hasattr(self, "node"):
             return
         node = self.node
@@ -435,7 +435,7 @@ class EngineAndModel(RuleBasedStateMachine):
         if not hasattr(self, "node"):
             return
         node = self.node
-        # 7: once the kernel stops failing, it holds what is wished for within the longest retry.
+        # 7: once the kernel stops failing, it has the desired entries within the longest retry.
         node.kernel.failing = False
         node.kernel.forget_foreign()
         node.now += 60
@@ -443,7 +443,7 @@ class EngineAndModel(RuleBasedStateMachine):
         routes, neighbours = node.kernel.read_entries()
         assert routes == {host.route for host in node.wanted.values()}
         assert neighbours == {host.neighbour for host in node.wanted.values()}
-        # 6: the same events, the same decisions.
+        # 6: the same events give the same decisions.
         again = Engine(SETTINGS, None)
         outputs = [
             output
@@ -459,7 +459,7 @@ EngineAndModel.TestCase.settings = settings(
     max_examples=WALKS,
     stateful_step_count=100,
     deadline=None,
-    # Enough for who only wants to know whether it fails.
+    # Enough to know whether a mutation makes it fail.
     phases=[Phase.generate] if "RDNBR_QUICK" in os.environ else list(Phase),
     suppress_health_check=list(HealthCheck),
 )

@@ -1,4 +1,4 @@
-"""The decoder against scapy: what either reads in a frame, the other reads too."""
+"""The decoder against scapy: each reads in a frame what the other reads."""
 
 from functools import reduce
 from operator import truediv
@@ -51,14 +51,14 @@ STRANGE_OPTIONS = st.one_of(
     st.builds(ICMPv6NDOptMTU, mtu=st.integers(0, 2**32 - 1)),
     st.builds(
         lambda kind, body: Raw(bytes([kind, (len(body) + 2) // 8]) + body),
-        st.sampled_from([14, 200]),  # a nonce, and what is not assigned
+        st.sampled_from([14, 200]),  # a nonce, and unassigned options
         OPTION_BODIES,
     ),
 )
 
 
 def to_wire(ether: Ether, tag: Packet | None, packet: Packet, ethertype: int, padding: bytes) -> bytes:
-    """Put a packet into a frame, behind a priority tag perhaps."""
+    """Return the packet as a frame, in some examples with a priority tag."""
     if tag is None:
         return bytes(Ether(src=ether.src, dst=ether.dst, type=ethertype) / packet) + padding
     tag = tag.copy()
@@ -68,7 +68,7 @@ def to_wire(ether: Ether, tag: Packet | None, packet: Packet, ethertype: int, pa
 
 @st.composite
 def arp_frames(draw):
-    """Requests, replies, announcements, probes and RARP, all in order."""
+    """Valid requests, replies, announcements, probes and RARP."""
     operation = draw(st.sampled_from([1, 2, 3]))
     spa = draw(IP4)
     tpa = draw(st.one_of(IP4, st.just(spa)))
@@ -81,7 +81,7 @@ def arp_frames(draw):
 
 @st.composite
 def ndp_frames(draw):
-    """Solicitations, detection and advertisements, all in order."""
+    """Valid solicitations, DAD and advertisements."""
     target, source = draw(UNICAST6), draw(UNICAST6)
     destination = draw(st.one_of(UNICAST6, GROUPS))
     match draw(st.sampled_from(["solicitation", "detection", "advertisement"])):
@@ -112,7 +112,7 @@ FRAMES = st.one_of(arp_frames(), ndp_frames())
 
 @st.composite
 def damaged(draw):
-    """A frame that was in order until some of its bytes were changed; its checksum may be right again."""
+    """A valid frame with some changed bytes; in some examples its checksum is corrected."""
     data = bytearray(draw(FRAMES))
     for _ in range(draw(st.integers(1, 4))):
         data[draw(st.integers(0, len(data) - 1))] = draw(st.one_of(st.integers(0, 255), st.integers(0, 8)))
@@ -120,7 +120,7 @@ def damaged(draw):
 
 
 def claim_read(data: bytes) -> Claim:
-    """Return what scapy reads; where it has no opinion, another frame is tried."""
+    """Return what scapy reads; if scapy has no opinion, another frame is tried."""
     try:
         return scapy_reads(data)
     except LostError:
@@ -129,7 +129,7 @@ def claim_read(data: bytes) -> Claim:
 
 @given(FRAMES)
 def test_frame_in_order_is_read_as_scapy_reads_it(data):
-    """Whatever its fields, options, tag and padding, a frame in order is the claim that scapy sees in it."""
+    """A valid frame, with any fields, options, tag and padding, is the claim that scapy reads in it."""
     assert decode(data) == claim_read(data)
 
 
@@ -158,13 +158,13 @@ def test_scapy_finds_nothing_to_refuse_in_what_is_believed(data):
     st.one_of(st.none(), st.integers(0, 300)),
 )
 def test_any_bytes_get_an_answer(data, vlan, length):
-    """No bytes make the decoder raise."""
+    """For any bytes, the decoder does not raise."""
     assert isinstance(decode(data, vlan, length), Claim | Reason)
 
 
 @given(FRAMES, st.integers(1, 4095), st.sampled_from([b"\x81\x00", b"\x88\xa8"]))
 def test_no_frame_of_another_vlan_is_believed(data, vlan, ethertype):
-    """A tag of any VLAN is refused, taken off or still in the frame (F4)."""
+    """A frame with any VLAN tag is refused, with the tag removed by the kernel or still in the frame (F4)."""
     tagged = data[:12] + ethertype + vlan.to_bytes(2, "big") + data[12:]
     assert decode(tagged) is Reason.TAGGED
     assert decode(data, vlan) is Reason.TAGGED
@@ -172,14 +172,14 @@ def test_no_frame_of_another_vlan_is_believed(data, vlan, ethertype):
 
 @given(FRAMES, st.data())
 def test_no_cut_frame_is_believed(data, choice):
-    """Wherever a capture cut a frame, it is called cut (F7)."""
+    """A frame that the capture truncated is refused as truncated, whatever its length (F7)."""
     end = choice.draw(st.integers(0, len(data) - 1))
     assert decode(data[:end], length=len(data)) is Reason.TRUNCATED
 
 
 @given(st.one_of(IP4, UNICAST6), HOST_MACS, HOST_MACS, IP4, UNICAST6, st.booleans())
 def test_answer_to_a_question_proves_what_was_asked(address, guest, node, gateway4, gateway6, broadcast):
-    """Whoever asks whom for what, the answer is known as one, and is in order for scapy too."""
+    """An answer to any probe is recognised as an answer, and is valid for scapy, too."""
     assume(address not in (gateway4, gateway6))
     segment = Segment(7, "vmbr1", parse_mac(node), 254, parse_ip(gateway4), parse_ip(gateway6))
     asked = probe_frame(segment, parse_ip(address), parse_mac(guest), broadcast=broadcast)
@@ -192,7 +192,7 @@ def test_answer_to_a_question_proves_what_was_asked(address, guest, node, gatewa
 
 @given(UNICAST6)
 def test_groups_are_those_scapy_computes(address):
-    """The solicited-node group of an address, and the MAC of that group, are as scapy has them."""
+    """The solicited-node group of an address, and the MAC of that group, are those of scapy."""
     group = solicited_node(parse_ip(address))
     assert group == in6_getnsma(parse_ip(address))
     assert show_mac(multicast_mac(group)) == in6_getnsmac(group)

@@ -1,9 +1,9 @@
-"""newest-wins over several nodes: BGP's choice is where the guest is.
+"""newest-wins over several nodes: BGP selects the node where the guest is.
 
-Guests wander between nodes whose clocks differ by less than a tick; the nodes they leave do not notice, and go on
-answering for them in the kernel only. Daemons restart, rules are read again, clocks are corrected, an era ends. After
-each step the lowest metric of an address is that of the node its guest arrived at last, as long as two arrivals are a
-tick and the clocks' difference apart; and each metric is what a second model, of ten lines, says it is.
+Guests move between nodes whose clocks differ by less than a tick. A node that a guest left does not notice that, and
+keeps its route. Daemons restart, rules are read again, clocks are corrected, an era ends. After each step the node with
+the lowest metric of an address is the one where the guest arrived last, if two arrivals are more than a tick and the
+clocks' difference apart. Each metric is that of a second model of ten lines.
 """
 
 from dialogue import BRIDGE, MAIN, NODE, rules
@@ -21,7 +21,7 @@ from rdnbr.core.model.outputs import DesiredHost, Output
 from rdnbr.core.model.settings import Settings, Timers
 
 NEWEST = Settings(Timers(reprobe=86_000.0), mobility="newest-wins")
-"""Nobody is asked: a node that does not notice is what this is about."""
+"""No probes, because the node that a guest left must not notice that."""
 ALLOW = "2.57.57.0/24\n2001:678::/64"
 GUESTS = [
     ("52:02:45:00:00:01", ("2.57.57.1", "2001:678::1")),
@@ -29,22 +29,22 @@ GUESTS = [
 ]
 NODES = 3
 SKEW = 1.5
-"""Seconds that the clocks differ by at most."""
+"""The largest difference of two clocks, in seconds."""
 ERA_BEGINS = float(53 * ERA * TICK)
 
 
 class Hypervisor:
-    """One node: its engine, its clock, and its kernel's routes, which outlive the engine."""
+    """One node: its engine, its clock, and the kernel's routes, which stay when the engine ends."""
 
     def __init__(self, now: float, skew: float) -> None:
         self.skew = skew
         self.routes: dict[Key, Host] = {}
         self.seen: dict[Key, list[int]] = {}
-        """All metrics that each route had since the guest arrived here last."""
+        """All metrics that each route had since the guest last arrived here."""
         self.start(now)
 
     def start(self, now: float) -> None:
-        """Start a daemon, as after a crash; it finds the routes."""
+        """Start a daemon as after a crash; it adopts the routes."""
         self.engine = Engine(NEWEST, rules(ALLOW))
         self.engine.set_clock(now, now + self.skew)
         self.engine.segment_changed(BRIDGE)
@@ -80,13 +80,13 @@ class Fabric(RuleBasedStateMachine):
         self.now = begin
         self.nodes = [Hypervisor(begin, skew) for skew in skews]
         self.at: dict[int, int] = {}
-        """Guest to node."""
+        """Guest to its node."""
         self.arrived: dict[tuple[int, int], float] = {}
         """Guest and node to the node's own time of the last arrival."""
 
     @rule(guest=st.integers(0, 1), node=st.integers(0, NODES - 1), by_mac=st.booleans(), late=st.floats(0, 7))
     def arrives(self, guest: int, node: int, by_mac: bool, late: float) -> None:
-        """A guest comes to a node and announces itself, or QEMU does so where the node remembers it."""
+        """A guest arrives at a node and announces itself, or QEMU does so if the node remembers it."""
         self.passes(TICK + SKEW + late)
         mac, addresses = GUESTS[guest]
         there = self.nodes[node]
@@ -101,7 +101,7 @@ class Fabric(RuleBasedStateMachine):
 
     @rule(guest=st.integers(0, 1))
     def talks(self, guest: int) -> None:
-        """What a guest says all day, where it is."""
+        """A guest sends ordinary claims where it is."""
         if guest in self.at:
             mac, addresses = GUESTS[guest]
             for address in addresses:
@@ -122,7 +122,7 @@ class Fabric(RuleBasedStateMachine):
 
     @rule(node=st.integers(0, NODES - 1), skew=st.floats(0, SKEW))
     def clock_is_corrected(self, node: int, skew: float) -> None:
-        """NTP pulls the clock to and fro, within what the clocks may differ by; BGP sees nothing."""
+        """NTP corrects the clock, within the largest difference; BGP sees no change."""
         there = self.nodes[node]
         before = dict(there.routes)
         era = era_of(tick_at(self.now + there.skew))
@@ -138,7 +138,7 @@ class Fabric(RuleBasedStateMachine):
         self.passes(seconds)
 
     def passes(self, seconds: float) -> None:
-        """Let time pass, and a little more where clocks are about to leave an era: nodes do so one by one."""
+        """Let time pass, and a little more if clocks are about to leave an era: nodes do so one by one."""
         self.now += seconds
         if ERA_BEGINS - SKEW <= self.now < ERA_BEGINS:
             self.now = ERA_BEGINS
@@ -159,7 +159,7 @@ class Fabric(RuleBasedStateMachine):
 
     @invariant()
     def model_agrees(self) -> None:
-        """Each metric follows from when the guest arrived there, and what time it is now, both by that node's clock."""
+        """Each metric follows from the time of the arrival there and the present time, both by that node's clock."""
         for (guest, node), arrived in getattr(self, "arrived", {}).items():
             there = self.nodes[node]
             for address in GUESTS[guest][1]:
@@ -168,7 +168,7 @@ class Fabric(RuleBasedStateMachine):
 
 
 def worth(arrived: float, clock: float) -> int:
-    """Say what an arrival is worth, in seconds: the second model."""
+    """Return the metric of an arrival, in seconds: the second model."""
     era_length = 2 * (2**24 - 1 - 2 * 1800)
     era_began = clock // era_length * era_length
     later_than_any = int(arrived // 2) - int(era_began // 2) + 1800

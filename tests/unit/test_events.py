@@ -1,4 +1,4 @@
-"""The recent events, and those who are told."""
+"""The recent events, and the observers."""
 
 from rdnbr.core.model.outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
@@ -10,7 +10,7 @@ def decision(at, verb=Verb.INSTALLED):
 
 
 def test_recent():
-    """Events are kept in their order; what happens with every frame is not."""
+    """Events are kept in their order; decisions that every frame causes are not."""
     events = Events(print)
     for at, verb in enumerate([Verb.INSTALLED, Verb.REFUSED, Verb.REFRESHED, Verb.IGNORED, Verb.WITHDRAWN]):
         events.publish(decision(at, verb))
@@ -37,7 +37,7 @@ def test_history_is_bounded():
 
 
 def test_observers():
-    """All who subscribed are told of every decision."""
+    """All observers are called with every decision."""
     events = Events(print)
     one, other = [], []
     events.subscribe("one", one.append)
@@ -47,7 +47,7 @@ def test_observers():
 
 
 def test_observer_that_fails():
-    """An observer that raises is reported and not told again; the others are."""
+    """An observer that raises is reported and not called again; the others are."""
     reports, seen = [], []
     events = Events(reports.append)
     events.subscribe("broken", lambda _: 1 / 0)

@@ -1,4 +1,4 @@
-"""What happened lately, and telling it to all who want to know."""
+"""The recent decisions, and the observers of all decisions."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,20 +14,20 @@ Observer = Callable[[Decision], None]
 EVENTS = 1000
 """Decisions kept."""
 REFUSALS = 200
-"""Refusals kept; apart, so that a guest that is refused all the time does not push out what happened."""
+"""Refusals kept. In a queue of their own: a guest that is refused all the time must not push out other events."""
 
 UNEVENTFUL = frozenset({Verb.REFRESHED, Verb.IGNORED})
-"""The bulk of what is decided: counted, and logged when debugging, but no events."""
+"""Most decisions: they are counted, and logged at level debug, but are no events."""
 
 
 class Events:
-    """The recent events, and who is told of each decision."""
+    """Publishes each decision to the observers, and keeps the recent ones."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
-        """Begin.
+        """Start without observers.
 
         Args:
-            report: is told, in a sentence, of an observer that failed.
+            report: logs one sentence about an observer that failed.
         """
         self._report = report
         self._observers: dict[str, Observer] = {}
@@ -35,17 +35,17 @@ class Events:
         self._refusals: deque[Decision] = deque(maxlen=REFUSALS)
 
     def subscribe(self, name: str, observer: Observer) -> None:
-        """Tell `observer` of every decision from now on; `name` is what a report calls it by."""
+        """Call `observer` with every decision from now on; `name` is its name in a report."""
         self._observers[name] = observer
 
     def publish(self, decision: Decision) -> None:
-        """Keep a decision, and tell all observers. One that raises is removed and reported."""
+        """Keep a decision, and call all observers with it. An observer that raises is removed and reported."""
         if decision.verb not in UNEVENTFUL:
             (self._refusals if decision.verb is Verb.REFUSED else self._events).append(decision)
         for name, observer in list(self._observers.items()):
             try:
                 observer(decision)
-            except Exception as error:  # noqa: BLE001 (whoever looks on must not stop what is looked at)
+            except Exception as error:  # noqa: BLE001 (no observer may stop the decisions)
                 del self._observers[name]
                 self._report(f"{name} failed and is no longer told of decisions: {error!r}")
 
@@ -55,7 +55,7 @@ class Events:
 
 
 def to_watchers(control: ControlServer, wall: Wall) -> Observer:
-    """Return the observer that sends events to those who `rdnbr watch`."""
+    """Return the observer that sends events to the clients of `rdnbr watch`."""
 
     def observe(decision: Decision) -> None:
         if decision.verb not in UNEVENTFUL and control.watched:

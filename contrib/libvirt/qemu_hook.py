@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""libvirt's hook for QEMU guests: writes the allowlist of a guest before it starts here, or arrives by migration.
+"""libvirt's hook for QEMU guests: writes the allowlist of a guest before it starts on this node, or migrates to it.
 
 Installed as /etc/libvirt/hooks/qemu, for guests on the bridge vmbr1. A guest's addresses are in its metadata, which
 migrates with it:
 
     virsh metadata web1 urn:rdnbr --key rdnbr --set '<addresses>2.57.57.30 2001:db8:100::80</addresses>' --config --live
 
-and become one file, /etc/rdnbr/allowlist.d/libvirt-UUID.conf, with rules for the MACs of all its cards on the guests'
-bridge. It is replaced only by one that `rdnbr check` has no complaint of, and stays when the guest stops.
+The hook writes them to one file, /etc/rdnbr/allowlist.d/libvirt-UUID.conf, with rules for the MACs of all the guest's
+cards on that bridge. It replaces the file only if `rdnbr check` finds no mistake in the new one. The file stays when
+the guest stops.
 
-libvirt starts no guest whose hook fails, and kills a running one when that happens while libvirt is restarted. So
-whatever goes wrong is told, and the exit code is 0.
+If the hook fails, libvirt does not start the guest. If it fails while libvirt is restarted, libvirt kills the running
+guest. Therefore the hook prints every error, and its exit code is always 0.
 """
 
 import subprocess
@@ -24,14 +25,14 @@ from xml.etree import ElementTree as ET
 BRIDGE = "vmbr1"
 DIRECTORY = Path("/etc/rdnbr/allowlist.d")
 OPERATIONS = frozenset({"prepare", "migrate", "restore", "reconnect", "attach"})
-"""Those that come before a guest speaks here, and libvirt's own start."""
+"""The operations before a guest can send frames on this node, and `reconnect` for the start of libvirt itself."""
 
 
 def rules(domain: ET.Element) -> list[str]:
-    """Return the rules for a guest: each of its addresses for each of its cards.
+    """Return the rules of a guest: each of its addresses for each of its cards.
 
     Raises:
-        ValueError: an address cannot be read.
+        ValueError: an address is invalid.
     """
     words = [word for given in domain.iter("{urn:rdnbr}addresses") for word in (given.text or "").split()]
     prefixes = [ip_network(word) for word in words]
@@ -44,11 +45,11 @@ def rules(domain: ET.Element) -> list[str]:
     return [f"{prefix} mac={mac}" for mac in macs for prefix in prefixes]
 
 
-def put(path: Path, text: str) -> None:
-    """Replace the file if rdnbr understands the new one; nobody ever sees half of it.
+def replace_file(path: Path, text: str) -> None:
+    """Replace the file atomically, if `rdnbr check` accepts the new one.
 
     Raises:
-        ValueError: it does not, and why.
+        ValueError: `rdnbr check` does not. The message says why.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".libvirt.", dir=path.parent) as folder:
@@ -68,7 +69,7 @@ def put(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Do what libvirt's operation asks for."""
+    """Write the allowlist if this operation of libvirt needs it."""
     if OPERATIONS.isdisjoint(sys.argv[2:3]):
         return
     domain = ET.fromstring(sys.stdin.buffer.read())  # noqa: S314  (libvirt wrote it)
@@ -76,11 +77,11 @@ def main() -> None:
     lines = rules(domain)
     text = "".join(f"{line}\n" for line in [f"# {domain.findtext('name', '')!a}, by libvirt's hook", *lines])
     if lines and not (path.exists() and path.read_text(encoding="utf-8") == text):
-        put(path, text)
+        replace_file(path, text)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except Exception as error:  # noqa: BLE001  (see above)
+    except Exception as error:  # noqa: BLE001  (a failing hook may kill the guest)
         sys.stderr.write(f"rdnbr: the allowlist of {sys.argv[1:2]} stays as it is: {error}\n")

@@ -1,7 +1,7 @@
-"""What /etc/pve holds of the cluster's guests.
+"""Reads the files of the cluster's guests from /etc/pve.
 
-/etc/pve is pmxcfs, the same on all nodes. Its .vmlist says which guest is on which node. Listing directories would
-not do: a guest that migrates meanwhile would be in neither, and lose its rules.
+/etc/pve is pmxcfs, the same on all nodes. Its .vmlist says which guest is on which node. Listing the directories of
+the nodes is not enough: a guest that migrates meanwhile could be missed on both nodes, and lose its rules.
 """
 
 import json
@@ -14,18 +14,18 @@ from typing import Any, Literal, NamedTuple
 Kind = Literal["qemu", "lxc"]
 
 ATTEMPTS = 5
-"""How often all guests are read again because some migrated, came or went meanwhile."""
+"""How often all guests are read again if the list of guests changed meanwhile."""
 
 _NODE = re.compile(r"[A-Za-z0-9-]+")
 _FOLDER: Mapping[Kind, str] = {"qemu": "qemu-server", "lxc": "lxc"}
 
 
 class ClusterError(Exception):
-    """There is no telling which guests the cluster has."""
+    """The list of the cluster's guests cannot be read."""
 
 
 class Text(NamedTuple):
-    """A file, and what is in it."""
+    """A file and its content."""
 
     file: str
     text: str
@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What is written about one guest."""
+    """The files of one guest."""
 
     vm: int
     kind: Kind
@@ -56,7 +56,7 @@ class Cluster:
 
     guests: tuple[Texts | Unreadable, ...]
     firewall: Text
-    """The datacenter's."""
+    """The firewall file of the datacenter."""
 
 
 class _Home(NamedTuple):
@@ -65,7 +65,7 @@ class _Home(NamedTuple):
 
 
 def read_cluster(pve: Path) -> Cluster:
-    """Read the texts about all guests.
+    """Read the files of all guests.
 
     Raises:
         ClusterError: /etc/pve is not mounted, or not readable.
@@ -81,12 +81,12 @@ def read_cluster(pve: Path) -> Cluster:
         before, homes = homes, _homes(pve)
         if homes == before:
             break
-    # Where guests move all the time, one that could not be found keeps the rules it has until the next run.
+    # If the list never stays the same, a guest that could not be read keeps its rules until the next run.
     return Cluster(guests, firewall)
 
 
 def _homes(pve: Path) -> dict[int, _Home]:
-    """Tell where each guest is. pmxcfs makes this list up in one piece whenever it is read."""
+    """Return the node and the kind of each guest. pmxcfs generates this list atomically for each read."""
     path = pve / ".vmlist"
     try:
         listed = json.loads(path.read_bytes())

@@ -1,7 +1,7 @@
-"""`rdnbr-proxmox-allowlist`: brings the allowlist of this node up to date with the guests of the cluster.
+"""`rdnbr-proxmox-allowlist`: updates the allowlist of this node from the guests of the cluster.
 
-When in doubt, what is there stays: without /etc/pve nothing is written, and neither is a file without any rule, which
-would withdraw every guest; a guest with a mistake in its configuration keeps the rules it has.
+If anything is uncertain, the old rules stay. Without /etc/pve the file is not written. A file without any rule is not
+written either, because it would withdraw every guest. A guest with a mistake in its configuration keeps its rules.
 """
 
 import sys
@@ -14,8 +14,8 @@ from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.allowlist import AllowlistError, parse
 from rdnbr_proxmox.cluster import Cluster, ClusterError, Unreadable, read_cluster
 from rdnbr_proxmox.document import Kept, document, warnings
+from rdnbr_proxmox.files import read_rules, replace_file, rules_by_hand
 from rdnbr_proxmox.firewall import read_aliases
-from rdnbr_proxmox.place import by_hand, put, rules_in
 from rdnbr_proxmox.rules import Rules, rules_of
 
 BRIDGE = "vmbr1"
@@ -23,11 +23,11 @@ OUTPUT = Path("/etc/rdnbr/allowlist.d/50-proxmox.conf")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do it, and return 0 when the file is current, 1 when there was something to complain about."""
+    """Update the file. Return 0 if it is current, and 1 after any problem."""
     args = _arguments(arguments)
     try:
         cluster = read_cluster(args.pve)
-        guests, problems = judge(cluster, args.bridge or [BRIDGE], args.output)
+        guests, problems = collect_rules(cluster, args.bridge or [BRIDGE], args.output)
         for problem in problems:
             _say(str(problem))
         return _finish(guests, args) or int(bool(problems))
@@ -38,36 +38,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def judge(cluster: Cluster, bridges: Sequence[str], output: Path) -> tuple[list[Rules | Kept], list[Problem]]:
-    """Tell which rules the guests on these bridges have, and what is wrong with the configuration of some."""
+def collect_rules(
+    cluster: Cluster, bridges: Sequence[str], output: Path
+) -> tuple[list[Rules | Kept], list[Problem]]:
+    """Return the rules of all guests on these bridges, and the mistakes in their configurations."""
     datacenter = read_aliases(cluster.firewall)
     guests: list[Rules | Kept] = []
     problems: list[Problem] = []
-    had: tuple[Rule, ...] | None = None
+    old: tuple[Rule, ...] | None = None
     for guest in cluster.guests:
         if isinstance(guest, Unreadable):
-            found: Rules | list[Problem] | None = [Problem(guest.file, 1, guest.message)]
+            rules: Rules | list[Problem] | None = [Problem(guest.file, 1, guest.message)]
         else:
-            found = rules_of(guest, datacenter, bridges)
-        match found:
+            rules = rules_of(guest, datacenter, bridges)
+        match rules:
             case Rules():
-                guests.append(found)
+                guests.append(rules)
             case list():
-                problems += found
-                had = rules_in(output) if had is None else had
-                guests.append(Kept(guest.vm, tuple(rule for rule in had if rule.qualifiers.vm == guest.vm)))
+                problems += rules
+                old = read_rules(output) if old is None else old
+                guests.append(Kept(guest.vm, tuple(rule for rule in old if rule.qualifiers.vm == guest.vm)))
             case None:
                 pass
     return guests, problems
 
 
 def _finish(guests: Sequence[Rules | Kept], args: Namespace) -> int:
-    text = document(guests, by_hand(args.output))
+    text = document(guests, rules_by_hand(args.output))
     try:
         rules = parse([(str(args.output), text)]).rules
     except AllowlistError as error:
         _say(
-            f"{args.output}: not written, for rdnbr would refuse it; this is a mistake in {__name__}:\n{error}"
+            f"{args.output}: not written, because rdnbr would refuse it; this is a bug in {__name__}:\n{error}"
         )
         return 1
     if not rules:
@@ -75,13 +77,13 @@ def _finish(guests: Sequence[Rules | Kept], args: Namespace) -> int:
         bridges = ", ".join(args.bridge or [BRIDGE])
         _say(
             f"no guest has an address on {bridges} (another bridge: --bridge NAME); {args.output} stays as it is, "
-            "for without rules nobody would be routed"
+            "because without rules no guest would be routed"
         )
         return 1
     if args.print:
         print(text, end="")
         return 0
-    if put(args.output, text):
+    if replace_file(args.output, text):
         _say(f"{args.output}: {len(rules)} rules for {len(guests)} guests")
         _warn(guests, args.output)
     return 0
@@ -97,7 +99,7 @@ def _say(text: str) -> None:
 
 
 def _arguments(arguments: Sequence[str] | None) -> Namespace:
-    description = "Brings the allowlist of this node up to date with the guests of the cluster."
+    description = "Updates the allowlist of this node from the guests of the cluster."
     parser = ArgumentParser(prog="rdnbr-proxmox-allowlist", description=description)
     parser.add_argument(
         "--bridge", action="append", metavar="GLOB", help=f"the guests' bridge ({BRIDGE}); may be given again"

@@ -1,4 +1,4 @@
-"""The allowlist file that the guests' rules make, the same on all nodes of a cluster."""
+"""The text of the allowlist file. It is the same on all nodes of a cluster."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,34 +9,34 @@ from rdnbr_proxmox.guest import Tagged
 from rdnbr_proxmox.rules import Entry, Rules
 
 HEADER = """\
-# Made by rdnbr-proxmox-allowlist of the guests' configurations, and made anew when they change: what is written here
-# by hand gets lost. Further rules belong in /etc/rdnbr/allowlist, which is read before this file.
+# Written by rdnbr-proxmox-allowlist from the guests' configurations, and written again when they change. Changes by
+# hand are lost. Write further rules to /etc/rdnbr/allowlist, which is read before this file.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A guest whose configuration has mistakes; it keeps the rules it had."""
+    """A guest whose configuration has mistakes. It keeps its old rules."""
 
     vm: int
     rules: tuple[Rule, ...]
 
 
 Key = tuple[Prefix, bool, object]
-"""Prefix, deny and qualifiers of a rule: two rules of one key are one, or contradict each other."""
+"""Prefix, deny and qualifiers of a rule. Two rules with the same key are equal, or contradict each other."""
 
 
 def key(rule: Rule) -> Key:
-    """Return what makes a rule the same as another."""
+    """Return the key of a rule."""
     return rule.prefix, rule.deny, rule.qualifiers
 
 
 def document(guests: Sequence[Rules | Kept], by_hand: Mapping[Key, Rule]) -> str:
-    """Write the file.
+    """Return the text of the file.
 
     Args:
-        guests: in the order of their numbers.
-        by_hand: rules of other files; where one is of the same key, it stands alone, for it may say `vip`.
+        guests: the guests, in the order of their numbers.
+        by_hand: the rules of other files. A rule with the same key is left out here, because the other may be `vip`.
     """
     holders = _holders(guests)
     lines = [HEADER]
@@ -46,11 +46,11 @@ def document(guests: Sequence[Rules | Kept], by_hand: Mapping[Key, Rule]) -> str
 
 
 def warnings(guests: Sequence[Rules | Kept]) -> Iterator[str]:
-    """Say which cards will not be heard, and which prefixes several guests have: who answers keeps them."""
+    """Yield a warning for each network card with a VLAN tag, and for each prefix of several guests."""
     for guest in guests:
         if isinstance(guest, Rules):
             for card in guest.tagged:
-                yield f"vm {guest.vm}: {_unheard(card)}"
+                yield f"vm {guest.vm}: {_not_served(card)}"
     for prefix, vms in _holders(guests).items():
         if len(vms) > 1:
             yield f"{prefix} belongs to the guests {', '.join(map(str, vms))}: the first to claim it has it"
@@ -78,7 +78,7 @@ def _guest(
             yield f"# vm {guest.vm} {_printable(guest.name)}".rstrip()
             entries = guest.entries
             cards = [f"no address is known for {card}, so it gets none" for card in guest.without]
-            cards += map(_unheard, guest.tagged)
+            cards += map(_not_served, guest.tagged)
     for entry in entries:
         written = by_hand.get(key(entry.rule))
         if written is not None:
@@ -94,7 +94,7 @@ def _guest(
     yield ""
 
 
-def _unheard(card: Tagged) -> str:
+def _not_served(card: Tagged) -> str:
     return _printable(
         f"{card.name} has a VLAN tag, so it is not heard and gets no rule: Proxmox plugs it into {card.bridge}; "
         "remove the tag"

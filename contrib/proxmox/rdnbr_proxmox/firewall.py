@@ -1,7 +1,7 @@
-"""The firewall's files: IP sets `ipfilter-netN` of /etc/pve/firewall/VMID.fw, and the aliases they may name.
+"""Parses the firewall files: IP sets `ipfilter-netN` of /etc/pve/firewall/VMID.fw, and aliases.
 
-A set is what the firewall lets a network card send from, so it says which addresses the card has. Names are without
-regard to case, as Proxmox has them (pve-firewall, src/PVE/Firewall.pm, generic_fw_config_parser).
+Such a set lists the source addresses that the firewall permits to a network card, and therefore the addresses of the
+card. Names are case-insensitive, as in Proxmox (pve-firewall, src/PVE/Firewall.pm, generic_fw_config_parser).
 """
 
 import re
@@ -17,7 +17,7 @@ _FILTER = re.compile(r"ipfilter-net(\d{1,4})")
 _ALIAS = re.compile(r"(dc/|guest/)?([a-z][a-z0-9_-]+)")
 
 Aliases = Mapping[str, str]
-"""Name, in lower case → address or range, as written."""
+"""Name, in lower case → address or range, as in the file."""
 
 
 class _Line(NamedTuple):
@@ -25,19 +25,19 @@ class _Line(NamedTuple):
     section: str
     """In lower case: `aliases`, `ipset`, `options`, `rules`, `group`."""
     name: str
-    """Of the set; in lower case."""
+    """The name of the set, in lower case."""
     text: str
-    """Without comment."""
+    """The line without its comment."""
 
 
 def read_aliases(firewall: Text) -> Aliases:
-    """Read the aliases that a file defines. One that cannot be read is missed by whoever names it."""
-    found = {}
+    """Read the aliases that a file defines. An invalid definition is ignored; a set that uses it has a mistake."""
+    aliases = {}
     for line in _lines(firewall.text):
         words = line.text.split()
         if line.section == "aliases" and len(words) == 2:
-            found[words[0].lower()] = words[1]
-    return found
+            aliases[words[0].lower()] = words[1]
+    return aliases
 
 
 def read_filters(
@@ -46,10 +46,10 @@ def read_filters(
     """Read a guest's IP sets.
 
     Returns:
-        What the sets name, by number of the network card; and the mistakes, with the same numbers.
+        The prefixes in the sets, by number of the network card, and the mistakes, each with the number of the card.
     """
     own = read_aliases(firewall)
-    found: dict[int, tuple[Named, ...]] = {}
+    prefixes: dict[int, tuple[Named, ...]] = {}
     problems = []
     for line in _lines(firewall.text):
         match = _FILTER.fullmatch(line.name)
@@ -63,8 +63,8 @@ def read_filters(
             problems.append((card, Problem(firewall.file, line.number, f"{line.name}: {error}")))
         else:
             named = Named(prefix, line.name, firewall.file, line.number, deny)
-            found[card] = (*found.get(card, ()), named)
-    return found, problems
+            prefixes[card] = (*prefixes.get(card, ()), named)
+    return prefixes, problems
 
 
 def _lines(text: str) -> Iterator[_Line]:
@@ -81,11 +81,11 @@ def _resolve(text: str, own: Aliases, datacenter: Aliases) -> str:
     match = _ALIAS.fullmatch(text.lower())
     if match is None:
         return text
-    found = None
+    address = None
     if match[1] != "dc/":
-        found = own.get(match[2])
+        address = own.get(match[2])
     if match[1] != "guest/":
-        found = found or datacenter.get(match[2])
-    if found is None:
+        address = address or datacenter.get(match[2])
+    if address is None:
         raise ValueError(f"there is no alias {text!r}; define it under [ALIASES], or write the address")
-    return found
+    return address

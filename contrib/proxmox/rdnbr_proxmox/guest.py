@@ -1,7 +1,7 @@
-"""A guest's configuration: /etc/pve/nodes/NODE/qemu-server/VMID.conf and …/lxc/VMID.conf.
+"""Parses a guest's configuration: /etc/pve/nodes/NODE/qemu-server/VMID.conf and …/lxc/VMID.conf.
 
-Only what stands before the first `[section]` counts. Sections hold snapshots, what changes when the guest is next
-started (`[PENDING]`, `[pve:pending]`), and what an older cloud-init image had (`[special:cloudinit]`).
+Only the lines before the first `[section]` count. Sections hold snapshots, changes for the next start of the guest
+(`[PENDING]`, `[pve:pending]`), and the values of an older cloud-init image (`[special:cloudinit]`).
 """
 
 import re
@@ -23,27 +23,27 @@ MODELS = frozenset(
         *("i82551", "i82557b", "i82559er", "ne2k_isa", "ne2k_pci", "pcnet", "rtl8139", "virtio", "vmxnet3"),
     }
 )
-"""Of a QEMU guest's network card, which the MAC may be given with: `virtio=52:02:45:76:d2:35` (qemu-server,
-src/PVE/QemuServer/Network.pm)."""
+"""Models of a QEMU guest's network card. The MAC may be the value of the model: `virtio=52:02:45:76:d2:35`
+(qemu-server, src/PVE/QemuServer/Network.pm)."""
 
 WITHOUT_ADDRESS = frozenset({"dhcp", "auto", "manual"})
-"""Said instead of an address by who leaves it to others."""
+"""Values of `ip` and `ip6` that name no address."""
 
 _LINE = re.compile(r"([a-z][a-z_-]*)(\d{0,4}):\s*(.+?)\s*")
 _RAW_LXC = re.compile(r"lxc\.[a-z0-9_.-]+(:|\s*=).*")
-"""What a container's configuration has for LXC itself (pve-container, src/PVE/LXC/Config.pm)."""
+"""Lines of a container's configuration that are for LXC itself (pve-container, src/PVE/LXC/Config.pm)."""
 
 
 class Named(NamedTuple):
-    """Addresses that somebody gave to a network card."""
+    """A prefix that a setting gives to a network card."""
 
     prefix: Prefix
     by: str
-    """The setting that gives it: `net0`, `ipconfig0` or `ipfilter-net0`."""
+    """The setting: `net0`, `ipconfig0` or `ipfilter-net0`."""
     file: str
     line: int
     deny: bool = False
-    """It is taken out of a wider prefix."""
+    """Whether the prefix is an exception from a shorter prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Card:
 
     number: int
     mac: MAC | None
-    """None: a new one whenever the guest starts."""
+    """None: the guest gets a new MAC at each start."""
     addresses: tuple[Named, ...] = ()
 
     @property
@@ -62,24 +62,24 @@ class Card:
 
 
 class Tagged(NamedTuple):
-    """A network card with a VLAN tag, which Proxmox plugs into another bridge than the one that is written."""
+    """A network card with a VLAN tag. Proxmox plugs it into another bridge than the configured one."""
 
     name: str
     """The setting's name."""
     bridge: str
-    """The other one's name (pve-common, src/PVE/Network.pm: activate_bridge_vlan)."""
+    """The name of the other bridge (pve-common, src/PVE/Network.pm: activate_bridge_vlan)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """What a configuration says of a guest."""
+    """A guest, as its configuration describes it."""
 
     name: str
     template: bool
     cards: tuple[Card, ...]
-    """Those on the bridges asked for, in the order of their numbers."""
+    """The cards on the given bridges, in the order of their numbers."""
     tagged: tuple[Tagged, ...]
-    """Those that would be on these bridges but for their tag."""
+    """The cards that are configured for these bridges, but have a VLAN tag."""
 
 
 _Key = tuple[str, int | None]
@@ -92,7 +92,7 @@ class _Setting(NamedTuple):
 
 
 def read_guest(kind: Kind, config: Text, bridges: Sequence[str]) -> tuple[Guest, list[Problem]]:
-    """Read a configuration, and tell every mistake in it that concerns addresses on these bridges (names or globs)."""
+    """Parse a configuration. Return the guest, and every mistake that concerns these bridges (names or globs)."""
     settings = dict(_settings(config.text))
     name = settings.get(("name" if kind == "qemu" else "hostname", None), _Setting(0, "")).value
     template = settings.get(("template", None), _Setting(0, "0")).value == "1"
@@ -110,7 +110,7 @@ def read_guest(kind: Kind, config: Text, bridges: Sequence[str]) -> tuple[Guest,
         else:
             addressed = ("net" if kind == "lxc" else "ipconfig", number)
             cards.append(_card(number, setting, addressed, settings.get(addressed), config.file, problems))
-    # Of a guest that has no card here, only what may have been meant for one matters.
+    # If the guest has no card on these bridges, only a line that may be a misspelled card matters.
     begins = "" if cards else "net"
     problems += [
         Problem(config.file, line, f"{text!r} is no setting; write it as 'name: value'")
@@ -121,7 +121,7 @@ def read_guest(kind: Kind, config: Text, bridges: Sequence[str]) -> tuple[Guest,
 
 
 def whole_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line that is neither blank nor a comment."""
+    """Yield the number and the text of each line that is neither blank nor a comment."""
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
@@ -132,7 +132,7 @@ def read_prefix(text: str) -> Prefix:
     """Read an address or a range.
 
     Raises:
-        ValueError: it is neither; with the cure.
+        ValueError: it is neither. The message says what to write.
     """
     try:
         network = ip_network(text, strict=False)
@@ -146,14 +146,14 @@ def read_prefix(text: str) -> Prefix:
 
 
 def _settings(text: str) -> Iterator[tuple[_Key, _Setting]]:
-    """Yield key, line and value of each setting; the last of a key counts."""
+    """Yield the key, line and value of each setting. If a key is repeated, its last value counts."""
     for number, line in _head(text):
         if match := _LINE.fullmatch(line):
             yield (match[1], int(match[2]) if match[2] else None), _Setting(number, match[3])
 
 
 def _unread(text: str) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line that is no setting."""
+    """Yield the number and the text of each line that is no setting."""
     for number, line in _head(text):
         if not _LINE.fullmatch(line) and not _RAW_LXC.fullmatch(line):
             yield number, line
@@ -194,7 +194,7 @@ def _words(value: str) -> Mapping[str, str]:
 
 
 def _host(text: str) -> Prefix:
-    """Read the address of a host; the length says what is on its link, not what is its own."""
+    """Read the address of a host. The prefix length belongs to its link, and is ignored."""
     try:
         host = ip_interface(text).ip
     except ValueError:

@@ -14,7 +14,7 @@ from rdnbr_proxmox.guest import Named, Tagged, read_guest
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A rule, and which settings ask for it."""
+    """A rule, and the settings that it comes from."""
 
     rule: Rule
     by: tuple[str, ...]
@@ -22,28 +22,28 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a guest may have."""
+    """The rules of a guest."""
 
     vm: int
     name: str
     entries: tuple[Entry, ...]
     without: tuple[str, ...]
-    """Cards that nobody gave an address."""
+    """Cards without an address."""
     tagged: tuple[Tagged, ...] = ()
-    """Cards that rdnbr will not hear."""
+    """Cards that rdnbr does not serve, because they have a VLAN tag."""
 
 
 def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules | list[Problem] | None:
-    """Tell which rules a guest has.
+    """Return the rules of a guest.
 
     Args:
-        texts: its configuration, and its firewall's.
-        datacenter: aliases of the whole cluster.
-        bridges: names or globs; only network cards on these count.
+        texts: its configuration, and its firewall file.
+        datacenter: the aliases of the whole cluster.
+        bridges: names or globs. Only network cards on these bridges count.
 
     Returns:
-        The rules, or every mistake that stands in their way; None when the guest is not on these bridges, or is a
-        template, which never runs.
+        The rules, or every mistake that prevents them. None if the guest is not on these bridges, or is a template,
+        which never runs.
     """
     guest, problems = read_guest(texts.kind, texts.config, bridges)
     if guest.template or not (guest.cards or guest.tagged or problems):
@@ -66,9 +66,8 @@ def rules_of(texts: Texts, datacenter: Aliases, bridges: Sequence[str]) -> Rules
 def _entries(named: Iterable[Named], qualifiers: Qualifiers, problems: list[Problem]) -> list[Entry]:
     wanted: dict[Rule, list[Named]] = {}
     for one in named:
-        if (
-            special_purpose_name(one.prefix) is None
-        ):  # a firewall has its reasons to name link-local addresses
+        # A firewall set may well contain link-local addresses; a rule for them would be a mistake.
+        if special_purpose_name(one.prefix) is None:
             rule = Rule(prefix=one.prefix, deny=one.deny, qualifiers=qualifiers)
             wanted.setdefault(rule, []).append(one)
     entries = []

@@ -1,4 +1,4 @@
-"""Files where rdnbr looks for its allowlist: what is there, and putting one there in one piece."""
+"""Reads the allowlist files of rdnbr, and replaces one atomically."""
 
 import os
 import tempfile
@@ -9,34 +9,34 @@ from rdnbr.core.policy.rule_parser import parse_rule
 from rdnbr_proxmox.document import Key, key
 
 
-def rules_in(path: Path) -> tuple[Rule, ...]:
-    """Return the rules in an allowlist, leaving out lines with mistakes; none where it cannot be read."""
+def read_rules(path: Path) -> tuple[Rule, ...]:
+    """Return the rules in an allowlist file, without lines that have mistakes. An unreadable file has no rules."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError):
         return ()
-    found = [
+    parsed = [
         parse_rule(line, f"{path}:{number}")
         for number, line in enumerate(lines, start=1)
         if line.partition("#")[0].strip()
     ]
-    return tuple(rule for rule in found if isinstance(rule, Rule))
+    return tuple(rule for rule in parsed if isinstance(rule, Rule))
 
 
-def by_hand(output: Path) -> dict[Key, Rule]:
-    """Return the rules of all other allowlist files around `output`: those in its directory, and the main one."""
+def rules_by_hand(output: Path) -> dict[Key, Rule]:
+    """Return the rules of all allowlist files except `output`: the main file, and those in the directory."""
     directory = output.parent
     files = [directory.with_name(directory.name.removesuffix(".d")), *sorted(directory.glob("*.conf"))]
-    return {key(rule): rule for path in files if path != output for rule in rules_in(path)}
+    return {key(rule): rule for path in files if path != output for rule in read_rules(path)}
 
 
-def put(output: Path, text: str) -> bool:
-    """Make `text` the content of a file, and return whether it was another before.
+def replace_file(output: Path, text: str) -> bool:
+    """Replace the content of a file by `text`, and return whether that changed it.
 
-    Whoever reads the file meanwhile, or after a power cut, sees all of the old one or all of the new one.
+    The replacement is atomic: a reader, also after a power failure, sees the complete old or the complete new content.
 
     Raises:
-        OSError: it cannot be written; the old one is as it was.
+        OSError: the file cannot be written. The old content is unchanged.
     """
     content = text.encode()
     try:
@@ -44,13 +44,13 @@ def put(output: Path, text: str) -> bool:
             return False
     except FileNotFoundError:
         output.parent.mkdir(parents=True, exist_ok=True)
-    # rdnbr reads no file whose name begins with a dot.
+    # rdnbr ignores files whose names begin with a dot.
     descriptor, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            os.fchmod(file.fileno(), 0o644)  # rdnbr runs as a user of its own
+            os.fchmod(file.fileno(), 0o644)  # rdnbr runs as a user other than root
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(output)

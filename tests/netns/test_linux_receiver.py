@@ -10,7 +10,7 @@ import pytest
 from rdnbr.core.model.interfaces import Port
 from rdnbr.linux.packet.filters import ANSWERS, CLAIMS
 from rdnbr.linux.packet.packet_socket import Frame, PortSocket
-from rdnbr.linux.packet.receiver import BUDGET, MUTE, PacketReceiver
+from rdnbr.linux.packet.receiver import BUDGET, PAUSE, PacketReceiver
 from tests.netns.namespace import Namespace, until
 
 pytestmark = pytest.mark.root
@@ -77,8 +77,8 @@ def flooded(wire: Wire) -> Wire:
 def test_port_beyond_its_rate_is_left_unread_for_a_moment(flooded: Wire) -> None:
     """Nothing that waits is read until the moment is over, and nobody waits for it."""
     assert flooded.receiver.drained
-    assert flooded.receiver.next_deadline() == MUTE
-    assert flooded.heard(MUTE) == [REQUEST] * BUDGET
+    assert flooded.receiver.next_deadline() == PAUSE
+    assert flooded.heard(PAUSE) == [REQUEST] * BUDGET
 
 
 def test_answers_are_heard_through_a_flood(flooded: Wire) -> None:

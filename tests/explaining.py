@@ -10,7 +10,7 @@ from rdnbr.core.bindings.explanation_builder import events_about
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.explanation import DesiredEntry, Explanation
 from rdnbr.core.model.settings import Settings
-from rdnbr.linux.frr.host_view import Advertisement, ZebraRoute
+from rdnbr.linux.frr.host_routes import Advertisement, ZebraRoute
 from rdnbr.linux.netlink.route_lookup import HostRoute
 from rdnbr.linux.netlink.rtnetlink import Entry
 from rdnbr.operator.control import json_views

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rdnbr.core.bindings import claim_handler, conflict, route_metric, state_machine
+from rdnbr.core.bindings import claim_handler, move_limit, route_metric, state_machine
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.expiry import Expiry
@@ -258,7 +258,7 @@ def _() -> None:
 
 @mutation("a binding that moves too often is not frozen")
 def _() -> None:
-    replace(conflict, "MOVES", 6)
+    replace(move_limit, "MOVES", 6)
 
 
 @mutation("an address in DAD is probed at once")

@@ -9,7 +9,7 @@ from rdnbr.core.model.interfaces import Link, Segment
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.core.policy.allowlist import parse
-from rdnbr.linux.frr.frr_state import Frr, Redistribution, Session
+from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
 from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.diagnosis import Facts, diagnose

@@ -28,7 +28,7 @@ from rdnbr.core.model.explanation import DesiredEntry
 from rdnbr.core.model.outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import PortPolicy, Settings
-from rdnbr.linux.frr.host_view import Advertisement, ZebraRoute
+from rdnbr.linux.frr.host_routes import Advertisement, ZebraRoute
 from rdnbr.linux.netlink.route_lookup import HostRoute
 from rdnbr.operator.explain import command
 from rdnbr.operator.explain.facts import Facts

@@ -3,15 +3,9 @@
 import pytest
 
 from rdnbr.core.model.address import show_ip
-from rdnbr.linux.frr.frr_state import Redistribution, Session
-from rdnbr.linux.frr.vtysh import (
-    VtyshError,
-    read_kernel_routes,
-    read_paths,
-    read_redistributions,
-    read_routes,
-    read_sessions,
-)
+from rdnbr.linux.frr.frr_json import VtyshError, read_kernel_routes, read_paths, read_routes, read_sessions
+from rdnbr.linux.frr.frr_running_config import read_redistributions
+from rdnbr.linux.frr.frr_status import Redistribution, Session
 
 CONFIGURATION = """\
 Building configuration...

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
+from rdnbr.core.bindings.move_limit import moved_just_now
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
@@ -245,7 +246,7 @@ class ClaimHandler:
         if excess is not None:
             return self.refuse(now, port, excess, claim, rule)
         if rule is not None and rule.vip and claim.source in ANNOUNCEMENTS and claim.override:
-            if self._conflicts.moved_just_now(now, binding):
+            if moved_just_now(now, binding):
                 return self.refuse(now, port, Reason.MOVED_TOO_OFTEN, claim, rule)
             row = self._conflicts.hand_over(now, binding, BindingEvent.ANNOUNCEMENT, to)
         else:

@@ -1,10 +1,11 @@
 """Conflicts: two anchors claim one address, and the address may pass from one to the other.
 
-The incumbent is probed before its challenger, and a binding that moves too often is frozen (rules 5 and 6 of
-`state_machine`). An address whose rule says `vip` passes without a probe to the anchor that announces it.
+The incumbent is probed before its challenger (rule 5 of `state_machine`). An address whose rule says `vip` passes
+without a probe to the anchor that announces it.
 """
 
 from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.move_limit import MoveLimit
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
@@ -14,15 +15,6 @@ from rdnbr.core.model.outputs import Challenger
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.probing import intervals
 
-MOVES, MOVES_WINDOW = 5, 180.0
-"""A binding that moves this often in this many seconds is frozen (RFC 7432 §15.1)."""
-
-LONGEST_FREEZE = 3600.0
-"""Seconds; doubling ends here."""
-
-VIP_MOVES_APART = 1.0
-"""Seconds between two moves of an address whose rule says `vip`."""
-
 
 class Conflicts:
     """Decides which of two anchors gets an address."""
@@ -30,11 +22,11 @@ class Conflicts:
     def __init__(self, settings: Settings, table: BindingTable, transitions: Transitions) -> None:
         self._table = table
         self._transitions = transitions
-        self.configure(settings)
+        self._move_limit = MoveLimit(settings)
 
     def configure(self, settings: Settings) -> None:
         """Use other settings for the next freeze."""
-        self._freeze = settings.timers.freeze
+        self._move_limit.configure(settings)
 
     def challenge(self, now: float, binding: Binding, challenger: Anchor, segment: int) -> Transition:
         """Let another anchor, on `segment` (ifindex), claim the address of a binding."""
@@ -67,14 +59,11 @@ class Conflicts:
         row = self._transitions.apply(now, binding, event, to=to)
         if had_route:
             self._transitions.route_arrival(now, binding)
-            self._count_move(now, binding, loser)
+            if self._move_limit.count_move(now, binding):
+                self._transitions.apply(now, binding, BindingEvent.MOVED_TOO_OFTEN, challenger=loser)
         if binding.state is State.VALID and not binding.answered:
             self._transitions.apply(now, binding, BindingEvent.DUE)
         return row
-
-    def moved_just_now(self, now: float, binding: Binding) -> bool:
-        """Tell whether the address of a `vip` rule has moved so recently that another announcement is refused."""
-        return bool(binding.moves) and now - binding.moves[-1] < VIP_MOVES_APART
 
     def port_gone(self, now: float, port: Port) -> None:
         """End the conflicts whose challenger is on a port that is gone."""
@@ -84,11 +73,3 @@ class Conflicts:
             self._table.set_challenger(binding, None)
             if binding.state is State.CHALLENGED:
                 self._transitions.apply(now, binding, BindingEvent.CHALLENGER_GONE, challenger=gone)
-
-    def _count_move(self, now: float, binding: Binding, loser: Challenger) -> None:
-        binding.moves = (*binding.moves, now)[-MOVES:]
-        if len(binding.moves) == MOVES and now - binding.moves[0] <= MOVES_WINDOW:
-            binding.frozen_until = now + min(self._freeze * 2**binding.freezes, LONGEST_FREEZE)
-            binding.freezes += 1
-            binding.moves = ()
-            self._transitions.apply(now, binding, BindingEvent.MOVED_TOO_OFTEN, challenger=loser)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 
 from rdnbr.core.bindings.binding_table import BindingTable
-from rdnbr.core.bindings.conflict import MOVES_WINDOW
+from rdnbr.core.bindings.move_limit import MOVES_WINDOW
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding

@@ -54,7 +54,7 @@ def compare(bridges: Iterable[ServedBridge]) -> list[Difference]:
     """Return the differences of each bridge, in the order of `bridges`.
 
     Raises:
-        vtysh.VtyshError: zebra does not answer.
+        frr_json.VtyshError: zebra does not answer.
         OSError: the kernel does not answer.
     """
     served: Sequence[ServedBridge] = list(bridges)

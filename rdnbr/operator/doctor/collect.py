@@ -10,8 +10,8 @@ from rdnbr.core.model.interfaces import segments
 from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.core.policy.allowlist import AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses, node
-from rdnbr.linux.frr import vtysh
-from rdnbr.linux.frr.frr_state import Frr, Seen
+from rdnbr.linux.frr import frr_json, vtysh
+from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
 from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysctl
 from rdnbr.linux.netlink.links import Snapshot, snapshot
@@ -103,7 +103,7 @@ def _frr(bridges: Iterable[Bridge]) -> Seen:
         differences = compare(
             ServedBridge(one.segment.name, one.segment.index, one.segment.table, one.vrf) for one in bridges
         )
-    except vtysh.VtyshError as error:
+    except frr_json.VtyshError as error:
         return Unavailable(f"zebra's routes were not looked at, for vtysh says: {error}", "see FRR's log")
     return replace(
         frr,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rdnbr.config.config import CommandLine
 from rdnbr.core.model.unavailable import Unavailable
-from rdnbr.linux.frr.frr_state import Frr
+from rdnbr.linux.frr.frr_status import Frr
 from rdnbr.operator.doctor.collect import collect_facts
 from rdnbr.operator.doctor.diagnosis import Facts, Finding, Severity, diagnose
 

@@ -10,7 +10,7 @@ from rdnbr.core.model.settings import Mobility
 from rdnbr.core.model.unavailable import Unavailable
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
-from rdnbr.linux.frr.frr_state import Seen
+from rdnbr.linux.frr.frr_status import Seen
 from rdnbr.operator.doctor import bridge, frr, sysctls
 from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
 from rdnbr.operator.doctor.allowlist_overlap import find_overlaps

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rdnbr.core.model.address import IP, family, show_ip
 from rdnbr.core.model.unavailable import Unavailable
-from rdnbr.linux.frr.frr_state import Frr, Seen
+from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.finding import Finding, note, problem, unavailable, warning
 from rdnbr.operator.text.phrases import listed

@@ -11,8 +11,8 @@ from rdnbr.core.model.address import IP, parse_ip, show_ip
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.interfaces import Link
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
-from rdnbr.linux.frr import vtysh
-from rdnbr.linux.frr.host_view import Advertisement
+from rdnbr.linux.frr import frr_json, vtysh
+from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.frr.zebra_diff import ServedBridge, served
 from rdnbr.linux.host import rt_protos
 from rdnbr.linux.netlink import route_lookup
@@ -132,5 +132,5 @@ def _frr(address: IP, node: _Node | str) -> Advertisement | str:
         return FRR_NOT_INSTALLED
     try:
         return vtysh.advertisement(address, None if isinstance(node, str) else node.vrf, VTYSH_TIMEOUT)
-    except vtysh.VtyshError as error:
+    except frr_json.VtyshError as error:
         return f"FRR was not asked, for vtysh says: {error}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from rdnbr.core.model.address import show_ip, show_mac
-from rdnbr.linux.frr.host_view import Advertisement
+from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.operator.control import json_views
 from rdnbr.operator.control.protocol import Document
 from rdnbr.operator.explain.explanation_json import encode

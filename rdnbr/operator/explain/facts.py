@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.explanation import BindingDetail, Explanation
-from rdnbr.linux.frr.host_view import Advertisement
+from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.netlink.route_lookup import HostRoute
 from rdnbr.linux.netlink.rtnetlink import Entry
 

@@ -8,7 +8,7 @@ from rdnbr.core.model.address import family, show_ip, show_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
-from rdnbr.linux.frr.host_view import Advertisement
+from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.operator.control.json_views import epoch
 from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel
 from rdnbr.operator.explain.layers import Layer

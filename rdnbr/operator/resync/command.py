@@ -17,7 +17,7 @@ from rdnbr.config.config import CommandLine, examine
 from rdnbr.core.fib.diff import reannouncement
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.core.model.fib_entries import host
-from rdnbr.linux.frr import vtysh
+from rdnbr.linux.frr import frr_json
 from rdnbr.linux.frr.zebra_diff import Difference, ServedBridge, compare, served
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import snapshot
@@ -74,7 +74,7 @@ def resync(args: Namespace) -> int:
                     report(reannounce(address))
                     done.append(address)
         left = _wait(bridges, wrong)
-    except vtysh.VtyshError as error:
+    except frr_json.VtyshError as error:
         raise CommandFailed(f"zebra cannot be asked, for vtysh says: {error}") from None
     except OSError as error:
         raise CommandFailed(f"the kernel was not looked at: {error.strerror or error}") from None

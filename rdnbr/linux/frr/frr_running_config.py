@@ -1,0 +1,30 @@
+"""Reads bgpd's running configuration: what it redistributes from the kernel."""
+
+import re
+
+from rdnbr.linux.frr.frr_status import Redistribution
+
+_INSTANCE = re.compile(r"router bgp \d+(?:\.\d+)?(?: (?:vrf (?P<vrf>\S+)|view \S+))?")
+_FAMILY = re.compile(r" address-family ipv([46]) unicast")
+_KERNEL = re.compile(r" {1,2}redistribute kernel\b(?:.* route-map (\S+))?")
+
+_SETS_METRIC = re.compile(r"^route-map (\S+) permit \d+\n(?: .*\n)*? set metric [^+-]", re.MULTILINE)
+
+
+def read_redistributions(configuration: str) -> list[Redistribution]:
+    """Return each `redistribute kernel` of bgpd's running configuration, with its VRF and address family."""
+    found = []
+    with_metric = {match[1] for match in _SETS_METRIC.finditer(configuration)}
+    vrf, family, inside = None, 4, False
+    for line in configuration.splitlines():
+        if not line.startswith((" ", "!")):
+            instance = _INSTANCE.fullmatch(line)
+            inside, vrf, family = instance is not None, instance["vrf"] if instance else None, 4
+        elif opened := _FAMILY.fullmatch(line):
+            family = int(opened[1])
+        elif line.startswith(" address-family "):
+            family = 0  # multicast, VPN, EVPN: host routes are not in them
+        elif inside and family and (kernel := _KERNEL.fullmatch(line)):
+            one_metric = " metric " in line or kernel[1] in with_metric
+            found.append(Redistribution(vrf, family, kernel[1], one_metric))
+    return found

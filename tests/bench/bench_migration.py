@@ -17,10 +17,10 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from rdnbr.lab import Lab, TooLate, wait_for
-from tests.e2e.journey import Leg, Shuttle, route_by_hand, undo_by_hand
+from tests.e2e.timed_move import MoveTimes, TimedMoves, route_by_hand, undo_by_hand
 
 ROUNDS = 5
-Round = Callable[[], dict[int, Leg]]
+Round = Callable[[], dict[int, MoveTimes]]
 
 
 def milliseconds(values: list[float]) -> str:
@@ -28,7 +28,7 @@ def milliseconds(values: list[float]) -> str:
 
 
 def measure(table: Table, what: str, rounds: int, one: Round) -> None:
-    legs: dict[int, list[Leg]] = {4: [], 6: []}
+    results: dict[int, list[MoveTimes]] = {4: [], 6: []}
     for _ in range(rounds):
         try:
             found = one()
@@ -36,16 +36,16 @@ def measure(table: Table, what: str, rounds: int, one: Round) -> None:
             table.add_row(what, "", "not learned", "", "", "")
             print(f"{what}: {late}")
             return
-        for family, leg in found.items():
-            legs[family].append(leg)
-    for family, of_it in legs.items():
+        for family, result in found.items():
+            results[family].append(result)
+    for family, of_it in results.items():
         table.add_row(
             what,
             f"IPv{family}",
-            milliseconds([leg.kernel for leg in of_it]),
-            milliseconds([leg.bgp for leg in of_it]),
-            milliseconds([leg.upstream for leg in of_it]),
-            f"{statistics.median(leg.lost for leg in of_it):g}",
+            milliseconds([result.kernel for result in of_it]),
+            milliseconds([result.bgp for result in of_it]),
+            milliseconds([result.upstream for result in of_it]),
+            f"{statistics.median(result.lost for result in of_it):g}",
         )
 
 
@@ -55,7 +55,7 @@ class Nodes:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.guest = lab.guest(0)
-        self.shuttle = Shuttle(lab, self.guest)
+        self.moves = TimedMoves(lab, self.guest)
 
     def start(self, allowlist: str | None = None) -> None:
         """Run the daemon on both nodes, open or with an allowlist, and wait until the guest is back in the fabric."""
@@ -69,26 +69,26 @@ class Nodes:
         self.wait_for_guest()
 
     def wait_for_guest(self) -> None:
-        here = {self.shuttle.here.number}
+        here = {self.moves.here.number}
         for address in self.guest.addresses:
             wait_for(lambda one=address: self.lab.upstream.via(one) == here, 10, f"a route to {address}")
             wait_for(lambda one=address: self.lab.upstream.ping(one), 10, f"an echo of {address}")
 
-    def announced(self) -> dict[int, Leg]:
-        return self.shuttle.go(self.guest.announce)
+    def announced(self) -> dict[int, MoveTimes]:
+        return self.moves.move(self.guest.announce)
 
-    def announced_by_mac(self) -> dict[int, Leg]:
-        return self.shuttle.go(self.guest.announce_mac)
+    def announced_by_mac(self) -> dict[int, MoveTimes]:
+        return self.moves.move(self.guest.announce_mac)
 
-    def forgotten(self, arrival: Callable[[], object]) -> dict[int, Leg]:
+    def forgotten(self, arrival: Callable[[], object]) -> dict[int, MoveTimes]:
         """Go to a node that does not remember the guest."""
-        self.shuttle.forget()
-        return self.shuttle.go(arrival)
+        self.moves.restart_target()
+        return self.moves.move(arrival)
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    table = Table(title=f"{rounds} journeys each; milliseconds to the kernel's route, median (least … most)")
+    table = Table(title=f"{rounds} moves each; milliseconds to the kernel's route, median (least … most)")
     columns = ("", "", "frame → target", "→ upstream", "together", "echoes lost")
     for column in columns:
         table.add_column(column)
@@ -98,8 +98,8 @@ def main() -> None:
         nodes.guest.wait_for_dad()
         route_by_hand(lab.node, nodes.guest)
         nodes.wait_for_guest()
-        measure(table, "by hand", rounds, nodes.shuttle.go_by_hand)
-        undo_by_hand(nodes.shuttle.here, nodes.guest)
+        measure(table, "by hand", rounds, nodes.moves.move_by_hand)
+        undo_by_hand(nodes.moves.here, nodes.guest)
         nodes.start()
         measure(table, "announcement, open", rounds, nodes.announced)
         measure(table, "RARP, remembered", rounds, nodes.announced_by_mac)
@@ -108,7 +108,7 @@ def main() -> None:
         measure(table, "announcement, allowlisted", rounds, nodes.announced)
         measure(table, "RARP, allowlisted", rounds, lambda: nodes.forgotten(nodes.guest.announce_mac))
         nodes.start()
-        with nodes.shuttle.speaking():
+        with nodes.moves.pinging():
             measure(table, "traffic only", rounds, lambda: nodes.forgotten(lambda: None))
     Console(width=120).print(table)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.e2e.scene import Scene
+from tests.e2e.fault_lab import FaultLab
 
 BATCH = "/run/batch"
 KEEPS_REMOVING = "somebody keeps removing"
@@ -25,226 +25,228 @@ class Fault:
     """What the guests concerned notice."""
     within: float
     """Seconds from the last change by the test until everything is as before."""
-    breaks: Callable[[Scene], None]
-    meanwhile: Callable[[Scene], object] | None = None
+    breaks: Callable[[FaultLab], None]
+    meanwhile: Callable[[FaultLab], object] | None = None
     """A condition that becomes true before `mends` runs."""
-    mends: Callable[[Scene], None] | None = None
+    mends: Callable[[FaultLab], None] | None = None
     log: str = ""
     """A part of the line that the daemon logs."""
 
 
-def flush_routes(scene: Scene) -> None:
-    scene.node.run("ip", "-4", "route", "flush", "proto", "171")
-    scene.node.run("ip", "-6", "route", "flush", "proto", "171")
+def flush_routes(fault_lab: FaultLab) -> None:
+    fault_lab.node.run("ip", "-4", "route", "flush", "proto", "171")
+    fault_lab.node.run("ip", "-6", "route", "flush", "proto", "171")
 
 
-def flush_neighbours(scene: Scene) -> None:
-    scene.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
+def flush_neighbours(fault_lab: FaultLab) -> None:
+    fault_lab.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
 
 
-def remove_route_repeatedly(scene: Scene) -> None:
-    logged = len(scene.daemon.log)
-    while KEEPS_REMOVING not in scene.daemon.log[logged:]:
-        scene.node.ip(f"route del {scene.guest.address4} dev vmbr1 proto 171")
-        scene.wait_until_put_back_or(lambda: KEEPS_REMOVING in scene.daemon.log[logged:])
+def remove_route_repeatedly(fault_lab: FaultLab) -> None:
+    logged = len(fault_lab.daemon.log)
+    while KEEPS_REMOVING not in fault_lab.daemon.log[logged:]:
+        fault_lab.node.ip(f"route del {fault_lab.guest.address4} dev vmbr1 proto 171")
+        fault_lab.wait_until_put_back_or(lambda: KEEPS_REMOVING in fault_lab.daemon.log[logged:])
 
 
-def removal_is_shown(scene: Scene) -> bool:
-    shown = {one["address"]: one["installed"] for one in scene.node.show()["bindings"]}
-    return shown[scene.guest.address4] is False and shown[scene.guest.address6] is True
+def removal_is_shown(fault_lab: FaultLab) -> bool:
+    shown = {one["address"]: one["installed"] for one in fault_lab.node.show()["bindings"]}
+    return shown[fault_lab.guest.address4] is False and shown[fault_lab.guest.address6] is True
 
 
-def bridge_down(scene: Scene) -> None:
-    scene.node.ip("link set vmbr1 down")
+def bridge_down(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip("link set vmbr1 down")
 
 
-def bridge_up(scene: Scene) -> None:
-    scene.node.ip("link set vmbr1 up")
-    scene.hold_gateways()
+def bridge_up(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip("link set vmbr1 up")
+    fault_lab.hold_gateways()
 
 
-def bridge_down_and_up_at_once(scene: Scene) -> None:
-    with scene.daemon_paused():
-        bridge_down(scene)
-        bridge_up(scene)
+def bridge_down_and_up_at_once(fault_lab: FaultLab) -> None:
+    with fault_lab.daemon_paused():
+        bridge_down(fault_lab)
+        bridge_up(fault_lab)
 
 
-def bridge_remade(scene: Scene) -> None:
-    index = scene.index("vmbr1")
-    scene.node.ip("link del vmbr1")
-    scene.make_bridge("vmbr1")
-    assert scene.index("vmbr1") != index
+def bridge_remade(fault_lab: FaultLab) -> None:
+    index = fault_lab.index("vmbr1")
+    fault_lab.node.ip("link del vmbr1")
+    fault_lab.make_bridge("vmbr1")
+    assert fault_lab.index("vmbr1") != index
 
 
-def bridge_remade_at_once(scene: Scene) -> None:
-    with scene.daemon_paused():
-        index = scene.index("vmbr1")
-        scene.node.ip("link del vmbr1")
-        scene.make_bridge("vmbr1", index=index)
+def bridge_remade_at_once(fault_lab: FaultLab) -> None:
+    with fault_lab.daemon_paused():
+        index = fault_lab.index("vmbr1")
+        fault_lab.node.ip("link del vmbr1")
+        fault_lab.make_bridge("vmbr1", index=index)
 
 
-def mac_changes(scene: Scene) -> None:
+def mac_changes(fault_lab: FaultLab) -> None:
     """Change the MAC four times, as a bridge without a fixed MAC does while guests start one after the other."""
     for last in range(4):
-        scene.node.ip(f"link set vmbr1 address 02:52:44:4e:42:{last:02x}")
-        scene.wait_until_restored(5)
+        fault_lab.node.ip(f"link set vmbr1 address 02:52:44:4e:42:{last:02x}")
+        fault_lab.wait_until_restored(5)
 
 
-def mac_restored(scene: Scene) -> None:
-    scene.node.ip(f"link set vmbr1 address {scene.bridge_mac}")
+def mac_restored(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(f"link set vmbr1 address {fault_lab.bridge_mac}")
 
 
-def port_down(scene: Scene) -> None:
-    scene.node.ip(f"link set {scene.guest.port} down")
+def port_down(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(f"link set {fault_lab.guest.port} down")
 
 
-def port_up(scene: Scene) -> None:
-    scene.node.ip(f"link set {scene.guest.port} up")
+def port_up(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(f"link set {fault_lab.guest.port} up")
 
 
-def gateways_removed(scene: Scene) -> None:
-    scene.node.ip("addr flush dev vmbr1")
+def gateways_removed(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip("addr flush dev vmbr1")
 
 
-def gateways_restored(scene: Scene) -> None:
-    scene.hold_gateways()
+def gateways_restored(fault_lab: FaultLab) -> None:
+    fault_lab.hold_gateways()
 
 
-def gateway4_removed(scene: Scene) -> None:
-    scene.node.ip("addr del 169.254.0.1/32 dev vmbr1")
+def gateway4_removed(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip("addr del 169.254.0.1/32 dev vmbr1")
 
 
-def gateway4_flaps(scene: Scene) -> None:
-    with scene.daemon_paused():
-        gateway4_removed(scene)
-        gateways_restored(scene)
+def gateway4_flaps(fault_lab: FaultLab) -> None:
+    with fault_lab.daemon_paused():
+        gateway4_removed(fault_lab)
+        gateways_restored(fault_lab)
 
 
-def port_renamed(scene: Scene) -> None:
-    scene.rename(scene.guest.port, "tap900i0")
+def port_renamed(fault_lab: FaultLab) -> None:
+    fault_lab.rename(fault_lab.guest.port, "tap900i0")
 
 
-def port_named_again(scene: Scene) -> None:
-    scene.rename("tap900i0", scene.guest.port)
+def port_named_again(fault_lab: FaultLab) -> None:
+    fault_lab.rename("tap900i0", fault_lab.guest.port)
 
 
-def port_to(bridge: str) -> Callable[[Scene], None]:
-    def move(scene: Scene) -> None:
-        scene.node.ip(f"link set {scene.guest.port} master {bridge}")
+def port_to(bridge: str) -> Callable[[FaultLab], None]:
+    def move(fault_lab: FaultLab) -> None:
+        fault_lab.node.ip(f"link set {fault_lab.guest.port} master {bridge}")
 
     return move
 
 
-def guest_is_on(bridge: str) -> Callable[[Scene], bool]:
-    return lambda scene: {line.split()[2] for line in scene.guest_entries()} == {bridge}
+def guest_is_on(bridge: str) -> Callable[[FaultLab], bool]:
+    return lambda fault_lab: {line.split()[2] for line in fault_lab.guest_entries()} == {bridge}
 
 
-def guest_is_nowhere(scene: Scene) -> bool:
-    return scene.guest_entries() == []
+def guest_is_nowhere(fault_lab: FaultLab) -> bool:
+    return fault_lab.guest_entries() == []
 
 
-def ifindex_reused(scene: Scene) -> None:
+def ifindex_reused(fault_lab: FaultLab) -> None:
     """Another port gets the ifindex of the guest's port while the guest's last frames are still unread."""
-    with scene.daemon_paused():
-        index = scene.index(scene.guest.port)
+    with fault_lab.daemon_paused():
+        index = fault_lab.index(fault_lab.guest.port)
         for _ in range(3):
-            scene.guest_claims(scene.spare)
-        scene.lab.unplug(scene.guest)
-        scene.node.ip(
+            fault_lab.guest_claims(fault_lab.spare)
+        fault_lab.lab.unplug(fault_lab.guest)
+        fault_lab.node.ip(
             f"link add tap200i0 index {index} type veth peer name g200",
             "link set g200 up",
             "link set tap200i0 master vmbr1 up",
         )
 
 
-def only_the_other_port_is_there(scene: Scene) -> bool:
-    ports = {port["port"] for port in scene.node.show("ports")["ports"]}
-    bound = {one["address"] for one in scene.node.show()["bindings"]}
-    return "tap200i0" in ports and scene.spare not in bound and guest_is_nowhere(scene)
+def only_the_other_port_is_there(fault_lab: FaultLab) -> bool:
+    ports = {port["port"] for port in fault_lab.node.show("ports")["ports"]}
+    bound = {one["address"] for one in fault_lab.node.show()["bindings"]}
+    return "tap200i0" in ports and fault_lab.spare not in bound and guest_is_nowhere(fault_lab)
 
 
-def guest_plugged_again(scene: Scene) -> None:
-    scene.node.ip("link del tap200i0")
-    scene.lab.plug(scene.guest)
-    scene.settle(scene.guest)
+def guest_plugged_again(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip("link del tap200i0")
+    fault_lab.lab.plug(fault_lab.guest)
+    fault_lab.settle(fault_lab.guest)
 
 
-def overrun(scene: Scene, *lost: Callable[[Scene], None]) -> None:
+def overrun(fault_lab: FaultLab, *lost: Callable[[FaultLab], None]) -> None:
     """Make 50,000 changes that the monitor receives, and after them the changes in `lost`, which overrun its buffer."""
     routes = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32 dev vmbr3 proto static" for n in range(FLOOD)]
     add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
-    scene.node.write(BATCH, add + remove)
-    with scene.daemon_paused():
-        scene.node.run("ip", "-batch", BATCH)
+    fault_lab.node.write(BATCH, add + remove)
+    with fault_lab.daemon_paused():
+        fault_lab.node.run("ip", "-batch", BATCH)
         for change in lost:
-            change(scene)
+            change(fault_lab)
 
 
-def overruns(scene: Scene) -> None:
+def overruns(fault_lab: FaultLab) -> None:
     """Overrun the buffer twice: the daemon compares at once after the first, and after a pause for the second."""
-    overrun(scene, flush_routes, lambda scene: scene.lab.unplug(scene.other))
-    scene.lab.plug(scene.other)
-    scene.settle(scene.other)
-    overrun(scene, flush_routes)
+    overrun(fault_lab, flush_routes, lambda fault_lab: fault_lab.lab.unplug(fault_lab.other))
+    fault_lab.lab.plug(fault_lab.other)
+    fault_lab.settle(fault_lab.other)
+    overrun(fault_lab, flush_routes)
 
 
-def tables_churn(scene: Scene) -> None:
+def tables_churn(fault_lab: FaultLab) -> None:
     """Add and remove routes of protocol 171 while the daemon reads all tables, since the bridge goes down and up."""
     routes = [f"10.9.{n >> 8}.{n & 255}/32 dev vmbr3 proto 171 table 99" for n in range(2000)]
     add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
-    scene.node.write(BATCH, (add + remove) * 5)
-    churn = scene.node.launch("churn", "ip", "-force", "-batch", BATCH)
+    fault_lab.node.write(BATCH, (add + remove) * 5)
+    churn = fault_lab.node.launch("churn", "ip", "-force", "-batch", BATCH)
     for _ in range(10):
-        bridge_down(scene)
-        bridge_up(scene)
+        bridge_down(fault_lab)
+        bridge_up(fault_lab)
     churn.wait()
 
 
-def ipv6_disabled(scene: Scene) -> None:
-    scene.node.sysctl(ipv6__conf__vmbr1__disable_ipv6=1)
+def ipv6_disabled(fault_lab: FaultLab) -> None:
+    fault_lab.node.sysctl(ipv6__conf__vmbr1__disable_ipv6=1)
 
 
-def ipv6_enabled(scene: Scene) -> None:
-    scene.node.sysctl(ipv6__conf__vmbr1__disable_ipv6=0)
-    scene.hold_gateways()
+def ipv6_enabled(fault_lab: FaultLab) -> None:
+    fault_lab.node.sysctl(ipv6__conf__vmbr1__disable_ipv6=0)
+    fault_lab.hold_gateways()
 
 
-def only_ipv4_is_left(scene: Scene) -> bool:
-    return {line.split()[0] for line in scene.entries()} == {guest.address4 for guest in scene.lab.guests}
+def only_ipv4_is_left(fault_lab: FaultLab) -> bool:
+    return {line.split()[0] for line in fault_lab.entries()} == {
+        guest.address4 for guest in fault_lab.lab.guests
+    }
 
 
-def foreign_routes(scene: Scene) -> None:
-    scene.node.ip(
-        f"route replace {scene.guest.address4} dev vmbr3 proto static",
-        f"route replace {scene.guest.address6} dev vmbr3 proto static metric 1024",
+def foreign_routes(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(
+        f"route replace {fault_lab.guest.address4} dev vmbr3 proto static",
+        f"route replace {fault_lab.guest.address6} dev vmbr3 proto static metric 1024",
     )
 
 
-def foreign_routes_removed(scene: Scene) -> None:
-    scene.node.ip(
-        f"route del {scene.guest.address4} dev vmbr3 proto static",
-        f"route del {scene.guest.address6} dev vmbr3 proto static",
+def foreign_routes_removed(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(
+        f"route del {fault_lab.guest.address4} dev vmbr3 proto static",
+        f"route del {fault_lab.guest.address6} dev vmbr3 proto static",
     )
 
 
-def foreign_neighbours(scene: Scene) -> None:
-    scene.node.ip(
+def foreign_neighbours(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(
         *(
             f"neigh replace {address} lladdr 02:00:00:00:00:01 dev vmbr1 nud permanent protocol static"
-            for address in scene.guest.addresses
+            for address in fault_lab.guest.addresses
         )
     )
 
 
-def foreign_neighbours_removed(scene: Scene) -> None:
-    scene.node.ip(*(f"neigh del {address} dev vmbr1" for address in scene.guest.addresses))
+def foreign_neighbours_removed(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(*(f"neigh del {address} dev vmbr1" for address in fault_lab.guest.addresses))
 
 
-def guest_is_refused(scene: Scene) -> bool:
+def guest_is_refused(fault_lab: FaultLab) -> bool:
     """There is no route of rdnbr, and `show` says so."""
-    routed = scene.node.hosts() & set(scene.guest.addresses)
-    shown = {one["address"]: one["installed"] for one in scene.node.show()["bindings"]}
-    return not routed and not any(shown[address] for address in scene.guest.addresses)
+    routed = fault_lab.node.hosts() & set(fault_lab.guest.addresses)
+    shown = {one["address"]: one["installed"] for one in fault_lab.node.show()["bindings"]}
+    return not routed and not any(shown[address] for address in fault_lab.guest.addresses)
 
 
 ODD_NAMES = (
@@ -270,51 +272,51 @@ ODD_KINDS = (
 LONG_NAME = "a-name-much-longer-than-fifteen-characters"
 
 
-def odd_devices(scene: Scene) -> None:
+def odd_devices(fault_lab: FaultLab) -> None:
     """Add ports with names that are not valid text, and ports of unusual kinds."""
     for number, odd in enumerate(ODD_NAMES):
         name = os.fsdecode(odd)
-        scene.node.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"odd{number}")
-        scene.node.ip(f"link set odd{number} up")
-        scene.node.run("ip", "link", "set", name, "master", "vmbr1", "up")
+        fault_lab.node.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"odd{number}")
+        fault_lab.node.ip(f"link set odd{number} up")
+        fault_lab.node.run("ip", "link", "set", name, "master", "vmbr1", "up")
     for kind in ODD_KINDS:  # those kinds that this kernel has
-        scene.node.attempt("ip", "link", "add", "odd", "type", *kind.split())
-        scene.node.attempt("ip", "link", "set", "odd", "master", "vmbr1", "up")
-        scene.node.attempt("ip", "link", "del", "odd")
-    scene.node.ip(f"link property add dev {scene.other.port} altname {LONG_NAME}")
+        fault_lab.node.attempt("ip", "link", "add", "odd", "type", *kind.split())
+        fault_lab.node.attempt("ip", "link", "set", "odd", "master", "vmbr1", "up")
+        fault_lab.node.attempt("ip", "link", "del", "odd")
+    fault_lab.node.ip(f"link property add dev {fault_lab.other.port} altname {LONG_NAME}")
 
 
-def odd_ports_are_served(scene: Scene) -> bool:
-    return len(scene.node.show("ports")["ports"]) == len(scene.lab.guests) + len(ODD_NAMES)
+def odd_ports_are_served(fault_lab: FaultLab) -> bool:
+    return len(fault_lab.node.show("ports")["ports"]) == len(fault_lab.lab.guests) + len(ODD_NAMES)
 
 
-def odd_devices_removed(scene: Scene) -> None:
-    scene.node.ip(
+def odd_devices_removed(fault_lab: FaultLab) -> None:
+    fault_lab.node.ip(
         *(f"link del odd{number}" for number in range(len(ODD_NAMES))),
-        f"link property del dev {scene.other.port} altname {LONG_NAME}",
+        f"link property del dev {fault_lab.other.port} altname {LONG_NAME}",
     )
 
 
-def frr_stopped(scene: Scene) -> None:
-    scene.node.frr.stop("bgpd")
-    scene.node.frr.stop("zebra")
+def frr_stopped(fault_lab: FaultLab) -> None:
+    fault_lab.node.frr.stop("bgpd")
+    fault_lab.node.frr.stop("zebra")
 
 
-def frr_started(scene: Scene) -> None:
-    scene.node.frr.start("zebra")
-    scene.node.frr.start("bgpd")
+def frr_started(fault_lab: FaultLab) -> None:
+    fault_lab.node.frr.start("zebra")
+    fault_lab.node.frr.start("bgpd")
 
 
-def zebra_stopped(scene: Scene) -> None:
-    scene.node.frr.stop("zebra")
+def zebra_stopped(fault_lab: FaultLab) -> None:
+    fault_lab.node.frr.stop("zebra")
 
 
-def zebra_started(scene: Scene) -> None:
-    scene.node.frr.start("zebra")
+def zebra_started(fault_lab: FaultLab) -> None:
+    fault_lab.node.frr.start("zebra")
 
 
-def fabric_has_nobody(scene: Scene) -> bool:
-    return scene.lab.upstream.hosts() == set()
+def fabric_has_nobody(fault_lab: FaultLab) -> bool:
+    return fault_lab.lab.upstream.hosts() == set()
 
 
 FAULTS = (
@@ -365,7 +367,7 @@ FAULTS = (
         "no connection until then",
         2.0,
         gateways_removed,
-        lambda scene: scene.entries() == [],
+        lambda fault_lab: fault_lab.entries() == [],
         gateways_restored,
     ),
     Fault(

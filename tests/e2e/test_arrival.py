@@ -16,8 +16,8 @@ from guest_frames import packet
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.node import BRIDGE
 from tests.e2e import flood
-from tests.e2e.journey import Routes
 from tests.e2e.node_view import binding, stays
+from tests.e2e.timed_move import Routes
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -83,13 +83,13 @@ def since(lab, guest, happen):
     wait_for(lambda: monitors_are_ready(lab.node, by_hand, learned), 5, "both monitors to listen")
     begun = time.time()
     lab.node.ip("route add 192.0.2.9/32 dev lo proto static")
-    wait_for(lambda: by_hand.came("192.0.2.9", device="lo", after=begun), 5, "the route made by hand")
-    least = by_hand.came("192.0.2.9", device="lo", after=begun) - begun
+    wait_for(lambda: by_hand.routed_at("192.0.2.9", device="lo", after=begun), 5, "the route made by hand")
+    least = by_hand.routed_at("192.0.2.9", device="lo", after=begun) - begun
     begun = time.time()
     happen()
 
     def took():
-        came = [learned.came(one, device=BRIDGE, after=begun) for one in guest.addresses]
+        came = [learned.routed_at(one, device=BRIDGE, after=begun) for one in guest.addresses]
         return None not in came and [at - begun - least for at in came]
 
     return wait_for(took, 5, "the guest's routes")

@@ -12,7 +12,7 @@ from tests.guest_frames import announcement
 GATEWAYS = ("169.254.0.1/32", "fe80::1/64")
 
 
-class Scene:
+class FaultLab:
     """Guests that are routed on `vmbr1`, a second bridge like it, and one that is not served."""
 
     spare = "2.57.57.99"
@@ -110,14 +110,14 @@ class Scene:
             self.daemon.signal(signal.SIGCONT)
 
 
-class FabricScene(Scene):
+class FabricFaultLab(FaultLab):
     """The same with FRR: the upstream has all guests, and doctor finds nothing about FRR."""
 
     def _as_before(self):
         everyone = {address for guest in self.lab.guests for address in guest.addresses}
         return super()._as_before() and self.lab.upstream.hosts() == everyone
 
-    def complaints(self):
+    def frr_findings(self):
         """Return the names of doctor's findings about FRR."""
         found = json.loads(self.node.rdnbr("doctor", "--json").stdout)
         return [one["name"] for one in found["findings"] if one["about"].lower() == "frr"]

@@ -21,7 +21,7 @@ _COUNTED = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class MoveTimes:
     """The result of one family. Times are in seconds from the guest's first frame on the target."""
 
     kernel: float
@@ -56,7 +56,7 @@ class Routes:
     def log(self) -> str:
         return self._program.log
 
-    def came(self, address: str, *, device: str, after: float) -> float | None:
+    def routed_at(self, address: str, *, device: str, after: float) -> float | None:
         """Return the epoch seconds at which the address was first routed over `device` alone."""
         for line in self.log.splitlines():
             stamp, rest = _STAMPED.match(line).groups()
@@ -67,7 +67,7 @@ class Routes:
         return None
 
 
-class Shuttle:
+class TimedMoves:
     """Moves a guest from one node to the other and back, any number of times."""
 
     def __init__(self, lab: Lab, guest: Guest) -> None:
@@ -75,15 +75,15 @@ class Shuttle:
         self.guest = guest
         self.here, self.there = lab.nodes
 
-    def go(self, arrival: Arrival, *, within: float = 10.0) -> dict[int, Leg]:
+    def move(self, arrival: Arrival, *, within: float = 10.0) -> dict[int, MoveTimes]:
         """Move the guest, run `arrival`, and remove the source's port right after it; return the result by family.
 
         Raises:
             TooLate: the upstream did not use the target alone within so many seconds.
         """
-        return self._travel(arrival, lambda: self.lab.unplug(self.guest, self.here), within)
+        return self._move(arrival, lambda: self.lab.unplug(self.guest, self.here), within)
 
-    def go_by_hand(self) -> dict[int, Leg]:
+    def move_by_hand(self) -> dict[int, MoveTimes]:
         """Move the guest without a daemon; `ip` commands on either node do the daemon's work."""
 
         def arrival() -> None:
@@ -94,15 +94,15 @@ class Shuttle:
             undo_by_hand(self.here, self.guest)
             self.lab.unplug(self.guest, self.here)
 
-        return self._travel(arrival, leave, within=10.0)
+        return self._move(arrival, leave, within=10.0)
 
-    def forget(self) -> None:
+    def restart_target(self) -> None:
         """Restart the daemon of the next target, so that it remembers nothing of the guest."""
         self.there.stop_daemon()
         self.there.start_daemon()
 
     @contextmanager
-    def speaking(self) -> Iterator[None]:
+    def pinging(self) -> Iterator[None]:
         """Let the guest itself ping the upstream meanwhile, in both families."""
         log = self.here.path("/run/guest.log")
         pings = [
@@ -116,12 +116,12 @@ class Shuttle:
                 ping.kill()
                 ping.wait()
 
-    def _travel(self, arrival: Arrival, leave: Arrival, within: float) -> dict[int, Leg]:
+    def _move(self, arrival: Arrival, leave: Arrival, within: float) -> dict[int, MoveTimes]:
         self.lab.plug(self.guest, self.there)
         if self.there.daemon is not None:
             self.there.wait_until_port_served(self.guest)
         try:
-            return _travel(self.lab, self.guest, self.there, arrival, leave, within)
+            return _move(self.lab, self.guest, self.there, arrival, leave, within)
         finally:  # the guest is on the target, also if the fabric does not know that
             self.here, self.there = self.there, self.here
 
@@ -142,9 +142,9 @@ def undo_by_hand(node: Node, guest: Guest) -> None:
     )
 
 
-def _travel(
+def _move(
     lab: Lab, guest: Guest, target: Node, arrival: Arrival, leave: Arrival, within: float
-) -> dict[int, Leg]:
+) -> dict[int, MoveTimes]:
     with ExitStack() as stack:
         routes = {}
         for host, protocol in ((target, "171"), (lab.upstream, "bgp")):
@@ -162,7 +162,7 @@ def _travel(
         to_target = f"node{target.number}"
         for one in guest.addresses:
             wait_for(
-                lambda one=one: routes[lab.upstream].came(one, device=to_target, after=moved),
+                lambda one=one: routes[lab.upstream].routed_at(one, device=to_target, after=moved),
                 within,
                 f"the upstream to send {one} to the target",
             )
@@ -173,7 +173,7 @@ def _travel(
             )
         began = wait_for(lambda: _first(frames), 1, "a frame of the guest on the target")
         return {
-            family: _leg(ping, guest.address(family), routes[target], routes[lab.upstream], began, target)
+            family: _times(ping, guest.address(family), routes[target], routes[lab.upstream], began, target)
             for family, ping in pings.items()
         }
 
@@ -186,12 +186,14 @@ def _first(frames: Capture) -> float | None:
     return next((seen.at for seen in frames.seen() if not seen.outgoing), None)
 
 
-def _leg(ping: Program, address: str, on_target: Routes, upstream: Routes, began: float, target: Node) -> Leg:
+def _times(
+    ping: Program, address: str, on_target: Routes, upstream: Routes, began: float, target: Node
+) -> MoveTimes:
     ping.signal(signal.SIGINT)
     ping.wait()
     sent, received = map(int, _COUNTED.search(ping.log).groups())
-    kernel = on_target.came(address, device="vmbr1", after=began)
-    switched = upstream.came(address, device=f"node{target.number}", after=began)
+    kernel = on_target.routed_at(address, device="vmbr1", after=began)
+    switched = upstream.routed_at(address, device=f"node{target.number}", after=began)
     if kernel is None or switched is None:
         raise TooLate(f"{address}: routed on the target at {kernel}, upstream at {switched}")
-    return Leg(kernel - began, switched - began, sent, sent - received)
+    return MoveTimes(kernel - began, switched - began, sent, sent - received)

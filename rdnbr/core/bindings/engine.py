@@ -7,6 +7,7 @@ uses, and never go back.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.claim_handler import ClaimHandler
@@ -250,7 +251,7 @@ class Engine:
 
     def probe(self, now: float, address: IP) -> list[Output]:
         """Probe a quiet binding now; a binding in another state is being probed already."""
-        for binding in self._bindings_of(address):
+        for binding in sorted(self._bindings_of(address), key=attrgetter("serial")):
             if binding.state is State.VALID:
                 self._transitions.apply(now, binding, BindingEvent.DUE)
         return self.drain_outputs()

@@ -250,13 +250,13 @@ class Side:
         """Let the kernel tell what changed, as it tells everybody, those who wanted it too."""
         match operation:
             case PutRoute(route):
-                self.reconciler.route_seen(route)
+                self.reconciler.route_added(route)
             case DropRoute(route):
-                self.reconciler.route_gone(route.address, route.table, route.metric)
+                self.reconciler.route_removed(route.address, route.table, route.metric)
             case PutNeighbour(neighbour):
-                self.reconciler.neighbour_seen(neighbour)
+                self.reconciler.neighbour_added(neighbour)
             case DropNeighbour(neighbour):
-                self.reconciler.neighbour_gone(neighbour.device, neighbour.address)
+                self.reconciler.neighbour_removed(neighbour.device, neighbour.address)
 
     def runs(self, seconds: float, awake: set[tuple[int, str]]) -> None:
         """Let time pass as the daemon does; anchors that are awake answer at once."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from rdnbr.config.config import Config
 from rdnbr.core.bindings.interface_inventory import InterfaceInventory
+from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.interfaces import Segment
-from rdnbr.daemon.actuator import Actuator
-from rdnbr.daemon.backoff import Setback
-from rdnbr.daemon.kernel_counters import KernelCounter
+from rdnbr.core.primitives.back_off import BackOff
+from rdnbr.daemon.parts import Parts
 from rdnbr.daemon.port_sockets import PortSockets
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.monitor import (
@@ -30,7 +30,6 @@ from rdnbr.linux.netlink.monitor import (
     RouteTaken,
 )
 from rdnbr.linux.netlink.next_hops import next_hops
-from rdnbr.linux.nft.enforcement import Enforcement
 
 NEXT_HOPS_APART = 1.0
 """Seconds between two looks at the next hops, however many routes change."""
@@ -41,6 +40,9 @@ COMPARED_EVERY = 60.0
 LOSSES_APART = 10.0
 """Seconds between two looks at everything because events were lost, however many are."""
 
+_FIRST_WAIT, _LAST_WAIT = 1.0, 30.0
+"""Seconds until a kernel that did not answer is read again. The wait doubles each time."""
+
 
 class KernelWatcher:
     """Keeps the engine's view of the node, and ours of the kernel's tables, current."""
@@ -49,21 +51,19 @@ class KernelWatcher:
         self,
         now: float,
         selector: selectors.BaseSelector,
-        works: Actuator,
+        parts: Parts,
         config: Config,
         on_fault: Callable[[Exception, bytes], None],
     ) -> None:
         """Start to follow the kernel's events; `on_fault` is called with a message that could not be read."""
-        self._works = works
+        self._parts = parts
         self._on_fault = on_fault
         self._config = config
         self._inventory = InterfaceInventory(config.bridges)
         self._heard: list[Event] = []
         self._next_comparison = now + COMPARED_EVERY
-        self._port_sockets = PortSockets(works)
-        self._setback = Setback(works.log)
-        self._enforcement: Enforcement | None = None
-        """The one that the ports were reported to."""
+        self._port_sockets = PortSockets(parts)
+        self._back_off = BackOff(_FIRST_WAIT, _LAST_WAIT)
         self._next_snapshot = math.inf
         self._next_after_loss = now
         self._losses = 0
@@ -107,15 +107,19 @@ class KernelWatcher:
 
     def compare(self, now: float) -> bool:
         """Look at what nobody tells of, when it is time to; tell whether that was everything."""
-        if now < self._setback.until:
+        if not self._back_off.is_due(now):
             return False
         try:
             everything = self._compare(now)
         except OSError as error:
-            self._works.kernel_counters[KernelCounter.UNANSWERED] += 1
-            self._setback.met(now, error)
+            self._parts.actuator.count(KernelCounter.UNANSWERED)
+            if not self._back_off.failing:
+                self._parts.kernel_log.kernel_unanswered(error)
+            self._back_off.record_failure(now)
             return False
-        self._setback.over()
+        if self._back_off.failing:
+            self._back_off.record_success()
+            self._parts.kernel_log.kernel_answered()
         return everything
 
     def next_deadline(self) -> float:
@@ -128,22 +132,18 @@ class KernelWatcher:
         retry = self._port_sockets.next_deadline()
         if retry is not None:
             due.append(retry)
-        return max(self._setback.until, min(due))
+        return max(self._back_off.retry_at or 0.0, min(due))
 
     def update_engine(self, now: float) -> None:
         """Tell the engine what the landscape is now, and listen where it says."""
-        works, engine = self._works, self._works.engine
+        parts, engine = self._parts, self._parts.engine
         before = dict(engine.segments)
         changes = self._inventory.update_engine(now, engine)
-        works.take(now, changes.outputs)
-        works.see_bridges()
-        enforcement = works.enforcement
-        if enforcement is not None:
-            if changes.filtered or enforcement is not self._enforcement:
-                enforcement.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
-            if changes.renamed:
-                enforcement.ports_renamed(changes.renamed)
-        self._enforcement = enforcement
+        parts.actuator.handle_outputs(changes.outputs)
+        source_filter = parts.source_filter
+        if source_filter.active and (changes.filtered or source_filter.needs_ports):
+            source_filter.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
+        source_filter.ports_renamed(changes.renamed)
         if before and before != engine.segments:
             self._expect_silent_losses(now)
         self._port_sockets.update(now, changes.links, self._config.settings)
@@ -156,7 +156,7 @@ class KernelWatcher:
         """
         everything = now >= self._comparison_at()
         if everything:
-            self._works.look_again()
+            self._parts.actuator.resync_from_kernel()
             self._next_comparison = now + COMPARED_EVERY
             self._next_hops_wanted = True
         survey = False
@@ -175,9 +175,8 @@ class KernelWatcher:
         return everything
 
     def _comparison_at(self) -> float:
-        if self._works.unsure:
-            return self._works.setback.until
-        return self._next_comparison
+        due = self._parts.actuator.resync_due_at()
+        return self._next_comparison if due is None else due
 
     def _reread_interfaces(self, now: float) -> None:
         """Find out what events that were lost have told.
@@ -185,16 +184,16 @@ class KernelWatcher:
         Raises:
             OSError: the kernel did not answer.
         """
-        works = self._works
+        parts = self._parts
         links, addresses = snapshot()
         names = {link.index: link.name for link in links}
-        for port in list(works.engine.ports.values()):
+        for port in list(parts.engine.ports.values()):
             # Another name may mean another device, and with the same one it may be: its socket tells.
-            if names.get(port.index) != port.name or works.receiver.is_detached(port.index):
-                works.receiver.close(port.index)
-                works.take(now, works.engine.port_gone(now, port.index))
+            if names.get(port.index) != port.name or parts.receiver.is_detached(port.index):
+                parts.receiver.close(port.index)
+                parts.actuator.handle_outputs(parts.engine.port_gone(now, port.index))
         self._inventory.replace_all(links, addresses)
-        works.log.warning(
+        parts.log.warning(
             "netlink events were lost; looked at everything again",
             times=self._losses,
             cure="if this goes on: ip monitor shows which program changes so much",
@@ -206,11 +205,11 @@ class KernelWatcher:
         self._heard += self._monitor.receive()
 
     def _apply(self, now: float, events: Iterable[Event]) -> None:
-        works, survey = self._works, False
+        parts, survey = self._parts, False
         for event in events:
             match event:
                 case LinkChanged(link):
-                    segment = works.engine.segments.get(link.index)
+                    segment = parts.engine.segments.get(link.index)
                     if segment is not None and link.up != segment.up:
                         self._expect_silent_losses(now)
                     self._inventory.link_changed(link)
@@ -218,36 +217,36 @@ class KernelWatcher:
                 case LinkGone(index):
                     # At once: the next event may give the same ifindex to another device.
                     self._inventory.link_gone(index)
-                    works.receiver.close(index)
-                    works.take(now, works.engine.port_gone(now, index))
-                    works.take(now, works.engine.segment_gone(now, index))
+                    parts.receiver.close(index)
+                    parts.actuator.handle_outputs(parts.engine.port_gone(now, index))
+                    parts.actuator.handle_outputs(parts.engine.segment_gone(now, index))
                     survey = True
                 case AddressChanged(address):
                     self._inventory.address_changed(address)
                     survey = True
                 case AddressGone(address):
-                    if address.index in works.engine.segments:
+                    if address.index in parts.engine.segments:
                         self._expect_silent_losses(now)
                     self._inventory.address_gone(address)
                     survey = True
                 case RouteSeen(route):
-                    works.reconciler.route_seen(route)
+                    parts.actuator.route_added(route)
                 case RouteGone(route):
-                    works.reconciler.route_gone(route.address, route.table, route.metric, route.device)
+                    parts.actuator.route_removed(route.address, route.table, route.metric, route.device)
                 case RouteTaken(place):
-                    works.reconciler.route_taken(place.address, place.table, place.metric)
+                    parts.actuator.route_taken(place.address, place.table, place.metric)
                 case RouteLeft(place):
-                    works.reconciler.route_gone(place.address, place.table, place.metric)
+                    parts.actuator.route_removed(place.address, place.table, place.metric)
                 case NeighbourSeen(neighbour):
-                    works.reconciler.neighbour_seen(neighbour)
+                    parts.actuator.neighbour_added(neighbour)
                 case NeighbourGone(device, address):
-                    works.reconciler.neighbour_gone(device, address)
+                    parts.actuator.neighbour_removed(device, address)
                 case NeighbourTaken(device, address):
-                    works.reconciler.neighbour_taken(device, address)
+                    parts.actuator.neighbour_taken(device, address)
                 case NextHopsChanged():
                     self._next_hops_wanted = True
                 case Overrun(fault, message):
-                    works.kernel_counters[KernelCounter.OVERRUNS] += 1
+                    parts.actuator.count(KernelCounter.OVERRUNS)
                     if fault is not None:
                         self._on_fault(fault, message)
                     self.resync(now)
@@ -261,4 +260,4 @@ class KernelWatcher:
         (net/ipv4/fib_frontend.c, fib_disable_ip), also when all is as before by the time we hear of it.
         """
         self._next_comparison = now
-        self._works.reconciler.retry_all(now)
+        self._parts.actuator.devices_changed(now)

@@ -16,24 +16,23 @@ An exception costs the frame, the event or the command that it came from, never 
 import selectors
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 
 from rdnbr.config.config import Config
 from rdnbr.core.bindings.engine import Engine
-from rdnbr.core.fib.backend import Kernel
-from rdnbr.core.fib.fake import FakeKernel
+from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.outputs import Output
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import GONE
 from rdnbr.core.policy.allowlist import Allowlist
-from rdnbr.daemon.actuator import Actuator
 from rdnbr.daemon.command_handler import CommandHandler
 from rdnbr.daemon.faults import Faults, Step
-from rdnbr.daemon.kernel_counters import KernelCounter
 from rdnbr.daemon.kernel_watcher import KernelWatcher
+from rdnbr.daemon.parts import fdb_ports, make_parts
 from rdnbr.daemon.single_instance import hold_instance_lock
+from rdnbr.daemon.source_filter import SourceFilter
 from rdnbr.daemon.startup_errors import CannotStart, kernel_refuses, no_bridge, no_permission
 from rdnbr.daemon.timer_gate import TimerGate
 from rdnbr.linux.netlink.kernel_fib import KernelFib
@@ -116,21 +115,23 @@ class Daemon:
         events = Events(self._log.error)
         events.subscribe("the log", self._decision_log)
         self._receiver = PacketReceiver(self._selector)
-        self._works = Actuator(Engine(config.settings, allowlist), self._receiver, events, self._log)
+        kernel = None if dry_run else KernelFib()
+        if kernel is not None:
+            stack.callback(kernel.close)
+        engine = Engine(config.settings, allowlist)
+        source_filter = SourceFilter(self._selector, self._log.error)
+        stack.callback(source_filter.close)
+        self._parts = make_parts(engine, self._receiver, events, source_filter, self._log, kernel)
         self._kernel_watcher = KernelWatcher(
-            now, self._selector, self._works, config, self._handle_netlink_fault
+            now, self._selector, self._parts, config, self._handle_netlink_fault
         )
         stack.callback(self._kernel_watcher.close)
         stack.callback(self._receiver.close_all)
         served = self._kernel_watcher.segments()
         if not served:
             raise no_bridge(config)
-        kernel: Kernel = FakeKernel({}) if dry_run else KernelFib()
-        if isinstance(kernel, KernelFib):
-            stack.callback(kernel.close)
-        self._works.use(kernel, dry_run=dry_run)
         self._command_handler = CommandHandler(
-            now, self._selector, self._works, self._kernel_watcher, config, wall
+            now, self._selector, self._parts, self._kernel_watcher, config, wall
         )
         stack.callback(self._command_handler.close)
         if not dry_run:
@@ -147,10 +148,10 @@ class Daemon:
                 raise CannotStart(str(error)) from error
             stack.callback(self._control.close)
             events.subscribe("the watchers", to_watchers(self._control, wall))
-            self._command_handler.start_enforcing(self._log.error)
-        self._works.engine.set_clock(now, time.time())
+            self._command_handler.start_enforcing()
+        self._parts.engine.set_clock(now, time.time())
         self._kernel_watcher.update_engine(now)
-        self._works.adopt(now)
+        self._parts.actuator.adopt_entries(now, {} if dry_run else fdb_ports(self._log))
         signals = Signals(
             self._selector,
             {
@@ -163,7 +164,7 @@ class Daemon:
 
     def serve(self) -> None:
         """Run until a signal stops the daemon."""
-        notify(READY=1, STATUS=self._works.status())
+        notify(READY=1, STATUS=self._parts.status())
         while not self._stopping:
             ready = self._selector.select(self._timeout())
             self._turn(time.monotonic(), ready)
@@ -178,7 +179,7 @@ class Daemon:
 
     def _make_steps(self) -> tuple[Step, ...]:
         """Return the steps of a turn in their order."""
-        engine = self._works.engine
+        engine = self._parts.engine
         return tuple(
             Step(name, run, deadline, self._handle_fault)
             for name, run, deadline in (
@@ -198,25 +199,32 @@ class Daemon:
                 key.data(mask)
             except Exception as error:  # noqa: BLE001 (no callback may end the daemon)
                 self._handle_fault(now, "select", error)
-        self._works.engine.set_clock(now, time.time())
+        self._parts.engine.set_clock(now, time.time())
         for step in self._steps:
             step.run(now)
         self._decision_log.log_suppressed(now)
         self._feed_watchdog(now)
 
     def _handle_frames(self, now: float) -> None:
-        works, engine = self._works, self._works.engine
-        for index, frame in self._receiver.receive(now):
+        parts, engine = self._parts, self._parts.engine
+        for index, frame in self._receive(now):
             if self._faults.is_paused(now, index):
                 self._count_fault_of_port(index)
                 continue
             outputs: Iterable[Output] = ()
             try:
                 outputs = iter(engine.handle_frame(now, index, *frame))
-                works.take(now, outputs)
+                parts.actuator.handle_outputs(outputs)
             except Exception as error:  # noqa: BLE001 (no frame may end the daemon)
                 self._handle_frame_fault(now, index, frame, error)
-                self._apply_rest(now, outputs)
+                self._apply_rest(outputs)
+
+    def _receive(self, now: float) -> Iterator[tuple[int, Frame]]:
+        """Return the frames of the ports, and in a dry run the answers of the simulated guests."""
+        yield from self._receiver.receive(now)
+        if self._parts.guests is not None:
+            for index, answer in self._parts.guests.receive(now):
+                yield index, Frame(answer, None, len(answer))
 
     def _execute_commands(self, now: float) -> None:
         self._command_handler.reloader.advance(now)
@@ -229,28 +237,29 @@ class Daemon:
         unread = not self._receiver.drained
         if not self._timer_gate.open(now, unread=unread):
             return
-        works, engine = self._works, self._works.engine
+        parts, engine = self._parts, self._parts.engine
         before = engine.next_deadline()
         outputs: Iterable[Output] = ()
         try:
             outputs = iter(engine.expire_timers(now, unread=unread))
-            works.take(now, outputs)
+            parts.actuator.handle_outputs(outputs)
         except Exception as error:
             if engine.next_deadline() == before:
                 raise  # it would fail again at once: the step is paused
             self._handle_fault(now, "timers", error)
-            self._apply_rest(now, outputs)
+            self._apply_rest(outputs)
 
     def _update_kernel(self, now: float) -> None:
         """Make the kernel equal to what is desired, then send probes."""
         if self._kernel_watcher.compare(now):
             self._command_handler.verify_enforcement()
-        self._works.finish(now)
+        self._parts.actuator.apply_changes(now)
+        self._parts.source_filter.update(now, self._parts.engine)
 
     def _feed_watchdog(self, now: float) -> None:
         if self._watchdog is not None and now >= self._next_watchdog:
             self._next_watchdog = now + self._watchdog
-            notify(WATCHDOG=1, STATUS=self._works.status())
+            notify(WATCHDOG=1, STATUS=self._parts.status())
 
     def _timeout(self) -> float:
         """Return for how many seconds there is nothing to do unless something arrives."""
@@ -261,51 +270,54 @@ class Daemon:
         return max(0.0, min(at for at in deadlines if at is not None) - now)
 
     def _frames_deadline(self) -> float | None:
-        return self._receiver.next_deadline() if self._receiver.drained else 0.0
+        if not self._receiver.drained:
+            return 0.0
+        guests = self._parts.guests
+        deadlines = self._receiver.next_deadline(), None if guests is None else guests.next_deadline()
+        return min((at for at in deadlines if at is not None), default=None)
 
     def _commands_deadline(self) -> float:
         at = self._command_handler.reloader.next_deadline()
         return at if self._control is None else min(at, self._control.next_deadline())
 
     def _kernel_deadline(self) -> float | None:
-        enforcement = self._works.enforcement
-        table = None if enforcement is None else enforcement.next_deadline()
-        return min((at for at in (self._works.deadline(), table) if at is not None), default=None)
+        deadlines = self._parts.actuator.next_deadline(), self._parts.source_filter.next_deadline()
+        return min((at for at in deadlines if at is not None), default=None)
 
     def _handle_frame_fault(self, now: float, index: int, frame: Frame, error: Exception) -> None:
         """Count and log a fault, and pause the port that has sent the frame."""
-        port = self._works.engine.ports.get(index)
+        port = self._parts.engine.ports.get(index)
         self._faults.pause_port(now, index)
         self._count_fault_of_port(index)
         self._faults.log("frames", error, frame.data, port=GONE if port is None else port.name)
 
     def _count_fault_of_port(self, index: int) -> None:
-        port = self._works.engine.ports.get(index)
-        self._works.engine.counters.count(GONE if port is None else port.name, Reason.INTERNAL_ERROR)
+        port = self._parts.engine.ports.get(index)
+        self._parts.engine.counters.count(GONE if port is None else port.name, Reason.INTERNAL_ERROR)
 
     def _handle_netlink_fault(self, error: Exception, message: bytes) -> None:
-        self._works.kernel_counters[KernelCounter.INTERNAL_ERROR] += 1
+        self._parts.actuator.count(KernelCounter.INTERNAL_ERROR)
         self._faults.log("netlink", error, message)
 
     def _handle_command_fault(self, error: Exception, request: bytes) -> None:
-        self._works.kernel_counters[KernelCounter.INTERNAL_ERROR] += 1
+        self._parts.actuator.count(KernelCounter.INTERNAL_ERROR)
         self._faults.log("commands", error, request)
-        self._apply_rest(time.monotonic(), ())
+        self._apply_rest(())
 
     def _handle_fault(self, now: float, step: str, error: Exception) -> None:
         """Count and log a fault of a step as a whole."""
         if step == "netlink":
             self._kernel_watcher.resync(now)  # the other events of the step are lost
         self._fault_in_turn = True
-        self._works.kernel_counters[KernelCounter.INTERNAL_ERROR] += 1
+        self._parts.actuator.count(KernelCounter.INTERNAL_ERROR)
         self._faults.log(step, error)
-        self._apply_rest(now, ())
+        self._apply_rest(())
 
-    def _apply_rest(self, now: float, outputs: Iterable[Output]) -> None:
+    def _apply_rest(self, outputs: Iterable[Output]) -> None:
         """Apply what is left of the outputs of an event that ended in a fault, before any other event."""
-        for output in chain(outputs, self._works.engine.drain_outputs()):
+        for output in chain(outputs, self._parts.engine.drain_outputs()):
             try:
-                self._works.take(now, [output])
+                self._parts.actuator.handle_outputs([output])
             except Exception as error:  # noqa: BLE001 (the next output may be sound)
                 self._faults.log("outputs", error)
 
@@ -316,10 +328,10 @@ class Daemon:
         self._stopping = True
 
     def _log_start(self, config: Config, *, dry_run: bool) -> None:
-        engine = self._works.engine
+        engine = self._parts.engine
         bridges = sorted(segment.name for segment in engine.segments.values())
         self._log.info("serving", bridges=bridges, ports=len(engine.ports), dry_run=dry_run)
-        if self._works.enforcement is not None:
+        if self._parts.source_filter.active:
             self._log.info("enforcing: guests send from bound addresses only", table=ruleset.TABLE)
         if engine.open_mode:
             self._log.warning(

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.back_off import BackOff
-from rdnbr.daemon.actuator import Actuator
-from rdnbr.daemon.kernel_counters import KernelCounter
+from rdnbr.daemon.parts import Parts
 
 FIRST_WAIT, LAST_WAIT = 1.0, 60.0
 """Seconds until a port whose socket could not be opened is tried again; doubles each time."""
@@ -23,8 +23,8 @@ class _Failed:
 class PortSockets:
     """The sockets of one daemon, port for port."""
 
-    def __init__(self, works: Actuator) -> None:
-        self._works = works
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._failed: dict[int, _Failed] = {}
 
     def update(self, now: float, links: Iterable[int], settings: Settings) -> None:
@@ -32,21 +32,21 @@ class PortSockets:
 
         A port whose socket cannot be opened is removed from the engine.
         """
-        works, engine = self._works, self._works.engine
+        parts, engine = self._parts, self._parts.engine
         for index in links:
             port, failed = engine.ports.get(index), self._failed.get(index)
             if port is None:
-                works.receiver.close(index)
+                parts.receiver.close(index)
                 self._failed.pop(index, None)
                 continue
             if failed is not None and failed.port == port and not failed.back_off.is_due(now):
-                works.take(now, engine.port_gone(now, index))
+                parts.actuator.handle_outputs(engine.port_gone(now, index))
                 continue
             try:
-                works.receiver.open(port, settings.policy(port.name).frames_per_second)
+                parts.receiver.open(port, settings.policy(port.name).frames_per_second)
             except OSError as error:
                 self._record_failure(now, port, str(error))
-                works.take(now, engine.port_gone(now, index))
+                parts.actuator.handle_outputs(engine.port_gone(now, index))
             else:
                 self._failed.pop(index, None)
 
@@ -62,10 +62,10 @@ class PortSockets:
         )
 
     def _record_failure(self, now: float, port: Port, why: str) -> None:
-        works, before = self._works, self._failed.get(port.index)
-        works.kernel_counters[KernelCounter.DEAF_PORTS] += 1
+        parts, before = self._parts, self._failed.get(port.index)
+        parts.actuator.count(KernelCounter.DEAF_PORTS)
         if before is None or (before.port, before.why) != (port, why):
-            works.log.warning("cannot listen", port=port.name, why=why)
+            parts.log.warning("cannot listen", port=port.name, why=why)
         back_off = (
             BackOff(FIRST_WAIT, LAST_WAIT) if before is None or before.port != port else before.back_off
         )

@@ -13,10 +13,10 @@ from rdnbr.config.config import Config
 from rdnbr.config.watcher import FileWatcher
 from rdnbr.core.model.outputs import Decision
 from rdnbr.core.model.reason import Reason
-from rdnbr.daemon.actuator import Actuator
 from rdnbr.daemon.file_parser import CannotUseFiles, FileParser, ParsedFiles
 from rdnbr.daemon.kernel_watcher import KernelWatcher
-from rdnbr.linux.nft.enforcement import CannotEnforceError, Enforcement
+from rdnbr.daemon.parts import Parts
+from rdnbr.linux.nft.enforcement import CannotEnforceError
 from rdnbr.linux.process.sd_notify import notify
 from rdnbr.operator.control.protocol import PendingReply, Refused
 from rdnbr.operator.text.phrases import counted
@@ -29,15 +29,14 @@ class Reloader:
         self,
         now: float,
         selector: selectors.BaseSelector,
-        works: Actuator,
+        parts: Parts,
         kernel_watcher: KernelWatcher,
         config: Config,
     ) -> None:
         """Watch the files of `config` for changes."""
         self.config = config
         """The configuration in force."""
-        self._selector = selector
-        self._works = works
+        self._parts = parts
         self._kernel_watcher = kernel_watcher
         self._watcher = _watcher(config, now)
         self._parser = FileParser(selector)
@@ -70,7 +69,7 @@ class Reloader:
                 parsed = self._parser.collect()
                 if parsed is not None:
                     self._swap(now, parsed)
-            if self._rules is not None and not self._works.engine.reauthorizing:
+            if self._rules is not None and not self._parts.engine.reauthorizing:
                 self._finish()
             if self._waiting and not self._parser.running and self._rules is None:
                 self._start(now)
@@ -93,7 +92,7 @@ class Reloader:
         self._running, self._waiting = self._waiting, []
         # Before the files are read: a change that comes later is noticed, and one that came before is read now.
         self._watcher = _watcher(self.config, now)
-        self._parser.start(self.config.given, required=not self._works.engine.open_mode)
+        self._parser.start(self.config.given, required=not self._parts.engine.open_mode)
 
     def _swap(self, now: float, parsed: ParsedFiles) -> None:
         """Put the new files into force.
@@ -101,10 +100,10 @@ class Reloader:
         Raises:
             CannotEnforceError: the node cannot filter; nothing was changed.
         """
-        works, engine = self._works, self._works.engine
+        parts, engine = self._parts, self._parts.engine
         config, before = parsed.config, self.config
-        if config.enforce and works.enforcement is None and not works.dry_run:
-            works.enforcement = Enforcement(self._selector, works.log.error)
+        if config.enforce and not parts.dry_run:
+            parts.source_filter.start()
         later = replace(config, socket=before.socket, log=before.log) != config
         self._later = "; the socket and the log change at the next start" if later else ""
         self._rules = (
@@ -114,20 +113,19 @@ class Reloader:
         self.config = config
         if _files(config) != _files(before):
             self._watcher = _watcher(config, now)
-        if works.enforcement is not None:
-            (works.enforcement.verify_table if config.enforce else works.enforcement.remove_table)()
+        (parts.source_filter.verify_table if config.enforce else parts.source_filter.remove_table)()
         engine.configure(now, config.settings)
         self._kernel_watcher.set_config(now, config)
-        works.take(now, engine.set_allowlist(now, parsed.allowlist))
+        parts.actuator.handle_outputs(engine.set_allowlist(now, parsed.allowlist))
 
     def _finish(self) -> None:
         withdrawn = counted(self._no_longer_permitted, "binding")
         message = f"reloaded: {self._rules}, {withdrawn} no longer permitted{self._later}"
-        self._works.log.info(message)
+        self._parts.log.info(message)
         self._reply({"message": message})
 
     def _refuse(self, sentence: str) -> None:
-        self._works.log.error("reload failed", why=sentence)
+        self._parts.log.error("reload failed", why=sentence)
         self._reply(Refused(sentence))
 
     def _reply(self, outcome: dict[str, str] | Refused) -> None:

@@ -1,1 +1,1 @@
-"""Captures through the engine of the daemon, with their own clock and a fake kernel."""
+"""Replay: captures through the engine of the daemon, with a clock of their own and a simulated kernel."""

@@ -204,14 +204,14 @@ def test_second_route_of_our_protocol_in_the_same_place_is_removed(
     real.run(f"ip route {where} {show_ip(address)} dev vmbr2 proto 171 metric {wanted.metric}")
     other = wanted.route._replace(device=real.vmbr2)
     assert real.kernel.read_entries()[0] == {wanted.route, other}
-    ours.route_seen(other)
+    ours.route_added(other)
     for now in (1.0, 2.0):
         ours.record_results(now, operations := ours.plan_operations(now), real.kernel.apply(operations))
     ours.resync_from_kernel(*real.kernel.read_entries())
     for now in (61.0, 62.0):
         ours.record_results(now, operations := ours.plan_operations(now), real.kernel.apply(operations))
     assert real.kernel.read_entries() == ({wanted.route}, {wanted.neighbour})
-    ours.route_gone(address, 254, wanted.metric, real.vmbr2)
+    ours.route_removed(address, 254, wanted.metric, real.vmbr2)
     assert ours.plan_operations(63.0) == []
 
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from rdnbr.core.fib.backend import Kernel
+from rdnbr.core.fib.backend import FibBackend
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.linux.netlink.kernel_fib import KernelFib
@@ -12,7 +12,7 @@ from tests.netns.namespace import Namespace
 class World(Protocol):
     """A kernel with the devices vmbr1 and vmbr2, and with another program that changes entries."""
 
-    kernel: Kernel
+    kernel: FibBackend
     vmbr1: int
     vmbr2: int
     missing: int

@@ -49,11 +49,11 @@ class Node:
 
     def states(self) -> dict[str, str]:
         return {
-            ".".join(map(str, one.address)): one.state.value for one in self.daemon._works.engine.snapshot()
+            ".".join(map(str, one.address)): one.state.value for one in self.daemon._parts.engine.snapshot()
         }
 
     def addresses(self) -> set[str]:
-        return {".".join(map(str, one.address)) for one in self.daemon._works.engine.snapshot()}
+        return {".".join(map(str, one.address)) for one in self.daemon._parts.engine.snapshot()}
 
     def faults(self) -> list[dict[str, object]]:
         return [line for line in self.lines if str(line["event"]).startswith("internal error")]
@@ -165,14 +165,14 @@ def test_port_is_paused_after_a_fault(node: Node, monkeypatch: pytest.MonkeyPatc
 
 def test_fault_in_the_engine(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the engine had put out before an exception is applied: what it says is bound gets its route."""
-    count = node.daemon._works.engine.counters.count
+    count = node.daemon._parts.engine.counters.count
 
     def planted(port: str, reason: Reason) -> None:
         if reason is Reason.FIRST_CLAIM or (port == "tap1i0" and reason is not Reason.INTERNAL_ERROR):
             raise PlantedError
         count(port, reason)
 
-    monkeypatch.setattr(node.daemon._works.engine.counters, "count", planted)
+    monkeypatch.setattr(node.daemon._parts.engine.counters, "count", planted)
     node.guests[0].send(STRANGE)
     node.turn()
     monkeypatch.undo()
@@ -182,7 +182,7 @@ def test_fault_in_the_engine(node: Node, monkeypatch: pytest.MonkeyPatch) -> Non
         ("2.57.57.66", "learned"),
         ("2.57.57.66", "installed"),
     ]
-    assert node.daemon._works.engine.drain_outputs() == []
+    assert node.daemon._parts.engine.drain_outputs() == []
     assert node.other_guest_is_learned()
     assert node.count() == 1
     (line,) = node.faults()
@@ -208,7 +208,7 @@ def test_fault_in_a_command(node: Node, monkeypatch: pytest.MonkeyPatch) -> None
     def planted(*_):
         raise PlantedError
 
-    monkeypatch.setattr(node.daemon._works.engine, "probe", planted)
+    monkeypatch.setattr(node.daemon._parts.engine, "probe", planted)
     assert node.other_guest_is_learned()
     reply = node.request("probe", "2.57.57.31")
     assert not reply["ok"]
@@ -247,11 +247,11 @@ def test_fault_of_all_timers_is_no_busy_loop(node: Node, monkeypatch: pytest.Mon
     def planted(*_, **__):
         raise PlantedError
 
-    monkeypatch.setattr(node.daemon._works.engine, "expire_timers", planted)
+    monkeypatch.setattr(node.daemon._parts.engine, "expire_timers", planted)
     tries = []
     for tenth in range(100):
         before = len(tries)
-        tries += [tenth / 10] * (node.daemon._works.kernel_counters["internal-error"] - before)
+        tries += [tenth / 10] * (node.daemon._parts.actuator.counters.get("internal-error", 0) - before)
         node.turn(0.1)
     assert tries == pytest.approx([0.1, 1.1, 3.1, 7.1], abs=0.21)
     assert node.other_guest_is_learned()
@@ -265,13 +265,13 @@ def test_fault_in_a_netlink_event(node: Node, monkeypatch: pytest.MonkeyPatch) -
     def planted(*_):
         raise PlantedError
 
-    monkeypatch.setattr(node.daemon._works.engine, "port_gone", planted)
+    monkeypatch.setattr(node.daemon._parts.engine, "port_gone", planted)
     node.namespace("ip link set tap2i0 nomaster")
     until(lambda: node.turn(0.1) or node.faults())
     monkeypatch.undo()
     until(
         lambda: (
-            node.turn(0.1) or "tap2i0" not in [port.name for port in node.daemon._works.engine.ports.values()]
+            node.turn(0.1) or "tap2i0" not in [port.name for port in node.daemon._parts.engine.ports.values()]
         )
     )
     node.guests[0].send(announcement(FIRST, "2.57.57.30"))
@@ -293,7 +293,7 @@ def test_netlink_message_that_cannot_be_read(node: Node, monkeypatch: pytest.Mon
     monkeypatch.undo()
     until(
         lambda: (
-            node.turn(0.1) or "tap1i0" not in [port.name for port in node.daemon._works.engine.ports.values()]
+            node.turn(0.1) or "tap1i0" not in [port.name for port in node.daemon._parts.engine.ports.values()]
         )
     )
     assert node.other_guest_is_learned()

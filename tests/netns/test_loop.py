@@ -43,7 +43,7 @@ class Turns:
         return not self._daemon._receiver.drained
 
     def state(self) -> State:
-        (binding,) = self._daemon._works.engine.snapshot()
+        (binding,) = self._daemon._parts.engine.snapshot()
         return binding.state
 
 

@@ -35,7 +35,7 @@ class Node:
         self.daemon._turn(self.now, self.daemon._selector.select(0))
 
     def addresses(self) -> set[str]:
-        return {".".join(map(str, one.address)) for one in self.daemon._works.engine.snapshot()}
+        return {".".join(map(str, one.address)) for one in self.daemon._parts.engine.snapshot()}
 
     def learn(self, address: str) -> bool:
         self.guest.send(announcement(GUEST, address))

@@ -70,17 +70,17 @@ def test_order_of_one_turn(namespace: Namespace, tmp_path: Path) -> None:
             now = time.monotonic()
             first.send(intent(FIRST, "2.57.57.30"))
             turn(daemon, now)
-            assert len(daemon._works.engine.snapshot()) == 1
+            assert len(daemon._parts.engine.snapshot()) == 1
             client.connect(str(path))
             turn(daemon, now)
 
             steps: list[str] = []
-            engine = daemon._works.engine
+            engine = daemon._parts.engine
             record(steps, "netlink", engine, "port_gone")
             record(steps, "frames", engine, "handle_frame")
             record(steps, "commands", engine, "flush")
             record(steps, "timers", engine, "expire_timers")
-            record(steps, "kernel", daemon._works.reconciler, "plan_operations")
+            record(steps, "kernel", daemon._parts.actuator._reconciler, "plan_operations")
             record(steps, "probes", daemon._receiver, "send")
             client.sendall(b'{"command": "flush", "address": "2.57.57.99"}\n')
             second.send(announcement(SECOND, "2.57.57.31"))

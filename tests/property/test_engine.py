@@ -338,17 +338,17 @@ class EngineAndModel(RuleBasedStateMachine):
         if what == "route":
             metric = 1024 if ":" in address else 0
             self.node.kernel.add_foreign_route(MAIN, packed, metric)
-            self.node.reconciler.route_gone(packed, MAIN, metric)
+            self.node.reconciler.route_removed(packed, MAIN, metric)
         elif what == "neighbour":
             self.node.kernel.add_foreign_neighbour(1, packed)
-            self.node.reconciler.neighbour_gone(1, packed)
+            self.node.reconciler.neighbour_removed(1, packed)
 
     @rule(address=st.sampled_from(ADDRESSES))
     def somebody_deletes_a_route(self, address: str) -> None:
         for route in sorted(self.node.kernel.read_entries()[0]):
             if show_ip(route.address) == address:
                 del self.node.kernel._routes[route.table, route.address, route.metric]
-                self.node.reconciler.route_gone(route.address, route.table, route.metric)
+                self.node.reconciler.route_removed(route.address, route.table, route.metric)
 
     def home(self, guest: int) -> int:
         """Return the usual port of a guest, plugged in."""

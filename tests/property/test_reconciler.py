@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdnbr.core.fib.backend import Refusal
+from rdnbr.core.fib.diff import plan
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import IP, parse_ip, parse_mac
@@ -31,6 +32,7 @@ steps = st.one_of(
     st.tuples(st.just("device"), st.sampled_from([1, 2]), st.booleans()),
     st.tuples(st.just("foreign"), st.sampled_from([1, 2]), st.sampled_from(ADDRESSES), st.booleans()),
     st.tuples(st.just("resync")),
+    st.tuples(st.just("unanswered"), st.integers(0, 4)),
     st.tuples(st.just("try again")),
 )
 
@@ -77,8 +79,8 @@ class Both:
                 self.kernel.fails = ()
                 refusals = self.kernel.apply(plan_put(item))
                 if heard and not refusals:
-                    self.desired.neighbour_seen(item.neighbour)
-                    self.desired.route_seen(item.route)
+                    self.desired.neighbour_added(item.neighbour)
+                    self.desired.route_added(item.route)
             case ("delete", number, heard):
                 self.deletes(number, heard=heard)
             case ("device", index, heard):
@@ -91,11 +93,27 @@ class Both:
                 elif (device, address) in self.foreign:
                     self.kernel.remove_foreign_neighbour(device, address)
                     self.foreign.discard((device, address))
-                    self.desired.neighbour_gone(device, address)
+                    self.desired.neighbour_removed(device, address)
             case ("resync",):
-                self.desired.resync_from_kernel(*self.kernel.read_entries())
+                self.resync()
+            case ("unanswered", carried_out):
+                self.kernel.fails = ()
+                self.kernel.apply(self.desired.plan_operations(self.now)[:carried_out])
+                self.resync()
             case ("try again",):
                 self.desired.retry_all(self.now)
+
+    def resync(self) -> None:
+        """Compare with the kernel: each address that differs is planned, as if all of them were compared."""
+        self.desired.resync_from_kernel(*self.kernel.read_entries())
+        routes, neighbours = self.kernel.read_entries()
+        waiting = self.desired._dirty.keys() | self.desired._retries.keys()
+        for address in ADDRESSES:
+            there = [route for route in routes if route.address == address]
+            entries = [entry for entry in neighbours if entry.address == address]
+            assert self.desired._routes.get(address, set()) == set(there)
+            assert self.desired._neighbours.get(address, set()) == set(entries)
+            assert address in waiting or not plan(self.desired.desired(address), there, entries)
 
     def turn(self, fails: tuple[bool, ...]) -> None:
         operations = self.desired.plan_operations(self.now)
@@ -116,11 +134,11 @@ class Both:
         if isinstance(entry, Route):
             del self.kernel._routes[entry.table, entry.address, entry.metric]
             if heard:
-                self.desired.route_gone(entry.address, entry.table, entry.metric)
+                self.desired.route_removed(entry.address, entry.table, entry.metric)
         else:
             del self.kernel._neighbours[entry.device, entry.address]
             if heard:
-                self.desired.neighbour_gone(entry.device, entry.address)
+                self.desired.neighbour_removed(entry.device, entry.address)
 
     def loses(self, index: int, *, heard: bool) -> None:
         """A bridge goes down and up again, which empties it."""
@@ -129,10 +147,10 @@ class Both:
         self.kernel.add_device(index, f"vmbr{index}")
         for route in routes if heard else ():
             if route.device == index:
-                self.desired.route_gone(route.address, route.table, route.metric)
+                self.desired.route_removed(route.address, route.table, route.metric)
         for neighbour in neighbours if heard else ():
             if neighbour.device == index:
-                self.desired.neighbour_gone(neighbour.device, neighbour.address)
+                self.desired.neighbour_removed(neighbour.device, neighbour.address)
 
 
 def plan_put(item: Host) -> list[Operation]:

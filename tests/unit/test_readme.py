@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.reason import Reason
-from rdnbr.daemon.kernel_counters import KernelCounter
 from tests import readme_attacks, readme_faults, readme_state_diagram
 from tests.e2e.attacks import ATTACKS
 from tests.readme_table import shown

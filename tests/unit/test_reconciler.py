@@ -3,7 +3,7 @@
 from rdnbr.core.fib.backend import Refusal
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.reconciler import Reconciler
-from rdnbr.core.fib.removal_damping import ACTS, TRUCE
+from rdnbr.core.fib.removal_damping import ACTS, HOLD_DOWN
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.fib_entries import DropRoute, Host, Key, Neighbour, PutNeighbour, PutRoute, Route, host
 from rdnbr.core.model.reason import Reason
@@ -81,8 +81,8 @@ def test_what_somebody_deletes_is_put_back():
     pair.turn()
     pair.kernel.remove_device(1)
     pair.kernel.add_device(1, "vmbr1")
-    pair.desired.route_gone(V4, 254, 0)
-    pair.desired.neighbour_gone(1, V4)
+    pair.desired.route_removed(V4, 254, 0)
+    pair.desired.neighbour_removed(1, V4)
     pair.turn()
     assert pair.kernel.read_entries() == ({ROUTE}, {NEIGHBOUR})
 
@@ -92,8 +92,8 @@ def test_what_nobody_wants_is_removed_when_seen():
     pair = Pair()
     stray = host(254, V6, 2, BOB)
     pair.kernel.apply([PutNeighbour(stray.neighbour), PutRoute(stray.route, replaces=False)])
-    pair.desired.route_seen(stray.route)
-    pair.desired.neighbour_seen(stray.neighbour)
+    pair.desired.route_added(stray.route)
+    pair.desired.neighbour_added(stray.neighbour)
     pair.turn()
     assert pair.kernel.read_entries() == (set(), set())
 
@@ -103,8 +103,8 @@ def test_news_of_our_own_doing_is_no_news():
     pair = Pair()
     pair.want(host(254, V4, 1, ALICE))
     pair.turn()
-    pair.desired.neighbour_seen(NEIGHBOUR)
-    pair.desired.route_seen(ROUTE)
+    pair.desired.neighbour_added(NEIGHBOUR)
+    pair.desired.route_added(ROUTE)
     assert pair.desired.plan_operations(0.0) == []
 
 
@@ -213,13 +213,13 @@ def test_place_that_somebody_leaves_is_taken_at_once():
     for now in (0.0, 1.0, 3.0, 7.0):
         pair.turn(now)
     pair.kernel.remove_foreign_route(254, V4, 0)
-    pair.desired.route_gone(V4, 254, 0)
+    pair.desired.route_removed(V4, 254, 0)
     assert pair.turn(7.1) == [(MAIN, None)]
     pair.kernel.add_foreign_neighbour(1, V4)
-    pair.desired.neighbour_gone(1, V4)
+    pair.desired.neighbour_removed(1, V4)
     assert pair.turn(8.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
     pair.kernel.remove_foreign_neighbour(1, V4)
-    pair.desired.neighbour_gone(1, V4)
+    pair.desired.neighbour_removed(1, V4)
     assert pair.turn(8.1) == [(MAIN, None)]
     assert pair.kernel.read_entries() == ({ROUTE}, {NEIGHBOUR})
 
@@ -231,7 +231,7 @@ def test_no_route_stays_on_a_neighbour_that_somebody_took():
     pair.want(host(100, V4, 2, ALICE))
     pair.turn(0.0)
     pair.kernel.add_foreign_neighbour(1, V4)
-    pair.desired.neighbour_gone(1, V4)
+    pair.desired.neighbour_removed(1, V4)
     assert pair.turn(1.0) == [(MAIN, Reason.FOREIGN_ROUTE)]
     assert pair.desired.next_deadline() == float("-inf")
     assert pair.desired.plan_operations(1.0) == [DropRoute(ROUTE)]
@@ -259,7 +259,7 @@ def test_no_route_stays_where_the_guest_is_no_more():
 
 def rob(pair: Pair, now: float) -> list[tuple[Key, Reason | None]]:
     del pair.kernel._routes[ROUTE.table, ROUTE.address, ROUTE.metric]
-    pair.desired.route_gone(V4, 254, 0)
+    pair.desired.route_removed(V4, 254, 0)
     return pair.turn(now)
 
 
@@ -273,11 +273,11 @@ def test_third_theft_within_a_minute_is_reported_and_not_fought_for_a_while():
         assert ROUTE in pair.kernel.read_entries()[0]
     assert rob(pair, 69.9) == [(MAIN, Reason.CONTESTED)]
     assert ROUTE not in pair.kernel.read_entries()[0]
-    assert pair.desired.next_deadline() == 69.9 + TRUCE
-    pair.desired.neighbour_gone(1, V4)
-    pair.desired.neighbour_gone(1, V4)
+    assert pair.desired.next_deadline() == 69.9 + HOLD_DOWN
+    pair.desired.neighbour_removed(1, V4)
+    pair.desired.neighbour_removed(1, V4)
     assert pair.turn(70.0) == []
-    assert pair.turn(69.9 + TRUCE) == [(MAIN, None)]
+    assert pair.turn(69.9 + HOLD_DOWN) == [(MAIN, None)]
     assert ROUTE in pair.kernel.read_entries()[0]
 
 
@@ -299,10 +299,10 @@ def test_what_goes_with_a_device_was_not_stolen():
     for number in range(1, 2 * ACTS):
         pair.kernel.remove_device(1)
         pair.kernel.add_device(1, "vmbr1")
-        pair.desired.neighbour_gone(1, V4)
+        pair.desired.neighbour_removed(1, V4)
         pair.desired.retry_all(number)
         pair.turn(number)
-        pair.desired.route_gone(V4, 254, 0)
+        pair.desired.route_removed(V4, 254, 0)
         assert pair.turn(number + 0.5) == []
         assert pair.kernel.read_entries() == ({ROUTE}, {NEIGHBOUR})
 
@@ -315,11 +315,11 @@ def test_another_mac_in_our_neighbour_is_a_theft():
     came = []
     for now in (1.0, 2.0, 3.0):
         pair.kernel.apply([PutNeighbour(Neighbour(1, V4, BOB))])
-        pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
+        pair.desired.neighbour_added(Neighbour(1, V4, BOB))
         came.append(pair.turn(now))
     assert came == [[], [], [(MAIN, Reason.CONTESTED)]]
     assert pair.kernel.read_entries()[1] == {Neighbour(1, V4, BOB)}
-    pair.turn(3.0 + TRUCE)
+    pair.turn(3.0 + HOLD_DOWN)
     assert pair.kernel.read_entries()[1] == {NEIGHBOUR}
 
 
@@ -330,7 +330,7 @@ def test_late_echo_of_our_own_change_is_no_theft():
         for mac in (ALICE, BOB):
             pair.want(host(254, V4, 1, mac))
             assert pair.turn(now) == []
-        pair.desired.neighbour_seen(Neighbour(1, V4, BOB))
+        pair.desired.neighbour_added(Neighbour(1, V4, BOB))
 
 
 def test_flush_that_goes_round_is_one_theft():
@@ -358,13 +358,13 @@ def test_what_another_program_takes_is_no_theft():
         pair.desired.route_taken(V4, 254, 0)
         assert pair.turn(now) == [(MAIN, Reason.FOREIGN_ROUTE)]
         pair.kernel.remove_foreign_route(254, V4, 0)
-        pair.desired.route_gone(V4, 254, 0)
+        pair.desired.route_removed(V4, 254, 0)
         assert pair.turn(now + 0.1) == [(MAIN, None)]
         pair.kernel.add_foreign_neighbour(1, V4)
         pair.desired.neighbour_taken(1, V4)
         assert pair.turn(now + 0.2) == [(MAIN, Reason.FOREIGN_ROUTE)]
         pair.kernel.remove_foreign_neighbour(1, V4)
-        pair.desired.neighbour_gone(1, V4)
+        pair.desired.neighbour_removed(1, V4)
         assert pair.turn(now + 0.3) == [(MAIN, None)]
 
 
@@ -398,11 +398,11 @@ def test_to_hear_of_our_own_repeating_is_no_theft():
     for now in range(1, 2 * ACTS):
         pair.desired.reannounce(ROUTE)
         pair.turn(now)
-        pair.desired.route_gone(V4, 254, 0)
-        pair.desired.route_seen(ROUTE)
+        pair.desired.route_removed(V4, 254, 0)
+        pair.desired.route_added(ROUTE)
         assert (pair.desired.plan_operations(now), pair.desired.record_results(now, [], [])) == ([], [])
     pair.kernel.apply([DropRoute(ROUTE)])
-    pair.desired.route_gone(V4, 254, 0)
+    pair.desired.route_removed(V4, 254, 0)
     pair.turn(10.0)
     assert pair.kernel.read_entries()[0] == {ROUTE}
 

@@ -1,1 +1,1 @@
-"""What the kernel should hold, what it does hold, and the operations between the two."""
+"""The kernel's forwarding tables (FIB): the desired entries, the actual ones, and the operations between them."""

@@ -1,7 +1,7 @@
-"""From what should be in the kernel to what must be done.
+"""The difference between the desired hosts and the kernel's entries, as operations.
 
-A host is a pair in the kernel: a permanent neighbour and the host route over its segment. The neighbour goes in
-first and out last, so that there is no moment in which a routed packet makes the kernel ask the wire.
+A host is a pair of entries in the kernel: a permanent neighbour and a host route over its segment. The neighbour is
+added first and removed last, so that a routed packet never makes the kernel resolve the address by ARP or NDP.
 """
 
 from collections.abc import Iterable
@@ -19,28 +19,39 @@ from rdnbr.core.model.fib_entries import (
 
 
 def reannouncement(route: Route, *, held: bool) -> tuple[Operation, Operation]:
-    """Have the kernel tell of a route once more: that it has it, or, where it is not `held`, that it has it no more."""
-    come, go = PutRoute(route, replaces=False), DropRoute(route)
-    return (go, come) if held else (come, go)
+    """Return what makes the kernel announce a route once more: as added, or, where it is not `held`, as deleted."""
+    put, drop = PutRoute(route, replaces=False), DropRoute(route)
+    return (drop, put) if held else (put, drop)
 
 
-def plan(wanted: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[Neighbour]) -> list[Operation]:
-    """Tell what turns `routes` and `neighbours`, all of our protocol, into `wanted`.
+def entry_of(operation: Operation) -> Route | Neighbour:
+    """Return the entry that an operation adds or removes."""
+    match operation:
+        case PutNeighbour(entry) | DropNeighbour(entry):
+            return entry
+        case PutRoute(entry) | DropRoute(entry):
+            return entry
 
-    Additions come before removals, neighbours go in before routes and out after them. What is already so costs
-    nothing.
+
+def plan(
+    desired: Iterable[Host], routes: Iterable[Route], neighbours: Iterable[Neighbour]
+) -> list[Operation]:
+    """Return the operations that turn `routes` and `neighbours`, all of our protocol, into `desired`.
+
+    Additions come before removals. Neighbours are added before routes and removed after them. Entries that are as
+    desired need no operation.
     """
-    wanted = list(wanted)
-    want_routes = {item.route for item in wanted}
-    want_neighbours = {item.neighbour for item in wanted if item.neighbour is not None}
+    desired = list(desired)
+    want_routes = {item.route for item in desired}
+    want_neighbours = {item.neighbour for item in desired if item.neighbour is not None}
     have_routes = set(routes)
     have_neighbours = set(neighbours)
     slots = {(route.table, route.address, route.metric) for route in have_routes}
-    # Linux lets several routes stand in one place, and takes one of them for what replaces it.
+    # Linux lets several routes have one table, prefix and metric, and a replacing one replaces one of them.
     replaced = {(route.table, route.address, route.metric) for route in want_routes - have_routes}
     kept_places = {(entry.device, entry.address) for entry in want_neighbours}
     operations: list[Operation] = []
-    for item in wanted:
+    for item in desired:
         if item.neighbour is not None and item.neighbour not in have_neighbours:
             operations.append(PutNeighbour(item.neighbour))
         if item.route not in have_routes:

@@ -1,7 +1,7 @@
-"""A kernel that only pretends: for replay, dry runs, and tests, where the real one is held against it.
+"""A simulated kernel, for replay, dry runs and tests. The contract tests compare it with Linux.
 
-It computes its own keys, as Linux does: a route is found by table, prefix and metric (`ip route` would let no
-second one in), a neighbour by device and address.
+It computes its own keys as Linux does: a route is identified by table, prefix and metric, a neighbour by device and
+address.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,47 +28,45 @@ _NeighbourKey = tuple[int, IP]
 
 
 class FakeKernel:
-    """Routes and neighbours, ours and other people's, on the devices it was told of."""
+    """Routes and neighbours, ours and those of other programs.
 
-    def __init__(self, devices: Mapping[int, str]) -> None:
-        self._devices = dict(devices)
+    Entries can be put on the devices of `devices` (names by ifindex); None: on every device.
+    """
+
+    def __init__(self, devices: Mapping[int, str] | None) -> None:
+        self._has_all_devices = devices is None
+        self._devices = dict(devices or {})
         self._routes: dict[_RouteKey, Route] = {}
         self._neighbours: dict[_NeighbourKey, MAC] = {}
         self._foreign_routes: set[_RouteKey] = set()
         self._foreign_neighbours: set[_NeighbourKey] = set()
 
-    def have_devices(self, devices: Mapping[int, str]) -> None:
-        """Let there be these devices and no others."""
-        for index in self._devices.keys() - devices.keys():
-            self.remove_device(index)
-        self._devices = dict(devices)
-
     def add_device(self, index: int, name: str) -> None:
-        """Let a device appear, or take another name."""
+        """Add a device, or rename it."""
         self._devices[index] = name
 
     def remove_device(self, index: int) -> None:
-        """Let a device go, and with it what leads over it, as Linux does."""
+        """Remove a device and its entries, as Linux does."""
         self._devices.pop(index, None)
         self._routes = {key: route for key, route in self._routes.items() if route.device != index}
         self._neighbours = {key: mac for key, mac in self._neighbours.items() if key[0] != index}
 
     def add_foreign_route(self, table: int, address: IP, metric: int) -> None:
-        """Let somebody else's host route hold a place, as `ip route replace` does."""
+        """Put a host route of another program, as `ip route replace` does."""
         self._foreign_routes.add((table, address, metric))
         self._routes.pop((table, address, metric), None)
 
     def remove_foreign_route(self, table: int, address: IP, metric: int) -> None:
-        """Let it go again."""
+        """Remove the entry of the other program."""
         self._foreign_routes.discard((table, address, metric))
 
     def add_foreign_neighbour(self, device: int, address: IP) -> None:
-        """Let somebody else's permanent neighbour hold an address, as `ip neigh replace … protocol static` does."""
+        """Put a permanent neighbour of another program, as `ip neigh replace … protocol static` does."""
         self._foreign_neighbours.add((device, address))
         self._neighbours.pop((device, address), None)
 
     def remove_foreign_neighbour(self, device: int, address: IP) -> None:
-        """Let it go again."""
+        """Remove the entry of the other program."""
         self._foreign_neighbours.discard((device, address))
 
     def apply(self, operations: Sequence[Operation]) -> list[Refusal]:
@@ -82,14 +80,14 @@ class FakeKernel:
         return refusals
 
     def read_entries(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
-        """Return what there is of our protocol: routes of `tables` (None: of all), and all neighbours."""
+        """Return the entries of our protocol: routes of `tables` (None: of all), and all neighbours."""
         routes = {route for route in self._routes.values() if tables is None or route.table in tables}
         return routes, {
             Neighbour(device, address, mac) for (device, address), mac in self._neighbours.items()
         }
 
     def lines(self) -> list[str]:
-        """Write what there is of our protocol as the commands that would put it there, in their order."""
+        """Return the entries of our protocol as the `ip` commands that would put them there, in order."""
         neighbours = [
             f"ip -{family(address)} neigh add {show_ip(address)} lladdr {show_mac(mac)}"
             f" dev {self._devices[device]} nud permanent protocol {PROTOCOL}"
@@ -102,7 +100,7 @@ class FakeKernel:
         ]
 
     def _apply(self, operation: Operation, barred: set[_NeighbourKey]) -> Refusal | None:
-        """Carry out one operation; `barred` holds the neighbours that this batch was refused as foreign."""
+        """Carry out one operation. `barred` has the neighbours of this batch that were refused as foreign."""
         match operation:
             case PutNeighbour(neighbour):
                 refusal = self._put_neighbour(operation, neighbour)
@@ -123,7 +121,7 @@ class FakeKernel:
 
     def _put_neighbour(self, operation: Operation, neighbour: Neighbour) -> Refusal | None:
         key = (neighbour.device, neighbour.address)
-        if neighbour.device not in self._devices:
+        if neighbour.device not in self._devices and not self._has_all_devices:
             return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
         if key in self._foreign_neighbours:
             return Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_NEIGHBOUR)
@@ -132,7 +130,7 @@ class FakeKernel:
 
     def _put_route(self, operation: Operation, route: Route) -> Refusal | None:
         key = (route.table, route.address, _installed_metric(route))
-        if route.device not in self._devices:
+        if route.device not in self._devices and not self._has_all_devices:
             return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
         if key in self._foreign_routes:
             return Refusal(operation, Reason.FOREIGN_ROUTE, "another program's route is there")
@@ -157,7 +155,7 @@ _FOREIGN_NEIGHBOUR = "somebody else's permanent neighbour entry is there"
 
 
 def _installed_metric(route: Route) -> int:
-    """IPv6 has no metric 0: whoever asks for it gets the default (net/ipv6/route.c)."""
+    """Return the metric that Linux installs: IPv6 has no metric 0, and uses the default (net/ipv6/route.c)."""
     return route.metric or (METRIC4 if family(route.address) == 4 else METRIC6)
 
 

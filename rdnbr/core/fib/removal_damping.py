@@ -1,50 +1,52 @@
-"""What others remove from the kernel, and how long it is left alone then.
+"""Damps the reaction to another program that removes entries of ours.
 
-1. What is removed is put back at once.
-2. What goes again within `SAME_ACT` seconds goes by the same act, whose end is waited for: `ip neigh flush` starts anew
-   until it finds nothing.
-3. At the third act within a minute somebody means it. Two programs that fight make BGP flap, so there is a truce.
-4. What goes when a device goes down or changes was not stolen.
+1. A removed entry is put back at once.
+2. A removal within `SAME_ACT` seconds of the last one belongs to the same act, and the end of the act is awaited:
+   `ip neigh flush` starts again until it finds nothing.
+3. The third act within a minute is intent. Two programs that undo each other make BGP flap, so the address is held down
+   for `HOLD_DOWN` seconds.
+4. Entries that go because a device goes down or changes were not removed by another program.
 """
 
-from collections import OrderedDict
-
 from rdnbr.core.model.address import IP
+from rdnbr.core.primitives.bounded_map import BoundedMap
 
 ACTS, WINDOW = 3, 60.0
-"""So many acts in so many seconds are answered by a truce."""
+"""Number of acts, and the seconds within which so many start a hold-down."""
 
 SAME_ACT = 1.0
-"""Seconds"""
-TRUCE = 10.0
-"""Seconds"""
-AFTERMATH = 1.0
-"""Seconds in which what vanishes is put down to a device that changed."""
+"""Seconds within which removals belong to one act."""
+HOLD_DOWN = 10.0
+"""Seconds for which entries are not put back."""
+DEVICE_SETTLES = 1.0
+"""Seconds after the change of a device in which removals are attributed to it."""
+REMEMBERED = 65_536
+"""Addresses whose acts are remembered."""
 
 
 class RemovalDamping:
     """The acts of the last minute, by address."""
 
     def __init__(self) -> None:
-        self._acts: OrderedDict[IP, tuple[float, ...]] = OrderedDict()
-        self._explained = float("-inf")
+        self._acts: BoundedMap[IP, tuple[float, ...]] = BoundedMap(REMEMBERED)
+        self._expected_until = float("-inf")
 
     def expect_removals(self, now: float) -> None:
-        """A device changed."""
-        self._explained = now + AFTERMATH
+        """A device has changed."""
+        self._expected_until = now + DEVICE_SETTLES
 
     def hold_down(self, now: float, address: IP) -> float:
-        """An entry of an address was removed: return in how many seconds to put it back, 0, `SAME_ACT` or `TRUCE`."""
-        while self._acts and now - next(iter(self._acts.values()))[-1] > WINDOW:
-            self._acts.popitem(last=False)
-        if now < self._explained:
+        """Return after how many seconds a removed entry is to be put back: 0, `SAME_ACT` or `HOLD_DOWN`."""
+        while (oldest := self._acts.oldest()) is not None and now - oldest[1][-1] > WINDOW:
+            self._acts.pop(oldest[0])
+        if now < self._expected_until:
             return 0.0
-        before = self._acts.pop(address, ())
+        before = self._acts.pop(address) or ()
         if before and now - before[-1] < SAME_ACT:
-            self._acts[address] = (*before[:-1], now)
+            self._acts.put(address, (*before[:-1], now))
             return SAME_ACT
         acts = (*before, now)[-ACTS:]
         if len(acts) == ACTS and now - acts[0] <= WINDOW:
-            return TRUCE
-        self._acts[address] = acts
+            return HOLD_DOWN
+        self._acts.put(address, acts)
         return 0.0

@@ -1,0 +1,37 @@
+"""What an actuator needs from outside: someone who sends frames, and someone who reports what the kernel does."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rdnbr.core.fib.install_errors import RefusalReport
+from rdnbr.core.model.address import IP
+from rdnbr.core.model.outputs import Announcement, Probe
+
+
+class Transmitter(Protocol):
+    """Sends frames to ports: packet sockets, or simulated guests."""
+
+    def send_probe(self, now: float, probe: Probe) -> None:
+        """Send a probe."""
+
+    def send_announcement(self, announcement: Announcement) -> None:
+        """Send an announcement, to which no answer is expected."""
+
+    def snoop_data(self, port: int, known: tuple[IP, ...] | None) -> None:
+        """Receive the IP packets of a port (ifindex), without those of known sources; None: receive none any more."""
+
+
+class KernelObserver(Protocol):
+    """Is told what the kernel does unasked, for people to see. Nothing depends on it."""
+
+    def entries_refused(self, reports: Sequence[RefusalReport]) -> None:
+        """The kernel has refused entries."""
+
+    def removals_contested(self, addresses: Sequence[IP]) -> None:
+        """Another program keeps removing entries of these addresses, which are held down now."""
+
+    def kernel_unanswered(self, error: OSError) -> None:
+        """The kernel does not answer; the first time of a series."""
+
+    def kernel_answered(self) -> None:
+        """The kernel answers again."""

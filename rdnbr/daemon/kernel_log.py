@@ -1,0 +1,65 @@
+"""Logs what the kernel refuses, in the words of ip(8), and that it does not answer."""
+
+from collections.abc import Mapping, Sequence
+
+from structlog.typing import FilteringBoundLogger
+
+from rdnbr.core.fib.install_errors import RefusalReport
+from rdnbr.core.model.address import IP, show_ip, show_mac
+from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, Operation, PutNeighbour, PutRoute
+from rdnbr.core.model.interfaces import MAIN_TABLE, Segment
+
+
+class KernelLog:
+    """The observer of the daemon's actuator."""
+
+    def __init__(self, log: FilteringBoundLogger, segments: Mapping[int, Segment]) -> None:
+        """Log to `log`; `segments`, by ifindex, have the names of devices."""
+        self._log = log
+        self._segments = segments
+
+    def entries_refused(self, reports: Sequence[RefusalReport]) -> None:
+        """Log one line for each reason."""
+        for report in reports:
+            more = {"addresses": report.addresses} if report.addresses > 1 else {}
+            self._log.warning(
+                "the kernel refuses", what=ip_command(report.first, self._segments), why=report.text, **more
+            )
+
+    def removals_contested(self, addresses: Sequence[IP]) -> None:
+        """Log how many addresses are held down."""
+        self._log.error(
+            "somebody keeps removing routes or neighbours of ours; they are put back in a while",
+            addresses=len(addresses),
+            first=show_ip(addresses[0]),
+            cure="ip -ts monitor route neigh shows when; look for another program that cleans up",
+        )
+
+    def kernel_unanswered(self, error: OSError) -> None:
+        """Log that netlink is busy, or that file descriptors or memory have run out."""
+        self._log.error(
+            "the kernel does not answer; everything is looked at again when it does",
+            why=str(error),
+            cure="see ulimit -n, free memory and journalctl -k",
+        )
+
+    def kernel_answered(self) -> None:
+        """Log that the kernel answers again."""
+        self._log.info("the kernel answers again")
+
+
+def ip_command(operation: Operation, segments: Mapping[int, Segment]) -> str:
+    """Return an operation as one would type it after `ip`."""
+
+    def device(index: int) -> str:
+        return segments[index].name if index in segments else f"if{index}"  # as ip writes an unknown device
+
+    match operation:
+        case PutNeighbour(entry) | DropNeighbour(entry):
+            verb = "replace" if isinstance(operation, PutNeighbour) else "del"
+            mac = show_mac(entry.mac)
+            return f"neigh {verb} {show_ip(entry.address)} lladdr {mac} dev {device(entry.device)}"
+        case PutRoute(route) | DropRoute(route):
+            verb = "replace" if isinstance(operation, PutRoute) else "del"
+            table = "" if route.table == MAIN_TABLE else f" table {route.table}"
+            return f"route {verb} {show_ip(route.address)} dev {device(route.device)}{table} metric {route.metric}"

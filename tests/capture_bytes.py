@@ -1,4 +1,4 @@
-"""Builds capture files byte by byte: every variant of pcap and pcapng that tests need."""
+"""Builds capture files byte by byte: the variants of pcap and pcapng that the tests need."""
 
 from struct import pack
 

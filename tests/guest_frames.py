@@ -1,4 +1,4 @@
-"""The frames guests send, built by scapy, which shares no code with what reads them."""
+"""The frames that guests send, built by scapy. It shares no code with the decoder under test."""
 
 from functools import cache
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ NODE = "02:00:00:00:00:01"
 
 
 def request(mac: str, address: str, target: str) -> bytes:
-    """Who has `target`? Tell `address`."""
+    """Return an ARP request or a solicitation for `target`, sent from `address`."""
     if ":" not in address:
         return _arp(mac, EVERYBODY, op=1, psrc=address, pdst=target)
     group, to = _group(target)
@@ -29,13 +29,13 @@ def request(mac: str, address: str, target: str) -> bytes:
 
 
 def unconfirmed(mac: str, address: str, target: str) -> bytes:
-    """Ask for `target` from an address that is still optimistic: without a link-layer option (RFC 4429)."""
+    """Return a solicitation from an optimistic address: without a link-layer option (RFC 4429)."""
     group, to = _group(target)
     return _ip6(mac, to, address, group, ICMPv6ND_NS(tgt=target))
 
 
 def reply(mac: str, address: str, asker: str, *, override: bool = True) -> bytes:
-    """Answer a question of `asker`, who is the node."""
+    """Return the answer to a probe of the node, whose address is `asker`."""
     if ":" not in address:
         return _arp(mac, NODE, op=2, psrc=address, pdst=asker, hwdst=NODE)
     answer = ICMPv6ND_NA(R=0, S=1, O=int(override), tgt=address)
@@ -43,7 +43,7 @@ def reply(mac: str, address: str, asker: str, *, override: bool = True) -> bytes
 
 
 def announcement(mac: str, address: str, *, override: bool = True) -> bytes:
-    """Tell everybody that `address` is here."""
+    """Return a gratuitous ARP or an unsolicited advertisement for `address`."""
     if ":" not in address:
         return _arp(mac, EVERYBODY, op=1, psrc=address, pdst=address)
     news = ICMPv6ND_NA(R=0, S=0, O=int(override), tgt=address) / ICMPv6NDOptDstLLAddr(lladdr=mac)
@@ -51,14 +51,14 @@ def announcement(mac: str, address: str, *, override: bool = True) -> bytes:
 
 
 def packet(mac: str, source: str) -> bytes:
-    """Send something to somebody far away."""
+    """Return an IP packet from `source` to a host outside the network."""
     if ":" not in source:
         return bytes(Ether(src=mac, dst=NODE) / IP(src=source, dst="192.0.2.1") / UDP())
     return bytes(Ether(src=mac, dst=NODE) / IPv6(src=source, dst="2001:db8::1") / UDP())
 
 
 def intent(mac: str, address: str, nonce: bytes = b"") -> bytes:
-    """Ask whether anybody has `address`, in order to take it: an ARP probe, or a DAD solicitation."""
+    """Return the frame that a guest sends before it takes `address`: an ARP probe, or a DAD solicitation."""
     if ":" not in address:
         return _arp(mac, EVERYBODY, op=1, psrc="0.0.0.0", pdst=address)
     group, to = _group(address)
@@ -69,7 +69,7 @@ def intent(mac: str, address: str, nonce: bytes = b"") -> bytes:
 
 
 def rarp(mac: str) -> bytes:
-    """Tell that a MAC is here, as QEMU does for a migrated guest."""
+    """Return the RARP that QEMU sends for a migrated guest."""
     return _arp(mac, EVERYBODY, 0x8035, op=3, hwdst=mac, psrc="0.0.0.0", pdst="0.0.0.0")
 
 

@@ -1,4 +1,4 @@
-"""A pretended /etc/pve, written into a directory."""
+"""A simulated /etc/pve in a directory."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ FOLDERS: dict[Kind, str] = {"qemu": "qemu-server", "lxc": "lxc"}
 
 
 class Tree:
-    """A cluster's files, and the allowlist that a node makes of them."""
+    """The files of a cluster, and the allowlist that a node generates from them."""
 
     def __init__(self, root: Path) -> None:
         self.pve = root / "pve"
@@ -21,7 +21,7 @@ class Tree:
         self._list()
 
     def guest(self, vm: int, config: str, *, node: str = "pve1", kind: Kind = "qemu") -> Path:
-        """Write, or write anew, the configuration of a guest, and return its file."""
+        """Write or replace the configuration of a guest, and return its file."""
         self.remove(vm)
         path = self.pve / "nodes" / node / FOLDERS[kind] / f"{vm}.conf"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,12 +48,12 @@ class Tree:
         return main(["--pve", str(self.pve), "--output", str(self.allowlist), *more])
 
     def rules(self) -> list[str]:
-        """Return the rules in the file, in its order, without comments and with single blanks."""
+        """Return the rules in the file in their order, without comments, with single spaces."""
         lines = self.allowlist.read_text().split("\n")
         return [" ".join(line.partition("#")[0].split()) for line in lines if line.partition("#")[0].strip()]
 
     def _list(self) -> None:
-        # As pmxcfs writes it: there is no "ids" when there is no guest.
+        # pmxcfs leaves out "ids" if there is no guest.
         listed: dict[str, object] = {"version": 1}
         if self._homes:
             listed["ids"] = self._homes

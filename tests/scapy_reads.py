@@ -1,4 +1,4 @@
-"""What scapy reads in a frame, in our words: the second opinion on the decoder."""
+"""Decodes a frame with scapy to a claim, as an oracle for the decoder."""
 
 from scapy.layers.inet6 import (
     ICMPv6ND_NA,
@@ -18,15 +18,15 @@ from rdnbr.core.model.claim import Claim, Proof, Source
 
 
 class LostError(Exception):
-    """scapy cannot say: of some options it knows but one length, whatever the option says, and loses its place."""
+    """scapy cannot decode the frame: it assumes a fixed length for some options, and then misreads what follows."""
 
 
 def scapy_reads(data: bytes) -> Claim:
-    """Read the claim of a frame with scapy, and see that there is nothing about it to refuse.
+    """Decode the claim of a frame with scapy, and assert that no rule refuses the frame.
 
     Raises:
-        LostError: scapy has no opinion.
-        AssertionError: there is something to refuse.
+        LostError: scapy cannot decode the frame.
+        AssertionError: a rule refuses the frame.
     """
     below = packet = Ether(data)
     while isinstance(below.payload, Dot1Q):
@@ -83,7 +83,7 @@ def _ndp_claim(ip: IPv6, ether: MAC) -> Claim:
 
 
 def with_checksum(data: bytearray) -> bytes:
-    """Mend the ICMPv6 checksum of an untagged frame, word by word as RFC 1071 has it."""
+    """Set the right ICMPv6 checksum in an untagged frame, computed word by word as in RFC 1071."""
     size = int.from_bytes(data[18:20], "big")
     if data[12:14] != b"\x86\xdd" or size < 4 or len(data) < 54 + size:
         return bytes(data)

@@ -247,7 +247,7 @@ def test_sessions_that_are_down_are_named():
     )
     first, second = diagnose(facts)
     assert first.message == (
-        "no BGP session is up in address-family ipv4 unicast, so nobody hears of the guests there: "
+        "no BGP session is up in address-family ipv4 unicast, so no BGP neighbour learns of the guests there: "
         "198.51.100.0 (Active)"
     )
     assert second.message == "BGP sessions are down in address-family ipv6 unicast: up9 (Idle)"

@@ -95,7 +95,7 @@ def test_a_tagged_card_has_no_rule(tree: Tree, capsys: pytest.CaptureFixture[str
     tagged = "net1: virtio=52:02:45:76:D2:36,bridge=vmbr1,tag=30\nipconfig1: ip=2.57.57.31/32\n"
     tree.guest(100, CARD + "ipconfig0: ip=2.57.57.30/32\n" + tagged)
     said = (
-        "net1 has a VLAN tag, so it is not heard and gets no rule: Proxmox plugs it into vmbr1v30; "
+        "net1 has a VLAN tag, so rdnbr does not serve it and it gets no rule: Proxmox plugs it into vmbr1v30; "
         "remove the tag\n"
     )
     assert rules(tree) == [f"2.57.57.30 {PIN}"]

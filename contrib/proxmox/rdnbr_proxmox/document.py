@@ -96,8 +96,8 @@ def _guest(
 
 def _not_served(card: Tagged) -> str:
     return _printable(
-        f"{card.name} has a VLAN tag, so it is not heard and gets no rule: Proxmox plugs it into {card.bridge}; "
-        "remove the tag"
+        f"{card.name} has a VLAN tag, so rdnbr does not serve it and it gets no rule: "
+        f"Proxmox plugs it into {card.bridge}; remove the tag"
     )
 
 

@@ -41,7 +41,7 @@ def _lint_rule(rule: Rule) -> Iterator[Finding]:
         yield warning(
             "vip-for-anybody",
             rule.where,
-            f"any guest that announces {rule.prefix} takes it, without its holder being asked",
+            f"any guest that announces {rule.prefix} takes it, without a probe to its holder",
             "name those who may: port=, mac= or vm=",
         )
 

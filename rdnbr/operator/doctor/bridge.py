@@ -134,7 +134,7 @@ def _details(segment: Segment, details: Details) -> Iterator[Finding]:
         yield warning(
             "snooping-without-querier",
             name,
-            "the bridge snoops multicast and asks nobody: a guest that does ask can make others' NDP get lost",
+            "the bridge snoops multicast without a querier: if a guest sends queries, NDP of others can get lost",
             f"ip link set {name} type bridge mcast_snooping 0",
         )
     if details.vlan_filtering:

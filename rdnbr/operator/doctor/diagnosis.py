@@ -78,7 +78,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "clock-adrift",
                 "node",
                 "nothing keeps this node's clock, and newest-wins compares times of several nodes",
-                "apt-get install chrony; adjtimex(2) then tells that the clock is synchronised",
+                "apt-get install chrony; adjtimex(2) then reports a synchronised clock",
             )
     yield from _protocol(facts.protocol)
 

@@ -72,7 +72,7 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
         yield problem(
             "zebra-not-running",
             "frr",
-            "FRR runs without zebra, so BGP hears of no guest that comes or goes",
+            "FRR runs without zebra, so BGP learns of no guest that comes or goes",
             "systemctl restart frr; journalctl -u frr says why it ended",
         )
         return
@@ -91,14 +91,14 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
     yield from _differing(
         frr.missed,
         "zebra-missed-routes",
-        "host routes that are in the kernel, and zebra has not heard of, so that BGP does not advertise them",
-        "rdnbr resync --frr has the kernel tell zebra of them once more",
+        "host routes that the kernel has and zebra has missed, so that BGP does not advertise them",
+        "rdnbr resync --frr makes the kernel announce them to zebra again",
     )
     yield from _differing(
         frr.stale,
         "zebra-stale-routes",
-        "host routes that zebra has from the kernel, which has them no longer, so that BGP advertises them in vain",
-        "rdnbr resync --frr has the kernel tell zebra once more that they are gone",
+        "host routes that zebra has and the kernel no longer has, so that BGP advertises them in vain",
+        "rdnbr resync --frr makes the kernel announce their removal to zebra again",
     )
     yield from _differing(
         frr.not_selected,
@@ -157,7 +157,7 @@ def _sessions(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
         yield problem(
             "bgp-no-session",
             "frr",
-            f"no BGP session is up in {where}, so nobody hears of the guests there"
+            f"no BGP session is up in {where}, so no BGP neighbour learns of the guests there"
             + (f": {named}" if down else ""),
             "vtysh -c 'show bgp summary' has all sessions; a neighbour needs `activate` in the address family",
         )

@@ -45,7 +45,7 @@ _CHECKS = (
     # An announcement is a request for the guest's own address. Proxy ARP answers it while the route points elsewhere.
     SysctlCheck(
         "proxy-arp-on", _WARNING, "ipv4/conf/{}/proxy_arp", max, frozenset({1}), 0,
-        "with proxy_arp the node may answer a moved guest's own announcement, which tells it of an address conflict",
+        "with proxy_arp the node may answer a moved guest's own announcement, which the guest takes for a conflict",
     ),
     SysctlCheck(
         "arp-ignore-off", _NOTE, "ipv4/conf/{}/arp_ignore", max, frozenset({0}), 1,

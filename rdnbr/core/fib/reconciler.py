@@ -86,18 +86,20 @@ class Reconciler:
         self._dirty |= self._attempted
         self._attempted = {}
         self._expected_deletes.clear()
-        for route in self._all_routes - routes:
-            self._lose_routes(route.address, table=route.table, metric=route.metric, device=route.device)
-            self._dirty[route.address] = None
-        for route in routes - self._all_routes:
-            self._add_route(route)
-            self._dirty[route.address] = None
-        for neighbour in self._all_neighbours - neighbours:
-            self._lose_neighbours(neighbour.address, neighbour.device)
-            self._dirty[neighbour.address] = None
-        for neighbour in neighbours - self._all_neighbours:
-            self._add_neighbour(neighbour)
-            self._dirty[neighbour.address] = None
+        if routes != self._all_routes:
+            for route in self._all_routes - routes:
+                self._lose_routes(route.address, table=route.table, metric=route.metric, device=route.device)
+                self._dirty[route.address] = None
+            for route in routes - self._all_routes:
+                self._add_route(route)
+                self._dirty[route.address] = None
+        if neighbours != self._all_neighbours:
+            for neighbour in self._all_neighbours - neighbours:
+                self._lose_neighbours(neighbour.address, neighbour.device)
+                self._dirty[neighbour.address] = None
+            for neighbour in neighbours - self._all_neighbours:
+                self._add_neighbour(neighbour)
+                self._dirty[neighbour.address] = None
 
     def route_added(self, route: Route) -> None:
         """The kernel holds a route of ours, in place of the one with its table and metric."""

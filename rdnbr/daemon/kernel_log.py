@@ -7,7 +7,8 @@ from structlog.typing import FilteringBoundLogger
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, show_ip, show_mac
 from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, Operation, PutNeighbour, PutRoute
-from rdnbr.core.model.interfaces import MAIN_TABLE, Segment
+from rdnbr.core.model.interfaces import Segment
+from rdnbr.core.model.vrf_tables import MAIN_TABLE
 
 
 class KernelLog:

@@ -15,10 +15,11 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.interfaces import MAIN_TABLE, Port, Segment
+from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.outputs import Decision, Output, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
+from rdnbr.core.model.vrf_tables import MAIN_TABLE
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.probing.simulated_guests import SimulatedGuests

@@ -10,7 +10,8 @@ import pytest
 from rdnbr.core.fib.diff import plan
 from rdnbr.core.model.address import parse_ip, parse_mac, show_ip
 from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, PutNeighbour, host
-from rdnbr.core.model.interfaces import InterfaceAddress, Link, ports, segments
+from rdnbr.core.model.interfaces import InterfaceAddress, Link
+from rdnbr.core.model.served_segments import served_segments
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.monitor import (
@@ -91,9 +92,10 @@ def test_snapshot(node: Node) -> None:
     node.run("ip link set g0 up")
     with node.run.entered():
         seen = snapshot()
-    (segment,) = segments(seen.links, seen.addresses)
+    (segment,) = served_segments(seen.links, seen.addresses)
     assert (segment.gateway4, segment.gateway6) == (parse_ip("169.254.0.1"), parse_ip("fe80::1"))
-    assert [port.name for port in ports(seen.links, [segment])] == ["tap100i0"]
+    tap = next(link for link in seen.links if link.name == "tap100i0")
+    assert (tap.master, tap.up, tap.carrier) == (segment.index, True, True)
 
 
 def test_port_comes_and_goes(node: Node) -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.interface_inventory import InterfaceInventory
 from rdnbr.core.model.address import MAC, parse_ip
-from rdnbr.core.model.interfaces import InterfaceAddress, Link, guest_ports, ports, segments
+from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port
+from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.local_addresses import node
 
@@ -71,11 +72,16 @@ class Naive:
 
     def check(self, engine: Engine, inventory: InterfaceInventory) -> None:
         there, own = list(self.links.values()), list(self.addresses)
-        served = segments(there, own, self.globs)
+        served = served_segments(there, own, self.globs)
         assert dict(engine.segments) == {segment.index: segment for segment in served}
-        assert dict(engine.ports) == {port.index: port for port in ports(there, served)}
+        indexes = {segment.index for segment in served}
+        guests = [link for link in there if link.master in indexes and link.kind in GUEST_KINDS]
+        running = [link for link in guests if link.up and link.carrier]
+        assert dict(engine.ports) == {
+            link.index: Port(link.index, link.name, link.master) for link in running
+        }
         assert engine._authorization.local_addresses == node(there, own, served)
-        assert sorted(inventory.guest_ports()) == sorted(port.name for port in guest_ports(there, served))
+        assert sorted(inventory.guest_ports()) == sorted(link.name for link in guests)
         assert sorted(inventory.segments(), key=lambda segment: segment.index) == sorted(
             served, key=lambda segment: segment.index
         )

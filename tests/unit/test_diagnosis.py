@@ -7,7 +7,7 @@ import pytest
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.interfaces import Link, Segment
 from rdnbr.core.model.problem import Problem
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
 from rdnbr.linux.host.bridge_sysfs import Details
@@ -93,7 +93,7 @@ def test_a_right_node_has_no_finding():
     assert diagnose(RIGHT) == []
 
 
-HIDDEN = Unavailable("it was not looked at", "be root")
+HIDDEN = UnreadFact("it was not looked at", "be root")
 OLD_FRR = {"version": (10, 2)}
 
 

@@ -1,7 +1,8 @@
-"""From devices and addresses to what the engine hears of."""
+"""The interface inventory: from links and addresses to the engine's segments, ports and local addresses."""
 
 from dataclasses import replace
 
+import pytest
 from dialogue import World
 
 from rdnbr.core.bindings.engine import Engine
@@ -21,88 +22,88 @@ GATEWAY6 = InterfaceAddress(1, parse_ip("fe80::1"), 64)
 
 
 class Node(World):
-    """A world that its landscape tells of, with one guest that is routed."""
+    """A world whose engine is driven by an inventory, with one guest that has a route."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.engine = Engine(Settings(), self.engine._authorization.allowlist)
-        self.landscape = InterfaceInventory()
-        self.landscape.replace_all([BRIDGE, TAP, UPLINK], [GATEWAY4, GATEWAY6])
-        self.survey()
+        self.inventory = InterfaceInventory()
+        self.inventory.replace_all([BRIDGE, TAP, UPLINK], [GATEWAY4, GATEWAY6])
+        self.update()
         self.indexes["tap1i0"] = 10
         self.alice = self.guest("alice", "tap1i0", V4)
         self.alice.asks_gateway()
         self.runs(1)
         assert self.routes() == [f"{V4} alice"]
 
-    def survey(self) -> list[str]:
-        return self.carries_out(self.landscape.update_engine(self.now, self.engine).outputs)
+    def update(self) -> list[str]:
+        return self.carries_out(self.inventory.update_engine(self.now, self.engine).outputs)
 
 
 def node() -> Node:
     return Node("2.57.57.0/24")
 
 
-def test_nothing_new_is_nothing_told():
-    """A second look at the same landscape changes nothing."""
-    assert node().survey() == []
+def test_unchanged_inventory_changes_nothing():
+    """A second update of the engine from the same inventory changes nothing."""
+    assert node().update() == []
 
 
 def test_port_whose_carrier_goes():
-    """A guest that is switched off takes its routes along; switched on, it is asked at once."""
+    """If a port loses carrier, its routes are withdrawn. If carrier returns, the guest is probed at once."""
     world = node()
-    world.landscape.link_changed(replace(TAP, carrier=False))
-    assert world.survey() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0 departed: port-gone"]
-    world.landscape.link_changed(TAP)
-    assert f"ask alice@tap1i0 for {V4}" in world.survey()
+    world.inventory.link_changed(replace(TAP, carrier=False))
+    assert world.update() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0 departed: port-gone"]
+    world.inventory.link_changed(TAP)
+    assert f"ask alice@tap1i0 for {V4}" in world.update()
 
 
 def test_port_that_leaves_its_bridge():
-    """A device taken out of the bridge is no port any more."""
+    """A device that leaves the bridge is no port any more."""
     world = node()
-    world.landscape.link_changed(replace(TAP, master=None))
-    assert f"no route {V4}" in world.survey()
+    world.inventory.link_changed(replace(TAP, master=None))
+    assert f"no route {V4}" in world.update()
     assert list(world.engine.ports) == []
 
 
-def test_device_that_is_gone_takes_its_addresses_along():
-    """A bridge that is removed is no segment; made anew without addresses it is none either."""
+def test_bridge_that_is_gone_loses_its_addresses():
+    """A bridge that is removed is no segment, and neither is a new bridge with its ifindex and without addresses."""
     world = node()
-    world.landscape.link_gone(1)
-    assert f"no route {V4}" in world.survey()
-    world.landscape.link_changed(BRIDGE)
-    world.survey()
+    world.inventory.link_gone(1)
+    assert f"no route {V4}" in world.update()
+    world.inventory.link_changed(BRIDGE)
+    world.update()
     assert list(world.engine.segments) == []
 
 
 def test_gateway_address_that_is_removed_and_put_back():
-    """A bridge that loses both gateway addresses is served no more, until one is back."""
+    """A bridge without both gateway addresses is not served; it is served again once one of them returns."""
     world = node()
-    world.landscape.address_gone(GATEWAY4)
-    assert world.survey() == []
-    world.landscape.address_gone(GATEWAY6)
-    assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.survey()
-    world.landscape.address_changed(GATEWAY4)
-    world.survey()
+    world.inventory.address_gone(GATEWAY4)
+    assert world.update() == []
+    world.inventory.address_gone(GATEWAY6)
+    assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.update()
+    world.inventory.address_changed(GATEWAY4)
+    world.update()
     assert list(world.engine.segments) == [1]
     assert world.alice.asks_gateway()
 
 
 def test_node_s_own_addresses_are_known():
-    """An address the node gets on another interface is no guest's any more, nor is any in its prefix."""
+    """After the node gets an address on another interface, guests may claim neither it nor an address of its prefix."""
     world = node()
-    world.landscape.address_changed(InterfaceAddress(2, parse_ip("2.57.57.1"), 25))
-    assert world.survey() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
+    world.inventory.address_changed(InterfaceAddress(2, parse_ip("2.57.57.1"), 25))
+    assert world.update() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
     assert world.alice.asks_gateway() == [f"refused {V4} alice@tap1i0: connected-prefix"]
     assert world.alice.asks_gateway("2.57.57.1") == ["refused 2.57.57.1 alice@tap1i0: own-address"]
 
 
 def test_bridge_that_is_put_into_a_vrf():
-    """In another table the bridge is another segment: what was routed in the old one is withdrawn there."""
+    """A bridge that enters a VRF is another segment: routes in the old table are withdrawn there."""
     world = node()
-    world.landscape.link_changed(VRF)
-    world.landscape.link_changed(replace(BRIDGE, master=3))
-    said = world.survey()
+    world.inventory.link_changed(VRF)
+    world.inventory.link_changed(replace(BRIDGE, master=3))
+    said = world.update()
     assert f"withdrawn {V4} alice@tap1i0 departed: segment-gone" in said
     assert f"no route {V4}" in said
     world.alice.asks_gateway()
@@ -110,38 +111,74 @@ def test_bridge_that_is_put_into_a_vrf():
 
 
 def test_bridge_that_is_renamed():
-    """Rules may be about the bridge's name: under another one everything has to be claimed again."""
+    """A rule may name the bridge. After the bridge is renamed, every address has to be claimed again."""
     world = node()
     world.reloads("2.57.57.0/24 bridge=vmbr1")
-    world.landscape.link_changed(replace(BRIDGE, name="vmbr9"))
-    world.landscape.set_globs(["vmbr9"])
-    assert f"no route {V4}" in world.survey()
+    world.inventory.link_changed(replace(BRIDGE, name="vmbr9"))
+    world.inventory.set_globs(["vmbr9"])
+    assert f"no route {V4}" in world.update()
     assert world.alice.asks_gateway() == [f"refused {V4} alice@tap1i0: pinned"]
 
 
 def test_port_that_is_renamed():
-    """A new name is told, and judged."""
+    """The binding of a port that is renamed stays, and shows the new name."""
     world = node()
-    world.landscape.link_changed(replace(TAP, name="tap5i0"))
-    assert world.survey() == []
+    world.inventory.link_changed(replace(TAP, name="tap5i0"))
+    assert world.update() == []
     assert world.state(V4) == "valid alice@tap5i0"
 
 
-def test_ifindex_that_changes_hands():
-    """When an ifindex is given to a device in another bridge, what it had is withdrawn first."""
+def test_ifindex_that_is_reused():
+    """If a device in another bridge gets the ifindex of a port, the routes of the old port are withdrawn first."""
     world = node()
-    world.landscape.link_changed(replace(BRIDGE, index=4, name="vmbr2"))
-    world.landscape.address_changed(replace(GATEWAY4, index=4))
-    world.landscape.link_changed(replace(TAP, name="veth7i0", master=4))
-    assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.survey()
+    world.inventory.link_changed(replace(BRIDGE, index=4, name="vmbr2"))
+    world.inventory.address_changed(replace(GATEWAY4, index=4))
+    world.inventory.link_changed(replace(TAP, name="veth7i0", master=4))
+    assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.update()
     assert world.wanted == {}
 
 
 def test_bridges_that_are_named_on_reload():
-    """Globs replace the search for gateway addresses, from the next look on."""
+    """From the next update on, globs select the bridges, and gateway addresses do not."""
     world = node()
-    world.landscape.set_globs(["other*"])
-    assert f"no route {V4}" in world.survey()
-    world.landscape.set_globs([])
-    world.survey()
+    world.inventory.set_globs(["other*"])
+    assert f"no route {V4}" in world.update()
+    world.inventory.set_globs([])
+    world.update()
     assert list(world.engine.ports) == [10]
+
+
+@pytest.mark.parametrize("kind", ["tun", "veth", "netkit", "macvtap"])
+def test_member_of_a_guest_kind_is_a_port(kind: str):
+    """A tap, veth, netkit or macvtap in a served bridge leads to a guest."""
+    world = node()
+    world.inventory.link_changed(replace(TAP, index=11, name="new", kind=kind))
+    world.update()
+    assert (list(world.engine.ports), world.inventory.guest_ports()) == ([10, 11], ["tap1i0", "new"])
+
+
+@pytest.mark.parametrize("kind", [None, "vxlan", "geneve", "gretap", "bond", "vlan", "dummy", "bridge"])
+def test_member_of_another_kind_is_no_port(kind: str | None):
+    """F2: a host behind a tunnel or a physical NIC is served by another node."""
+    world = node()
+    world.inventory.link_changed(replace(TAP, index=11, name="new", kind=kind))
+    world.update()
+    assert (list(world.engine.ports), world.inventory.guest_ports()) == ([10], ["tap1i0"])
+
+
+@pytest.mark.parametrize("change", [{"up": False}, {"carrier": False}])
+def test_guest_port_that_does_not_run(change: dict[str, bool]):
+    """A port that is down or without carrier is no port of the engine, and its name stays among the guest ports."""
+    world = node()
+    world.inventory.link_changed(replace(TAP, **change))
+    world.update()
+    assert (list(world.engine.ports), world.inventory.guest_ports()) == ([], ["tap1i0"])
+
+
+@pytest.mark.parametrize("master", [None, 2])
+def test_tap_outside_of_a_served_bridge(master: int | None):
+    """A tap that is in no served bridge is not a guest port."""
+    world = node()
+    world.inventory.link_changed(replace(TAP, master=master))
+    world.update()
+    assert world.inventory.guest_ports() == []

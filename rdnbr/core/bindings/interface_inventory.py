@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port, Segment, segments
+from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port, Segment
 from rdnbr.core.model.outputs import Output
+from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.policy.local_addresses import LocalAddresses, node
 
 
@@ -208,7 +209,7 @@ class InterfaceInventory:
             link = self._links.get(index)
             if link is not None:
                 master = self._links.get(link.master or 0)
-                for segment in segments(
+                for segment in served_segments(
                     [link] if master is None else [link, master],
                     [*self._addresses.get(index, ())],
                     self._globs,

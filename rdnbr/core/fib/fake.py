@@ -20,8 +20,8 @@ from rdnbr.core.model.fib_entries import (
     PutRoute,
     Route,
 )
-from rdnbr.core.model.interfaces import MAIN_TABLE
 from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.vrf_tables import MAIN_TABLE
 
 _RouteKey = tuple[int, IP, int]
 _NeighbourKey = tuple[int, IP]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 
 
 class Redistribution(NamedTuple):
@@ -58,5 +58,5 @@ class Frr:
     """By bridge: addresses to which zebra has a kernel route that the kernel no longer has."""
 
 
-Seen = Frr | Unavailable | None
+Seen = Frr | UnreadFact | None
 """None: FRR is not installed."""

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from rdnbr.core.model.address import IP, show_ip
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.frr.frr_json import VtyshError, read_kernel_routes, read_paths, read_routes, read_sessions
 from rdnbr.linux.frr.frr_running_config import read_redistributions
 from rdnbr.linux.frr.frr_status import Frr, Seen
@@ -36,7 +36,7 @@ def read_frr() -> Seen:
     except VtyshError as error:
         if os.geteuid() == 0 and "failed to connect to any daemons" in str(error):
             return Frr(None, frozenset())
-        return Unavailable(
+        return UnreadFact(
             f"FRR was not looked at, for vtysh says: {error}", "be root, or in the group frrvty"
         )
     release = (int(version[1]), int(version[2])) if version else None

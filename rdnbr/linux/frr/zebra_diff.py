@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.interfaces import segments
+from rdnbr.core.model.served_segments import served_segments
 from rdnbr.linux.frr import vtysh
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import Snapshot
@@ -46,7 +46,7 @@ def served(found: Snapshot, globs: Sequence[str]) -> list[ServedBridge]:
             segment.table,
             vrf.name if (vrf := above[segment.index]) is not None and vrf.kind == "vrf" else None,
         )
-        for segment in segments(found.links, found.addresses, globs)
+        for segment in served_segments(found.links, found.addresses, globs)
     ]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdnbr.core.model.address import MAC
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.host.machine_mac import machine_mac
 
 _NET = Path("/sys/class/net")
@@ -26,14 +26,14 @@ class Details:
     vlan_filtering: bool
 
 
-def details(name: str, index: int, mac: MAC) -> Details | Unavailable:
+def details(name: str, index: int, mac: MAC) -> Details | UnreadFact:
     """Read the details of a bridge that has this MAC.
 
     sysfs shows the network namespace that it was mounted in, which need not be ours: ifindexes tell.
     """
     bridge = _NET / name
     if _number(bridge / "ifindex") != index:
-        return Unavailable(
+        return UnreadFact(
             f"/sys does not show {name}, so whether its MAC is fixed and multicast snooped was not looked at",
             "mount sysfs in this network namespace (ip netns exec does)",
         )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from rdnbr.core.model.address import IP, show_mac
 from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.host.bridge_sysfs import Details
-from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unavailable, warning
+from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 _FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
@@ -23,7 +23,7 @@ class Bridge:
     segment: Segment
     carrier: bool
     members: tuple[Link, ...]
-    details: Details | Unavailable
+    details: Details | UnreadFact
     vrf: str | None = None
     """The VRF device it is enslaved to."""
 
@@ -43,8 +43,8 @@ def check_bridge(bridge: Bridge, *, carrier_matters: bool) -> Iterator[Finding]:
     """
     yield from _running(bridge, Severity.PROBLEM if carrier_matters else Severity.WARNING)
     yield from _gateways(bridge.segment)
-    if isinstance(bridge.details, Unavailable):
-        yield unavailable(bridge.segment.name, bridge.details)
+    if isinstance(bridge.details, UnreadFact):
+        yield unread(bridge.segment.name, bridge.details)
     else:
         yield from _details(bridge.segment, bridge.details)
     yield from _ports(bridge)

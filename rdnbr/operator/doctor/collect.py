@@ -6,8 +6,8 @@ from typing import Literal
 
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.fib.backend import PROTOCOL
-from rdnbr.core.model.interfaces import segments
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.served_segments import served_segments
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses, node
 from rdnbr.linux.frr import frr_json, vtysh
@@ -61,14 +61,14 @@ def collect_local_addresses(globs: tuple[str, ...]) -> LocalAddresses:
         OSError: netlink does not answer.
     """
     kernel = snapshot()
-    served = segments(kernel.links, kernel.addresses, globs)
+    served = served_segments(kernel.links, kernel.addresses, globs)
     return node(kernel.links, kernel.addresses, served, next_hops())
 
 
 def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
     links = {link.index: link for link in kernel.links}
     bridges = []
-    for segment in segments(kernel.links, kernel.addresses, globs):
+    for segment in served_segments(kernel.links, kernel.addresses, globs):
         link = links[segment.index]
         master = links.get(link.master or 0)
         members = tuple(member for member in kernel.links if member.master == segment.index)
@@ -84,7 +84,7 @@ def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
     return tuple(bridges)
 
 
-def _daemon(config: Config) -> Literal["open", "allowlist"] | Unavailable | None:
+def _daemon(config: Config) -> Literal["open", "allowlist"] | UnreadFact | None:
     try:
         with Client(config.socket) as client:
             return "open" if client.request("ports")["mode"] == "open" else "allowlist"
@@ -92,7 +92,7 @@ def _daemon(config: Config) -> Literal["open", "allowlist"] | Unavailable | None
         return None
     except CommandFailed as error:
         message, _, cure = str(error).partition("; ")
-        return Unavailable(f"the daemon was not looked at: {message}", cure or "see its log")
+        return UnreadFact(f"the daemon was not looked at: {message}", cure or "see its log")
 
 
 def _frr(bridges: Iterable[Bridge]) -> Seen:
@@ -104,7 +104,7 @@ def _frr(bridges: Iterable[Bridge]) -> Seen:
             ServedBridge(one.segment.name, one.segment.index, one.segment.table, one.vrf) for one in bridges
         )
     except frr_json.VtyshError as error:
-        return Unavailable(f"zebra's routes were not looked at, for vtysh says: {error}", "see FRR's log")
+        return UnreadFact(f"zebra's routes were not looked at, for vtysh says: {error}", "see FRR's log")
     return replace(
         frr,
         missed={one.bridge: one.missed for one in differences},

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 
 from rdnbr.config.config import CommandLine
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.frr.frr_status import Frr
 from rdnbr.operator.doctor.collect import collect_facts
 from rdnbr.operator.doctor.diagnosis import Facts, Finding, Severity, diagnose
@@ -64,7 +64,7 @@ def describe_scope(facts: Facts) -> str:
     scope = [f"{bridge.segment.name} (ports: {len(bridge.members)})" for bridge in facts.bridges]
     if facts.allowlist is not None:
         scope.append(f"the allowlist (rules: {len(facts.allowlist.rules)})")
-    if facts.daemon is not None and not isinstance(facts.daemon, Unavailable):
+    if facts.daemon is not None and not isinstance(facts.daemon, UnreadFact):
         scope.append("the daemon")
     if isinstance(facts.frr, Frr) and facts.frr.daemons:
         scope.append(

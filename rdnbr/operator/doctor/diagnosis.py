@@ -7,7 +7,7 @@ from typing import Literal
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.settings import Mobility
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.linux.frr.frr_status import Seen
@@ -15,7 +15,7 @@ from rdnbr.operator.doctor import bridge, frr, sysctls
 from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
 from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
 from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unavailable, warning
+from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
 
@@ -31,7 +31,7 @@ class Facts:
     allowlist: Allowlist | None = None
     mistakes: tuple[Problem, ...] = ()
     """Mistakes in the configuration and the allowlist."""
-    daemon: Literal["open", "allowlist"] | Unavailable | None = None
+    daemon: Literal["open", "allowlist"] | UnreadFact | None = None
     """The mode of the running daemon. None if no daemon runs."""
     frr: Seen = None
     networkd: frozenset[int] = frozenset()
@@ -92,8 +92,8 @@ def _daemon(facts: Facts) -> Iterator[Finding]:
                 "no daemon runs: routes stay as they are, and no guest is learned",
                 "systemctl start rdnbr",
             )
-        case Unavailable():
-            yield unavailable("daemon", facts.daemon)
+        case UnreadFact():
+            yield unread("daemon", facts.daemon)
         case "open" | "allowlist":
             pass
     mode = facts.daemon if isinstance(facts.daemon, str) else None

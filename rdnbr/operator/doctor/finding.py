@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 
 
 class Severity(StrEnum):
@@ -31,7 +31,7 @@ class Finding:
     """How to correct it."""
 
 
-def unavailable(about: str, fact: Unavailable) -> Finding:
+def unread(about: str, fact: UnreadFact) -> Finding:
     """Return the finding that a fact could not be read."""
     return Finding("not-seen", Severity.NOTE, about, fact.message, fact.cure)
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from rdnbr.core.model.address import IP, family, show_ip
-from rdnbr.core.model.unavailable import Unavailable
+from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, note, problem, unavailable, warning
+from rdnbr.operator.doctor.finding import Finding, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 CARRIER_SINCE = (10, 3)
@@ -21,7 +21,7 @@ def carrier_matters(frr: Seen) -> bool:
     match frr:
         case Frr():
             return frr.version is None or frr.version >= CARRIER_SINCE
-        case Unavailable():
+        case UnreadFact():
             return True
         case None:
             return False
@@ -53,8 +53,8 @@ def check_frr(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
                 "FRR is not installed, so whether anybody advertises the guests was not looked at",
                 "apt-get install frr (contrib/frr/frr.conf), or let your routing daemon redistribute kernel routes",
             )
-        case Unavailable():
-            yield unavailable("frr", frr)
+        case UnreadFact():
+            yield unread("frr", frr)
         case Frr():
             yield from _running(frr, list(bridges))
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
-    """Stands for a fact that could not be read from the kernel, FRR or the daemon."""
+class UnreadFact:
+    """Stands in the place of a fact that could not be read from the kernel, FRR or the daemon."""
 
     message: str
     """What could not be read, and why. One sentence."""

@@ -156,7 +156,7 @@ class World:
         """Find a neighbour without a route in the kernel, and the guest's MAC on the port in the bridge's table."""
         key, port = Key(MAIN, parse_ip(address)), self.indexes[fdb_port] if fdb_port else None
         return self.carries_out(
-            self.engine.probe_remnant(self.now, key, parse_mac(guest.mac), BRIDGE.index, port)
+            self.engine.probe_orphaned_neighbour(self.now, key, parse_mac(guest.mac), BRIDGE.index, port)
         )
 
     def flushes(self, address: str | None = None) -> list[str]:

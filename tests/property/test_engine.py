@@ -325,7 +325,9 @@ class EngineAndModel(RuleBasedStateMachine):
         self.passes()
         key = Key(segment.table, parse_ip(address))
         self.node.model.recall(self.node.now, address, mac, segment.index, heard_on)
-        self.node.does("probe_remnant", self.node.now, key, parse_mac(mac), segment.index, heard_on)
+        self.node.does(
+            "probe_orphaned_neighbour", self.node.now, key, parse_mac(mac), segment.index, heard_on
+        )
 
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:

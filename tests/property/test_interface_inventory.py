@@ -9,7 +9,7 @@ from rdnbr.core.model.address import MAC, parse_ip
 from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.settings import Settings
-from rdnbr.core.policy.local_addresses import node
+from rdnbr.core.policy.local_addresses import node_local_addresses
 
 BRIDGES, TAPS, VRF = (1, 2), (10, 11, 12), 3
 links = st.one_of(
@@ -80,7 +80,7 @@ class Naive:
         assert dict(engine.ports) == {
             link.index: Port(link.index, link.name, link.master) for link in running
         }
-        assert engine._authorization.local_addresses == node(there, own, served)
+        assert engine._authorization.local_addresses == node_local_addresses(there, own, served)
         assert sorted(inventory.guest_ports()) == sorted(link.name for link in guests)
         assert sorted(inventory.segments(), key=lambda segment: segment.index) == sorted(
             served, key=lambda segment: segment.index

@@ -1,6 +1,6 @@
-"""What is believed of what a daemon left in the kernel."""
+"""Which routes and neighbours of an earlier run are adopted."""
 
-from rdnbr.core.bindings.adoption import Find, finds, remnants
+from rdnbr.core.bindings.adoption import AdoptableRoute, adoptable_routes, orphaned_neighbours
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.fib_entries import Key, Neighbour, Route
 from rdnbr.core.model.interfaces import Segment
@@ -16,12 +16,12 @@ SEGMENTS = {
 }
 
 
-def adopted(*entries: Route | Neighbour) -> list[Find]:
+def adopted(*entries: Route | Neighbour) -> list[AdoptableRoute]:
     routes = {entry for entry in entries if isinstance(entry, Route)}
-    return finds(SEGMENTS, routes, {entry for entry in entries if isinstance(entry, Neighbour)})
+    return adoptable_routes(SEGMENTS, routes, {entry for entry in entries if isinstance(entry, Neighbour)})
 
 
-def test_what_is_whole_is_adopted_as_it_stands() -> None:
+def test_route_with_its_neighbour_is_adopted() -> None:
     """Routes with their neighbours are adopted, of both families, and of each table that a segment has."""
     assert adopted(
         Route(MAIN, A, ONE, 0),
@@ -31,56 +31,56 @@ def test_what_is_whole_is_adopted_as_it_stands() -> None:
         Route(VRF, A, IN_VRF, 0),
         Neighbour(IN_VRF, A, BOB),
     ) == [
-        Find(Key(VRF, A), IN_VRF, BOB, 0),
-        Find(Key(MAIN, A), ONE, ALICE, 0),
-        Find(Key(MAIN, B), TWO, BOB, 1024),
+        AdoptableRoute(Key(VRF, A), IN_VRF, BOB, 0),
+        AdoptableRoute(Key(MAIN, A), ONE, ALICE, 0),
+        AdoptableRoute(Key(MAIN, B), TWO, BOB, 1024),
     ]
 
 
 def test_route_without_its_neighbour_is_adopted_without_a_mac() -> None:
-    """A route that lost its neighbour stays; whose it is will show."""
-    assert adopted(Route(MAIN, A, ONE, 0)) == [Find(Key(MAIN, A), ONE, None, 0)]
+    """A route without a neighbour is adopted, and its MAC is not known."""
+    assert adopted(Route(MAIN, A, ONE, 0)) == [AdoptableRoute(Key(MAIN, A), ONE, None, 0)]
 
 
-def test_neighbour_without_a_route_is_asked_and_no_more() -> None:
-    """A neighbour alone may have been about to come or to go: it makes no route, and is known as a remnant."""
+def test_neighbour_without_a_route_is_orphaned() -> None:
+    """A neighbour without a route is not adopted, and it is returned as orphaned."""
     alone = Neighbour(ONE, A, ALICE)
     assert adopted(alone) == []
-    assert remnants(SEGMENTS, {Route(MAIN, B, TWO, 1024)}, {alone}) == [alone]
+    assert orphaned_neighbours(SEGMENTS, {Route(MAIN, B, TWO, 1024)}, {alone}) == [alone]
 
 
-def test_neighbour_with_a_route_anywhere_is_no_remnant() -> None:
-    """Nor is one on a device that is not served."""
-    assert remnants(SEGMENTS, {Route(77, A, TWO, 0)}, {Neighbour(ONE, A, ALICE)}) == []
-    assert remnants(SEGMENTS, set(), {Neighbour(UPLINK, A, ALICE)}) == []
+def test_neighbour_with_a_route_anywhere_is_not_orphaned() -> None:
+    """A neighbour is not orphaned if its address has any route, or if its device is not served."""
+    assert orphaned_neighbours(SEGMENTS, {Route(77, A, TWO, 0)}, {Neighbour(ONE, A, ALICE)}) == []
+    assert orphaned_neighbours(SEGMENTS, set(), {Neighbour(UPLINK, A, ALICE)}) == []
 
 
-def test_neighbour_tells_where_a_route_belongs() -> None:
-    """A route that leads to another bridge, to an uplink, or stands in another table is known by its neighbour."""
+def test_route_without_its_neighbour_moves_to_a_neighbour() -> None:
+    """A route over another bridge or an uplink, or in another table, is adopted on the segment of its neighbour."""
     for wrong in (Route(MAIN, A, TWO, 0), Route(MAIN, A, UPLINK, 0), Route(77, A, ONE, 0)):
-        assert adopted(wrong, Neighbour(ONE, A, ALICE)) == [Find(Key(MAIN, A), ONE, ALICE, None)]
+        assert adopted(wrong, Neighbour(ONE, A, ALICE)) == [AdoptableRoute(Key(MAIN, A), ONE, ALICE, None)]
 
 
-def test_a_whole_pair_outdoes_halves() -> None:
-    """Where one bridge has route and neighbour, what else there is of that address moves nothing."""
+def test_complete_pair_has_precedence() -> None:
+    """If one bridge has the route and the neighbour, other entries of the address change nothing."""
     pair = Route(MAIN, A, TWO, 0), Neighbour(TWO, A, BOB)
     for half in (Neighbour(ONE, A, ALICE), Route(MAIN, A, ONE, 5), Route(77, A, ONE, 0)):
-        assert adopted(*pair, half) == [Find(Key(MAIN, A), TWO, BOB, 0)]
+        assert adopted(*pair, half) == [AdoptableRoute(Key(MAIN, A), TWO, BOB, 0)]
 
 
 def test_neighbour_of_another_table_is_no_route_there() -> None:
-    """A whole pair in one table does not make a neighbour in another into more than it is."""
+    """A complete pair in one table does not make a neighbour in another table adoptable."""
     assert adopted(Route(MAIN, A, ONE, 0), Neighbour(ONE, A, ALICE), Neighbour(IN_VRF, A, BOB)) == [
-        Find(Key(MAIN, A), ONE, ALICE, 0)
+        AdoptableRoute(Key(MAIN, A), ONE, ALICE, 0)
     ]
 
 
-def test_what_is_not_served_is_not_adopted() -> None:
-    """Pairs on a device that is no segment, and routes in a table that is not their segment's, are left out."""
+def test_entries_outside_of_segments_are_not_adopted() -> None:
+    """A pair on a device that is no segment, and a route in another table than its segment's, are not adopted."""
     assert adopted(Route(MAIN, A, UPLINK, 0), Neighbour(UPLINK, A, ALICE), Route(77, B, ONE, 1024)) == []
 
 
-def test_of_two_metrics_the_one_that_counted_is_kept() -> None:
-    """A daemon killed between making a route anew and breaking the old one leaves two: the lower was in force."""
+def test_lower_metric_of_two_is_adopted() -> None:
+    """A daemon that is killed while it changes a metric leaves two routes; the kernel used the lower metric."""
     pair = Route(MAIN, A, ONE, 900), Neighbour(ONE, A, ALICE)
-    assert adopted(*pair, Route(MAIN, A, ONE, 800)) == [Find(Key(MAIN, A), ONE, ALICE, 800)]
+    assert adopted(*pair, Route(MAIN, A, ONE, 800)) == [AdoptableRoute(Key(MAIN, A), ONE, ALICE, 800)]

@@ -5,10 +5,10 @@ import pytest
 from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.interfaces import InterfaceAddress
 from rdnbr.core.policy.allowlist import parse
-from rdnbr.core.policy.local_addresses import node
+from rdnbr.core.policy.local_addresses import node_local_addresses
 from rdnbr.operator.doctor.diagnosis import find_overlaps
 
-NODE = node(
+NODE = node_local_addresses(
     links=[],
     addresses=[
         InterfaceAddress(1, parse_ip("127.0.0.1"), 8),

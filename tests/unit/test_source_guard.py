@@ -1,4 +1,4 @@
-"""Who may send what: from bindings to the sets of the packet filter."""
+"""The source guard: from bindings to the sets of the packet filter."""
 
 import json
 
@@ -30,7 +30,7 @@ def contents(*views, found=frozenset(), ports=("tap100i0", "tap101i0"), own=()):
 
 
 def test_bound_address_is_in_the_set_of_its_family():
-    """A binding of each family gives its port, MAC and address, and the MAC a place."""
+    """A binding of either family adds its port, MAC and address as a sender, and its MAC with its port."""
     assert contents(
         view(FOUR), view(SIX), own=[parse_ip("fe80::5"), parse_ip("2001:db8::1"), FOUR]
     ) == Contents(
@@ -45,13 +45,13 @@ def test_bound_address_is_in_the_set_of_its_family():
 
 @pytest.mark.parametrize("state", State)
 def test_senders_are_the_bindings_with_a_route(state):
-    """An address may be sent from exactly as long as it has a route, contended for or not."""
+    """An address is a permitted source exactly as long as it has a route, challenged or not."""
     bound = contents(view(FOUR, state=state)).bound4
     assert bool(bound) == (state.value in {"valid", "probing", "challenged", "frozen", "adopted"})
 
 
 def test_moved_binding_leaves_its_old_port():
-    """An address that moved may be sent from the new port, and no longer from the old one."""
+    """After a move the new port may use the address as source, and the old port may not."""
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
     guard.update_address(FOUR, [view(FOUR, port="tap101i0", since=5.0)])
@@ -60,7 +60,7 @@ def test_moved_binding_leaves_its_old_port():
 
 
 def test_forgotten_binding_leaves_nothing():
-    """An address that nobody has any more is in no set."""
+    """An address without a binding is in no set."""
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
     guard.update_address(FOUR, [])
@@ -68,13 +68,13 @@ def test_forgotten_binding_leaves_nothing():
 
 
 def test_one_address_in_two_tables_has_two_senders():
-    """The same address on bridges of two routing tables may be sent from both ports."""
+    """If one address is bound in two routing tables, both ports may use it as source."""
     bound = contents(view(FOUR), view(FOUR, port="tap101i0", bridge="vmbr2")).bound4
     assert bound == {Sender("tap100i0", MAC, FOUR), Sender("tap101i0", MAC, FOUR)}
 
 
 def test_mac_belongs_to_the_port_of_its_oldest_binding():
-    """Who binds an address of its own to the MAC of somebody else on its bridge may not send from it."""
+    """A guest that binds its address to the MAC of another guest on its bridge may not use that address as source."""
     found = contents(view(OTHER, port="tap101i0", since=2.0), view(SIX, since=1.0), view(FOUR, since=3.0))
     assert found.bound4 == {Sender("tap100i0", MAC, FOUR)}
     assert found.bound6 == {Sender("tap100i0", MAC, SIX)}
@@ -82,13 +82,13 @@ def test_mac_belongs_to_the_port_of_its_oldest_binding():
 
 
 def test_mac_may_be_on_two_bridges():
-    """The same MAC on another bridge is another guest's, and takes nothing away."""
+    """The same MAC on another bridge belongs to another guest, and changes nothing on the first bridge."""
     found = contents(view(FOUR), view(OTHER, port="tap101i0", bridge="vmbr2", since=1.0))
     assert found.places == {Place("tap100i0", MAC), Place("tap101i0", MAC)}
 
 
 def test_adopted_binding_keeps_the_port_that_the_table_knew():
-    """After a restart an address whose port is not known yet keeps the port it had in the table, for the same MAC."""
+    """After a restart an adopted address keeps the port that the table has for it and its MAC."""
     found = {
         Sender("tap100i0", MAC, FOUR),
         Sender("tap101i0", OTHER_MAC, OTHER),
@@ -99,13 +99,13 @@ def test_adopted_binding_keeps_the_port_that_the_table_knew():
 
 
 def test_placed_binding_forgets_the_port_of_the_table():
-    """Once an adopted address was seen on a port, that counts and not what the table had."""
+    """Once an adopted address was seen on a port, that port replaces the port in the table."""
     found = {Sender("tap101i0", MAC, FOUR)}
     assert contents(view(FOUR), found=found).bound4 == {Sender("tap100i0", MAC, FOUR)}
 
 
 def test_first_table_waits_until_every_port_is_known():
-    """Where there is no table yet, there is none before the port of every adopted address is known."""
+    """If there is no table yet, none is written before the port of every adopted address is known."""
     guard = SourceGuard(None)
     assert guard.ready  # which is asked before the first binding is known
     guard.update_address(FOUR, [view(FOUR, port=None, state=State.ADOPTED)])
@@ -116,7 +116,7 @@ def test_first_table_waits_until_every_port_is_known():
 
 
 def test_refreshed_binding_changes_nothing():
-    """Evidence for what is bound already is no reason to write anything."""
+    """A claim that confirms a binding changes no set."""
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
     guard.drain_changes()
@@ -128,13 +128,13 @@ def test_refreshed_binding_changes_nothing():
 
 
 def test_name_that_would_mean_more_is_left_out():
-    """A device whose name would be read as a pattern or end the ruleset's string is never written."""
+    """A device name that nft would read as a pattern, or that would end the string, is never written."""
     found = contents(view(FOUR, port="tap*"), ports=("tap*", 'a"b', "tap101i0"))
     assert (found.ports, found.bound4) == ({"tap101i0"}, frozenset())
 
 
 def test_changes_are_written_as_elements():
-    """Only what differs is written, what goes before what comes."""
+    """Only differences are written, removals before additions."""
     guard = SourceGuard(())
     guard.set_ports(("tap100i0", "tap101i0"), ())
     guard.update_address(FOUR, [view(FOUR)])
@@ -161,7 +161,7 @@ def test_changes_are_written_as_elements():
 
 
 def test_listed_senders_are_read():
-    """Senders are read back from what nft lists as JSON."""
+    """Senders are read from the JSON that nft lists."""
     listed = """{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"table": {"name": "rdnbr"}},
         {"set": {"name": "bound4", "elem": [{"concat": ["tap100i0", "52:02:45:76:d2:35", "2.57.57.30"]}]}},
         {"set": {"name": "bound6", "elem": [{"concat": ["tap100i0", "52:02:45:76:d2:35", "2001:678:3a4:100::80"]}]}},

@@ -1,4 +1,4 @@
-"""When each binding wants to be looked at again."""
+"""The queue of deadlines."""
 
 from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.fib_entries import Key
@@ -8,7 +8,7 @@ A, B, C = (Key(254, parse_ip(f"2.57.57.{number}")) for number in (1, 2, 3))
 
 
 def test_earliest_first():
-    """Deadlines come in the order of their times, and each comes once."""
+    """Deadlines are popped in the order of their times, each once."""
     deadlines = TimerQueue()
     for key, at in ((A, 3.0), (B, 1.0), (C, 2.0)):
         deadlines.set(key, at)
@@ -17,8 +17,8 @@ def test_earliest_first():
     assert deadlines.next_deadline() == 3.0
 
 
-def test_due_is_due_on_the_dot():
-    """A deadline is due at its very time, and not before."""
+def test_due_at_its_very_time():
+    """A deadline is due at its time, and not before."""
     deadlines = TimerQueue()
     deadlines.set(A, 1.0)
     assert deadlines.pop(0.9999) is None
@@ -26,8 +26,8 @@ def test_due_is_due_on_the_dot():
     assert deadlines.next_deadline() is None
 
 
-def test_latest_word_counts():
-    """A deadline that was changed, to earlier, later or back again, comes once and when last told."""
+def test_latest_deadline_of_a_key_counts():
+    """A deadline that was changed, to earlier, later or back again, is popped once, at the time set last."""
     deadlines = TimerQueue()
     for at in (5.0, 2.0, 9.0, 5.0):
         deadlines.set(A, at)
@@ -36,8 +36,8 @@ def test_latest_word_counts():
     assert deadlines.pop(10.0) is None
 
 
-def test_discarded_never_comes():
-    """A key that was discarded has no deadline until it is set again; discarding an unknown one is fine."""
+def test_discarded_key_has_no_deadline():
+    """A discarded key has no deadline until it is set again; an unknown key can be discarded too."""
     deadlines = TimerQueue()
     deadlines.set(A, 1.0)
     deadlines.discard(A)
@@ -49,8 +49,8 @@ def test_discarded_never_comes():
     assert deadlines.pop(1.0) is None
 
 
-def test_changes_do_not_make_it_grow():
-    """A deadline changed a hundred thousand times takes the room of few."""
+def test_changes_do_not_make_the_heap_grow():
+    """After a hundred thousand changes of one deadline the heap holds few entries."""
     deadlines = TimerQueue()
     for number in range(100_000):
         deadlines.set(A, float(number))

@@ -1,16 +1,18 @@
-"""What of ours in the kernel is believed at start.
+"""Which routes and neighbours of an earlier run are adopted at the start.
 
-A daemon that was killed between two operations, or somebody's hand, leaves halves behind. What they say:
+A daemon that was killed between two operations, or a person, may leave a route without its neighbour, or a neighbour
+without its route. For each address the first of these rules that applies decides:
 
-1. A route over a served segment, with its neighbour there, was proved once.
-2. Where a route has no neighbour on its device, a neighbour of the address on a served segment tells where it belongs.
-3. Where there is no such neighbour either, a route over a served segment is believed, and its MAC asked for.
-4. A neighbour without any route may have been about to come, or to go, or somebody flushed the routes. It makes no
-   route, but its guest is asked.
+1. A route over a served segment has its neighbour on that segment. The binding was verified once: it is adopted.
+2. A route has no neighbour on its device, and there is a neighbour of the address on a served segment. The binding is
+   adopted on the segment of that neighbour.
+3. A route over a served segment has no neighbour anywhere. It is adopted, and its MAC is probed for.
+4. A neighbour has no route. It may have been about to be routed or to be removed, or a person flushed the routes. No
+   route is installed, and the guest is probed.
 
-The first that holds counts. Of two routes that differ in their metric, the lower is the one that counted until now.
-Whatever else carries our protocol (another table, a device that is not served) has nobody who would withdraw it when
-its guest goes, so it is not believed, and thus removed.
+Of two routes that differ in their metric, the one with the lower metric was in use, so its metric is adopted. Any other
+entry with our protocol (in another table, on a device that is not served) would not be withdrawn when its guest goes.
+Such an entry is not adopted, and so the reconciler removes it.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,22 +23,28 @@ from rdnbr.core.model.fib_entries import Key, Neighbour, Route
 from rdnbr.core.model.interfaces import Segment
 
 
-class Find(NamedTuple):
-    """An address to adopt."""
+class AdoptableRoute(NamedTuple):
+    """A route to adopt."""
 
     key: Key
     device: int
     """ifindex of its segment."""
     mac: MAC | None
-    """None where the route had lost its neighbour."""
+    """None if the route has no neighbour."""
     metric: int | None
-    """Of its route; None where that is not in its table or leads elsewhere."""
+    """Metric of the route in the kernel; None if that route is in another table or over another device."""
 
 
-def finds(
+def adoptable_routes(
     segments: Mapping[int, Segment], routes: Collection[Route], neighbours: Collection[Neighbour]
-) -> list[Find]:
-    """Tell what of `routes` and `neighbours`, all of our protocol, is to be adopted, each key once."""
+) -> list[AdoptableRoute]:
+    """Return the routes to adopt, sorted by key, each key once.
+
+    Args:
+        segments: the served segments, by ifindex.
+        routes: all routes of our protocol.
+        neighbours: all permanent neighbours of our protocol.
+    """
     macs = {(entry.address, entry.device): entry.mac for entry in neighbours}
     metrics: dict[tuple[Key, int], int] = {}
     for route in routes:
@@ -47,20 +55,20 @@ def finds(
         for route in routes
         if route.device in segments and route.table == segments[route.device].table
     }
-    whole = served & macs.keys()
-    halves = {route.address for route in routes if (route.address, route.device) not in whole}
-    elsewhere = {(address, device) for address, device in macs if address in halves and device in segments}
-    found: dict[Key, Find] = {}
-    for address, device in (*sorted(whole), *sorted(elsewhere), *sorted(served)):
+    complete = served & macs.keys()
+    incomplete = {route.address for route in routes if (route.address, route.device) not in complete}
+    moved = {(address, device) for address, device in macs if address in incomplete and device in segments}
+    found: dict[Key, AdoptableRoute] = {}
+    for address, device in (*sorted(complete), *sorted(moved), *sorted(served)):
         key = Key(segments[device].table, address)
         mac, metric = macs.get((address, device)), metrics.get((key, device))
-        found.setdefault(key, Find(key, device, mac, metric))
+        found.setdefault(key, AdoptableRoute(key, device, mac, metric))
     return [found[key] for key in sorted(found)]
 
 
-def remnants(
+def orphaned_neighbours(
     segments: Mapping[int, Segment], routes: Collection[Route], neighbours: Collection[Neighbour]
 ) -> list[Neighbour]:
-    """Tell which neighbours over served segments have lost their route, or never had one."""
+    """Return the neighbours on served segments whose address has no route, sorted. The arguments are as above."""
     routed = {route.address for route in routes}
     return sorted(entry for entry in neighbours if entry.device in segments and entry.address not in routed)

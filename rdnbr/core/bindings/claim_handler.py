@@ -97,7 +97,7 @@ class ClaimHandler:
                 self._handle_arrival(now, binding, binding.anchor, port, binding.source)
         self._services.discover(now, port, None)
 
-    def probe_remnant(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
+    def probe_orphaned_neighbour(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
         """Probe a guest that had an address before rdnbr started; no route is installed before it answers."""
         verdict = self._policy.authorization.authorize(key.address, anchor, port.segment)
         if self._table.get(key) is not None or not verdict.permitted:

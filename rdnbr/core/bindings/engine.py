@@ -233,13 +233,13 @@ class Engine:
             self._transitions.apply(now, binding, BindingEvent.FOUND_NOT_PERMITTED, reason=verdict.reason)
         return self.drain_outputs()
 
-    def probe_remnant(
+    def probe_orphaned_neighbour(
         self, now: float, key: Key, mac: MAC, device: int, fdb_port: int | None
     ) -> list[Output]:
         """Probe a guest of which the kernel held a neighbour and no route at the start, on the port where it is."""
         port = self._ports.get(fdb_port or 0)
         if port is not None and port.segment == device and self._segments[device].table == key.table:
-            self._claim_handler.probe_remnant(now, port, key, Anchor(port.index, mac))
+            self._claim_handler.probe_orphaned_neighbour(now, port, key, Anchor(port.index, mac))
         return self.drain_outputs()
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:

@@ -1,7 +1,7 @@
 """Builds the explanation of one address from the state of the engine.
 
-Nothing is decided here, and nothing changes. The policy, the limits and the quarantine are the objects that decide
-about the next frame, so the explanation cannot differ from what they do.
+This module decides nothing and changes nothing. It reads the policy, the limits and the quarantine that decide about
+the next frame, so the explanation cannot differ from the decision.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ def build_explanation(
     segments: Mapping[int, Segment],
     ports: Mapping[int, Port],
 ) -> Explanation:
-    """Return all that the engine knows of `address`; its times are on the clock of `now`."""
+    """Return the explanation of `address` at `now`; all its times are seconds on the clock of `now`."""
     authorization, limits = policy.authorization, policy.limits
     refused = authorization.builtin_refusal(address)
     allowlist = authorization.allowlist
@@ -72,7 +72,7 @@ def build_explanation(
 
 
 def rules_about(address: IP, rules: Iterable[Rule]) -> list[Rule]:
-    """Return the rules whose prefix contains the address: the longest prefix first, else in their order."""
+    """Return the rules whose prefix contains the address, the longest prefix first, equal lengths in their order."""
     number, bits = int.from_bytes(address), 8 * len(address)
     about = [
         rule
@@ -84,14 +84,17 @@ def rules_about(address: IP, rules: Iterable[Rule]) -> list[Rule]:
 
 
 def events_about(address: IP, decisions: Iterable[Decision]) -> tuple[Decision, ...]:
-    """Return the decisions about the address, in their order: the last MAX_EVENTS of them."""
+    """Return the last MAX_EVENTS decisions about the address, the oldest first."""
     return tuple([made for made in decisions if made.address == address][-MAX_EVENTS:])
 
 
 def _policy_cases(
     address: IP, authorization: Authorization, rules: Iterable[Rule], ports: Iterable[Port]
 ) -> Iterator[PolicyCase]:
-    """Authorize each port with every MAC that one of `rules` names, and with one MAC that no rule names."""
+    """Authorize each port with every MAC that one of `rules` names, and with one MAC that no rule names.
+
+    Ports with the same verdict share one case.
+    """
     named = {rule.qualifiers.mac: None for rule in rules if rule.qualifiers.mac is not None}
     unnamed = next(mac for mac in _macs() if mac not in named)
     cases: dict[tuple[MAC | None, Reason | None, Rule | None], list[str]] = {}

@@ -1,8 +1,8 @@
-"""The node's links and addresses, and what their changes mean for the engine.
+"""The node's links and addresses, from which the engine's segments, ports and local addresses are computed.
 
-Netlink reports links and addresses one at a time; the engine is driven by segments, ports and local addresses. A change
-costs what it touches: a link is compared with its one port. Only a change of a bridge, of its VRF, of its addresses or
-of the configuration computes a segment again.
+Netlink reports links and addresses one at a time. The engine knows segments, ports and local addresses. An update
+compares a changed link with its one port. A segment is computed again only if a bridge, its VRF, its addresses or the
+configuration changed.
 """
 
 from collections import Counter
@@ -15,24 +15,24 @@ from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port, Segment
 from rdnbr.core.model.outputs import Output
 from rdnbr.core.model.served_segments import served_segments
-from rdnbr.core.policy.local_addresses import LocalAddresses, node
+from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
 
 
 class Changes(NamedTuple):
-    """What an update of the engine did."""
+    """The result of an update of the engine."""
 
     outputs: list[Output]
-    """Of the engine."""
+    """The outputs of the engine."""
     links: frozenset[int]
     """ifindexes of the links that were compared with the engine's ports."""
     renamed: frozenset[str]
-    """Names that ports of the engine had before."""
+    """Old names of the engine's ports that were renamed."""
     filtered: bool
     """Whether `guest_ports` or `own_addresses` may have changed."""
 
 
 class InterfaceInventory:
-    """The links and addresses there are now; the caller reports each change."""
+    """The present links and addresses; the caller reports each change."""
 
     def __init__(self, globs: Sequence[str] = ()) -> None:
         self._globs = tuple(globs)
@@ -46,17 +46,17 @@ class InterfaceInventory:
         self._guest_ports: dict[int, str] = {}
         self._local = LocalAddresses()
         self._stale: dict[int, None] = {}
-        """Bridges whose segment is to be computed again."""
+        """ifindexes of bridges whose segment must be computed again."""
         self._changed_bridges: dict[int, None] = {}
-        """Bridges to be compared with the engine's segments."""
+        """ifindexes of bridges that must be compared with the engine's segments."""
         self._changed_links: dict[int, None] = {}
-        """Links to be compared with the engine's ports."""
+        """ifindexes of links that must be compared with the engine's ports."""
         self._everything_changed = True
         self._addresses_changed = True
         self._macs_changed = True
 
     def set_globs(self, globs: Sequence[str]) -> None:
-        """Serve the bridges of these names or globs; none: those that own a gateway address."""
+        """Serve the bridges whose names match; without globs, the bridges that have a gateway address."""
         self._globs = tuple(globs)
         self._everything_changed = True
         self._stale |= dict.fromkeys(self._links)
@@ -87,7 +87,7 @@ class InterfaceInventory:
         self._mark_segments(link)
 
     def link_gone(self, index: int) -> None:
-        """Record that a link is gone, and its addresses with it."""
+        """Record that a link is gone, together with its addresses."""
         self._changed_links[index] = None
         self._changed_links |= self._members.get(index, {})
         self._mark_bridge(index)
@@ -98,7 +98,7 @@ class InterfaceInventory:
         self._addresses_changed |= self._addresses.pop(index, None) is not None
 
     def mark_changed(self, index: int) -> None:
-        """Compare a link with the engine at the next update, though nothing was reported."""
+        """Compare a link with the engine at the next update, although no change was reported."""
         self._changed_links[index] = None
 
     def address_changed(self, address: InterfaceAddress) -> None:
@@ -116,19 +116,19 @@ class InterfaceInventory:
             self._mark_address(address)
 
     def set_next_hops(self, next_hops: frozenset[IP]) -> None:
-        """Replace the routers that the node's routes lead to."""
+        """Replace the next hops of the node's routes."""
         self._addresses_changed |= next_hops != self._next_hops
         self._next_hops = next_hops
 
     def segments(self) -> list[Segment]:
-        """Return the segments there are to serve, by ifindex."""
+        """Return the segments to serve, sorted by ifindex."""
         self._compute_segments()
         return [self._segments[index] for index in sorted(self._segments)]
 
     def guest_ports(self) -> list[str]:
-        """Return the names of all ports meant for guests, as of the last update.
+        """Return the names of all ports that lead to guests, as of the last update.
 
-        Ports without carrier are among them, since a guest sets its own carrier.
+        Ports that are down or without carrier are included, since a guest sets its own carrier.
         """
         return list(self._guest_ports.values())
 
@@ -137,7 +137,7 @@ class InterfaceInventory:
         return [entry.address for own in self._addresses.values() for entry in own]
 
     def update_engine(self, now: float, engine: Engine) -> Changes:
-        """Bring the engine up to date; what is gone is removed before what is new is added."""
+        """Apply the changes to the engine at `now`. Removals come before additions, since an ifindex can be reused."""
         self._compute_segments()
         if self._everything_changed:
             self._everything_changed = False
@@ -176,7 +176,7 @@ class InterfaceInventory:
         return Changes(outputs, frozenset(links), frozenset(renamed), filtered)
 
     def _remove(self, link: Link) -> None:
-        """Take a link out of all that is kept by link."""
+        """Remove a link from every index."""
         self._mark_segments(link)
         del self._links[link.index]
         self._macs[link.mac] -= 1
@@ -188,7 +188,7 @@ class InterfaceInventory:
                 del self._members[link.master]
 
     def _mark_segments(self, link: Link) -> None:
-        """Compute again what depends on a link that changes: itself, and the bridges in it if it is a VRF."""
+        """Mark the bridges that a changed link affects: a bridge itself, or all bridges in a VRF."""
         if link.kind == "bridge":
             self._mark_bridge(link.index)
         elif link.kind == "vrf":
@@ -218,7 +218,7 @@ class InterfaceInventory:
                         self._segments[index] = segment
 
     def _update_guest_ports(self, links: Iterable[int]) -> bool:
-        """Bring the names of the guest ports up to date; return whether one changed."""
+        """Update the names of the guest ports; return whether one changed."""
         changed = False
         for index in links:
             link = self._links.get(index)
@@ -234,7 +234,7 @@ class InterfaceInventory:
         return link.master in self._segments and link.kind in GUEST_KINDS
 
     def _port(self, index: int) -> Port | None:
-        """Return the port that a link is: one of a guest's that is up and running."""
+        """Return the port for a link; None unless the link leads to a guest, is up and has carrier."""
         link = self._links.get(index)
         if (
             link is None
@@ -246,16 +246,19 @@ class InterfaceInventory:
         return Port(index, link.name, link.master)
 
     def _local_addresses(self, *, changed: bool) -> LocalAddresses:
-        """Return the node's addresses and MACs; with `changed` its segments are others than before."""
+        """Return the node's local addresses; `changed` says that the set of segments has changed."""
         if self._addresses_changed or changed:
             own = [entry for entries in self._addresses.values() for entry in entries]
-            self._local = node((), own, self._segments.values(), self._next_hops)
+            self._local = node_local_addresses((), own, self._segments.values(), self._next_hops)
         self._local = replace(self._local, macs=frozenset(filter(any, self._macs)))
         self._addresses_changed = self._macs_changed = False
         return self._local
 
 
 def _identity(known: Mapping[int, Segment], index: int) -> tuple[str, int] | None:
-    """Return what tells a segment from another: in another table, or under another name, rules of others apply."""
+    """Return the name and the table of a segment; None if there is none.
+
+    If one of them changes, other rules or other routes apply, so the segment counts as a new one.
+    """
     segment = known.get(index)
     return None if segment is None else (segment.name, segment.table)

@@ -86,7 +86,7 @@ class RouteMetrics:
         """Stamp a binding anew; `may_renew` has allowed it."""
         if binding.renewals is None:
             binding.renewals = TokenBucket(1 / RENEWED_EVERY, RENEWALS)
-        binding.renewals.take(now)
+        binding.renewals.consume(now)
         binding.stamp = med_timestamp.renewed_stamp(binding.stamp, self._tick(now))
         binding.metric = self._metric(now, binding)
 

@@ -1,14 +1,14 @@
-"""The sets of the packet filter that `enforce` installs: who may send what.
+"""The sets of the packet filter that `enforce` installs: which port may send from which MAC and address.
 
-1. A sender is a port, a MAC and an address that are bound together and have a route. While an address is challenged,
-   its sender is the incumbent.
-2. A bound MAC belongs to one port of its bridge, that of its oldest binding. Otherwise a guest could bind an address
-   of its own to the MAC of another guest, and the bridge would forward the other guest's traffic to it.
+1. A sender is the port, the MAC and the address of a binding that has a route. While an address is challenged, the
+   incumbent is the sender.
+2. A bound MAC belongs to one port of its bridge: the port of its oldest binding. Otherwise a guest could bind an
+   address of its own to the MAC of another guest, and the bridge would forward the other guest's traffic to its port.
 3. The port of an adopted binding is not known before its first frame. If the filter of an earlier run has a port for
-   it, that port stays. If there is no filter yet, none is made until every port is known, so that the first filter
-   drops no honest traffic.
+   the binding, that port stays. If there is no filter yet, none is made until every port is known, so that the first
+   filter does not drop the frames of a correct guest.
 
-A change costs what it touches: the bindings of one MAC on one bridge.
+The cost of a change is proportional to the bindings of one MAC on one bridge.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ _GATEWAY6 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
 
 
 class Sender(NamedTuple):
-    """What may be sent: from this port, by this MAC, with this address."""
+    """A port that may send frames with this source MAC and this source address."""
 
     port: str
     mac: MAC
@@ -31,7 +31,7 @@ class Sender(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a MAC belongs."""
+    """The port that a MAC belongs to."""
 
     port: str
     mac: MAC
@@ -49,11 +49,11 @@ class Contents(NamedTuple):
     macs: frozenset[MAC]
     """Bound MACs."""
     places: frozenset[Place]
-    """The ports they belong to."""
+    """The port of each bound MAC."""
 
 
 class Difference(NamedTuple):
-    """What turns the sets of one moment into those of a later one."""
+    """The elements to remove from the sets and to add to them."""
 
     removed: Contents
     added: Contents
@@ -68,10 +68,10 @@ class _Held(NamedTuple):
 
 
 class SourceGuard:
-    """Follows the bindings, and keeps the sets and their changes."""
+    """Computes the sets from the bindings, and records their changes."""
 
     def __init__(self, listed: Iterable[Sender] | None = None) -> None:
-        """Begin with the senders that the filter of an earlier run lists; None: there is no filter."""
+        """Start from the senders in the filter of an earlier run; None if there is no filter."""
         self._had_filter = listed is not None
         self._listed: dict[tuple[MAC, IP], set[str]] = {}
         for sender in listed or ():
@@ -84,9 +84,9 @@ class SourceGuard:
         self._senders: dict[tuple[str, MAC], frozenset[Sender]] = {}
         """The senders of each group."""
         self._sets: dict[str, Counter[Any]] = {name: Counter() for name in Contents._fields}
-        """How many reasons there are for each element of each set."""
+        """How many senders or settings need each element of each set."""
         self._before: dict[tuple[str, Any], bool] = {}
-        """Whether an element that changed was there when the changes were drained last."""
+        """Whether a changed element was in its set when the changes were last drained."""
         self._ports: frozenset[str] = frozenset()
         self._own: frozenset[IP] = frozenset()
         self.set_ports((), ())
@@ -98,15 +98,20 @@ class SourceGuard:
 
     @property
     def ready(self) -> bool:
-        """Whether there should be a filter; once its first sets were drained, it stays."""
+        """Whether a filter may be written. Once the first changes were drained, this stays true."""
         return self._had_filter or not self._without_port
 
     def addresses_on(self, ports: Collection[str]) -> list[IP]:
-        """Return the addresses that are held on ports of these names."""
+        """Return the addresses of the held bindings on ports with these names."""
         return [address for address, held in self._held.items() if any(one.port in ports for one in held)]
 
     def set_ports(self, ports: Iterable[str], own: Iterable[IP]) -> None:
-        """Filter these ports; `own` are the node's addresses, of which the link-local ones count."""
+        """Set the ports to filter.
+
+        Args:
+            ports: their names.
+            own: the node's addresses. The link-local ones among them are refused to guests.
+        """
         before, self._ports = self._ports, frozenset(ports)
         self._replace(
             "ports", filter(_is_plain, before - self._ports), filter(_is_plain, self._ports - before)
@@ -115,7 +120,7 @@ class SourceGuard:
         self._replace("own", owned - self._own, self._own - owned)
 
     def update_address(self, address: IP, bindings: Sequence[BindingSnapshot]) -> None:
-        """Replace what is held of an address; `bindings` are all its bindings, in whatever table."""
+        """Replace the held bindings of an address; `bindings` are all its bindings, of all routing tables."""
         held = tuple(
             _Held(one.since, one.segment, one.port, one.mac, address)
             for one in bindings
@@ -139,7 +144,7 @@ class SourceGuard:
         return Contents(*(frozenset(counted) for counted in self._sets.values()))
 
     def drain_changes(self) -> Difference:
-        """Return what has changed since the last call, or since the beginning."""
+        """Return the changes since the last call, or since the start."""
         removed: dict[str, set[Any]] = {name: set() for name in Contents._fields}
         added: dict[str, set[Any]] = {name: set() for name in Contents._fields}
         for (name, element), was_there in self._before.items():
@@ -191,7 +196,7 @@ class SourceGuard:
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether a device's name means only itself in a ruleset; another port stays unfiltered."""
+    """Return whether nft reads a device name literally. A port with another name is not filtered."""
     return name.isascii() and not set('"*\\').intersection(name)
 
 

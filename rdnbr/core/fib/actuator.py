@@ -9,7 +9,7 @@ The kernel comes before the frames: a guest's answer to a probe must find its ro
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from rdnbr.core.bindings.adoption import finds, remnants
+from rdnbr.core.bindings.adoption import adoptable_routes, orphaned_neighbours
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.actuator_ports import KernelObserver, Transmitter
 from rdnbr.core.fib.backend import FibBackend, Refusal
@@ -124,13 +124,13 @@ class Actuator:
         routes, neighbours = self._backend.read_entries()
         self._reconciler.resync_from_kernel(routes, neighbours)
         engine = self._engine
-        for key, device, mac, metric in finds(engine.segments, routes, neighbours):
+        for key, device, mac, metric in adoptable_routes(engine.segments, routes, neighbours):
             fdb_port = None if mac is None else fdb_ports.get((device, mac))
             self.handle_outputs(engine.adopt(now, key, mac, device, fdb_port, metric))
-        for device, address, mac in remnants(engine.segments, routes, neighbours):
+        for device, address, mac in orphaned_neighbours(engine.segments, routes, neighbours):
             key = Key(engine.segments[device].table, address)
             fdb_port = fdb_ports.get((device, mac))
-            self.handle_outputs(engine.probe_remnant(now, key, mac, device, fdb_port))
+            self.handle_outputs(engine.probe_orphaned_neighbour(now, key, mac, device, fdb_port))
 
     def reannounce(self, address: IP) -> bool:
         """Have the kernel announce the routes of an address once more, or that it has none.

@@ -63,15 +63,15 @@ class PortLimits:
 
     def take_announcement(self, now: float, port: int) -> bool:
         """Take the token for a gateway announcement on a port; False: there is none."""
-        return self._announcements[port].take(now)
+        return self._announcements[port].consume(now)
 
     def take_discovery(self, now: float, port: int) -> bool:
         """Take the token for a search of the allowlist for a guest on a port; False: there is none."""
-        return self._discoveries[port].take(now)
+        return self._discoveries[port].consume(now)
 
     def refuse_probe(self, now: float, port: int) -> Reason | None:
         """Take the token for one more address of a port to be probed; return the reason when there is none."""
-        return None if self._probes[port].take(now) else Reason.TOO_MANY_NEW
+        return None if self._probes[port].consume(now) else Reason.TOO_MANY_NEW
 
     def refuse_full(self, port: int, address: IP) -> Reason | None:
         """Return the reason when a port has as many addresses of the family as it may have."""

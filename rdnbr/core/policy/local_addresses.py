@@ -1,4 +1,4 @@
-"""The node itself: its own addresses, which no guest may claim."""
+"""The node's own addresses, connected prefixes and next hops, which no guest may claim."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,18 +12,22 @@ from rdnbr.core.model.reason import Reason
 
 @dataclass(frozen=True, slots=True)
 class LocalAddresses:
-    """What the node owns. A route to a guest that shadows one of these would cut the node off from itself."""
+    """The addresses and MACs of the node, and what else a guest route must not shadow.
+
+    A host route to a guest for one of these would cut the node off from its own services, neighbours or routers.
+    """
 
     addresses: frozenset[IP] = frozenset()
     macs: frozenset[MAC] = frozenset()
     connected: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Prefixes of interfaces that are not segments."""
+    """Prefixes of the interfaces that are not segments."""
     next_hops: frozenset[IP] = frozenset()
-    """Routers that the node's routes lead to."""
+    """Routers that are next hops of the node's routes."""
     _masks: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
+    """`connected` as address length in bytes, netmask, network: for a fast comparison."""
 
     def refusal(self, address: IP) -> Reason | None:
-        """Tell why a guest may not have `address`, or None."""
+        """Return the reason why no guest may have `address`; None if the node does not need it."""
         if address in self.addresses:
             return Reason.OWN_ADDRESS
         if address in self.next_hops:
@@ -34,21 +38,21 @@ class LocalAddresses:
         return None
 
     def enclosing_prefix(self, address: IP) -> str | None:
-        """Return the prefix of the node's that `address` is in, or None."""
+        """Return the connected prefix that contains `address`, or None."""
         given = ip_address(address)
         return next((str(network) for network in self.connected if given in network), None)
 
 
-def node(
+def node_local_addresses(
     links: Iterable[Link],
     addresses: Iterable[InterfaceAddress],
     segments: Iterable[Segment],
     next_hops: frozenset[IP] = frozenset(),
 ) -> LocalAddresses:
-    """Tell what the node owns.
+    """Compute the local addresses of a node.
 
-    Prefixes on a segment itself belong to its guests. Loopback, link-local and host prefixes enclose no neighbour
-    that a guest could impersonate.
+    The prefixes of a segment are left out, since they belong to its guests. Loopback, link-local and host prefixes are
+    left out, since they contain no neighbour that a guest could impersonate.
     """
     addresses = tuple(addresses)
     served = {segment.index for segment in segments}

@@ -125,8 +125,8 @@ class Discovery:
     def _probe(self, now: float, port: Port, address: IP) -> None:
         search = self._searches[port.index][address]
         for bucket in (self._port_buckets.probe_share(port.index, self._rate), self._bucket):
-            if not bucket.take(now):
-                self._timers.set((port.index, address), now + bucket.wait(now))
+            if not bucket.consume(now):
+                self._timers.set((port.index, address), now + bucket.reserve_retry(now))
                 return
         self._timers.set((port.index, address), now + WAITS[search.probes_sent])
         search.probes_sent += 1

@@ -68,13 +68,13 @@ class Prober:
             bucket = self._bucket_new
             cause = binding.challenger.port if binding.challenger else binding.anchor.port
             share = self._port_buckets.probe_share(cause, self._rate)
-            if not share.take(now):
-                return share.wait(now)
+            if not share.consume(now):
+                return share.reserve_retry(now)
         copies = len(self._probed_ports(binding, binding.anchor, binding.segment))
         if copies > 1:
             bucket = self._bucket_copies
         count = max(1, min(copies, int(bucket.burst)))
-        return 0.0 if bucket.take(now, count) else bucket.wait(now, count)
+        return 0.0 if bucket.consume(now, count) else bucket.reserve_retry(now, count)
 
     def build_probes(self, binding: Binding) -> Iterator[Probe]:
         """Build the next probe of the binding's state, one copy for each port that it goes to."""

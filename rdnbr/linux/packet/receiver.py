@@ -33,7 +33,7 @@ PACKETS_BUFFER = 1 << 16
 @dataclass(eq=False, slots=True)
 class _Source:
     socket: PortSocket
-    pace: TokenBucket
+    bucket: TokenBucket
     rate: int
     """Frames per second."""
 
@@ -119,7 +119,7 @@ class PacketReceiver:
             if source not in self._ready:  # closed because of a frame of this very turn
                 continue
             frames = source.socket.receive(BUDGET)
-            if frames and not source.pace.take(now, len(frames)):
+            if frames and not source.bucket.consume(now, len(frames)):
                 self._pause(source, now + PAUSE)
             elif len(frames) < BUDGET:
                 self._ready.pop(source)
@@ -146,7 +146,7 @@ class PacketReceiver:
         for receiver in (self._receiver, self._for_answers, self._for_packets):
             source = receiver.get(index)
             if source is not None and source.rate != rate:
-                source.rate, source.pace = rate, TokenBucket(rate, rate)
+                source.rate, source.bucket = rate, TokenBucket(rate, rate)
 
     def _open_socket(self, socket: PortSocket, rate: int) -> _Source:
         source = _Source(socket, TokenBucket(rate, rate), rate)

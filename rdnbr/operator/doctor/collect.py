@@ -9,7 +9,7 @@ from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import AllowlistError
-from rdnbr.core.policy.local_addresses import LocalAddresses, node
+from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
 from rdnbr.linux.frr import frr_json, vtysh
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
@@ -42,7 +42,7 @@ def collect_facts(given: CommandLine) -> Facts:
     return Facts(
         bridges,
         sysctl.read({path for segment in served for path in sysctls.sysctl_paths(segment.name)}),
-        node(kernel.links, kernel.addresses, served, next_hops()),
+        node_local_addresses(kernel.links, kernel.addresses, served, next_hops()),
         allowlist,
         tuple(mistakes),
         _daemon(config),
@@ -62,7 +62,7 @@ def collect_local_addresses(globs: tuple[str, ...]) -> LocalAddresses:
     """
     kernel = snapshot()
     served = served_segments(kernel.links, kernel.addresses, globs)
-    return node(kernel.links, kernel.addresses, served, next_hops())
+    return node_local_addresses(kernel.links, kernel.addresses, served, next_hops())
 
 
 def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:

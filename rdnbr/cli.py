@@ -93,6 +93,7 @@ def _replay(args: Namespace) -> int:
         silent=args.silent,
         tail=args.tail,
         json=args.json,
+        frames=args.frames,
     )
 
 

@@ -60,7 +60,7 @@ def make_parts(
     Without a kernel the daemon runs dry: a simulated kernel holds the entries, and simulated guests get the frames.
     """
 
-    def publish(decision: Decision) -> None:
+    def publish(decision: Decision, _frame: bytes | None) -> None:
         events.publish(decision)
         if decision.address is not None:
             source_filter.address_changed(decision.address)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC, show_ip, show_mac
 from rdnbr.core.model.outputs import Challenger, Decision, Verb
@@ -14,6 +15,14 @@ from rdnbr.operator.text.phrases import counted
 
 _UNTOLD = frozenset({Verb.IGNORED, Verb.REFRESHED})
 """What a person need not see each time."""
+
+
+class FramedDecision(NamedTuple):
+    """A decision, with the frame behind it."""
+
+    decision: Decision
+    frame: bytes | None
+    """The captured frame that caused the decision; None if it was a timer, or the answer of a simulated guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +42,19 @@ class Outcome:
 
 
 class Json:
-    """One object a line, the summary last."""
+    """One object a line, the summary last. With `frames` each decision has its frame, in words."""
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, *, frames: bool) -> None:
         self._start = start
+        self._frames = frames
 
-    def write_decisions(self, decisions: Iterable[Decision]) -> Iterator[str]:
+    def write_decisions(self, decisions: Iterable[FramedDecision]) -> Iterator[str]:
         """Write one line a decision."""
-        for made in decisions:
-            yield json.dumps(json_views.decision(made, self._wall))
+        for made, frame in decisions:
+            document = json_views.decision(made, self._wall)
+            if self._frames:
+                document["frame"] = _in_words(frame)
+            yield json.dumps(document)
 
     def write_summary(self, outcome: Outcome) -> Iterator[str]:
         """Write the summary."""
@@ -61,16 +74,22 @@ class Json:
 
 
 class Text:
-    """Aligned columns; times in seconds since the first frame, as `tcpdump -ttttt` counts them."""
+    """Aligned columns; times in seconds since the first frame, as `tcpdump -ttttt` counts them.
 
-    def __init__(self, start: float) -> None:
+    With `frames` the frame that caused a decision is in the line below it, in words.
+    """
+
+    def __init__(self, start: float, *, frames: bool) -> None:
         self._start = start
+        self._frames = frames
         self._rows: list[tuple[str, ...]] = []
+        self._row_frames: list[str | None] = []
+        """The frame of each row; None where there is none to print."""
         self._refused: set[tuple[str | None, Reason, IP | None, MAC | None]] = set()
 
-    def write_decisions(self, decisions: Iterable[Decision]) -> Iterator[str]:
+    def write_decisions(self, decisions: Iterable[FramedDecision]) -> Iterator[str]:
         """Keep the decisions that matter, of equal refusals the first; columns align when all are known."""
-        for made in decisions:
+        for made, frame in decisions:
             if made.verb is Verb.REFUSED:
                 same = (made.port, made.reason, made.address, made.mac)
                 if same in self._refused:
@@ -78,13 +97,19 @@ class Text:
                 self._refused.add(same)
             if made.verb not in _UNTOLD:
                 self._rows.append(_row(made))
+                self._row_frames.append(_in_words(frame) if self._frames else None)
         return iter(())
 
     def write_summary(self, outcome: Outcome) -> Iterator[str]:
         """Write everything."""
         contended = any(row[-1] != _NOBODY for row in self._rows)
         shown = slice(None) if contended else slice(-1)
-        yield from _table(_DECISION[shown], [row[shown] for row in self._rows])
+        titles, *lines = _table(_DECISION[shown], [row[shown] for row in self._rows])
+        yield titles
+        for line, frame in zip(lines, self._row_frames, strict=True):
+            yield line
+            if frame is not None:
+                yield f"      frame: {frame}"
         since = (
             f", the first at {json_views.timestamp(json_views.epoch(self._start))}" if outcome.frames else ""
         )
@@ -103,6 +128,14 @@ _DECISION: tuple[str, ...] = ("seconds", "decision", "address", "mac", "port", "
 """The last column is left out where nobody contends with anybody."""
 _NOBODY = "-"
 _BINDING = ("since", "state", "address", "mac", "port", "source", "rule")
+
+
+def _in_words(frame: bytes | None) -> str | None:
+    if frame is None:
+        return None
+    from rdnbr.operator.text.frame_text import frame_text  # noqa: PLC0415 (scapy takes long to import)
+
+    return frame_text(frame)
 
 
 def _row(made: Decision) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.probing.simulated_guests import SimulatedGuests
 from rdnbr.replay import output as replay_output
+from rdnbr.replay.output import FramedDecision
 from rdnbr.replay.pcap import Frame
 from rdnbr.replay.tape import GATEWAY4, GATEWAY6, Tape, node_mac
 
@@ -81,11 +82,9 @@ class Replay:
         self.refused: Counter[Reason] = Counter()
         self.ignored: Counter[Reason] = Counter()
         self._guests = SimulatedGuests(silent=silent)
-        self._decisions: list[Decision] = []
+        self._decisions: list[FramedDecision] = []
         """Decisions that were not returned yet."""
-        self._actuator = Actuator(
-            self.engine, self.kernel, self._guests, self._decisions.append, _NoTrouble()
-        )
+        self._actuator = Actuator(self.engine, self.kernel, self._guests, self._keep, _NoTrouble())
         self._mac = mac
         self._ports: dict[str, int] = {}
         self.engine.segment_changed(Segment(_BRIDGE, bridge, mac, MAIN_TABLE, GATEWAY4, GATEWAY6))
@@ -93,19 +92,19 @@ class Replay:
             0.0, LocalAddresses(frozenset[IP]({GATEWAY4, GATEWAY6}), frozenset({mac}))
         )
 
-    def feed(self, now: float, port: str, frame: Frame) -> Iterator[Decision]:
+    def feed(self, now: float, port: str, frame: Frame) -> Iterator[FramedDecision]:
         """Handle one captured frame, after everything that was due before it."""
         yield from self.run_until(now)
         self.frames += 1
         self._handle_frame(now, port, frame)
-        for decision in self._decisions:
+        for decision, _ in self._decisions:
             if decision.verb is Verb.REFUSED:
                 self.refused[decision.reason] += 1
             elif decision.verb is Verb.IGNORED:
                 self.ignored[decision.reason] += 1
         yield from self._drain_decisions()
 
-    def run_until(self, until: float) -> Iterator[Decision]:
+    def run_until(self, until: float) -> Iterator[FramedDecision]:
         """Handle everything that is due before `until`: answers of guests, and at the same moment timers after them."""
         while True:
             answered = self._guests.next_deadline()
@@ -122,7 +121,7 @@ class Replay:
     def _handle_frame(self, now: float, port: str, frame: Frame) -> None:
         sender = MAC(frame.data[6:12])
         if frame.outgoing or (frame.outgoing is None and sender == self._mac):  # F1
-            self._decisions.append(Decision(now, Verb.IGNORED, Reason.OUTGOING, None, sender, port))
+            self._keep(Decision(now, Verb.IGNORED, Reason.OUTGOING, None, sender, port), frame.data)
             return
         index = self._ports.get(port)
         if index is None:
@@ -131,13 +130,16 @@ class Replay:
         before = self.engine.claims
         outputs = self.engine.handle_frame(now, index, frame.data, length=frame.length)
         self.claims += self.engine.claims - before
-        self._carry_out(now, outputs)
+        self._carry_out(now, outputs, frame.data)
 
-    def _carry_out(self, now: float, outputs: Iterable[Output]) -> None:
-        self._actuator.handle_outputs(outputs)
+    def _carry_out(self, now: float, outputs: Iterable[Output], frame: bytes | None = None) -> None:
+        self._actuator.handle_outputs(outputs, frame)
         self._actuator.apply_changes(now)
 
-    def _drain_decisions(self) -> Iterator[Decision]:
+    def _keep(self, decision: Decision, frame: bytes | None) -> None:
+        self._decisions.append(FramedDecision(decision, frame))
+
+    def _drain_decisions(self) -> Iterator[FramedDecision]:
         yield from self._decisions
         self._decisions.clear()
 
@@ -152,6 +154,7 @@ def main(
     silent: bool = False,
     tail: float = 5.0,
     json: bool = False,
+    frames: bool = False,
 ) -> int:
     """Replay captures and print what the daemon would have done.
 
@@ -164,6 +167,7 @@ def main(
         silent: no guest answers probes, so that only captured frames count.
         tail: seconds for which the clock runs on after the last frame.
         json: one JSON object a line, instead of text for people.
+        frames: print with each decision the captured frame that caused it, in words.
 
     Returns:
         The exit code: 1 when a file could not be read to its end.
@@ -177,7 +181,7 @@ def main(
     start = tape.start()
     replay = Replay(node_mac(tape), settings=settings, allowlist=permitted, bridge=bridge, silent=silent)
     replay.engine.set_clock(0.0, start)
-    writer = replay_output.Json(start) if json else replay_output.Text(start)
+    writer = replay_output.Json(start, frames=frames) if json else replay_output.Text(start, frames=frames)
     now = 0.0
     for at, name, frame in tape:
         now = at - start

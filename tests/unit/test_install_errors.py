@@ -55,7 +55,7 @@ class Node:
         self.engine.local_addresses_changed(0.0, NODE)
         self.engine.port_changed(0.0, PORT)
         log = KernelLog(structlog.get_logger(), self.engine.segments)
-        self.actuator = Actuator(self.engine, self.kernel, SimulatedGuests(silent=True), lambda _: None, log)
+        self.actuator = Actuator(self.engine, self.kernel, SimulatedGuests(silent=True), lambda *_: None, log)
 
 
 @pytest.fixture

@@ -114,6 +114,36 @@ def test_json_names_are_as_promised(write, replay):
     }
 
 
+REQUEST = f"{GUEST} > ff:ff:ff:ff:ff:ff, ARP request, who has 169.254.0.1, tell {GUEST4} ({GUEST})"
+
+
+def test_frames_in_json_are_the_last_key(write, replay):
+    """A captured frame is named in the words of the field; a timer and a simulated guest's answer have none."""
+    decisions, _ = replay(write("tap100i0.pcap", (0, arp())), frames=True, tail=1000)
+    assert {list(made)[-1] for made in decisions} == {"frame"}
+    learned, *others = decisions
+    assert (learned["decision"], learned["frame"]) == ("learned", REQUEST)
+    assert [made["frame"] for made in others] == [None] * len(others) != []
+
+
+def test_frames_in_text_are_below_their_decisions(write, capsys):
+    """The line of a frame is below the decision that it caused; without the option the output has none."""
+    capture = write(
+        "tap100i0.pcap", (0, arp()), (1, announcement("127.0.0.1")), (2, announcement("127.0.0.1"))
+    )
+    assert main([capture]) == 0
+    plain = capsys.readouterr().out.splitlines()
+    assert main([capture], frames=True) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith("      frame: ")] == plain
+    learned, refused = (
+        next(n for n, line in enumerate(lines) if word in line) for word in ("learned", "special-address  ")
+    )
+    assert lines[learned + 1] == f"      frame: {REQUEST}"
+    assert "ARP announcement, 127.0.0.1" in lines[refused + 1]
+    assert sum(line.startswith("      frame: ") for line in lines) == 2
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_same_input_same_output(write, capsys, as_json):
     """The same captures give the same output each time, byte for byte."""

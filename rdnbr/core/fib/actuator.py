@@ -35,7 +35,7 @@ class Actuator:
         engine: Engine,
         backend: FibBackend,
         transmitter: Transmitter,
-        on_decision: Callable[[Decision], None],
+        on_decision: Callable[[Decision, bytes | None], None],
         observer: KernelObserver,
     ) -> None:
         """Carry out the outputs of `engine`.
@@ -44,7 +44,7 @@ class Actuator:
             engine: is told what the kernel refuses and accepts.
             backend: holds the routes and neighbours.
             transmitter: sends the frames.
-            on_decision: gets each decision, in order.
+            on_decision: gets each decision, in order, with the frame that caused it.
             observer: reports what the kernel does.
         """
         self._engine = engine
@@ -67,12 +67,17 @@ class Actuator:
         """What happened to the kernel's tables since the start; a counter that is missing is 0."""
         return self._counters
 
-    def handle_outputs(self, outputs: Iterable[Output]) -> None:
-        """Take over the outputs of one event. Decisions are passed on at once, the rest waits for `apply_changes`."""
+    def handle_outputs(self, outputs: Iterable[Output], frame: bytes | None = None) -> None:
+        """Take over the outputs of one event. Decisions are passed on at once, the rest waits for `apply_changes`.
+
+        Args:
+            outputs: of the engine.
+            frame: the Ethernet frame that was the event; None if the event was no frame, such as a timer.
+        """
         for output in outputs:
             match output:
                 case Decision():
-                    self._on_decision(output)
+                    self._on_decision(output, frame)
                 case DesiredHost(key, desired):
                     self._reconciler.set_desired(key, desired)
                 case Probe() | Announcement():

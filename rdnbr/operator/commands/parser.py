@@ -135,6 +135,7 @@ Capture with -Q in, which leaves out what the node and, through the bridge, othe
 examples:
   tcpdump -Q in -i tap100i0 -w tap100i0.pcap arp or icmp6 or ether proto 0x8035
   rdnbr replay tap100i0.pcap
+  rdnbr replay tap100i0.pcap --frames
   rdnbr replay boot.pcapng.gz --port tap100i0 --allowlist /etc/rdnbr/allowlist
   rdnbr replay x.pcap --json | jq -c 'select(.decision == "refused")'""",
     "lab": """\
@@ -295,6 +296,9 @@ def _replay(command: ArgumentParser) -> None:
         help="how long to go on after the last frame (5)",
     )
     command.add_argument("--json", action="store_true", help="one JSON object a line, the last a summary")
+    command.add_argument(
+        "--frames", action="store_true", help="with each decision the frame that caused it, in words"
+    )
 
 
 def _address(text: str) -> str:

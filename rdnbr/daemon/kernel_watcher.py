@@ -1,11 +1,12 @@
-"""What the kernel tells of itself: devices, addresses, routers, and what became of our routes."""
+"""Follows the kernel's events: links, addresses, next hops, and the routes and neighbours of rdnbr."""
 
 import math
 import selectors
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from rdnbr.config.config import Config
-from rdnbr.core.bindings.interface_inventory import InterfaceInventory
+from rdnbr.core.bindings.interface_inventory import OUTPUTS_AT_ONCE, InterfaceInventory
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.primitives.back_off import BackOff
@@ -28,24 +29,25 @@ from rdnbr.linux.netlink.monitor import (
     RouteLeft,
     RouteSeen,
     RouteTaken,
+    TableEvent,
 )
 from rdnbr.linux.netlink.next_hops import next_hops
 
 NEXT_HOPS_APART = 1.0
-"""Seconds between two looks at the next hops, however many routes change."""
+"""Seconds between two reads of the next hops, however many routes change."""
 
 COMPARED_EVERY = 60.0
-"""Seconds from one comparison of all that is in the kernel to the next, whether anything was heard or not."""
+"""Seconds between two comparisons of the kernel's tables with the desired entries, even if no event arrives."""
 
 LOSSES_APART = 10.0
-"""Seconds between two looks at everything because events were lost, however many are."""
+"""Seconds between two reads of everything after events were lost."""
 
 _FIRST_WAIT, _LAST_WAIT = 1.0, 30.0
 """Seconds until a kernel that did not answer is read again. The wait doubles each time."""
 
 
 class KernelWatcher:
-    """Keeps the engine's view of the node, and ours of the kernel's tables, current."""
+    """Keeps what the engine knows of the node, and the actuator of the kernel's tables, up to date."""
 
     def __init__(
         self,
@@ -60,7 +62,10 @@ class KernelWatcher:
         self._on_fault = on_fault
         self._config = config
         self._inventory = InterfaceInventory(config.bridges)
-        self._heard: list[Event] = []
+        self._events: deque[Event] = deque()
+        """Events that were received and not handled yet."""
+        self._update_unfinished = False
+        """Whether `update_engine` is to be continued before further events are handled."""
         self._next_comparison = now + COMPARED_EVERY
         self._port_sockets = PortSockets(parts)
         self._back_off = BackOff(_FIRST_WAIT, _LAST_WAIT)
@@ -69,7 +74,7 @@ class KernelWatcher:
         self._losses = 0
         self._next_hops_wanted = False
         self._next_hops_at = now
-        # The monitor first: what changes while the snapshot is taken is then told.
+        # The monitor comes first: it then reports what changes while the snapshot is taken.
         self._monitor = Monitor()
         selector.register(self._monitor, selectors.EVENT_READ, self._receive)
         try:
@@ -80,7 +85,7 @@ class KernelWatcher:
             raise
 
     def close(self) -> None:
-        """Stop hearing."""
+        """Stop following events."""
         self._monitor.close()
 
     def segments(self) -> Sequence[Segment]:
@@ -89,15 +94,23 @@ class KernelWatcher:
 
     def set_config(self, now: float, config: Config) -> None:
         """Serve the bridges of another configuration."""
-        self._config = config
-        self._inventory.set_globs(config.bridges)
+        before, self._config = self._config, config
+        if config.bridges != before.bridges:
+            self._inventory.set_globs(config.bridges)
+        elif config.settings != before.settings:  # the ports may have other rates
+            for index in self._parts.engine.ports:
+                self._inventory.mark_changed(index)
         self.update_engine(now)
 
     def handle_events(self, now: float) -> None:
-        """Handle what was heard."""
-        if self._heard:
-            events, self._heard = self._heard, []
+        """Handle the events that were received, in their order; where they have many outputs, in several turns."""
+        if self._update_unfinished:
+            self.update_engine(now)
+        if self._events and not self._update_unfinished:
+            events, self._events = self._events, deque()
             self._apply(now, events)
+            events.extend(self._events)
+            self._events = events
 
     def resync(self, now: float) -> None:
         """Read everything again soon, for events were lost."""
@@ -106,7 +119,7 @@ class KernelWatcher:
         self._next_comparison = min(self._next_comparison, self._next_snapshot)
 
     def compare(self, now: float) -> bool:
-        """Look at what nobody tells of, when it is time to; tell whether that was everything."""
+        """Read what no event reports, when it is due; return whether the kernel's tables were compared."""
         if not self._back_off.is_due(now):
             return False
         try:
@@ -123,8 +136,8 @@ class KernelWatcher:
         return everything
 
     def next_deadline(self) -> float:
-        """Tell when `turn` or `look` has something to do, though nothing is heard."""
-        if self._heard:
+        """Return when `handle_events` or `compare` has something to do although no event arrives."""
+        if self._events or self._update_unfinished:
             return 0.0
         due = [self._comparison_at(), self._next_snapshot]
         if self._next_hops_wanted:
@@ -135,9 +148,10 @@ class KernelWatcher:
         return max(self._back_off.retry_at or 0.0, min(due))
 
     def update_engine(self, now: float) -> None:
-        """Tell the engine what the landscape is now, and listen where it says."""
+        """Bring the engine's segments and ports up to date, and open and close the sockets of the ports."""
         parts, engine = self._parts, self._parts.engine
         before = dict(engine.segments)
+        self._update_unfinished = True  # also after an exception
         changes = self._inventory.update_engine(now, engine)
         parts.actuator.handle_outputs(changes.outputs)
         source_filter = parts.source_filter
@@ -145,11 +159,12 @@ class KernelWatcher:
             source_filter.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
         source_filter.ports_renamed(changes.renamed)
         if before and before != engine.segments:
-            self._expect_silent_losses(now)
+            self._expect_unreported_losses(now)
         self._port_sockets.update(now, changes.links, self._config.settings)
+        self._update_unfinished = changes.unfinished
 
     def _compare(self, now: float) -> bool:
-        """Look at all that is due; what cannot be looked at stays due.
+        """Read all that is due; what cannot be read stays due.
 
         Raises:
             OSError: the kernel did not answer.
@@ -159,18 +174,18 @@ class KernelWatcher:
             self._parts.actuator.resync_from_kernel()
             self._next_comparison = now + COMPARED_EVERY
             self._next_hops_wanted = True
-        survey = False
+        changed = False
         if now >= self._next_snapshot:
             self._reread_interfaces(now)
-            survey = True
+            changed = True
         if self._next_hops_wanted and now >= self._next_hops_at:
             self._inventory.set_next_hops(next_hops())
-            self._next_hops_wanted, survey = False, True
+            self._next_hops_wanted, changed = False, True
             self._next_hops_at = now + NEXT_HOPS_APART
         retries = self._port_sockets.due(now)
         for index in retries:
             self._inventory.mark_changed(index)
-        if survey or retries:
+        if changed or retries:
             self.update_engine(now)
         return everything
 
@@ -179,7 +194,7 @@ class KernelWatcher:
         return self._next_comparison if due is None else due
 
     def _reread_interfaces(self, now: float) -> None:
-        """Find out what events that were lost have told.
+        """Read all links and addresses, since events were lost.
 
         Raises:
             OSError: the kernel did not answer.
@@ -188,7 +203,7 @@ class KernelWatcher:
         links, addresses = snapshot()
         names = {link.index: link.name for link in links}
         for port in list(parts.engine.ports.values()):
-            # Another name may mean another device, and with the same one it may be: its socket tells.
+            # Another name may mean another device. With the same name it may be another one too: the socket shows it.
             if names.get(port.index) != port.name or parts.receiver.is_detached(port.index):
                 parts.receiver.close(port.index)
                 parts.actuator.handle_outputs(parts.engine.port_gone(now, port.index))
@@ -202,62 +217,84 @@ class KernelWatcher:
         self._next_after_loss = now + LOSSES_APART
 
     def _receive(self, _mask: int) -> None:
-        self._heard += self._monitor.receive()
+        self._events.extend(self._monitor.receive())
 
-    def _apply(self, now: float, events: Iterable[Event]) -> None:
-        parts, survey = self._parts, False
-        for event in events:
+    def _apply(self, now: float, events: deque[Event]) -> None:
+        """Handle events, and remove them from `events`, until the engine has put out `OUTPUTS_AT_ONCE` outputs.
+
+        After a segment is gone no further event is handled in this turn: another bridge may get the same ifindex.
+        """
+        changed, outputs = False, 0
+        while events and outputs < OUTPUTS_AT_ONCE:
+            event = events.popleft()
             match event:
-                case LinkChanged(link):
-                    segment = parts.engine.segments.get(link.index)
-                    if segment is not None and link.up != segment.up:
-                        self._expect_silent_losses(now)
-                    self._inventory.link_changed(link)
-                    survey = True
-                case LinkGone(index):
-                    # At once: the next event may give the same ifindex to another device.
-                    self._inventory.link_gone(index)
-                    parts.receiver.close(index)
-                    parts.actuator.handle_outputs(parts.engine.port_gone(now, index))
-                    parts.actuator.handle_outputs(parts.engine.segment_gone(now, index))
-                    survey = True
-                case AddressChanged(address):
-                    self._inventory.address_changed(address)
-                    survey = True
-                case AddressGone(address):
-                    if address.index in parts.engine.segments:
-                        self._expect_silent_losses(now)
-                    self._inventory.address_gone(address)
-                    survey = True
-                case RouteSeen(route):
-                    parts.actuator.route_added(route)
-                case RouteGone(route):
-                    parts.actuator.route_removed(route.address, route.table, route.metric, route.device)
-                case RouteTaken(place):
-                    parts.actuator.route_taken(place.address, place.table, place.metric)
-                case RouteLeft(place):
-                    parts.actuator.route_removed(place.address, place.table, place.metric)
-                case NeighbourSeen(neighbour):
-                    parts.actuator.neighbour_added(neighbour)
-                case NeighbourGone(device, address):
-                    parts.actuator.neighbour_removed(device, address)
-                case NeighbourTaken(device, address):
-                    parts.actuator.neighbour_taken(device, address)
+                case LinkChanged() | LinkGone() | AddressChanged() | AddressGone():
+                    changed = True
+                    outputs += self._apply_to_inventory(now, event)
+                    if isinstance(event, LinkGone) and event.index in self._parts.engine.segments:
+                        break
                 case NextHopsChanged():
                     self._next_hops_wanted = True
                 case Overrun(fault, message):
-                    parts.actuator.count(KernelCounter.OVERRUNS)
+                    self._parts.actuator.count(KernelCounter.OVERRUNS)
                     if fault is not None:
                         self._on_fault(fault, message)
                     self.resync(now)
-        if survey:
+                case _:
+                    self._apply_to_tables(event)
+        if changed:
             self.update_engine(now)
 
-    def _expect_silent_losses(self, now: float) -> None:
-        """Look at the kernel's tables: of some routes that go Linux says nothing.
+    def _apply_to_inventory(
+        self, now: float, event: LinkChanged | LinkGone | AddressChanged | AddressGone
+    ) -> int:
+        """Record an event of links and addresses; return the number of outputs of the engine."""
+        parts, engine = self._parts, self._parts.engine
+        match event:
+            case LinkChanged(link):
+                segment = engine.segments.get(link.index)
+                if segment is not None and link.up != segment.up:
+                    self._expect_unreported_losses(now)
+                self._inventory.link_changed(link)
+            case LinkGone(index):
+                # At once: the next event may give the same ifindex to another device.
+                self._inventory.link_gone(index)
+                parts.receiver.close(index)
+                outputs = engine.port_gone(now, index)
+                parts.actuator.handle_outputs(outputs)
+                return len(outputs)
+            case AddressChanged(address):
+                self._inventory.address_changed(address)
+            case AddressGone(address):
+                if address.index in engine.segments:
+                    self._expect_unreported_losses(now)
+                self._inventory.address_gone(address)
+        return 0
 
-        IPv4 routes go without a word when their device goes down, and when it loses its last IPv4 address
-        (net/ipv4/fib_frontend.c, fib_disable_ip), also when all is as before by the time we hear of it.
+    def _apply_to_tables(self, event: TableEvent) -> None:
+        """Pass an event of the kernel's tables on to the actuator."""
+        actuator = self._parts.actuator
+        match event:
+            case RouteSeen(route):
+                actuator.route_added(route)
+            case RouteGone(route):
+                actuator.route_removed(route.address, route.table, route.metric, route.device)
+            case RouteTaken(place):
+                actuator.route_taken(place.address, place.table, place.metric)
+            case RouteLeft(place):
+                actuator.route_removed(place.address, place.table, place.metric)
+            case NeighbourSeen(neighbour):
+                actuator.neighbour_added(neighbour)
+            case NeighbourGone(device, address):
+                actuator.neighbour_removed(device, address)
+            case NeighbourTaken(device, address):
+                actuator.neighbour_taken(device, address)
+
+    def _expect_unreported_losses(self, now: float) -> None:
+        """Compare the kernel's tables soon: Linux does not report every route that goes.
+
+        IPv4 routes go without an event when their device goes down, and when it loses its last IPv4 address
+        (net/ipv4/fib_frontend.c, fib_disable_ip), even if everything is as before when rdnbr receives the event.
         """
         self._next_comparison = now
         self._parts.actuator.devices_changed(now)

@@ -262,7 +262,7 @@ def test_fault_in_a_netlink_event(node: Node, monkeypatch: pytest.MonkeyPatch) -
     """After an event that fails all interfaces are read again: a port that went with it is known to be gone."""
     assert node.other_guest_is_learned()
 
-    def planted(*_):
+    def planted(*_, **__):
         raise PlantedError
 
     monkeypatch.setattr(node.daemon._parts.engine, "port_gone", planted)

@@ -349,7 +349,7 @@ class EngineAndModel(RuleBasedStateMachine):
     def somebody_deletes_a_route(self, address: str) -> None:
         for route in sorted(self.node.kernel.read_entries()[0]):
             if show_ip(route.address) == address:
-                del self.node.kernel._routes[route.table, route.address, route.metric]
+                self.node.kernel._remove_route(route.table, route.address, route.metric)
                 self.node.reconciler.route_removed(route.address, route.table, route.metric)
 
     def home(self, guest: int) -> int:

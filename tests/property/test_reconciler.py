@@ -132,7 +132,7 @@ class Both:
             return
         entry = entries[number % len(entries)]
         if isinstance(entry, Route):
-            del self.kernel._routes[entry.table, entry.address, entry.metric]
+            self.kernel._remove_route(entry.table, entry.address, entry.metric)
             if heard:
                 self.desired.route_removed(entry.address, entry.table, entry.metric)
         else:

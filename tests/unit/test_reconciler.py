@@ -258,7 +258,7 @@ def test_no_route_stays_where_the_guest_is_no_more():
 
 
 def rob(pair: Pair, now: float) -> list[tuple[Key, Reason | None]]:
-    del pair.kernel._routes[ROUTE.table, ROUTE.address, ROUTE.metric]
+    pair.kernel._remove_route(ROUTE.table, ROUTE.address, ROUTE.metric)
     pair.desired.route_removed(V4, 254, 0)
     return pair.turn(now)
 

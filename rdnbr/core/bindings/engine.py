@@ -169,9 +169,10 @@ class Engine:
             self._reauthorization.authorize(now, self._table.on_port(port.index))
         return self.drain_outputs()
 
-    def port_gone(self, now: float, index: int) -> list[Output]:
-        """Handle a port that is gone: the routes of all its bindings go with this event."""
-        self._remove_port(now, index, BindingEvent.PORT_GONE)
+    def port_gone(self, now: float, index: int, *, segment_gone: bool = False) -> list[Output]:
+        """Handle a port that is gone, perhaps with its segment: the routes of all its bindings go with this event."""
+        event = BindingEvent.SEGMENT_GONE if segment_gone else BindingEvent.PORT_GONE
+        self._remove_port(now, index, event)
         return self.drain_outputs()
 
     def local_addresses_changed(self, now: float, local_addresses: LocalAddresses) -> list[Output]:

@@ -17,6 +17,10 @@ from rdnbr.core.model.outputs import Output
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
 
+OUTPUTS_AT_ONCE = 400
+"""Outputs of the engine after which an update stops and is continued by the next one: when a bridge with a thousand
+ports goes, the guests of other bridges must not wait until all its bindings are withdrawn."""
+
 
 class Changes(NamedTuple):
     """The result of an update of the engine."""
@@ -29,6 +33,8 @@ class Changes(NamedTuple):
     """Old names of the engine's ports that were renamed."""
     filtered: bool
     """Whether `guest_ports` or `own_addresses` may have changed."""
+    unfinished: bool = False
+    """Whether ports that are gone are left for another update."""
 
 
 class InterfaceInventory:
@@ -137,13 +143,17 @@ class InterfaceInventory:
         return [entry.address for own in self._addresses.values() for entry in own]
 
     def update_engine(self, now: float, engine: Engine) -> Changes:
-        """Apply the changes to the engine at `now`. Removals come before additions, since an ifindex can be reused."""
+        """Apply the changes to the engine at `now`. Removals come before additions, since an ifindex can be reused.
+
+        An update with many outputs is `unfinished`: call `update_engine` again in the next turn. The same holds after
+        an exception: the changes stay recorded until the engine has all of them.
+        """
         self._compute_segments()
         if self._everything_changed:
             self._everything_changed = False
             self._changed_bridges |= dict.fromkeys((*self._segments, *engine.segments))
             self._changed_links |= dict.fromkeys((*self._links, *engine.ports, *self._guest_ports))
-        bridges, self._changed_bridges = self._changed_bridges, {}
+        bridges = self._changed_bridges
         replaced = [
             index
             for index in bridges
@@ -151,18 +161,25 @@ class InterfaceInventory:
         ]
         for index in replaced:
             self._changed_links |= self._members.get(index, {})
-        links, self._changed_links = self._changed_links, {}
+        links = self._changed_links
         filtered = self._addresses_changed | self._update_guest_ports(links)
         ports = {index: self._port(index) for index in links}
         outputs: list[Output] = []
+        gone: list[int] = []
         for index, port in ports.items():
-            if port is None and index in engine.ports:
-                outputs += engine.port_gone(now, index)
+            if port is not None or index not in engine.ports:
+                continue
+            if len(outputs) >= OUTPUTS_AT_ONCE:
+                return Changes(outputs, frozenset(gone), frozenset(), filtered, unfinished=True)
+            lost_segment = engine.ports[index].segment not in self._links
+            outputs += engine.port_gone(now, index, segment_gone=lost_segment)
+            gone.append(index)
         for index in replaced:
             if index in engine.segments:
                 outputs += engine.segment_gone(now, index)
         if self._addresses_changed or self._macs_changed or replaced:
             outputs += engine.local_addresses_changed(now, self._local_addresses(changed=bool(replaced)))
+            self._addresses_changed = self._macs_changed = False
         for index in bridges:
             segment = self._segments.get(index)
             if segment is not None and engine.segments.get(index) != segment:
@@ -173,6 +190,7 @@ class InterfaceInventory:
             if port is not None and known != port:
                 renamed |= {known.name} if known is not None and known.name != port.name else set()
                 outputs += engine.port_changed(now, port)
+        self._changed_bridges, self._changed_links = {}, {}
         return Changes(outputs, frozenset(links), frozenset(renamed), filtered)
 
     def _remove(self, link: Link) -> None:
@@ -251,7 +269,6 @@ class InterfaceInventory:
             own = [entry for entries in self._addresses.values() for entry in entries]
             self._local = node_local_addresses((), own, self._segments.values(), self._next_hops)
         self._local = replace(self._local, macs=frozenset(filter(any, self._macs)))
-        self._addresses_changed = self._macs_changed = False
         return self._local
 
 

@@ -20,9 +20,9 @@ from rdnbr.core.probing.port_services import PortServices
 
 _Name = TypeVar("_Name", Key, int)
 
-BINDINGS_AT_ONCE = 1000
+BINDINGS_AT_ONCE = 500
 """Bindings of one slice."""
-PORTS_AT_ONCE = 50
+PORTS_AT_ONCE = 20
 """Ports of one slice, each of which is searched for the addresses that the allowlist names."""
 
 

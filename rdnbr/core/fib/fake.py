@@ -4,16 +4,17 @@ It computes its own keys as Linux does: a route is identified by table, prefix a
 address.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from rdnbr.core.fib.backend import PROTOCOL, Refusal
-from rdnbr.core.model.address import IP, MAC, family, show_ip, show_mac
+from rdnbr.core.model.address import IP, family, show_ip, show_mac
 from rdnbr.core.model.fib_entries import (
     METRIC4,
     METRIC6,
     DropNeighbour,
     DropRoute,
+    Key,
     Neighbour,
     Operation,
     PutNeighbour,
@@ -36,8 +37,9 @@ class FakeKernel:
     def __init__(self, devices: Mapping[int, str] | None) -> None:
         self._has_all_devices = devices is None
         self._devices = dict(devices or {})
-        self._routes: dict[_RouteKey, Route] = {}
-        self._neighbours: dict[_NeighbourKey, MAC] = {}
+        self._routes: dict[Key, dict[int, Route]] = {}
+        """Routes by table and address, and by metric."""
+        self._neighbours: dict[_NeighbourKey, Neighbour] = {}
         self._foreign_routes: set[_RouteKey] = set()
         self._foreign_neighbours: set[_NeighbourKey] = set()
 
@@ -48,13 +50,14 @@ class FakeKernel:
     def remove_device(self, index: int) -> None:
         """Remove a device and its entries, as Linux does."""
         self._devices.pop(index, None)
-        self._routes = {key: route for key, route in self._routes.items() if route.device != index}
-        self._neighbours = {key: mac for key, mac in self._neighbours.items() if key[0] != index}
+        for route in [route for route in self._all_routes() if route.device == index]:
+            self._remove_route(route.table, route.address, route.metric)
+        self._neighbours = {key: entry for key, entry in self._neighbours.items() if key[0] != index}
 
     def add_foreign_route(self, table: int, address: IP, metric: int) -> None:
         """Put a host route of another program, as `ip route replace` does."""
         self._foreign_routes.add((table, address, metric))
-        self._routes.pop((table, address, metric), None)
+        self._remove_route(table, address, metric)
 
     def remove_foreign_route(self, table: int, address: IP, metric: int) -> None:
         """Remove the entry of the other program."""
@@ -81,22 +84,20 @@ class FakeKernel:
 
     def read_entries(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
         """Return the entries of our protocol: routes of `tables` (None: of all), and all neighbours."""
-        routes = {route for route in self._routes.values() if tables is None or route.table in tables}
-        return routes, {
-            Neighbour(device, address, mac) for (device, address), mac in self._neighbours.items()
-        }
+        routes = {route for route in self._all_routes() if tables is None or route.table in tables}
+        return routes, set(self._neighbours.values())
 
     def lines(self) -> list[str]:
         """Return the entries of our protocol as the `ip` commands that would put them there, in order."""
         neighbours = [
-            f"ip -{family(address)} neigh add {show_ip(address)} lladdr {show_mac(mac)}"
-            f" dev {self._devices[device]} nud permanent protocol {PROTOCOL}"
-            for (device, address), mac in sorted(self._neighbours.items(), key=_by_address)
+            f"ip -{family(entry.address)} neigh add {show_ip(entry.address)} lladdr {show_mac(entry.mac)}"
+            f" dev {self._devices[entry.device]} nud permanent protocol {PROTOCOL}"
+            for entry in sorted(self._neighbours.values(), key=_address_and_device)
         ]
         return neighbours + [
             f"ip -{family(route.address)} route add {show_ip(route.address)}/{8 * len(route.address)}"
             f" dev {self._devices[route.device]} proto {PROTOCOL}{_unusual(route)}"
-            for route in sorted(self._routes.values(), key=_table_and_address)
+            for route in sorted(self._all_routes(), key=_table_and_address)
         ]
 
     def _apply(self, operation: Operation, barred: set[_NeighbourKey]) -> Refusal | None:
@@ -125,7 +126,7 @@ class FakeKernel:
             return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
         if key in self._foreign_neighbours:
             return Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_NEIGHBOUR)
-        self._neighbours[key] = neighbour.mac
+        self._neighbours[key] = neighbour
         return None
 
     def _put_route(self, operation: Operation, route: Route) -> Refusal | None:
@@ -134,20 +135,28 @@ class FakeKernel:
             return Refusal(operation, Reason.KERNEL_REFUSED, _NO_DEVICE)
         if key in self._foreign_routes:
             return Refusal(operation, Reason.FOREIGN_ROUTE, "another program's route is there")
-        self._routes[key] = route._replace(metric=_installed_metric(route))
+        routes = self._routes.setdefault(Key(route.table, route.address), {})
+        routes[_installed_metric(route)] = route._replace(metric=_installed_metric(route))
         return None
 
     def _drop_route(self, route: Route) -> None:
         """Remove a route; a metric of 0 in a delete means "any" to Linux, which tries the lowest first."""
-        metrics = sorted(
+        metrics = [
             metric
-            for (table, address, metric), held in self._routes.items()
-            if (table, address) == (route.table, route.address)
-            and held.device == route.device
-            and route.metric in (0, metric)
-        )
+            for metric, held in self._routes.get(Key(route.table, route.address), {}).items()
+            if held.device == route.device and route.metric in (0, metric)
+        ]
         if metrics:
-            del self._routes[route.table, route.address, metrics[0]]
+            self._remove_route(route.table, route.address, min(metrics))
+
+    def _remove_route(self, table: int, address: IP, metric: int) -> None:
+        routes = self._routes.get(Key(table, address), {})
+        routes.pop(metric, None)
+        if not routes:
+            self._routes.pop(Key(table, address), None)
+
+    def _all_routes(self) -> Iterator[Route]:
+        return (route for routes in self._routes.values() for route in routes.values())
 
 
 _NO_DEVICE = "no such device"
@@ -165,9 +174,8 @@ def _unusual(route: Route) -> str:
     return table + ("" if route.metric == default else f" metric {route.metric}")
 
 
-def _by_address(item: tuple[_NeighbourKey, MAC]) -> tuple[int, bytes, int]:
-    (device, address), _ = item
-    return len(address), address, device
+def _address_and_device(entry: Neighbour) -> tuple[int, bytes, int]:
+    return len(entry.address), entry.address, entry.device
 
 
 def _table_and_address(route: Route) -> tuple[int, int, bytes, int]:

@@ -136,21 +136,10 @@ class Overrun:
     """The body of the message that it could not read."""
 
 
-Event = (
-    LinkChanged
-    | LinkGone
-    | AddressChanged
-    | AddressGone
-    | RouteSeen
-    | RouteGone
-    | RouteTaken
-    | RouteLeft
-    | NeighbourSeen
-    | NeighbourGone
-    | NeighbourTaken
-    | NextHopsChanged
-    | Overrun
-)
+TableEvent = RouteSeen | RouteGone | RouteTaken | RouteLeft | NeighbourSeen | NeighbourGone | NeighbourTaken
+"""What happened to the kernel's tables of routes and neighbours."""
+
+Event = LinkChanged | LinkGone | AddressChanged | AddressGone | TableEvent | NextHopsChanged | Overrun
 
 
 class Monitor:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from rdnbr.core.bindings.adoption import adoptable_routes, orphaned_neighbours
 from rdnbr.core.bindings.engine import Engine
-from rdnbr.core.fib.actuator_ports import KernelObserver, Transmitter
+from rdnbr.core.fib.actuator_protocols import KernelObserver, Transmitter
 from rdnbr.core.fib.backend import FibBackend, Refusal
 from rdnbr.core.fib.diff import plan
 from rdnbr.core.fib.install_errors import InstallErrors

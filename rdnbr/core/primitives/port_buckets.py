@@ -4,9 +4,9 @@ A guest sets the carrier of its own port, so the port can go and return at any t
 guest would gain a new burst each time otherwise.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
+from rdnbr.core.primitives.bounded_map import BoundedMap
 from rdnbr.core.primitives.token_bucket import TokenBucket
 
 MAX_GONE = 1024
@@ -23,13 +23,13 @@ class PortBuckets:
 
     def __init__(self) -> None:
         self._present: dict[int | None, TokenBucket] = {}
-        self._gone: OrderedDict[int, TokenBucket] = OrderedDict()
+        self._gone: BoundedMap[int, TokenBucket] = BoundedMap(MAX_GONE)
 
     def bucket(self, port: int | None, rate: float, burst: float) -> TokenBucket:
         """Return the bucket of a port; a new and full one if it has none with this rate and burst."""
         bucket = self._present.get(port)
         if bucket is None and port is not None:
-            bucket = self._gone.pop(port, None)
+            bucket = self._gone.pop(port)
         if bucket is None or (bucket.rate, bucket.burst) != (rate, burst):
             bucket = TokenBucket(rate, burst)
         self._present[port] = bucket
@@ -47,11 +47,8 @@ class PortBuckets:
     def port_gone(self, port: int) -> None:
         """Record that a port is gone. If it returns, it has the tokens it had left and those added since."""
         bucket = self._present.pop(port, None)
-        if bucket is None:
-            return
-        self._gone[port] = bucket
-        if len(self._gone) > MAX_GONE:
-            self._gone.popitem(last=False)
+        if bucket is not None:
+            self._gone.put(port, bucket)
 
     def __getitem__(self, port: int) -> TokenBucket:
         """Return the bucket of a port that has one.

@@ -15,7 +15,7 @@ from rdnbr.core.probing.simulated_guests import SimulatedGuests
 from rdnbr.daemon.kernel_log import KernelLog
 from rdnbr.daemon.socket_transmitter import SocketTransmitter
 from rdnbr.daemon.source_filter import SourceFilter
-from rdnbr.linux.netlink.bridge_fdb import last_heard
+from rdnbr.linux.netlink.bridge_fdb import read_fdb
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.packet.receiver import PacketReceiver
 from rdnbr.operator.logging.events import Events
@@ -75,7 +75,7 @@ def make_parts(
 def fdb_ports(log: FilteringBoundLogger) -> Mapping[tuple[int, MAC], int]:
     """Return the port of each bridge and MAC in the bridges' forwarding databases; empty if they cannot be read."""
     try:
-        return last_heard()
+        return read_fdb()
     except OSError as error:
         log.warning("cannot read the bridges' tables; adopted guests are asked on every port", why=str(error))
         return {}

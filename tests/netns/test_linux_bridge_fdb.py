@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from rdnbr.core.model.address import parse_mac
-from rdnbr.linux.netlink.bridge_fdb import last_heard
+from rdnbr.linux.netlink.bridge_fdb import read_fdb
 from tests.netns.namespace import Namespace
 
 pytestmark = pytest.mark.root
@@ -29,7 +29,7 @@ def node() -> Iterator[Namespace]:
 def heard(node: Namespace) -> dict[tuple[int, str], int]:
     """What is known of the guest's MAC."""
     with node.entered():
-        return {key: port for key, port in last_heard().items() if key[1] == parse_mac(GUEST)}
+        return {key: port for key, port in read_fdb().items() if key[1] == parse_mac(GUEST)}
 
 
 def test_a_mac_is_known_by_bridge_and_port(node: Namespace) -> None:

@@ -12,7 +12,7 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import Dot1Q, Ether
 
 from rdnbr.core.model.address import parse_ip
-from rdnbr.linux.packet.filters import HEAD, packets
+from rdnbr.linux.packet.filters import PACKET_SNAPLEN, packets
 from rdnbr.linux.packet.packet_socket import PortSocket
 from tests.e2e.flood import Burst
 from tests.netns.namespace import Namespace, until
@@ -41,9 +41,9 @@ def hears(wire: Wire, frame: bytes, *without: str) -> bool:
     wire.guest.send(frame)
     wire.guest.send(FENCE)
     heard: list[bytes] = []
-    until(lambda: heard.extend(one.data for one in ear.receive(10)) or FENCE[:HEAD] in heard)
+    until(lambda: heard.extend(one.data for one in ear.receive(10)) or FENCE[:PACKET_SNAPLEN] in heard)
     ear.close()
-    return heard[0] != FENCE[:HEAD]
+    return heard[0] != FENCE[:PACKET_SNAPLEN]
 
 
 def sent(source: str) -> bytes:
@@ -113,9 +113,9 @@ def test_packets_are_heard_only_when_asked_for(wire: Wire) -> None:
 
     assert heard(first) == []
     wire.receiver.snoop_data(index, [])
-    until(lambda: heard(first) == [first[:HEAD]])
+    until(lambda: heard(first) == [first[:PACKET_SNAPLEN]])
     wire.receiver.snoop_data(index, [parse_ip(V4)])
-    until(lambda: heard(first, second) == [second[:HEAD]])
+    until(lambda: heard(first, second) == [second[:PACKET_SNAPLEN]])
     wire.receiver.snoop_data(index, None)
     assert heard(first, second) == []
     assert len(wire.selector.get_map()) == 1

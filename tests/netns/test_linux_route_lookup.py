@@ -93,7 +93,7 @@ def test_neighbours_of_a_host(node: Namespace) -> None:
     with node.entered():
         (entry,) = neighbours(parse_ip(V4), [node.index("vmbr1"), node.index("uplink")])
         assert neighbours(parse_ip(V6), [node.index("vmbr1")]) == []
-    assert (entry.mac, entry.settled, entry.ours) == (parse_mac("52:02:45:76:d2:35"), True, False)
+    assert (entry.mac, entry.configured, entry.ours) == (parse_mac("52:02:45:76:d2:35"), True, False)
     assert entry.protocol == STATIC
 
 

@@ -1,16 +1,16 @@
-"""The attributes of a netlink message: type, length, value, each padded to four bytes (linux/netlink.h, nlattr)."""
+"""The attributes of a netlink message: length, type, value, each padded to four bytes (linux/netlink.h, nlattr)."""
 
 import struct
 
 _HEADER = struct.Struct("=HH")
 _TYPE = 0x3FFF
-"""The top two bits are flags: NLA_F_NESTED, NLA_F_NET_BYTEORDER."""
+"""Mask of the type. The other two bits are flags: NLA_F_NESTED, NLA_F_NET_BYTEORDER."""
 
 
 def attributes(message: bytes, start: int = 0) -> dict[int, bytes]:
-    """Split what follows the first `start` bytes, by type.
+    """Return the attributes after the first `start` bytes: the value of each by its type.
 
-    Of two with one type the last counts; what is cut short is left out.
+    If a type occurs twice, the last value counts. An attribute that is cut short is left out.
     """
     found: dict[int, bytes] = {}
     while start + _HEADER.size <= len(message):

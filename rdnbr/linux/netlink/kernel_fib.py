@@ -1,9 +1,9 @@
-"""Our routes and neighbours in the kernel: put in, taken out, read back. Nobody else's are touched.
+"""Installs, removes and reads our routes and neighbours in the kernel. Foreign entries are never changed.
 
-The kernel itself guards routes: a new one is asked for with NLM_F_EXCL, and a delete names our protocol. It does not
-guard a route that is replaced, nor neighbours, whose messages replace and remove whatever stands at (device, address);
-so before each of those it is asked what stands there. That costs 4 µs a neighbour, and needs no record of ours that
-would have to be kept true.
+For routes the kernel ensures that: a new route is requested with NLM_F_EXCL, and a removal names our protocol. The
+kernel does not ensure it when a route is replaced, nor for neighbours, since a neighbour message replaces or removes
+any entry at (device, address). So the present entries are read before each of those. That costs 4 µs a neighbour, and
+needs no record that could differ from the kernel's state.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,71 +41,71 @@ from rdnbr.linux.netlink.rtnetlink import (
 )
 
 _ALREADY_GONE = frozenset({ESRCH, ENOENT, ENODEV})
-"""What the kernel says to a delete when there is nothing to delete: no route, neighbour or device."""
+"""Errors of a removal when the route, the neighbour or the device does not exist."""
 
 
 class KernelFib:
-    """The kernel's tables in the network namespace this was made in.
+    """The routes and neighbours in the network namespace in which it was created.
 
     Raises:
-        OSError: netlink does not work here at all.
+        OSError: a netlink socket cannot be opened.
     """
 
     def __init__(self) -> None:
         self._netlink = NetlinkSocket()
 
     def close(self) -> None:
-        """Close; everything installed stays."""
+        """Close the socket; all installed entries stay."""
         self._netlink.close()
 
     def apply(self, operations: Sequence[Operation]) -> list[Refusal]:
         """Carry out `operations` in their order and return those that failed.
 
         Raises:
-            OSError: the kernel did not answer at all.
+            OSError: the kernel did not answer. Any of the operations may have been carried out.
         """
-        standing = self._standing(operations)
+        present = self._read_neighbours(operations)
         replacing = [one.route for one in operations if isinstance(one, PutRoute) and one.replaces]
         held = self._held() if replacing else {}
-        behind = self._behind(held, replacing)
+        prepended = self._prepended(held, replacing)
         refusals: list[Refusal] = []
-        barred: dict[tuple[int, bytes], Entry] = {}
-        asked: list[tuple[Operation, Request]] = []
+        foreign: dict[tuple[int, bytes], Entry] = {}
+        requests: list[tuple[Operation, Request]] = []
         for operation in operations:
             match operation:
                 case PutNeighbour(neighbour):
-                    there = standing.get((neighbour.device, neighbour.address))
-                    if there is not None and there.settled and not there.ours:
+                    there = present.get((neighbour.device, neighbour.address))
+                    if there is not None and there.configured and not there.ours:
                         refusals.append(_foreign_neighbour(operation, there))
-                        barred[neighbour.device, neighbour.address] = there
+                        foreign[neighbour.device, neighbour.address] = there
                     else:
-                        standing.pop((neighbour.device, neighbour.address), None)
-                        asked.append((operation, put_neighbour(neighbour)))
-                case PutRoute(route) if (route.device, route.address) in barred:
-                    # It would lead to whatever MAC the other entry names.
-                    refusals.append(_foreign_neighbour(operation, barred[route.device, route.address]))
-                case PutRoute(route) if place(route) in behind:
+                        present.pop((neighbour.device, neighbour.address), None)
+                        requests.append((operation, put_neighbour(neighbour)))
+                case PutRoute(route) if (route.device, route.address) in foreign:
+                    # The route would lead to the MAC of the foreign entry.
+                    refusals.append(_foreign_neighbour(operation, foreign[route.device, route.address]))
+                case PutRoute(route) if place(route) in prepended:
                     refusals.append(Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_ROUTE))
                 case PutRoute(route):
-                    asked.append((operation, new_route(route, replace=place(route) in held)))
+                    requests.append((operation, new_route(route, replace=place(route) in held)))
                 case DropRoute(route):
-                    asked.append((operation, drop_route(route)))
+                    requests.append((operation, drop_route(route)))
                 case DropNeighbour(neighbour):
-                    there = standing.get((neighbour.device, neighbour.address))
+                    there = present.get((neighbour.device, neighbour.address))
                     if there is None or there.ours:
-                        asked.append((operation, drop_neighbour(neighbour)))
+                        requests.append((operation, drop_neighbour(neighbour)))
                 case _:
                     assert_never(operation)
-        answers = self._netlink.request([request for _, request in asked])
+        answers = self._netlink.request([request for _, request in requests])
         failed = [
             (operation, answer)
-            for (operation, _), answer in zip(asked, answers, strict=True)
+            for (operation, _), answer in zip(requests, answers, strict=True)
             if answer.code and not _already_so(operation, answer)
         ]
-        return refusals + self._settle(failed)
+        return refusals + self._resolve_failures(failed)
 
     def read_entries(self, tables: Collection[int] | None = None) -> tuple[set[Route], set[Neighbour]]:
-        """Return what there is of our protocol: routes of `tables` (None: of all), and all neighbours.
+        """Return the entries of our protocol: routes of `tables` (None: of all), and all neighbours.
 
         Raises:
             OSError: the kernel did not answer.
@@ -114,8 +114,11 @@ class KernelFib:
         entries = (read_neighbour(message.body) for message in self._netlink.dump(dump_neighbours()))
         return routes, {entry.neighbour for entry in entries if entry is not None and entry.ours}
 
-    def _settle(self, failed: Sequence[tuple[Operation, Answer]]) -> list[Refusal]:
-        """Turn failures into refusals, except where an unknown route of ours held the place: replace that."""
+    def _resolve_failures(self, failed: Sequence[tuple[Operation, Answer]]) -> list[Refusal]:
+        """Return the refusals for failed requests.
+
+        If an unknown route of ours held the place of a new route, that route is replaced instead.
+        """
         occupied = [one for one in failed if isinstance(one[0], PutRoute) and one[1].code == EEXIST]
         held = self._held() if occupied else {}
         refusals: list[Refusal] = []
@@ -127,13 +130,13 @@ class KernelFib:
                 refusals.append(Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_ROUTE))
             elif operation.route not in held[place(operation.route)]:
                 again.append(operation)
-        behind = self._behind(held, [operation.route for operation in again])
+        prepended = self._prepended(held, [operation.route for operation in again])
         refusals += [
             Refusal(operation, Reason.FOREIGN_ROUTE, _FOREIGN_ROUTE)
             for operation in again
-            if place(operation.route) in behind
+            if place(operation.route) in prepended
         ]
-        again = [operation for operation in again if place(operation.route) not in behind]
+        again = [operation for operation in again if place(operation.route) not in prepended]
         answers = self._netlink.request([new_route(operation.route, replace=True) for operation in again])
         return refusals + [
             Refusal(operation, Reason.KERNEL_REFUSED, answer.text)
@@ -154,12 +157,12 @@ class KernelFib:
             held.setdefault(place(route), []).append(route)
         return held
 
-    def _behind(self, held: Mapping[Place, Sequence[Route]], wanted: Iterable[Route]) -> set[Place]:
-        """Return those places of `wanted` where somebody has put a route in front of ours, as `ip route prepend` does.
+    def _prepended(self, held: Mapping[Place, Sequence[Route]], wanted: Iterable[Route]) -> set[Place]:
+        """Return the places of `wanted` where a foreign route precedes ours, as after `ip route prepend`.
 
-        What stands in front is what the kernel would replace. To replace an IPv4 route by itself changes nothing, and
-        fails with EEXIST if it is not in front (net/ipv4/fib_trie.c, fib_table_insert). In IPv6 later routes stand
-        behind (net/ipv6/ip6_fib.c, fib6_add_rt2node).
+        The kernel would replace the route that comes first. A request to replace an IPv4 route by itself changes
+        nothing, and fails with EEXIST if that route does not come first (net/ipv4/fib_trie.c, fib_table_insert). In
+        IPv6 a later route comes after ours (net/ipv6/ip6_fib.c, fib6_add_rt2node).
         """
         places = {place(route) for route in wanted if len(route.address) == 4}
         ours = [route for there in places for route in held.get(there, ())]
@@ -167,8 +170,8 @@ class KernelFib:
         front = {place(route) for route, answer in zip(ours, answers, strict=True) if answer.code != EEXIST}
         return {place(route) for route in ours} - front
 
-    def _standing(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], Entry]:
-        """Ask what neighbours there are where `operations` would put or drop one."""
+    def _read_neighbours(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], Entry]:
+        """Read the neighbours that `operations` would replace or remove, by device and address."""
         wanted = [one.neighbour for one in operations if isinstance(one, PutNeighbour | DropNeighbour)]
         answers = self._netlink.request([get_neighbour(neighbour) for neighbour in wanted])
         entries = (read_neighbour(answer.body) for answer in answers if answer.body)

@@ -1,7 +1,7 @@
-"""Devices and the node's own addresses, as the kernel tells of them.
+"""Reads devices and the node's own addresses from netlink.
 
-Every device of the machine passes here, whoever made it and whatever its driver says of it; so what cannot be read
-is passed over, and nothing that is said in a message raises. Constants: linux/if_link.h, linux/if_addr.h.
+The messages of all devices are read here, and their contents depend on drivers and other programs. So a message that
+cannot be read is skipped, and no message raises an exception. Constants: linux/if_link.h, linux/if_addr.h.
 """
 
 import struct
@@ -32,7 +32,7 @@ _ALL_ADDRESSES = Request(_RTM_GETADDR, 0, _IFADDRMSG.pack(0, 0, 0, 0, 0))
 
 
 class Snapshot(NamedTuple):
-    """What there is at one moment."""
+    """All links and addresses of the namespace at one moment."""
 
     links: tuple[Link, ...]
     addresses: tuple[InterfaceAddress, ...]
@@ -41,7 +41,7 @@ class Snapshot(NamedTuple):
 def snapshot() -> Snapshot:
     """Read all links and addresses of this network namespace.
 
-    Make the `Monitor` first, else what changes in between is missed.
+    Create the `Monitor` first; else changes between the two are missed.
 
     Raises:
         OSError: netlink does not answer.
@@ -59,9 +59,9 @@ def snapshot() -> Snapshot:
 
 
 def read_link(message: Message) -> Link | None:
-    """Read RTM_NEWLINK or RTM_DELLINK; None when it does not speak of a device.
+    """Read RTM_NEWLINK or RTM_DELLINK; None if the message is not about a device.
 
-    With family AF_BRIDGE the same messages tell of a bridge port, and RTM_DELLINK then means that it left the
+    With family AF_BRIDGE the same messages are about a bridge port, and RTM_DELLINK means that the port left the
     bridge.
     """
     if len(message.body) < _IFINFOMSG.size:
@@ -78,7 +78,7 @@ def read_link(message: Message) -> Link | None:
         index=index,
         name=name,
         kind=kind,
-        # Tunnels have none, or an IP address in its place.
+        # A tunnel has no MAC, or an IP address in its place.
         mac=MAC(mac) if len(mac) == 6 else ZERO_MAC,
         master=_number(found.get(_IFLA_MASTER)),
         up=bool(flags & _IFF_UP),
@@ -90,13 +90,13 @@ def read_link(message: Message) -> Link | None:
 
 
 def read_address(message: Message) -> InterfaceAddress | None:
-    """Read RTM_NEWADDR or RTM_DELADDR; None for what is neither IPv4 nor IPv6."""
+    """Read RTM_NEWADDR or RTM_DELADDR; None if the address is neither IPv4 nor IPv6."""
     if len(message.body) < _IFADDRMSG.size:
         return None
     family, length, _, _, index = _IFADDRMSG.unpack_from(message.body)
     bits = _BITS.get(family, 0)
     found = attributes(message.body, _IFADDRMSG.size)
-    # IFA_ADDRESS is the peer's on a point-to-point link, and IFA_LOCAL is then our own.
+    # On a point-to-point link IFA_ADDRESS is the address of the peer, and IFA_LOCAL is our own.
     address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
     if not index or length > bits or 8 * len(address) != bits:
         return None
@@ -104,7 +104,7 @@ def read_address(message: Message) -> InterfaceAddress | None:
 
 
 def _text(value: bytes) -> str:
-    """A name may be any bytes but a slash, a colon and white space (net/core/dev.c, dev_valid_name)."""
+    """Decode a name, which may have any bytes but slash, colon and white space (net/core/dev.c, dev_valid_name)."""
     return value.partition(b"\0")[0].decode(errors="backslashreplace")
 
 

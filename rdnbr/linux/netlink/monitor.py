@@ -1,4 +1,4 @@
-"""What changes: links, addresses, and the routes and neighbours of our protocol."""
+"""Reports the changes of links, of addresses, and of the routes and neighbours of our protocol."""
 
 import socket
 import struct
@@ -29,33 +29,33 @@ from rdnbr.linux.netlink.rtnetlink import (
 from rdnbr.linux.packet.bpf import attach
 
 RECEIVE_BUFFER = 16 << 20
-"""Bytes. Two thousand ports that come and go at once fit; when it overflows, `Overrun` tells."""
+"""Bytes. The events of two thousand ports that come and go at once fit. An overflow is reported as `Overrun`."""
 
 _SO_RCVBUFFORCE = 33
 _DATAGRAM = 1 << 16
-_MOST_WAITING = 1 << 17
-"""Datagrams, each of which fills more than a hundred bytes of the buffer."""
+_MAX_QUEUED = 1 << 17
+"""Datagrams that fit into the buffer: each uses more than a hundred bytes of it."""
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_DELADDR = 16, 17, 20, 21
 _GROUPS = (1, 3, 5, 7, 9, 11)  # RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
 
 
 @dataclass(frozen=True, slots=True)
 class LinkChanged:
-    """A device is there, new or changed."""
+    """A device is new or has changed."""
 
     link: Link
 
 
 @dataclass(frozen=True, slots=True)
 class LinkGone:
-    """A device is there no more, in this namespace."""
+    """A device was deleted, or has left this network namespace."""
 
     index: int
 
 
 @dataclass(frozen=True, slots=True)
 class AddressChanged:
-    """The node has an address, new or changed."""
+    """An address of the node is new or has changed."""
 
     address: InterfaceAddress
 
@@ -69,44 +69,50 @@ class AddressGone:
 
 @dataclass(frozen=True, slots=True)
 class RouteSeen:
-    """A route of ours is there, and what held its place before it is not: no other event says so."""
+    """A route of our protocol was added. A route that it replaced is gone, and no other event reports that."""
 
     route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class RouteGone:
-    """A route of ours is gone. Of IPv4 routes that go because their device goes down, Linux says nothing."""
+    """A route of our protocol was removed.
+
+    Linux does not report the removal of IPv4 routes whose device goes down.
+    """
 
     route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class RouteTaken:
-    """Somebody else's host route replaced another; if ours held that place, it is gone."""
+    """A foreign host route replaced a route. If a route of ours held that place, it is gone."""
 
     place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class RouteLeft:
-    """Somebody else's host route is gone, and its place is free; told of routes that people and DHCP make."""
+    """A foreign host route was removed, so its place is free.
+
+    `EVENTS` passes such an event only for routes that people, DHCP and router advertisements add.
+    """
 
     place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class NeighbourSeen:
-    """A permanent neighbour of ours is there, new or with another MAC."""
+    """A permanent neighbour of our protocol was added, or its MAC has changed."""
 
     neighbour: Neighbour
 
 
 @dataclass(frozen=True, slots=True)
 class NeighbourGone:
-    """There is no neighbour of ours here: it is gone, or no longer permanent; may come twice.
+    """No neighbour of ours is here any more: the entry was removed, or it is no longer permanent.
 
-    Of neighbours that never were ours it is told as well, when they go.
+    The event may come twice. It comes for the removal of any other neighbour too.
     """
 
     device: int
@@ -115,7 +121,7 @@ class NeighbourGone:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourTaken:
-    """Somebody else's permanent neighbour is there; if ours held that place, it is gone."""
+    """A foreign permanent neighbour was added. If a neighbour of ours had this device and address, it is gone."""
 
     device: int
     address: IP
@@ -123,17 +129,17 @@ class NeighbourTaken:
 
 @dataclass(frozen=True, slots=True)
 class NextHopsChanged:
-    """Routes that are not ours came or went; `next_hops` tells what there are now."""
+    """Routes that are not ours were added or removed; `next_hops` reads the present next hops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """Events were lost: everything has to be read again."""
+    """Events were lost, so the kernel's state must be read again."""
 
     fault: Exception | None = None
-    """What `Monitor` failed with where it could not read a message; None where the kernel lost events."""
+    """The exception that a message caused in `Monitor`; None if the kernel lost events or a message was cut short."""
     message: bytes = b""
-    """The body of the message that it could not read."""
+    """The body of the message that caused `fault`."""
 
 
 TableEvent = RouteSeen | RouteGone | RouteTaken | RouteLeft | NeighbourSeen | NeighbourGone | NeighbourTaken
@@ -143,10 +149,10 @@ Event = LinkChanged | LinkGone | AddressChanged | AddressGone | TableEvent | Nex
 
 
 class Monitor:
-    """Hears of every change in the network namespace this was made in, from its making on.
+    """Receives the changes in the network namespace in which it was created, from that moment on.
 
     Raises:
-        OSError: the buffer cannot be had without CAP_NET_ADMIN (EPERM).
+        OSError: the process lacks CAP_NET_ADMIN, which the receive buffer needs (EPERM).
     """
 
     def __init__(self) -> None:
@@ -162,15 +168,19 @@ class Monitor:
             raise
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on."""
+        """Return the file descriptor to wait on."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Close."""
+        """Close the socket."""
         self._socket.close()
 
     def receive(self, budget: int = 1000) -> list[Event]:
-        """Return what happened, in its order, reading at most `budget` datagrams (one change each)."""
+        """Return the events in their order, from at most `budget` datagrams (one change each).
+
+        Raises:
+            OSError: the socket failed for another reason than an overflow.
+        """
         events: list[Event] = []
         for _ in range(budget):
             try:
@@ -182,23 +192,23 @@ class Monitor:
                 if error.errno in (EAGAIN, EINTR):
                     break
                 raise
-            if sender == 0:  # the kernel; anybody privileged may write to a netlink socket
+            if sender == 0:  # from the kernel: a privileged process can write to a netlink socket too
                 for message in read_messages(datagram):
                     try:
                         events.extend(_events(message))
-                    except struct.error:  # it is too short for what it says to be
+                    except struct.error:  # the message is shorter than its type requires
                         events.append(Overrun())
-                    except Exception as error:  # noqa: BLE001 (one message must not cost the others)
+                    except Exception as error:  # noqa: BLE001 (the other messages must still be read)
                         events.append(Overrun(error, bytes(message.body)))
         return events
 
     def _discard(self) -> None:
-        """Throw away what waits: whoever looks at everything anew has no use for it.
+        """Discard all queued datagrams: the caller reads the whole state again, so the queued events are of no use.
 
-        Until the buffer is empty the kernel puts nothing more into it (net/netlink/af_netlink.c,
-        NETLINK_S_CONGESTED), so to read it in turns would mean to lose yet more meanwhile.
+        The kernel queues nothing more until the buffer is empty (net/netlink/af_netlink.c, NETLINK_S_CONGESTED). If
+        the buffer were read over several turns of the loop, more events would be lost meanwhile.
         """
-        for _ in range(_MOST_WAITING):
+        for _ in range(_MAX_QUEUED):
             try:
                 self._socket.recv(1)
             except OSError as error:
@@ -243,7 +253,7 @@ def _neighbour_events(message: Message) -> Iterator[Event]:
         return
     if message.type == RTM_NEWNEIGH and entry.ours:
         yield NeighbourSeen(entry.neighbour)
-    elif message.type == RTM_NEWNEIGH and entry.settled and entry.protocol != PROTOCOL:
+    elif message.type == RTM_NEWNEIGH and entry.configured and entry.protocol != PROTOCOL:
         yield NeighbourTaken(entry.device, entry.address)
     elif message.type == RTM_DELNEIGH or entry.protocol == PROTOCOL:
         yield NeighbourGone(entry.device, entry.address)

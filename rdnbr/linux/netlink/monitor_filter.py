@@ -1,4 +1,4 @@
-"""Which netlink events reach the monitor at all: a classic BPF program."""
+"""The classic BPF program that selects the netlink events for the monitor."""
 
 import sys
 
@@ -10,17 +10,17 @@ from rdnbr.linux.packet.bpf import (
     byte,
     byte_at_x,
     constant,
+    deliver,
     equal,
     extension,
     half,
     index,
     index_from_a,
-    take,
 )
 
 
 def _host16(value: int) -> int:
-    """Write a 16-bit number as BPF, which is big-endian, loads it from netlink, which is host order."""
+    """Return a 16-bit number as BPF loads it: netlink uses the host's byte order, and BPF loads big-endian."""
     return int.from_bytes(value.to_bytes(2, sys.byteorder), "big")
 
 
@@ -31,8 +31,8 @@ EVENTS = assemble(
     half(4),  # nlmsghdr.nlmsg_type
     equal(_host16(24), "new route"),  # RTM_NEWROUTE
     equal(_host16(25), "route"),  # RTM_DELROUTE
-    equal(_host16(28), "neighbour", "accept"),  # RTM_NEWNEIGH; gone neighbours, links and addresses: all
-    # A foreign route that replaced another may have replaced ours, and nothing else will tell of that.
+    equal(_host16(28), "neighbour", "accept"),  # RTM_NEWNEIGH; all events of other types pass
+    # A foreign route may have replaced one of ours, and no other event reports that.
     "new route",
     half(6),  # nlmsghdr.nlmsg_flags
     any_bit(_host16(0x100), None, "route"),  # NLM_F_REPLACE
@@ -46,7 +46,7 @@ EVENTS = assemble(
     equal(0, "reject", "reject"),
     "neighbour",
     half(24),  # ndmsg.ndm_state
-    any_bit(_host16(0x80), "accept"),  # NUD_PERMANENT: somebody's will, perhaps in the place of ours
+    any_bit(_host16(0x80), "accept"),  # NUD_PERMANENT: configured, perhaps in the place of ours
     index(_NDA_PROTOCOL),
     constant(28),  # behind nlmsghdr and ndmsg
     extension(_NLATTR),
@@ -55,10 +55,13 @@ EVENTS = assemble(
     byte_at_x(4),
     equal(PROTOCOL, "accept"),
     "reject",
-    take(0),
+    deliver(0),
     "accept",
-    take(0xFFFFFFFF),
+    deliver(0xFFFFFFFF),
 )
-"""For the netlink monitor: links, addresses, routes of our protocol and those that people and DHCP make, permanent
-neighbours and those of our protocol, and all that go, for they may make room for ours. A routing daemon's million
-routes stay in the kernel, and so does the life of the neighbours that the kernel learns itself."""
+"""Passes these events: all changes of links and addresses; routes of our protocol, and routes that people, DHCP and
+router advertisements add (`ORIGINS`); foreign host routes that replace a route; permanent neighbours and neighbours of
+our protocol; all removals of neighbours, since a removal may free the place of one of ours.
+
+A million routes of a routing daemon do not leave the kernel, nor do the state changes of neighbours that the kernel
+learns itself."""

@@ -1,4 +1,4 @@
-"""The netlink socket for requests: many in one send, and every answer where it belongs."""
+"""The netlink socket for requests: it sends requests in batches and returns the answer to each."""
 
 import os
 import socket
@@ -28,10 +28,11 @@ _NLMSGERR_ATTR_MSG = 1
 _DATAGRAM = 1 << 16
 _RECEIVE_BUFFER = 1 << 20
 _BATCH = 100
-"""Messages a send: beyond that nothing is won, and a hundred answers still fit any receive buffer."""
-_DUMPS = 5
-_PATIENCE = 10.0
-"""Seconds. The kernel answers within the send; to wait this long means that it does not answer at all."""
+"""Requests in one send: a larger batch is not faster, and a hundred answers fit into any receive buffer."""
+_MAX_DUMPS = 5
+"""How often a dump is repeated that the kernel reports as inconsistent."""
+_TIMEOUT = 10.0
+"""Seconds. The kernel answers while it handles the send, so no answer after this time means that none will come."""
 
 
 class Message(NamedTuple):
@@ -44,75 +45,75 @@ class Message(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of one request."""
+    """The answer to one request."""
 
     code: int
-    """errno; 0 for success"""
+    """errno; 0 for success."""
     text: str
-    """The reason in words when `code` is not 0."""
+    """The error in words; empty if `code` is 0."""
     body: bytes
-    """What was asked for, of a request that gets something; else empty."""
+    """The body of the message that a request for an entry returns; else empty."""
 
 
 _DONE = Answer(0, "", b"")
 
 
 class NetlinkSocket:
-    """Talks to the kernel's routing in the network namespace it was made in."""
+    """A NETLINK_ROUTE socket in the network namespace in which it was created."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
-        # Reading is allowed to everybody, so `rdnbr show` may do without the right to force a buffer.
+        # An unprivileged process may read, but may not exceed the limit of the buffer (net.core.rmem_max).
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         except PermissionError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._socket.bind((0, 0))
-        self._socket.settimeout(_PATIENCE)
+        self._socket.settimeout(_TIMEOUT)
         self._sequence = 0
 
     def close(self) -> None:
-        """Close."""
+        """Close the socket."""
         self._socket.close()
 
     def request(self, requests: Sequence[Request]) -> list[Answer]:
-        """Send all requests, in their order, and return an answer for each.
+        """Send all requests in their order, and return the answer to each.
 
         Raises:
-            OSError: the kernel did not take the requests at all, or did not answer.
+            OSError: the requests could not be sent, or the kernel did not answer.
         """
         answers: list[Answer] = []
         for start in range(0, len(requests), _BATCH):
-            answers += self._ask_batch(requests[start : start + _BATCH])
+            answers += self._request_batch(requests[start : start + _BATCH])
         return answers
 
     def dump(self, request: Request) -> list[Message]:
-        """Return everything `request` asks for.
+        """Return all messages of the dump that `request` starts.
 
-        When the kernel says that things changed meanwhile, the dump is repeated; under constant change, as
-        while a BGP session loads its table, the last resort is the union of some dumps: what it may hold too
-        much, it held a moment ago.
+        If the kernel reports that entries changed during the dump, the dump is repeated. Under constant change, for
+        example while a BGP session loads its table, the result is the union of `_MAX_DUMPS` dumps. An entry of that
+        union may be gone, but existed a moment ago.
 
         Raises:
             OSError: the kernel refused or did not answer.
         """
         collected: list[Message] = []
-        for _ in range(_DUMPS):
+        for _ in range(_MAX_DUMPS):
             messages = self._dump_once(request)
             if not any(message.flags & _NLM_F_DUMP_INTR for message in messages):
                 return _contents(messages)
             collected += _contents(messages)
         return collected
 
-    def _ask_batch(self, requests: Sequence[Request]) -> list[Answer]:
+    def _request_batch(self, requests: Sequence[Request]) -> list[Answer]:
         first = self._sequence + 1
         self._sequence += len(requests)
         last = self._sequence
         packets = [
-            # Failures are always told; one acknowledgement, on the last, tells that all were looked at.
+            # The kernel reports each failure in any case. The acknowledgement of the last request ends the batch.
             _pack(request, number, _NLM_F_REQUEST | (_NLM_F_ACK if number == last else 0))
             for number, request in enumerate(requests, first)
         ]
@@ -133,10 +134,10 @@ class NetlinkSocket:
         except OSError as error:
             if error.errno != ENOBUFS or len(requests) == 1:
                 raise
-        # Answers were lost. Every request may be repeated, so ask again in smaller bites.
+        # Answers were lost. All requests may be repeated, so both halves of the batch are sent again.
         self._drain()
         middle = len(requests) // 2
-        return self._ask_batch(requests[:middle]) + self._ask_batch(requests[middle:])
+        return self._request_batch(requests[:middle]) + self._request_batch(requests[middle:])
 
     def _dump_once(self, request: Request) -> list[Message]:
         self._sequence += 1
@@ -154,7 +155,7 @@ class NetlinkSocket:
         return messages
 
     def _drain(self) -> None:
-        """Throw away what waits: until then the kernel delivers nothing more (NETLINK_S_CONGESTED)."""
+        """Discard all queued messages: the kernel queues nothing more until then (NETLINK_S_CONGESTED)."""
         self._socket.settimeout(0)
         try:
             while self._socket.recv(_DATAGRAM):
@@ -162,7 +163,7 @@ class NetlinkSocket:
         except BlockingIOError:
             pass  # empty
         finally:
-            self._socket.settimeout(_PATIENCE)
+            self._socket.settimeout(_TIMEOUT)
 
     def _messages(self) -> Iterator[Message]:
         while True:
@@ -170,7 +171,7 @@ class NetlinkSocket:
 
 
 def read_messages(datagram: bytes) -> Iterator[Message]:
-    """Split what one recv() brought."""
+    """Yield the messages in one datagram."""
     start = 0
     while start + HEADER.size <= len(datagram):
         length, kind, flags, sequence, _ = HEADER.unpack_from(datagram, start)
@@ -181,7 +182,7 @@ def read_messages(datagram: bytes) -> Iterator[Message]:
 
 
 def _pack(request: Request, sequence: int, flags: int) -> bytes:
-    # All our bodies are multiples of four bytes, so that messages follow each other without padding.
+    # The length of each body is a multiple of four bytes, so no padding is needed between messages.
     length = HEADER.size + len(request.body)
     return HEADER.pack(length, request.type, request.flags | flags, sequence, 0) + request.body
 
@@ -195,7 +196,7 @@ def _status(message: Message) -> int:
 
 
 def _failure(message: Message) -> Answer:
-    """Read an error message; the kernel's own words, when it has some, follow the errno's."""
+    """Read an error message: the text of the errno, and the kernel's own message if there is one."""
     code = _status(message)
     if not code:
         return _DONE

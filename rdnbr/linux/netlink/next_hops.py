@@ -1,9 +1,8 @@
-"""The next hops of the node's own routes: routers that a guest must not be able to impersonate.
+"""The next hops of the node's own routes: routers that a guest must not impersonate.
 
-Read from the routes that people, DHCP and router advertisements made, and from the nexthop objects that routing
-daemons share between their routes (zebra does), of which there are few where there may be a million routes.
-Routes of routing daemons themselves are not read: their next hops are neighbours on connected prefixes, which are
-refused anyway.
+They are read from the routes that people, DHCP and router advertisements added, and from the nexthop objects that a
+routing daemon such as zebra shares between its routes. There are few nexthop objects even for a million routes. The
+routes of routing daemons are not read: their next hops are in connected prefixes, which are refused to guests anyway.
 """
 
 import struct
@@ -25,7 +24,7 @@ _NHA_GATEWAY = 6
 
 
 def next_hops() -> frozenset[IP]:
-    """Read the next hops there are now.
+    """Read the present next hops.
 
     Raises:
         OSError: netlink does not answer.

@@ -1,8 +1,8 @@
-"""Route and neighbour messages, packed and read by hand.
+"""Packs and reads route and neighbour messages.
 
-A host is always the same two messages, and a node may hold a full BGP table: a general codec takes some 250
-µs for each message, this one 2 to 4. The shapes are those of `ip route add ADDRESS dev DEVICE` and `ip neigh
-add … nud permanent`, plus the protocol. Constants: linux/rtnetlink.h, linux/neighbour.h.
+Each host needs the same two messages, and a node may have a full BGP table. A general codec takes some 250 µs for each
+message, this one 2 to 4 µs. The messages are those of `ip route add ADDRESS dev DEVICE` and `ip neigh add … nud
+permanent`, with our protocol. Constants: linux/rtnetlink.h, linux/neighbour.h.
 """
 
 import struct
@@ -54,7 +54,7 @@ class Request(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What at most one route can hold; a route that replaces another takes its place."""
+    """The key that at most one route can have; a new route with that key replaces the old one."""
 
     table: int
     address: IP
@@ -62,33 +62,33 @@ class Place(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A neighbour entry, whoever made it."""
+    """A neighbour entry of any origin."""
 
     device: int
     address: IP
     mac: bytes
-    """Empty while unresolved."""
+    """Empty while the entry is not resolved."""
     state: int
     protocol: int
 
     @property
     def ours(self) -> bool:
-        """Is it one of the entries rdnbr makes?"""
+        """Whether rdnbr made the entry."""
         return self.protocol == PROTOCOL and self.state == _NUD_PERMANENT and len(self.mac) == 6
 
     @property
-    def settled(self) -> bool:
-        """Did somebody write it (`nud permanent` or `noarp`), rather than the kernel learn it?"""
+    def configured(self) -> bool:
+        """Whether a program wrote the entry (`nud permanent` or `noarp`); else the kernel learned it."""
         return bool(self.state & (_NUD_PERMANENT | _NUD_NOARP))
 
     @property
     def neighbour(self) -> Neighbour:
-        """As a value of the core; only for entries that are `ours`."""
+        """The entry as a value of the core; valid only if the entry is `ours`."""
         return Neighbour(self.device, self.address, MAC(self.mac))
 
 
-class Station(NamedTuple):
-    """Where a bridge last heard a MAC."""
+class FdbEntry(NamedTuple):
+    """An entry of a forwarding database: the port on which a bridge last saw a MAC as source."""
 
     bridge: int
     """ifindex"""
@@ -98,29 +98,28 @@ class Station(NamedTuple):
 
 
 def place(route: Route) -> Place:
-    """Return the place `route` holds."""
+    """Return the place of a route."""
     return Place(route.table, route.address, route.metric)
 
 
 def new_route(route: Route, *, replace: bool) -> Request:
-    """Ask for a route: into an empty place, or in the place of the one that stands there."""
+    """Return the request to add a route: to an empty place, or with `replace` in place of the present route."""
     flags = _NLM_F_CREATE | (NLM_F_REPLACE if replace else _NLM_F_EXCL)
     scope = _SCOPE_LINK if len(route.address) == 4 else _SCOPE_UNIVERSE
     return Request(RTM_NEWROUTE, flags, _route(route, scope))
 
 
 def drop_route(route: Route) -> Request:
-    """Ask for a route to go, named by everything that tells it from others (the scope does not).
+    """Return the request to remove a route. It names all fields that distinguish routes; the scope is none of them.
 
-    One thing cannot be said: an IPv4 metric of 0 means "any" here (net/ipv4/fib_trie.c, fib_table_delete).
-    The kernel tries the lowest metric first, so a route of ours with another metric goes only if the one with
-    metric 0 is no longer there.
+    An IPv4 metric of 0 means any metric here (net/ipv4/fib_trie.c, fib_table_delete). The kernel tries the lowest
+    metric first, so a route of ours with another metric is removed only if there is none with metric 0.
     """
     return Request(RTM_DELROUTE, 0, _route(route, _SCOPE_ANY))
 
 
 def dump_routes(family: int, *, protocol: int = 0, kind: int = 0, device: int = 0) -> Request:
-    """Ask for all routes of a protocol, of a kind (RTN_*) or over a device (ifindex); 0 stands for any.
+    """Return the request for all routes of a protocol, of a kind (RTN_*) or over a device (ifindex); 0 stands for any.
 
     The kernel filters, since strict checking is on (NETLINK_GET_STRICT_CHK, Linux 4.20).
     """
@@ -129,7 +128,7 @@ def dump_routes(family: int, *, protocol: int = 0, kind: int = 0, device: int = 
 
 
 def match_route(address: IP) -> Request:
-    """Ask for the route of the main rules that a packet to `address` takes, as it stands in its table."""
+    """Return the request for the route that a packet to `address` takes by the rules of the node, as in its table."""
     # For IPv6 the kernel reports the table in any case, and refuses flags that it does not know
     # (net/ipv6/route.c, inet6_rtm_valid_getroute_req).
     flags = _RTM_F_FIB_MATCH | (_RTM_F_LOOKUP_TABLE if len(address) == 4 else 0)
@@ -138,34 +137,38 @@ def match_route(address: IP) -> Request:
 
 
 def put_neighbour(neighbour: Neighbour) -> Request:
-    """Ask for a permanent entry, in place of whatever is there."""
+    """Return the request to write a permanent entry; it replaces any present entry."""
     body = _neighbour(neighbour.device, neighbour.address, _NUD_PERMANENT)
     body += _ATTRIBUTE.pack(10, _NDA_LLADDR) + neighbour.mac + b"\0\0"
     return Request(RTM_NEWNEIGH, _NLM_F_CREATE | NLM_F_REPLACE, body + _PROTOCOL_ATTRIBUTE)
 
 
 def drop_neighbour(neighbour: Neighbour) -> Request:
-    """Ask for an entry to go, whoever made it: the kernel asks only for device and address."""
+    """Return the request to remove an entry of any origin: the kernel compares only device and address."""
     return Request(RTM_DELNEIGH, 0, _neighbour(neighbour.device, neighbour.address, 0))
 
 
 def get_neighbour(neighbour: Neighbour) -> Request:
-    """Ask what entry there is for the device and address of `neighbour`."""
+    """Return the request for the entry with the device and address of `neighbour`."""
     return Request(RTM_GETNEIGH, 0, _neighbour(neighbour.device, neighbour.address, 0))
 
 
 def dump_neighbours() -> Request:
-    """Ask for all neighbours of both families."""
+    """Return the request for all neighbours of both families."""
     return Request(RTM_GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0, 0, 0))
 
 
-def dump_stations() -> Request:
-    """Ask for the forwarding databases of all bridges."""
+def dump_fdb() -> Request:
+    """Return the request for the forwarding databases of all bridges."""
     return Request(RTM_GETNEIGH, 0, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0, 0, 0))
 
 
 def read_route(body: bytes) -> Route | None:
-    """Read a route message; None when it is not a host route as rdnbr makes them."""
+    """Read a route message; None if it is not a host route of the form that rdnbr installs.
+
+    Raises:
+        struct.error: the body is shorter than a route message.
+    """
     family, length, _, tos, table, protocol, _, kind, flags = RTMSG.unpack_from(body)
     if (
         protocol != PROTOCOL
@@ -183,7 +186,11 @@ def read_route(body: bytes) -> Route | None:
 
 
 def read_place(body: bytes) -> Place | None:
-    """Read which place a host route of whatever origin holds; None for other routes."""
+    """Read the place of a host route of any origin; None for other routes.
+
+    Raises:
+        struct.error: the body is shorter than a route message.
+    """
     family, length, _, tos, table, _, _, _, flags = RTMSG.unpack_from(body)
     if tos or flags & _RTM_F_CLONED or not _is_host(family, length):
         return None
@@ -194,12 +201,16 @@ def read_place(body: bytes) -> Place | None:
 
 
 def read_origin(body: bytes) -> int:
-    """Read who made a route (rtm_protocol)."""
+    """Read the protocol of a route (rtm_protocol), which names the program that added it."""
     return int(RTMSG.unpack_from(body)[5])
 
 
 def read_neighbour(body: bytes) -> Entry | None:
-    """Read a neighbour message; None when it is of another family (the bridge's), or a proxy entry."""
+    """Read a neighbour message; None for another family (the bridge's), and for a proxy entry.
+
+    Raises:
+        struct.error: the body is shorter than a neighbour message.
+    """
     family, _, _, device, state, flags, _ = _NDMSG.unpack_from(body)
     found = attributes(body, _NDMSG.size)
     address = found.get(_NDA_DST, b"")
@@ -209,15 +220,15 @@ def read_neighbour(body: bytes) -> Entry | None:
     return Entry(device, IP(address), found.get(_NDA_LLADDR, b""), state, protocol)
 
 
-def read_station(body: bytes) -> Station | None:
-    """Read an entry of a forwarding database; None for the port's own MAC, and for what no bridge learned."""
+def read_fdb_entry(body: bytes) -> FdbEntry | None:
+    """Read an entry of a forwarding database; None for the port's own MAC, and for an entry outside of a bridge."""
     family, _, _, port, state, _, _ = _NDMSG.unpack_from(body)
     found = attributes(body, _NDMSG.size)
     mac = found.get(_NDA_LLADDR, b"")
     if family != _AF_BRIDGE or state & _NUD_PERMANENT or _NDA_MASTER not in found or len(mac) != 6:
         return None
     (bridge,) = _U32.unpack(found[_NDA_MASTER])
-    return Station(bridge, port, MAC(mac))
+    return FdbEntry(bridge, port, MAC(mac))
 
 
 _PROTOCOL_ATTRIBUTE = _ATTRIBUTE.pack(5, _NDA_PROTOCOL) + bytes((PROTOCOL, 0, 0, 0))

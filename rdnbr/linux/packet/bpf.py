@@ -1,7 +1,7 @@
-"""Classic BPF: an assembler small enough to read, and the way to attach what it makes.
+"""Classic BPF: a small assembler, and the attachment of its programs to sockets.
 
 Instruction set: Documentation/networking/filter.rst in the kernel's tree. A load beyond the end of the packet
-ends the program with verdict 0, so no program here checks lengths.
+ends the program and drops the packet, so no program here checks lengths.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ _RET = 0x06
 
 
 class Step(NamedTuple):
-    """One instruction; a jump names its targets, None being the next instruction."""
+    """One instruction. A jump names the labels of its targets; None stands for the next instruction."""
 
     code: int
     k: int = 0
@@ -52,7 +52,7 @@ def word(offset: int) -> Step:
 
 
 def extension(number: int) -> Step:
-    """Load what is not in the packet (SKF_AD_OFF, linux/filter.h); it may use A and X as its arguments."""
+    """Load metadata of the packet into A (SKF_AD_OFF, linux/filter.h); some of it takes A and X as arguments."""
     return Step(_LD_WORD_ABS, (-0x1000 + number) & 0xFFFFFFFF)
 
 
@@ -67,12 +67,12 @@ def byte_at_x(offset: int) -> Step:
 
 
 def constant(value: int) -> Step:
-    """Set A."""
+    """Set A to a number."""
     return Step(_LD_IMM, value)
 
 
 def index(value: int) -> Step:
-    """Set X."""
+    """Set X to a number."""
     return Step(_LDX_IMM, value)
 
 
@@ -82,32 +82,32 @@ def index_from_a() -> Step:
 
 
 def equal(value: int, yes: str | None = None, no: str | None = None) -> Step:
-    """Jump on A == value."""
+    """Jump to `yes` if A == value, else to `no`."""
     return Step(_JEQ, value, yes, no)
 
 
 def above(value: int, yes: str | None = None, no: str | None = None) -> Step:
-    """Jump on A > value."""
+    """Jump to `yes` if A > value, else to `no`."""
     return Step(_JGT, value, yes, no)
 
 
 def at_least(value: int, yes: str | None = None, no: str | None = None) -> Step:
-    """Jump on A >= value."""
+    """Jump to `yes` if A >= value, else to `no`."""
     return Step(_JGE, value, yes, no)
 
 
 def any_bit(mask: int, yes: str | None = None, no: str | None = None) -> Step:
-    """Jump on A & mask."""
+    """Jump to `yes` if A & mask is not 0, else to `no`."""
     return Step(_JSET, mask, yes, no)
 
 
-def take(length: int) -> Step:
-    """End: deliver the first `length` bytes; 0 drops the packet."""
+def deliver(length: int) -> Step:
+    """End the program: deliver the first `length` bytes; 0 drops the packet."""
     return Step(_RET, length)
 
 
 def assemble(*lines: Step | str) -> bytes:
-    """Resolve the labels (strings) among `lines`. Jumps lead forward only, as the kernel demands."""
+    """Return the program of `lines`, in which a string is a label. Jumps lead forward only, as the kernel demands."""
     labels: dict[str, int] = {}
     steps: list[Step] = []
     for line in lines:
@@ -126,7 +126,7 @@ def assemble(*lines: Step | str) -> bytes:
 
 
 def attach(endpoint: socket, program: bytes) -> None:
-    """Let `endpoint` receive only what `program` takes."""
+    """Let `endpoint` receive only the packets that `program` delivers."""
     text = ctypes.create_string_buffer(program, len(program))
     fprog = struct.pack("HP", len(program) // _INSTRUCTION.size, ctypes.addressof(text))
     endpoint.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, fprog)

@@ -1,7 +1,6 @@
-"""Which frames and which kernel events reach us at all: classic BPF programs.
+"""The classic BPF programs that select the frames for rdnbr.
 
-Guests move gigabits and the kernel's routing table may hold the Internet; what is not ours must cost nothing
-here.
+Guests send gigabits a second. Frames that rdnbr does not need are dropped in the kernel, where they cost the least.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,25 +14,25 @@ from rdnbr.linux.packet.bpf import (
     at_least,
     byte,
     byte_at_x,
+    deliver,
     equal,
     extension,
     half,
     half_at_x,
     index,
-    take,
     word,
 )
 
-SNAP = 256
-"""Bytes delivered of a frame. ARP takes 42; an advertisement with the options anybody uses, less than 100."""
+FRAME_SNAPLEN = 256
+"""Bytes delivered of a frame. ARP has 42 bytes; an advertisement with the usual options has less than 100."""
 
 _VLAN_TAG = 44  # SKF_AD_VLAN_TAG
 _ETHERNET = 14
 _IPV6 = 40
 
 _FRAMES = (
-    # The outer VLAN tag is not in the data: it travels in PACKET_AUXDATA, so a tagged ARP frame looks like
-    # any other here, and it is `receive` that tells. A tag that does show is the inner one of two.
+    # The outer VLAN tag is not in the data but in PACKET_AUXDATA, which `PortSocket.receive` reads. So a tagged ARP
+    # frame looks like an untagged one here. A tag in the data is the inner one of two.
     index(0),
     half(12),
     equal(0x8100, "tag"),
@@ -51,9 +50,9 @@ _FRAMES = (
     equal(43, "extension"),  # routing
     equal(44, "extension"),  # fragment
     equal(60, "extension", "reject"),  # destination options
-    # ND behind an extension header is never believed (RFC 6980 for fragments), but whoever sends it is
-    # evading filters and wants counting. The shortest header of each kind is eight bytes: looking there
-    # catches the usual trick and leaves MLD reports, whose type is another, in the kernel.
+    # ND behind an extension header is always refused (RFC 6980 for fragments). It is delivered because its sender
+    # tries to evade filters, and such frames are counted. The shortest header of each kind has eight bytes. The
+    # program reads the ICMPv6 type behind such a header; so MLD reports, which have another type, are dropped.
     "extension",
     byte_at_x(_ETHERNET + _IPV6),
     equal(58, None, "reject"),
@@ -65,14 +64,14 @@ _FRAMES = (
     "nd",
     above(137, "reject", "accept"),  # redirect
     "reject",
-    take(0),
+    deliver(0),
     "accept",
-    take(SNAP),
+    deliver(FRAME_SNAPLEN),
 )
 
 
 def _is_answer(yes: str, no: str) -> tuple[Step | str, ...]:
-    """Go to `yes` with what is said to one MAC alone, in answer: ARP replies and solicited advertisements."""
+    """Jump to `yes` for a unicast answer: an ARP reply or a solicited advertisement."""
     return (
         byte(0),
         any_bit(1, no),
@@ -92,28 +91,29 @@ def _is_answer(yes: str, no: str) -> tuple[Step | str, ...]:
 
 
 FRAMES = assemble(*_FRAMES)
-"""For a port: ARP, RARP and neighbour discovery, tagged or not."""
+"""Delivers ARP, RARP and neighbour discovery, tagged or not."""
 
-ANSWERS = assemble(*_is_answer("accept", "reject"), "reject", take(0), "accept", take(SNAP))
-"""Of these, the answers."""
+ANSWERS = assemble(*_is_answer("accept", "reject"), "reject", deliver(0), "accept", deliver(FRAME_SNAPLEN))
+"""Delivers the unicast answers among them."""
 
 CLAIMS = assemble(*_is_answer("reject", "others"), "others", *_FRAMES)
-"""Of these, all but the answers."""
+"""Delivers all of them but the unicast answers."""
 
 
-HEAD = 64
-"""Bytes delivered of an IP packet: the headers that tell whose it is, and that it is no neighbour discovery."""
+PACKET_SNAPLEN = 64
+"""Bytes delivered of an IP packet: the headers with its source, and with its ICMPv6 type."""
 
 
 def packets(without: Iterable[IP]) -> bytes:
-    """Return a program for a port's IPv4 and IPv6 packets, but for ARP, neighbour discovery and those `without`.
+    """Return a program that delivers IPv4 and IPv6 packets, but neither ARP nor neighbour discovery.
 
-    Sources that nobody can have are left out, and so is what has a tag or extension headers.
+    Dropped are packets from a source in `without`, from a source that no guest can have, with a VLAN tag, and with
+    extension headers.
     """
     sources = list(without)
     return assemble(
         extension(_VLAN_TAG),
-        any_bit(0xFFF, "reject"),  # VID; 0 is a priority tag, and what there is without any
+        any_bit(0xFFF, "reject"),  # VID; 0 for a priority tag, and for a frame without a tag
         half(12),
         equal(0x0800, "ipv4"),
         equal(0x86DD, None, "reject"),
@@ -128,29 +128,29 @@ def packets(without: Iterable[IP]) -> bytes:
         equal(0, "reject"),  # unspecified, loopback, IPv4-mapped
         at_least(0xFE, "reject"),  # link-local, multicast
         *_not_from([source for source in sources if len(source) == 16], _ETHERNET + 8),
-        take(HEAD),
+        deliver(PACKET_SNAPLEN),
         "reject",
-        take(0),
+        deliver(0),
         "ipv4",
         byte(_ETHERNET + 12),  # first byte of the source
-        equal(0, "nobody"),
-        equal(127, "nobody"),
-        at_least(224, "nobody"),
+        equal(0, "impossible"),
+        equal(127, "impossible"),
+        at_least(224, "impossible"),
         half(_ETHERNET + 12),
-        equal(0xA9FE, "nobody"),  # 169.254.0.0/16
+        equal(0xA9FE, "impossible"),  # 169.254.0.0/16
         *_not_from([source for source in sources if len(source) == 4], _ETHERNET + 12),
-        take(HEAD),
-        "nobody",
-        take(0),
+        deliver(PACKET_SNAPLEN),
+        "impossible",
+        deliver(0),
     )
 
 
 def _not_from(sources: Iterable[IP], offset: int) -> Iterator[Step | str]:
-    """End with 0 for packets that come from one of `sources`, of one family; the others go on."""
+    """Drop packets from one of `sources`, all of one family; other packets continue."""
     for number, source in enumerate(sources):
         other = f"not from {number} at {offset}"
         for at in range(0, len(source), 4):
             yield word(offset + at)
             yield equal(int.from_bytes(source[at : at + 4], "big"), None, other)
-        yield take(0)
+        yield deliver(0)
         yield other

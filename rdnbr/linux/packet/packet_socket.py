@@ -1,4 +1,4 @@
-"""One packet socket for each port: what its guest sends comes in, questions to it go out."""
+"""The packet socket of one port: it receives the frames of the guest and sends probes to it."""
 
 import ctypes
 import os
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from rdnbr.core.model.interfaces import Port
 from rdnbr.linux.packet.bpf import attach
-from rdnbr.linux.packet.filters import FRAMES, SNAP
+from rdnbr.linux.packet.filters import FRAME_SNAPLEN, FRAMES
 
 RECEIVE_BUFFER = 1 << 20
-"""Bytes of kernel memory a port may fill before it loses frames: some thousand ARP frames."""
+"""Bytes of kernel memory for the queued frames of a port: about a thousand ARP frames. More frames are lost."""
 
 _ETH_P_ALL = 0x0003
 _SO_RCVBUFFORCE = 33
@@ -33,21 +33,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Frame(NamedTuple):
-    """A frame as it arrived."""
+    """A received frame."""
 
     data: bytes
-    """The first `SNAP` bytes, without the outer VLAN tag."""
+    """The first `FRAME_SNAPLEN` bytes, without the outer VLAN tag."""
     vlan: int | None
-    """VLAN of the outer tag; None for an untagged frame, and for VID 0, which only carries a priority."""
+    """VLAN of the outer tag; None for an untagged frame, and for VID 0, which is only a priority tag."""
     length: int
-    """Bytes the frame had."""
+    """Length of the whole frame in bytes."""
 
 
 class PortSocket:
-    """Listens on one port, and sends on it.
+    """Receives and sends on one port.
 
-    It hears only what comes in (a broadcast that the bridge floods out of the port is not the guest's), and
-    only what `program`, one of those in `filter`, takes.
+    It receives only incoming frames (a broadcast that the bridge floods out of the port is not from the guest), and
+    only those that `program`, one of `filters`, delivers.
 
     Raises:
         OSError: the port is gone (ENODEV), or packet sockets are not permitted (EPERM).
@@ -56,7 +56,7 @@ class PortSocket:
     def __init__(self, port: Port, program: bytes = FRAMES, buffer: int = RECEIVE_BUFFER) -> None:
         self.port = port
         self._drops = 0
-        # Protocol 0 hears nothing until bind() names one, so no frame slips in before the filter is there.
+        # With protocol 0 nothing is received until bind() names a protocol, so no frame comes before the filter.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             attach(self._socket, program)
@@ -69,29 +69,29 @@ class PortSocket:
             raise
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on."""
+        """Return the file descriptor to wait on."""
         return self._socket.fileno()
 
     @property
     def attached(self) -> bool:
-        """Whether its device is still there: the kernel takes a socket off a device that goes, for good."""
+        """Whether the device still exists: the kernel detaches a socket for good when its device is deleted."""
         return bool(self._socket.getsockname()[0])
 
     def set_filter(self, program: bytes) -> None:
-        """Hear what another program of `filter` takes, from the next frame on."""
+        """Use another program of `filters` from the next frame on."""
         attach(self._socket, program)
 
     def receive(self, budget: int) -> list[Frame]:
-        """Return up to `budget` frames that wait; fewer than that: none is left."""
+        """Return at most `budget` queued frames; if there are fewer, no frame is left."""
         frames: list[Frame] = []
         receive = self._socket.recvmsg
         while len(frames) < budget:
             try:
-                data, ancillary, _, _ = receive(SNAP, _ANCILLARY)
+                data, ancillary, _, _ = receive(FRAME_SNAPLEN, _ANCILLARY)
             except OSError as error:
                 if error.errno == ENETDOWN:
-                    continue  # told once, when the port goes down; frames from before may still wait
-                break  # nothing waits, or the device says of itself what is no other port's affair
+                    continue  # reported once when the port goes down; older frames may be queued
+                break  # no frame is queued, or the device has an error, which concerns no other port
             vlan, length = None, len(data)
             if ancillary:
                 status, length, _, _, _, tci, _ = _AUXDATA.unpack_from(ancillary[0][2])
@@ -101,28 +101,27 @@ class PortSocket:
         return frames
 
     def send(self, frame: bytes) -> bool:
-        """Send a finished Ethernet frame to the guest; False when the port is down, gone, congested or refuses it."""
+        """Send an Ethernet frame to the guest; return False if the port is down, gone, congested or refuses it."""
         try:
             self._socket.send(frame)
-        except OSError:  # a frame that is not sent is like one that is lost
+        except OSError:  # the caller treats a frame that was not sent as lost
             return False
         return True
 
     def drops(self) -> int:
-        """Return how many frames were lost so far because the buffer was full."""
-        # The kernel's counters start again whenever they are read (net/packet/af_packet.c,
-        # packet_getsockopt).
+        """Return the number of frames lost so far because the buffer was full."""
+        # Each read resets the kernel's counters (net/packet/af_packet.c, packet_getsockopt).
         answer = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
         self._drops += _STATISTICS.unpack(answer)[1]
         return self._drops
 
     def close(self) -> None:
-        """Close; takes some 12 ms (an RCU grace period): see `Closer`."""
+        """Close the socket. That takes some 12 ms (an RCU grace period): see `BackgroundClose`."""
         self._socket.close()
 
 
 def _bind(endpoint: socket.socket, port: Port) -> None:
-    """Bind to the ifindex: socket.bind() takes a name, and by now that may be another device's."""
+    """Bind to the ifindex. socket.bind() takes a name, which another device may have by now."""
     address = _SOCKADDR_LL.pack(socket.AF_PACKET, socket.htons(_ETH_P_ALL), port.index, 0, 0, 0, b"")
     if _libc.bind(endpoint.fileno(), address, len(address)) != 0:
         code = ctypes.get_errno()

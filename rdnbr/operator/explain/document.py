@@ -48,7 +48,7 @@ def _kernel(kernel: Kernel) -> Document:
             {
                 "device": kernel.device(entry.device),
                 "mac": show_mac(entry.neighbour.mac) if entry.mac else None,
-                "permanent": entry.settled,
+                "permanent": entry.configured,
                 "protocol": entry.protocol,
             }
             for entry in kernel.neighbours

@@ -220,7 +220,9 @@ def _neighbour(entry: Entry, kernel: Kernel) -> str:
     if entry.ours:
         return f"{mac} dev {kernel.device(entry.device)}, permanent, {kernel.origin(entry.protocol)}"
     whose = (
-        "somebody else's, which rdnbr never replaces" if entry.settled else "the kernel's own, not permanent"
+        "somebody else's, which rdnbr never replaces"
+        if entry.configured
+        else "the kernel's own, not permanent"
     )
     return f"{mac} dev {kernel.device(entry.device)}: {whose}"
 

@@ -235,7 +235,7 @@ def _foreign_entry(kernel: Kernel) -> str | None:
         return (
             f"a route, {kernel.origin(used.protocol)} dev {kernel.device(used.device)} metric {used.metric}"
         )
-    other = next((entry for entry in kernel.neighbours if entry.settled and not entry.ours), None)
+    other = next((entry for entry in kernel.neighbours if entry.configured and not entry.ours), None)
     if other is not None:
         return f"a permanent neighbour on {kernel.device(other.device)}"
     return None

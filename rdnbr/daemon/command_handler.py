@@ -156,6 +156,7 @@ class CommandHandler:
             engine.explain(now, address),
             desired=tuple(desired),
             events=events_about(address, parts.events.recent()),
+            refused_frame=parts.events.last_refused_frame(address),
         )
         return encode(explanation, self._wall)
 

@@ -214,10 +214,10 @@ class Daemon:
             outputs: Iterable[Output] = ()
             try:
                 outputs = iter(engine.handle_frame(now, index, *frame))
-                parts.actuator.handle_outputs(outputs)
+                parts.actuator.handle_outputs(outputs, frame.data)
             except Exception as error:  # noqa: BLE001 (no frame may end the daemon)
                 self._handle_frame_fault(now, index, frame, error)
-                self._apply_rest(outputs)
+                self._apply_rest(outputs, frame.data)
 
     def _receive(self, now: float) -> Iterator[tuple[int, Frame]]:
         """Return the frames of the ports, and in a dry run the answers of the simulated guests."""
@@ -313,11 +313,11 @@ class Daemon:
         self._faults.log(step, error)
         self._apply_rest(())
 
-    def _apply_rest(self, outputs: Iterable[Output]) -> None:
+    def _apply_rest(self, outputs: Iterable[Output], frame: bytes | None = None) -> None:
         """Apply what is left of the outputs of an event that ended in a fault, before any other event."""
         for output in chain(outputs, self._parts.engine.drain_outputs()):
             try:
-                self._parts.actuator.handle_outputs([output])
+                self._parts.actuator.handle_outputs([output], frame)
             except Exception as error:  # noqa: BLE001 (the next output may be sound)
                 self._faults.log("outputs", error)
 

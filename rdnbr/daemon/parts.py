@@ -60,8 +60,8 @@ def make_parts(
     Without a kernel the daemon runs dry: a simulated kernel holds the entries, and simulated guests get the frames.
     """
 
-    def publish(decision: Decision, _frame: bytes | None) -> None:
-        events.publish(decision)
+    def publish(decision: Decision, frame: bytes | None) -> None:
+        events.publish(decision, frame)
         if decision.address is not None:
             source_filter.address_changed(decision.address)
 

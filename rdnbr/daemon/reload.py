@@ -55,7 +55,7 @@ class Reloader:
         self._waiting.append(reply)
         return reply
 
-    def count_withdrawal(self, decision: Decision) -> None:
+    def count_withdrawal(self, decision: Decision, _frame: bytes | None) -> None:
         """Be an observer of all decisions: count the bindings that the new allowlist does not permit."""
         if decision.reason is Reason.NO_LONGER_PERMITTED:
             self._no_longer_permitted += 1

@@ -142,6 +142,7 @@ explanations = st.builds(
     bindings=several(details),
     desired=several(desired_entries),
     events=several(events),
+    refused_frame=st.none() | st.binary(max_size=256),
 )
 
 

@@ -215,6 +215,22 @@ def test_watch_json(daemon):
     assert (done.returncode, done.stderr) == (0, "rdnbr: the daemon has stopped\n")
 
 
+def test_watch_frames(daemon):
+    """The frame that the daemon sends in hexadecimal is printed in words: the last key in JSON, else a line below."""
+    decision = dict.fromkeys(("address", "mac", "port", "rule"))
+    decision |= {"at": "2024-05-01T12:00:00+00:00", "decision": "refused", "reason": "denied"}
+    sent = [{**decision, "frame": "ff" * 5}, {**decision, "frame": None}, {"missed": 2}]
+    words = "5 bytes, too short for an Ethernet frame"
+    path, asked = daemon({"ok": True, "result": {"watching": True}}, *sent)
+    done = rdnbr("watch", "--json", "--frames", "--socket", path)
+    assert asked == [{"command": "watch", "frames": True}]
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {**decision, "frame": words},
+        *sent[1:],
+    ]
+    assert [*json.loads(done.stdout.splitlines()[0])][-1] == "frame"
+
+
 def test_interrupted(tmp_path):
     """Ctrl-C is no traceback."""
     path = tmp_path / "s"

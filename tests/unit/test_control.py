@@ -225,6 +225,26 @@ def test_watch(daemon, path):
     assert not daemon.control.watched
 
 
+def test_watchers_get_frames_on_request_only(daemon, path):
+    """A watcher that requested frames gets them in hexadecimal as the last key; the other's lines are as before."""
+    with connect(path) as plain, connect(path) as framed:
+        plain.sendall(b'{"command": "watch"}\n')
+        framed.sendall(b'{"command": "watch", "frames": true}\n')
+        daemon.settle_until_accepted(2)
+        daemon.settle()
+        daemon.control.send_to_watchers({"decision": "refused"}, b"\x01\xff")
+        daemon.control.send_to_watchers({"decision": "expired"})
+        plain_lines, framed_lines = plain.makefile("rb"), framed.makefile("rb")
+        assert [plain_lines.readline() for _ in range(3)][1:] == [
+            b'{"decision": "refused"}\n',
+            b'{"decision": "expired"}\n',
+        ]
+        assert [framed_lines.readline() for _ in range(3)][1:] == [
+            b'{"decision": "refused", "frame": "01ff"}\n',
+            b'{"decision": "expired", "frame": null}\n',
+        ]
+
+
 def test_watcher_asks_no_more(daemon, path):
     """What a watcher sends is not read as a request, however much it is."""
     with connect(path) as watcher:

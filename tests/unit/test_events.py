@@ -1,5 +1,6 @@
 """The recent events, and the observers."""
 
+from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.operator.logging.events import EVENTS, REFUSALS, Events
@@ -28,6 +29,20 @@ def test_refusals_do_not_push_out_events():
     assert len(kept) == REFUSALS + 1
 
 
+def test_last_refused_frame():
+    """The last refused frame of an address is kept as long as its refusal; other decisions keep none."""
+    events = Events(print)
+    one, other = parse_ip("192.0.2.1"), parse_ip("192.0.2.2")
+    refused = decision(1, Verb.REFUSED)._replace(address=one)
+    for frame in (b"first", b"last", None):
+        events.publish(refused, frame)
+    events.publish(refused._replace(address=other, verb=Verb.INSTALLED), b"installed")
+    assert (events.last_refused_frame(one), events.last_refused_frame(other)) == (b"last", None)
+    for _ in range(REFUSALS):
+        events.publish(refused._replace(address=other), b"other")
+    assert (events.last_refused_frame(one), events.last_refused_frame(other)) == (None, b"other")
+
+
 def test_history_is_bounded():
     """The oldest events go."""
     events = Events(print)
@@ -40,18 +55,18 @@ def test_observers():
     """All observers are called with every decision."""
     events = Events(print)
     one, other = [], []
-    events.subscribe("one", one.append)
-    events.subscribe("other", other.append)
-    events.publish(decision(1, Verb.REFRESHED))
-    assert one == other == [decision(1, Verb.REFRESHED)]
+    events.subscribe("one", lambda *made: one.append(made))
+    events.subscribe("other", lambda *made: other.append(made))
+    events.publish(decision(1, Verb.REFRESHED), b"frame")
+    assert one == other == [(decision(1, Verb.REFRESHED), b"frame")]
 
 
 def test_observer_that_fails():
     """An observer that raises is reported and not called again; the others are."""
     reports, seen = [], []
     events = Events(reports.append)
-    events.subscribe("broken", lambda _: 1 / 0)
-    events.subscribe("good", seen.append)
+    events.subscribe("broken", lambda *_: 1 / 0)
+    events.subscribe("good", lambda made, _: seen.append(made))
     events.publish(decision(1))
     events.publish(decision(2))
     assert reports == [

@@ -31,6 +31,7 @@ from rdnbr.core.model.settings import PortPolicy, Settings
 from rdnbr.linux.netlink.route_lookup import HostRoute
 from rdnbr.operator.control import json_views
 from rdnbr.operator.control.json_fields import OtherVersion
+from rdnbr.operator.explain.command import lines
 from rdnbr.operator.explain.document import document
 from rdnbr.operator.explain.explanation_json import decode, encode
 from rdnbr.operator.explain.facts import Facts
@@ -200,6 +201,28 @@ def test_a_value_of_another_kind_in_a_binding_is_named(key: str, value: object):
     other["bindings"][0][key] = value
     with pytest.raises(OtherVersion, match=f"as {key}; systemctl restart rdnbr"):
         decode(other)
+
+
+def test_the_refused_frame():
+    """The daemon sends the frame in hexadecimal as the last key; the document has it in words, also at the end."""
+    made = refused()
+    explanation = replace(made.explanation, refused_frame=b"\xff" * 5)
+    encoded = encode(explanation, json_views.epoch)
+    assert [*encoded.items()][-1] == ("refused_frame", "ff" * 5)
+    assert decode(encoded) == explanation
+    found = layers(made := replace(made, explanation=explanation))
+    words = "5 bytes, too short for an Ethernet frame"
+    assert [*document(made, found, verdict(made, found)).items()][-1] == ("refused_frame", words)
+    printed = list(lines(made, found, verdict(made, found)))
+    assert printed[-1] == f"    the last frame refused: {words}"
+    assert "lately:" in printed
+
+
+def test_no_refused_frame_from_an_older_daemon():
+    """A daemon that does not send the refused frame is understood all the same."""
+    older = sent()
+    del older["refused_frame"]
+    assert decode(older) == decode(sent())
 
 
 def test_no_arrival_from_an_older_daemon():

@@ -126,3 +126,5 @@ class Explanation:
     """Empty from the engine, which does not know the kernel; the daemon adds it."""
     events: tuple[Decision, ...] = ()
     """The latest decisions about the address, oldest first; at most MAX_EVENTS. The daemon adds them."""
+    refused_frame: bytes | None = None
+    """The last Ethernet frame about the address that was refused; None if none is kept. The daemon adds it."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rdnbr.operator.control.client import Client, NoDaemon
+from rdnbr.operator.control.protocol import Json
 
 
 def show(args: Namespace) -> int:
@@ -28,7 +29,9 @@ def watch(args: Namespace) -> int:
 
     try:
         with Client(_socket(args)) as client:
-            for event in client.watch():
+            for event in client.watch(frames=args.frames):
+                if args.frames and "missed" not in event:
+                    event["frame"] = _in_words(event.get("frame"))
                 text = json.dumps(event, ensure_ascii=False) if args.json else tables.event_line(event)
                 print(text, flush=True)
     except KeyboardInterrupt:
@@ -53,6 +56,15 @@ def flush(args: Namespace) -> int:
 
         print("no daemon answers, so the kernel itself is looked at:", flush_kernel(args.address))
         return 0
+
+
+def _in_words(frame: Json) -> str | None:
+    """Return the line about a frame that the daemon sent in hexadecimal; None if there is none."""
+    if not isinstance(frame, str):
+        return None
+    from rdnbr.operator.text.frame_text import frame_text  # noqa: PLC0415 (scapy takes long to import)
+
+    return frame_text(bytes.fromhex(frame))
 
 
 def _socket(args: Namespace) -> Path:

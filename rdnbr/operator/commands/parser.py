@@ -86,7 +86,7 @@ examples:
 Ctrl-C ends it. What comes faster than it can be read is left out and counted.
 
 examples:
-  rdnbr watch
+  rdnbr watch --frames
   rdnbr watch --json | jq -r 'select(.decision == "moved") | .address'""",
     "reload": """\
 The daemon reads the files that it was started with. A mistake in any of them changes nothing; every mistake is
@@ -197,6 +197,7 @@ def parser() -> ArgumentParser:
     )
     made["show"].add_argument("--json", action="store_true", help="one JSON document")
     made["watch"].add_argument("--json", action="store_true", help="one JSON object a line")
+    _frames(made["watch"])
     made["flush"].add_argument(
         "address", nargs="?", type=_address, metavar="ADDRESS", help="this one only (all)"
     )
@@ -296,6 +297,10 @@ def _replay(command: ArgumentParser) -> None:
         help="how long to go on after the last frame (5)",
     )
     command.add_argument("--json", action="store_true", help="one JSON object a line, the last a summary")
+    _frames(command)
+
+
+def _frames(command: ArgumentParser) -> None:
     command.add_argument(
         "--frames", action="store_true", help="with each decision the frame that caused it, in words"
     )

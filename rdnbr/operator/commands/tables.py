@@ -68,7 +68,7 @@ def print_table(what: str, document: Mapping[str, Any], out: Console, now: datet
 
 
 def event_line(event: Mapping[str, Any]) -> str:
-    """Return a decision as `rdnbr watch` prints it."""
+    """Return a decision as `rdnbr watch` prints it; a second line has the frame behind it, if there is one."""
     if "missed" in event:
         return f"… {event['missed']:,} decisions were missed: they came faster than they were read"
     cells = (
@@ -79,7 +79,8 @@ def event_line(event: Mapping[str, Any]) -> str:
         f"{event['port'] or '-':11}",
         event["reason"] + (f" ({event['rule']})" if event["rule"] else "") + _against(event),
     )
-    return " ".join(cells)
+    frame = event.get("frame")
+    return " ".join(cells) + (f"\n      frame: {frame}" if frame else "")
 
 
 def _against(event: Mapping[str, Any]) -> str:

@@ -55,14 +55,18 @@ class Client:
         self._lines.close()
         self._socket.close()
 
-    def request(self, command: str, address: str | None = None) -> Document:
+    def request(self, command: str, address: str | None = None, *, frames: bool = False) -> Document:
         """Send a command, and return its result; `rdnbr.operator.control.protocol` lists the commands.
 
         Raises:
             Denied: the daemon refuses; the message is the daemon's sentence.
             CommandFailed: the daemon does not answer, or another program does.
         """
-        request = {"command": command} if address is None else {"command": command, "address": address}
+        request: Document = {"command": command}
+        if address is not None:
+            request["address"] = address
+        if frames:
+            request["frames"] = True
         try:
             self._socket.sendall(json.dumps(request).encode() + b"\n")
         except OSError as error:
@@ -74,13 +78,15 @@ class Client:
             raise Denied(str(reply.get("error")))
         return self._object(reply.get("result"))
 
-    def watch(self) -> Iterator[Document]:
+    def watch(self, *, frames: bool = False) -> Iterator[Document]:
         """Yield each decision that the daemon makes from now on, until the daemon stops.
+
+        With `frames` the last key of each, `frame`, has the frame that caused the decision, in hexadecimal, or None.
 
         Raises:
             CommandFailed: as for `request`.
         """
-        self.request("watch")
+        self.request("watch", frames=frames)
         self._socket.settimeout(None)
         while (document := self._line()) is not None:
             yield document

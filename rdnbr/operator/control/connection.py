@@ -34,6 +34,8 @@ class Connection:
     ) -> None:
         """Serve `peer`; `closed` is called once, when the connection has ended."""
         self.watching = False
+        self.wants_frames = False
+        """Whether the watcher gets the frame behind each decision."""
         self._peer = peer
         self._selector = selector
         self._closed = closed

@@ -125,6 +125,11 @@ def mac(value: Json) -> MAC:
     return parse_mac(text(value))
 
 
+def octets(value: Json) -> bytes:
+    """Read octets in hexadecimal."""
+    return bytes.fromhex(text(value))
+
+
 def _items(value: Json) -> list[Json]:
     if not isinstance(value, list):
         raise TypeError

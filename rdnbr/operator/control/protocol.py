@@ -18,6 +18,9 @@ reannounce    yes         ``{"message": "what was done"}``
 watch         no          ``{"watching": true}``, then one decision a line, until the client disconnects
 ============  ==========  ==============================================================================
 
+A request to watch with ``"frames": true`` adds a last key ``"frame"`` to each decision: the Ethernet frame that caused
+it, in hexadecimal, at most 256 bytes; null if no frame did.
+
 The control server itself serves `watch`. The daemon executes all other commands.
 """
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rdnbr.core.model.address import IP, parse_ip
 from rdnbr.core.primitives.back_off import BackOff
@@ -95,11 +95,14 @@ class ControlServer:
         """Whether there is a watcher."""
         return any(client.watching for client in self._clients)
 
-    def send_to_watchers(self, document: Document) -> None:
-        """Send one line to all watchers."""
-        line = _line(document)
-        for client in [client for client in self._clients if client.watching]:
-            client.send_line(line)
+    def send_to_watchers(self, document: Document, frame: bytes | None = None) -> None:
+        """Send one line to all watchers; those that want frames get the line with the frame in hexadecimal."""
+        watchers = [client for client in self._clients if client.watching]
+        line, framed = _line(document), b""
+        if any(client.wants_frames for client in watchers):
+            framed = _line({**document, "frame": None if frame is None else frame.hex()})
+        for client in watchers:
+            client.send_line(framed if client.wants_frames else line)
 
     def execute_requests(self) -> None:
         """Execute one request of each client that has sent one, send replies that are ready, and one slice."""
@@ -214,8 +217,9 @@ class ControlServer:
     def _execute(self, client: Connection, request: bytes) -> None:
         """Execute one request, and reply whatever is in it."""
         try:
-            command, address = _read(request)
+            command, address, frames = _read(request)
             client.watching = command == "watch"
+            client.wants_frames = frames
             reply: Reply = {"watching": True}
             if command != "watch":
                 reply = self._target.execute(command, address)
@@ -250,7 +254,14 @@ class ControlServer:
             self._long_replies[client] = None
 
 
-def _read(request: bytes) -> tuple[Command | Literal["watch"], IP | None]:
+class _Request(NamedTuple):
+    command: Command | Literal["watch"]
+    address: IP | None
+    frames: bool
+    """Whether a watcher wants the frame behind each decision."""
+
+
+def _read(request: bytes) -> _Request:
     """Parse a request.
 
     Raises:
@@ -265,11 +276,12 @@ def _read(request: bytes) -> tuple[Command | Literal["watch"], IP | None]:
         raise Refused('no command; send an object such as {"command": "bindings"}')
     if command != "watch" and command not in COMMANDS:
         raise Refused(f"unknown command {_short(command)}; known are {', '.join(COMMANDS)}, watch")
+    frames = document.get("frames") is True
     text = document.get("address")
     if text is None:
-        return command, None
+        return _Request(command, None, frames)
     try:
-        return command, parse_ip(str(text))
+        return _Request(command, parse_ip(str(text)), frames)
     except ValueError:
         raise Refused(f"{_short(text)} is not an IPv4 or IPv6 address") from None
 

@@ -43,6 +43,8 @@ def lines(facts: Facts, found: Iterable[Layer], reached: AddressVerdict) -> Iter
         yield "lately:"
     for event in facts.explanation.events:
         yield f"    {clock(epoch(event.at))} {_event(event)}"
+    if facts.refused_frame is not None:
+        yield f"    the last frame refused: {facts.refused_frame}"
 
 
 def _event(event: Decision) -> str:

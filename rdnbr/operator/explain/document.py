@@ -16,6 +16,7 @@ def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> 
     """Return the facts, what each layer says of them, and the verdict."""
     explanation = encode(facts.explanation, json_views.epoch)
     address, address_family, events = (explanation.pop(key) for key in ("address", "family", "events"))
+    del explanation["refused_frame"]  # here it is in words
     return {
         "address": address,
         "family": address_family,
@@ -28,6 +29,7 @@ def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> 
         "kernel": None if isinstance(facts.kernel, str) else _kernel(facts.kernel),
         "frr": None if isinstance(facts.frr, str) else _frr(facts.frr),
         "events": events,
+        "refused_frame": facts.refused_frame,
     }
 
 

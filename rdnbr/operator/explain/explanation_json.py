@@ -20,7 +20,7 @@ from rdnbr.core.model.outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views
-from rdnbr.operator.control.json_fields import Fields, flag, integer, ip, mac, moment, text, texts
+from rdnbr.operator.control.json_fields import Fields, flag, integer, ip, mac, moment, octets, text, texts
 from rdnbr.operator.control.json_views import Wall
 from rdnbr.operator.control.protocol import Document, Json
 
@@ -47,6 +47,7 @@ def encode(explanation: Explanation, wall: Wall) -> Document:
         "bindings": [_encode_binding(detail, wall) for detail in explanation.bindings],
         "wanted": [_encode_desired(entry, wall) for entry in explanation.desired],
         "events": [json_views.decision(event, wall) for event in explanation.events],
+        "refused_frame": None if explanation.refused_frame is None else explanation.refused_frame.hex(),
     }
 
 
@@ -72,6 +73,8 @@ def decode(document: Json) -> Explanation:
         bindings=tuple(map(_decode_binding, fields.objects("bindings"))),
         desired=tuple(map(_decode_desired, fields.objects("wanted"))),
         events=tuple(map(_decode_event, fields.objects("events"))),
+        # An older daemon does not send it.
+        refused_frame=fields.optional("refused_frame", octets) if "refused_frame" in fields else None,
     )
 
 

@@ -77,3 +77,13 @@ class Facts:
     def installed(self) -> BindingDetail | None:
         """The first binding that has a route."""
         return next((detail for detail in self.explanation.bindings if detail.shown.installed), None)
+
+    @property
+    def refused_frame(self) -> str | None:
+        """The last frame about the address that was refused, in words; None if the daemon has none."""
+        frame = self.explanation.refused_frame
+        if frame is None:
+            return None
+        from rdnbr.operator.text.frame_text import frame_text  # noqa: PLC0415 (scapy takes long to import)
+
+        return frame_text(frame)

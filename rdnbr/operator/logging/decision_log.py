@@ -62,7 +62,7 @@ class DecisionLog:
         self._lines: Counter[tuple[str | None, bool]] = Counter()
         """Lines in this window, including those left out, by port and whether they are about unproven claims."""
 
-    def __call__(self, decision: Decision) -> None:
+    def __call__(self, decision: Decision, _frame: bytes | None = None) -> None:
         """Log a decision, or count it."""
         self.log_suppressed(decision.at)
         level = _LEVELS.get(decision.verb, "info")

@@ -83,6 +83,32 @@ def test_watch(lab):
     assert watcher.wait() == 0
 
 
+def test_the_frame_behind_a_refusal(lab):
+    """`watch --frames` and `explain` name the refused ARP frame in words; a watcher without the option gets none."""
+    guest = lab.guest(0)
+    lab.node.write("/etc/rdnbr/allowlist", "192.0.2.1\n")
+    lab.node.start_daemon()
+    watch = (sys.executable, "-m", "rdnbr", "watch", "--json")
+    plain, framed = lab.node.launch("plain", *watch), lab.node.launch("framed", *watch, "--frames")
+    guest.configure()
+
+    def refusals(watcher):
+        guest.ip("neigh flush dev eth0")
+        guest.ping_gateways()
+        lines = [json.loads(line) for line in watcher.log.splitlines()]
+        return [one for one in lines if (one["decision"], one["address"]) == ("refused", guest.address(4))]
+
+    wait_for(
+        lambda: all(refusals(watcher) for watcher in (plain, framed)), 10, "both watchers to see a refusal"
+    )
+    words = f"who has 169.254.0.1, tell {guest.address(4)} ({guest.mac})"
+    assert words in refusals(framed)[0]["frame"]
+    assert "frame" not in refusals(plain)[0]
+    document = json.loads(lab.node.rdnbr("explain", guest.address(4), "--json").stdout)
+    assert words in document["refused_frame"]
+    assert words in lab.node.rdnbr("explain", guest.address(4)).stdout.split("lately:")[1]
+
+
 def test_allowlist_that_changes_is_read(lab):
     """A changed allowlist takes effect without a command."""
     lab.node.start_daemon()

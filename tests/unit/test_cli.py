@@ -216,7 +216,7 @@ def test_watch_json(daemon):
 
 
 def test_watch_frames(daemon):
-    """The frame that the daemon sends in hexadecimal is printed in words: the last key in JSON, else a line below."""
+    """The frame that the daemon sends in hexadecimal is printed in words, as the last key."""
     decision = dict.fromkeys(("address", "mac", "port", "rule"))
     decision |= {"at": "2024-05-01T12:00:00+00:00", "decision": "refused", "reason": "denied"}
     sent = [{**decision, "frame": "ff" * 5}, {**decision, "frame": None}, {"missed": 2}]
@@ -229,6 +229,19 @@ def test_watch_frames(daemon):
         *sent[1:],
     ]
     assert [*json.loads(done.stdout.splitlines()[0])][-1] == "frame"
+
+
+def test_watch_frames_as_text(daemon):
+    """The frame is in words on the line below its decision; a decision without a frame is one line."""
+    decision = dict.fromkeys(("address", "mac", "port", "rule"))
+    decision |= {"at": "2024-05-01T12:00:00+00:00", "decision": "refused", "reason": "denied"}
+    path, _ = daemon(
+        {"ok": True, "result": {"watching": True}},
+        {**decision, "frame": "ff" * 5},
+        {**decision, "frame": None},
+    )
+    first, frame, second = rdnbr("watch", "--frames", "--socket", path).stdout.splitlines()
+    assert (first, frame) == (second, "      frame: 5 bytes, too short for an Ethernet frame")
 
 
 def test_interrupted(tmp_path):

@@ -80,8 +80,9 @@ class Reloader:
             raise
 
     def next_deadline(self) -> float:
-        """Return when `advance` checks the files; 0.0 if a reload is to be started."""
-        return 0.0 if self._waiting and not self._running else self._watcher.next_deadline
+        """Return when `advance` checks the files; 0.0 if a reload is to be started, or to be finished."""
+        over = self._rules is not None and not self._parts.engine.reauthorizing
+        return 0.0 if over or (self._waiting and not self._running) else self._watcher.next_deadline
 
     def close(self) -> None:
         """Leave a reload that is not over."""

@@ -88,7 +88,7 @@ def test_second_daemon_is_refused_in_one_sentence(lab):
 
 def test_failed_start_leaves_no_socket(lab):
     """A daemon without file descriptors left at its start ends with 3, and removes its socket."""
-    done = lab.node.attempt("prlimit", "--nofile=9:9", *RUN)
+    done = lab.node.attempt("prlimit", "--nofile=11:11", *RUN)
     assert done.returncode == 3
     assert "cannot listen" in done.stderr  # the start came this far, so the socket existed by then
     assert done.stderr.splitlines()[-1].startswith("rdnbr: the kernel refuses what rdnbr needs to start: ")

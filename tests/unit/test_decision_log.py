@@ -13,6 +13,7 @@ from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
+from rdnbr.lab.wait import wait_for
 from rdnbr.operator.logging import nonblocking_writer
 from rdnbr.operator.logging.decision_log import LINES, QUIET, UNPROVEN, WINDOW, DecisionLog
 from rdnbr.operator.logging.nonblocking_writer import Writer
@@ -217,7 +218,9 @@ def test_nobody_reads(pipe):
     read, write = pipe
     fill(write)
     writer = Writer(write, lines=10)
-    for number in range(100):
+    writer.write("0\n")
+    wait_for(writer._queue.empty, 5, "the writing thread to take the first line and block")
+    for number in range(1, 100):
         writer.write(f"{number}\n")
     received = b""
     while b"\n9\n" not in received:  # the ten that fitted are through
@@ -237,7 +240,9 @@ def test_lost_lines_are_told_as_soon_as_somebody_reads(pipe):
     read, write = pipe
     fill(write)
     writer = Writer(write, lines=10)
-    for number in range(100):
+    writer.write("0\n")
+    wait_for(writer._queue.empty, 5, "the writing thread to take the first line and block")
+    for number in range(1, 100):
         writer.write(f"{number}\n")
     received = b""
     while b"were lost" not in received:

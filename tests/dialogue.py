@@ -22,9 +22,9 @@ from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.allowlist import Allowlist, parse

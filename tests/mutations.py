@@ -29,9 +29,9 @@ from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.binding import Anchor, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Source
+from rdnbr.core.model.engine_outputs import Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.med_timestamp import LONG_AGO
-from rdnbr.core.model.outputs import Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.quarantine import Quarantine

@@ -14,6 +14,7 @@ from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import MAC, show_ip, show_mac
 from rdnbr.core.model.claim import Claim
+from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import (
     DropNeighbour,
     DropRoute,
@@ -23,7 +24,6 @@ from rdnbr.core.model.fib_entries import (
     PutNeighbour,
     PutRoute,
 )
-from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.core.wire.decode import decode

@@ -23,7 +23,7 @@ from itertools import chain
 from rdnbr.config.config import Config
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.kernel_counter import KernelCounter
-from rdnbr.core.model.outputs import Output
+from rdnbr.core.model.engine_outputs import Output
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import GONE
 from rdnbr.core.policy.allowlist import Allowlist

@@ -10,7 +10,7 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.backend import FibBackend
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.model.address import MAC
-from rdnbr.core.model.outputs import Decision
+from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.probing.simulated_guests import SimulatedGuests
 from rdnbr.daemon.kernel_log import KernelLog
 from rdnbr.daemon.socket_transmitter import SocketTransmitter

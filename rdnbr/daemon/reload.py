@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from rdnbr.config.config import Config
 from rdnbr.config.watcher import FileWatcher
-from rdnbr.core.model.outputs import Decision
+from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.reason import Reason
 from rdnbr.daemon.file_parser import CannotUseFiles, FileParser, ParsedFiles
 from rdnbr.daemon.kernel_watcher import KernelWatcher

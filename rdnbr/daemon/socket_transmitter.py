@@ -1,7 +1,7 @@
 """Sends the actuator's frames by the packet sockets of the ports."""
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.outputs import Announcement, Probe
+from rdnbr.core.model.engine_outputs import Announcement, Probe
 from rdnbr.linux.packet.receiver import PacketReceiver
 
 

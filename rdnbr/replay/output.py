@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC, show_ip, show_mac
-from rdnbr.core.model.outputs import Challenger, Decision, Verb
+from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views

@@ -15,8 +15,8 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.engine_outputs import Decision, Output, Verb
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Decision, Output, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.vrf_tables import MAIN_TABLE

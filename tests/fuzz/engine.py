@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC, parse_ip, parse_mac
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.core.policy.allowlist import parse

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
+from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
 from rdnbr.core.model.explanation import (
     BindingDetail,
     DesiredEntry,
@@ -19,7 +20,6 @@ from rdnbr.core.model.explanation import (
     RuleText,
 )
 from rdnbr.core.model.interfaces import vm_of
-from rdnbr.core.model.outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.core.policy.allowlist import Claimant

@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import parse_ip, show_ip
+from rdnbr.core.model.engine_outputs import DesiredHost, Output
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.med_timestamp import ERA, TICK, era_of, tick_at
-from rdnbr.core.model.outputs import DesiredHost, Output
 from rdnbr.core.model.settings import Settings, Timers
 
 NEWEST = Settings(Timers(reprobe=86_000.0), mobility="newest-wins")

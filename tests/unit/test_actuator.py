@@ -7,9 +7,9 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.engine_outputs import Announcement, DesiredHost, Probe, SnoopData
 from rdnbr.core.model.fib_entries import DropRoute, host
 from rdnbr.core.model.interfaces import Segment
-from rdnbr.core.model.outputs import Announcement, DesiredHost, Probe, SnoopData
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.daemon.parts import make_parts

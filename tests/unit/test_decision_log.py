@@ -11,7 +11,7 @@ import structlog
 from rdnbr.config.config import Log
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.outputs import Challenger, Decision, Verb
+from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.lab.wait import wait_for
 from rdnbr.operator.logging import nonblocking_writer

@@ -8,9 +8,9 @@ from dialogue import BRIDGE, GATEWAY4, MAIN, NODE, World, rules
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import parse_ip, parse_mac, show_ip
 from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.engine_outputs import Decision, Probe, Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Decision, Probe, Verb
 from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.core.wire.probe_frames import answer_frame
 

@@ -1,7 +1,7 @@
 """The recent events, and the observers."""
 
 from rdnbr.core.model.address import parse_ip
-from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.operator.logging.events import EVENTS, REFUSALS, Events
 

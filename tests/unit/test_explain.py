@@ -24,8 +24,8 @@ from explaining import (
 
 from rdnbr.core.bindings.explanation_builder import events_about
 from rdnbr.core.model.address import parse_ip, show_ip
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.explanation import DesiredEntry
-from rdnbr.core.model.outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import PortPolicy, Settings
 from rdnbr.linux.frr.host_routes import Advertisement, ZebraRoute

@@ -8,8 +8,8 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
 from rdnbr.core.model.address import parse_mac
+from rdnbr.core.model.engine_outputs import Announcement
 from rdnbr.core.model.interfaces import Port
-from rdnbr.core.model.outputs import Announcement
 from rdnbr.core.model.settings import PortPolicy, Settings
 
 ALLOW = "2.57.57.0/24\n2001:678::/64"

@@ -3,8 +3,8 @@
 import json
 
 from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.fib_entries import Key
-from rdnbr.core.model.outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.operator.control import json_slices, json_views
 from rdnbr.operator.control.json_slices import ROWS, RUN

@@ -5,7 +5,7 @@ import json
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
-from rdnbr.core.model.outputs import Challenger, Decision, Verb
+from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views

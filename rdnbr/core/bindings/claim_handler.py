@@ -14,9 +14,9 @@ from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim, Proof, Source
+from rdnbr.core.model.engine_outputs import Decision, Emit, Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Decision, Emit, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.policy import Policy

@@ -10,8 +10,8 @@ from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.engine_outputs import Challenger
 from rdnbr.core.model.interfaces import Port
-from rdnbr.core.model.outputs import Challenger
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.probing import intervals
 

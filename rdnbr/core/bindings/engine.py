@@ -23,10 +23,10 @@ from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Claim, Source
+from rdnbr.core.model.engine_outputs import Output, Verb
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Output, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot

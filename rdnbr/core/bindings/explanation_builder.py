@@ -12,6 +12,7 @@ from rdnbr.core.bindings.move_limit import MOVES_WINDOW
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.explanation import (
     MAX_EVENTS,
     MAX_RULES,
@@ -23,7 +24,6 @@ from rdnbr.core.model.explanation import (
 )
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Decision
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.model.snapshot import binding_snapshot

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.engine_outputs import Output
 from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port, Segment
-from rdnbr.core.model.outputs import Output
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
 

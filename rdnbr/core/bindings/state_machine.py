@@ -40,7 +40,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.outputs import Verb
+from rdnbr.core.model.engine_outputs import Verb
 from rdnbr.core.model.reason import Reason
 
 

@@ -13,9 +13,9 @@ from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.engine_outputs import Challenger, Decision, DesiredHost, Emit, Verb
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port
-from rdnbr.core.model.outputs import Challenger, Decision, DesiredHost, Emit, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.primitives.bounded_map import BoundedMap

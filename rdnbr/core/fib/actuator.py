@@ -18,8 +18,8 @@ from rdnbr.core.fib.install_errors import InstallErrors
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import Host, Key, Neighbour, Route, host
-from rdnbr.core.model.outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.primitives.back_off import BackOff
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.outputs import Announcement, Probe
+from rdnbr.core.model.engine_outputs import Announcement, Probe
 
 
 class Transmitter(Protocol):

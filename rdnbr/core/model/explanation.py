@@ -7,7 +7,7 @@ daemon's JSON, has them since 1970.
 from dataclasses import dataclass
 
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.outputs import Challenger, Decision
+from rdnbr.core.model.engine_outputs import Challenger, Decision
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 

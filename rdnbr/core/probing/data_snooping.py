@@ -11,7 +11,7 @@ was seen goes into the port's filter, and its further packets stay in the kernel
 from dataclasses import dataclass, field
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.outputs import Emit, SnoopData
+from rdnbr.core.model.engine_outputs import Emit, SnoopData
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
 

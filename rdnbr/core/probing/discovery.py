@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, BindingLookup
 from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.engine_outputs import Emit, Probe
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Emit, Probe
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.primitives.port_buckets import PortBuckets

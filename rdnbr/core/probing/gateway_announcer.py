@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from rdnbr.core.model.address import MAC
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim
+from rdnbr.core.model.engine_outputs import Announcement, Emit
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Announcement, Emit
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.primitives.bounded_map import BoundedMap
 from rdnbr.core.wire import arp, ndp

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from rdnbr.core.model.address import IP
+from rdnbr.core.model.engine_outputs import Announcement, Emit
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Announcement, Emit
 from rdnbr.core.wire import arp, ndp
 
 DEFEND_INTERVAL = 10.0

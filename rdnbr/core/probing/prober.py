@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.engine_outputs import Probe
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.model.outputs import Probe
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.port_buckets import PortBuckets
 from rdnbr.core.primitives.token_bucket import TokenBucket

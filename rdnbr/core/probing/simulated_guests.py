@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.outputs import Announcement, Probe
+from rdnbr.core.model.engine_outputs import Announcement, Probe
 from rdnbr.core.wire.probe_frames import answer_frame
 
 ANSWER_TIME = 0.001

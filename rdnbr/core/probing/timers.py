@@ -5,8 +5,8 @@
 
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.engine_outputs import Emit
 from rdnbr.core.model.fib_entries import Key
-from rdnbr.core.model.outputs import Emit
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
 from rdnbr.core.probing import intervals

@@ -17,22 +17,22 @@ def show(args: Namespace) -> int:
     if args.json:
         print(json.dumps(document, ensure_ascii=False))
         return 0
-    from rdnbr.operator.commands import tables  # noqa: PLC0415 (rich takes long to import, and JSON does not need it)
+    from rdnbr.operator.commands import show_tables  # noqa: PLC0415 (rich takes long to import, and JSON does not need it)
 
-    tables.print_table(args.what, document, tables.table_console(), datetime.now(UTC))
+    show_tables.print_table(args.what, document, show_tables.table_console(), datetime.now(UTC))
     return 0
 
 
 def watch(args: Namespace) -> int:
     """Print each decision, until the user interrupts or the daemon stops."""
-    from rdnbr.operator.commands import tables  # noqa: PLC0415
+    from rdnbr.operator.commands import show_tables  # noqa: PLC0415
 
     try:
         with Client(_socket(args)) as client:
             for event in client.watch(frames=args.frames):
                 if args.frames and "missed" not in event:
                     event["frame"] = _in_words(event.get("frame"))
-                text = json.dumps(event, ensure_ascii=False) if args.json else tables.event_line(event)
+                text = json.dumps(event, ensure_ascii=False) if args.json else show_tables.event_line(event)
                 print(text, flush=True)
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how a user ends it

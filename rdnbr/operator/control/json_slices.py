@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby, islice
 
+from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.fib_entries import Key
-from rdnbr.core.model.outputs import Decision
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views

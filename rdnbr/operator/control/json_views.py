@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from rdnbr.core.model.address import family, show_ip, show_mac
+from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.interfaces import vm_of
-from rdnbr.core.model.outputs import Decision
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control.protocol import Document
 

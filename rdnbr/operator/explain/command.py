@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from rdnbr.config.config import CommandLine
 from rdnbr.core.model.address import show_mac
-from rdnbr.core.model.outputs import Decision
+from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.operator.control.json_views import epoch
 from rdnbr.operator.explain.collect import collect
 from rdnbr.operator.explain.document import document

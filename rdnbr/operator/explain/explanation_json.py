@@ -8,6 +8,7 @@ the hold-downs, `wanted` the desired entries, `asked` counts probes, and the `ri
 from rdnbr.core.model.address import MAC, family, show_ip, show_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
+from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
 from rdnbr.core.model.explanation import (
     BindingDetail,
     DesiredEntry,
@@ -16,7 +17,6 @@ from rdnbr.core.model.explanation import (
     PolicyCase,
     RuleText,
 )
-from rdnbr.core.model.outputs import Challenger, Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.address import family, show_ip, show_mac
 from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.operator.control.json_views import epoch

@@ -18,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core.model.address import IP, show_ip, show_mac
 from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.reason import Reason
 
 QUIET = 600.0

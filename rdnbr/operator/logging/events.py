@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from heapq import merge
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.outputs import Decision, Verb
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.operator.control import json_views
 from rdnbr.operator.control.json_views import Wall
 from rdnbr.operator.control.server import ControlServer

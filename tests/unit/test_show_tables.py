@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from rdnbr.core.model.reason import Reason
-from rdnbr.operator.commands import tables
+from rdnbr.operator.commands import show_tables
 from rdnbr.operator.commands.reason_help import REASON_HELP
 from rdnbr.operator.text.phrases import age
 
@@ -48,7 +48,7 @@ def event(**changes):
 
 def shown(what, document, width):
     out = Console(file=io.StringIO(), width=width, highlight=False)
-    tables.print_table(what, document, out, NOW)
+    show_tables.print_table(what, document, out, NOW)
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 
 
@@ -143,7 +143,7 @@ def test_events(monkeypatch):
 
 def test_watched_line():
     """A watched decision is one line, its columns where those before it had them."""
-    line = tables.event_line(event(rule="a:3"))
+    line = show_tables.event_line(event(rule="a:3"))
     assert line.split()[1:] == [
         "refused",
         "2.57.57.30",
@@ -152,7 +152,7 @@ def test_watched_line():
         "not-permitted",
         "(a:3)",
     ]
-    assert tables.event_line(event(address=None, mac=None, port=None)).split()[2:] == [
+    assert show_tables.event_line(event(address=None, mac=None, port=None)).split()[2:] == [
         "-",
         "-",
         "-",
@@ -162,7 +162,7 @@ def test_watched_line():
 
 def test_watched_line_names_the_rival():
     """Who contends with the anchor is at the end of the line."""
-    line = tables.event_line(event(rival_mac="52:02:45:00:00:66", rival_port="tap666i0"))
+    line = show_tables.event_line(event(rival_mac="52:02:45:00:00:66", rival_port="tap666i0"))
     assert line.endswith("not-permitted, rival 52:02:45:00:00:66 on tap666i0")
 
 
@@ -176,7 +176,7 @@ def test_events_name_the_rival():
 
 def test_missed_lines():
     """What a watcher missed is said."""
-    assert tables.event_line({"missed": 1200}) == (
+    assert show_tables.event_line({"missed": 1200}) == (
         "… 1,200 decisions were missed: they came faster than they were read"
     )
 
@@ -198,7 +198,9 @@ def test_age(seconds, text):
 
 def test_no_colours_in_a_pipe(capsys):
     """Where the output is no terminal there are no colours, and all columns."""
-    tables.print_table("bindings", {"mode": "open", "bindings": [binding()]}, tables.table_console(), NOW)
+    show_tables.print_table(
+        "bindings", {"mode": "open", "bindings": [binding()]}, show_tables.table_console(), NOW
+    )
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "/etc/rdnbr/allowlist:3" in out

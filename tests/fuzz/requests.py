@@ -12,6 +12,7 @@ def seeds() -> Iterator[bytes]:
     for command in (*COMMANDS, "watch"):
         yield b'{"command": "%s"}' % command.encode()
     yield b'{"command": "flush", "address": "2.57.57.30"}'
+    yield b'{"command": "watch", "frames": true}'
     yield b'{"command": "probe", "address": "fe80::1%eth0"}'
     yield b'{"command": ["show"], "address": 1e9}'
     yield '[null, NaN, "\\ud800", {}]'.encode("utf-16")
@@ -20,7 +21,7 @@ def seeds() -> Iterator[bytes]:
 def try_one(content: bytes) -> None:
     """Parse a request, or check that its refusal can be encoded."""
     try:
-        command, address = _read(content)
+        command, address, _ = _read(content)
     except Refused as error:
         said = str(error)
     else:

@@ -87,6 +87,7 @@ def test_port_gone_removes_its_own_entries_only(many: LargeNode):
     assert {type(operation) for operation in operations} == {DropRoute, DropNeighbour}
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("table", "enforce"), [(TURNS, False), (ENFORCE, True)], ids=["plain", "enforce"])

@@ -20,7 +20,7 @@ from rdnbr.core.probing.port_services import PortServices
 
 _Name = TypeVar("_Name", Key, int)
 
-BINDINGS_AT_ONCE = 500
+BINDINGS_AT_ONCE = 250
 """Bindings of one slice."""
 PORTS_AT_ONCE = 20
 """Ports of one slice, each of which is searched for the addresses that the allowlist names."""

@@ -43,9 +43,10 @@ class RouteMetrics:
         self._next_review = 0.0
 
     def configure(self, now: float, settings: Settings) -> None:
-        """Use other metrics from now on."""
-        self._settings = settings
-        self._schedule_review_of_all(now)
+        """Use other metrics from now on. A metric depends on `mobility` and `routes` alone."""
+        before, self._settings = self._settings, settings
+        if (settings.mobility, settings.routes) != (before.mobility, before.routes):
+            self._schedule_review_of_all(now)
 
     def set_clock(self, now: float, wall: float) -> None:
         """Set the wall time at `now`, in seconds since 1970.

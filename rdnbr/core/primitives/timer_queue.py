@@ -9,39 +9,41 @@ _Key = TypeVar("_Key", bound=int | tuple[object, ...])
 class TimerQueue(Generic[_Key]):
     """One deadline for each key, in a heap whose stale entries are removed late.
 
-    An entry of the heap is stale if its time is not the present deadline of its key; stale entries are skipped. Times
-    are seconds on one monotonic clock.
+    An entry of the heap is stale if it is not the present entry of its key; stale entries are skipped. Times are
+    seconds on one monotonic clock.
     """
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, _Key]] = []
-        self._deadlines: dict[_Key, float] = {}
+        self._entries: dict[_Key, tuple[float, _Key]] = {}
+        """The entry of each key; the heap has the same tuples, so that it can be rebuilt without making new ones."""
 
     def set(self, key: _Key, at: float) -> None:
         """Set or change the deadline of a key."""
-        if self._deadlines.get(key) == at:
+        if self.deadline(key) == at:
             return
-        self._deadlines[key] = at
-        heappush(self._heap, (at, key))
+        entry = self._entries[key] = (at, key)
+        heappush(self._heap, entry)
         # Each frame of a guest can change a deadline and leave a stale entry; this bounds the heap.
-        if len(self._heap) > 4 * len(self._deadlines) + 64:
-            self._heap = [(deadline, other) for other, deadline in self._deadlines.items()]
+        if len(self._heap) > 2 * len(self._entries) + 64:
+            self._heap = list(self._entries.values())
             heapify(self._heap)
 
     def discard(self, key: _Key) -> None:
         """Remove the deadline of a key, if it has one."""
-        self._deadlines.pop(key, None)
+        self._entries.pop(key, None)
 
     def deadline(self, key: _Key) -> float | None:
         """Return the deadline of a key, or None when it has none."""
-        return self._deadlines.get(key)
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline, or None when there is none."""
         while self._heap:
-            at, key = self._heap[0]
-            if self._deadlines.get(key) == at:
-                return at
+            entry = self._heap[0]
+            if self._entries.get(entry[1]) is entry:
+                return entry[0]
             heappop(self._heap)
         return None
 
@@ -50,9 +52,9 @@ class TimerQueue(Generic[_Key]):
         at = self.next_deadline()
         if at is None or at > now:
             return None
-        _, key = heappop(self._heap)
-        del self._deadlines[key]
-        return at, key
+        entry = heappop(self._heap)
+        del self._entries[entry[1]]
+        return entry
 
     def __len__(self) -> int:
-        return len(self._deadlines)
+        return len(self._entries)

@@ -342,10 +342,10 @@ class LargeNode:
             (loop, "logger", lambda: log),
             (loop, "hold_instance_lock", lambda *_: None),
             (loop, "watchdog_interval", lambda: 30.0),
-            (nft, "installed", lambda: True),
+            (nft, "is_installed", lambda: True),
             (nft, "run", lambda *_: ""),
-            (nft, "listed", lambda: None),
-            (nft, "removed", lambda: False),
+            (nft, "list_table", lambda: None),
+            (nft, "remove_table", lambda: False),
             (nft, "Nft", Nft),
         ):
             self._close.enter_context(mock.patch.object(place, name, value))

@@ -53,7 +53,7 @@ class CommandHandler:
         try:
             parts.actuator.withdraw_all(now)
             parts.source_filter.close()
-            command.removed()
+            command.remove_table()
         except (OSError, command.NftError) as error:
             parts.log.error("on_stop = withdraw failed; rdnbr flush does the same", why=str(error))
             return "not all withdrawn"
@@ -106,7 +106,7 @@ class CommandHandler:
                 raise CannotStart(str(error)) from error
             return
         try:
-            command.removed()
+            command.remove_table()
         except command.NftError as error:
             self._parts.log.warning("cannot tell whether a table of enforce is left", why=str(error))
 

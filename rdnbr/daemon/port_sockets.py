@@ -1,4 +1,4 @@
-"""Keeps a packet socket on each port of the engine; a port whose socket cannot be opened is tried again."""
+"""Keeps a packet socket open on each port of the engine, and retries a port whose socket cannot be opened."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.daemon.parts import Parts
 
 FIRST_WAIT, LAST_WAIT = 1.0, 60.0
-"""Seconds until a port whose socket could not be opened is tried again; doubles each time."""
+"""Seconds until the next try after a socket could not be opened; doubles each time."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class _Failed:
 
 
 class PortSockets:
-    """The sockets of one daemon, port for port."""
+    """The port sockets of one daemon."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -51,11 +51,11 @@ class PortSockets:
                 self._failed.pop(index, None)
 
     def due(self, now: float) -> list[int]:
-        """Return the ifindexes of the ports that are to be tried again now."""
+        """Return the ifindexes of the ports whose next try is due at `now`."""
         return [index for index, failed in self._failed.items() if failed.back_off.is_due(now)]
 
     def next_deadline(self) -> float | None:
-        """Return when a port is to be tried again; None when none is."""
+        """Return the time of the earliest next try; None if all sockets are open."""
         return min(
             (failed.back_off.retry_at or 0.0 for failed in self._failed.values()),
             default=None,

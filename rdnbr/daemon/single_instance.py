@@ -11,7 +11,7 @@ from rdnbr.linux.process.instance_lock import CannotLock, Held, InstanceLock, No
 def hold_instance_lock(stack: ExitStack, log: FilteringBoundLogger) -> None:
     """Hold the lock of this network namespace until `stack` is closed.
 
-    A full file system does not keep the daemon from routing: the daemon then runs without the lock, and says so.
+    If the file system is full, the daemon runs without the lock and logs an error, since its guests need their routes.
 
     Raises:
         CannotStart: another daemon runs here, or the lock cannot be trusted.

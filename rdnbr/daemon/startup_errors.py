@@ -1,4 +1,4 @@
-"""Why the daemon cannot run."""
+"""The errors that end the start of the daemon."""
 
 from rdnbr.config.config import Config
 
@@ -8,7 +8,7 @@ class CannotStart(Exception):
 
 
 def no_bridge(config: Config) -> CannotStart:
-    """No bridge is there to serve."""
+    """Return the error that there is no bridge to serve."""
     if config.bridges:
         return CannotStart(
             f"no bridge is named {' or '.join(config.bridges)}; ip -br link show type bridge lists them"
@@ -20,7 +20,7 @@ def no_bridge(config: Config) -> CannotStart:
 
 
 def no_permission(lacking: list[str]) -> CannotStart:
-    """The process lacks capabilities, named in `lacking`."""
+    """Return the error that the process lacks the capabilities named in `lacking`."""
     names = " and ".join(lacking)
     return CannotStart(
         f"rdnbr needs {names} to listen on ports and set routes; run it as root, or by its unit"
@@ -28,7 +28,7 @@ def no_permission(lacking: list[str]) -> CannotStart:
 
 
 def another_runs(holder: str) -> CannotStart:
-    """Two daemons would remove each other's routes; `holder` is the process id of the other, if known."""
+    """Return the error that another daemon runs; `holder` is its process id, or empty."""
     which = f"; it is process {holder}" if holder else ""
     return CannotStart(
         f"another rdnbr runs in this network namespace; stop it first (systemctl stop rdnbr{which})"
@@ -36,7 +36,7 @@ def another_runs(holder: str) -> CannotStart:
 
 
 def kernel_refuses(error: OSError) -> CannotStart:
-    """The kernel refused what every daemon needs, such as a file descriptor."""
+    """Return the error that the kernel refused what the daemon needs, such as a file descriptor."""
     return CannotStart(
         f"the kernel refuses what rdnbr needs to start: {error}; see ulimit -n and journalctl -k"
     )

@@ -25,7 +25,7 @@ def _hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(command, "_PATIENCE", 0.1)
+    monkeypatch.setattr(command, "_TIMEOUT", 0.1)
 
 
 @pytest.mark.usefixtures("_hanging")

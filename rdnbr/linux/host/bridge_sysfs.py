@@ -1,4 +1,4 @@
-"""What sysfs tells of a bridge and netlink does not, or less plainly (Documentation/ABI/testing/sysfs-class-net)."""
+"""Reads the attributes of a bridge from sysfs (Documentation/ABI/testing/sysfs-class-net)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +13,23 @@ _NET_ADDR_SET = 3  # linux/netdevice.h
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What only sysfs or a bridge's own attributes tell."""
+    """Attributes of a bridge that `Link` does not have."""
 
     mac_fixed: bool
-    """Somebody assigned its MAC (NET_ADDR_SET), so it does not follow its ports'."""
+    """The MAC was assigned (NET_ADDR_SET), so it does not change with the ports."""
     mac_of_machine: bool
-    """systemd made it up from this machine's id, for nobody had given it one."""
+    """systemd computed the MAC from the machine id."""
     snooping: bool
-    """Multicast goes only to ports that asked for it."""
+    """The bridge forwards multicast only to ports that joined the group."""
     querier: bool
-    """The bridge itself asks who wants which multicast."""
+    """The bridge itself sends multicast queries."""
     vlan_filtering: bool
 
 
 def details(name: str, index: int, mac: MAC) -> Details | UnreadFact:
-    """Read the details of a bridge that has this MAC.
+    """Read the attributes of the bridge with this name, ifindex and MAC.
 
-    sysfs shows the network namespace that it was mounted in, which need not be ours: ifindexes tell.
+    sysfs shows the network namespace in which it was mounted, which may be another one: the ifindex is compared.
     """
     bridge = _NET / name
     if _number(bridge / "ifindex") != index:
@@ -47,7 +47,7 @@ def details(name: str, index: int, mac: MAC) -> Details | UnreadFact:
 
 
 def _number(path: Path) -> int | None:
-    """Read a number; None where the kernel was built without what it is about."""
+    """Read a number; None if the kernel was built without the feature."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""The MAC that systemd gives a device that has none of its own (MACAddressPolicy=persistent in systemd.link(5)).
+"""The MAC that systemd assigns to a device without a permanent one (MACAddressPolicy=persistent in systemd.link(5)).
 
-By default a bridge gets one, made of the machine's id and its name: set, locally administered, and yet no other
-node's (systemd, src/shared/netif-util.c and src/udev/net/link-config.c).
+By default a bridge gets such a MAC. systemd computes it from the machine id and the name of the bridge, so the MAC
+differs between nodes (systemd, src/shared/netif-util.c and src/udev/net/link-config.c).
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ _WORD = (1 << 64) - 1
 
 
 def machine_mac(name: str, root: Path = Path("/")) -> MAC | None:
-    """Return the MAC that systemd gives a virtual device of this name on this machine; None when that has no id."""
+    """Return the MAC that systemd assigns to a virtual device of this name; None if the machine has no id."""
     try:
         machine = bytes.fromhex((root / "etc/machine-id").read_text().strip())
     except (OSError, ValueError):
@@ -21,12 +21,12 @@ def machine_mac(name: str, root: Path = Path("/")) -> MAC | None:
     if len(machine) != 16:
         return None
     mac = bytearray(siphash(_KEY, machine + name.encode()).to_bytes(8, "little")[:6])
-    mac[0] = mac[0] & 0xFE | 0x02  # no group, and locally administered
+    mac[0] = mac[0] & 0xFE | 0x02  # unicast, and locally administered
     return MAC(bytes(mac))
 
 
 def siphash(key: bytes, message: bytes) -> int:
-    """Return SipHash-2-4 (Aumasson and Bernstein, 2012) of a message, under a key of 16 bytes."""
+    """Return SipHash-2-4 (Aumasson and Bernstein, 2012) of a message with a key of 16 bytes."""
     k0, k1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:], "little")
     v = [k ^ constant for k, constant in zip((k0, k1, k0, k1), _CONSTANTS, strict=True)]
     padded = message + bytes(7 - len(message) % 8) + bytes([len(message) & 0xFF])

@@ -1,20 +1,20 @@
-"""Whether systemd-networkd removes routes that it did not make (networkd.conf(5): ManageForeignRoutes)."""
+"""Whether systemd-networkd removes foreign routes (networkd.conf(5): ManageForeignRoutes)."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 _FOLDERS = ("etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd")
-"""The first of them wins (systemd.unit(5))."""
+"""In the order of precedence, the first has the highest (systemd.unit(5))."""
 _SETTING = re.compile(r"^\s*ManageForeignRoutes\s*=\s*(\S*)\s*$", re.MULTILINE)
 _NO = frozenset({"no", "false", "0", "off", "n", "f"})
 
 
 def cleans(root: Path = Path("/")) -> frozenset[int]:
-    """Return the ifindexes of the devices it removes others' routes from; none when it does not run.
+    """Return the ifindexes of the devices from which networkd removes foreign routes; none if it does not run.
 
     Args:
-        root: of the file system whose files are read.
+        root: the root of the file system to read.
     """
     if not (root / "run/systemd/units/invocation:systemd-networkd.service").is_symlink():
         return frozenset()
@@ -26,7 +26,7 @@ def cleans(root: Path = Path("/")) -> frozenset[int]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yield its configuration files; what comes later wins."""
+    """Yield the configuration files of networkd; a later file takes precedence."""
     folders = [root / folder for folder in _FOLDERS]
     mains = (folder / "networkd.conf" for folder in folders)
     yield from [path for path in mains if path.is_file()][:1]

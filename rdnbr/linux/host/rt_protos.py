@@ -1,18 +1,18 @@
-"""The names that iproute2 has for routing protocols."""
+"""The names of routing protocols in the files of iproute2."""
 
 import re
 from pathlib import Path
 
 _FOLDERS = ("etc/iproute2", "usr/share/iproute2", "usr/lib/iproute2")
-"""The administrator's first, then the distribution's."""
+"""The administrator's directory first, then those of distributions."""
 
 
 def name_of(number: int, root: Path = Path("/")) -> str | None:
-    """Return the name of a protocol, or None.
+    """Return the name of a protocol; None if it has none.
 
     Args:
-        number: of the protocol, as in `ip route show proto 171`.
-        root: of the file system whose files are read.
+        number: the number of the protocol, as in `ip route show proto 171`.
+        root: the root of the file system to read.
     """
     for folder in _FOLDERS:
         drop_ins = sorted((root / folder / "rt_protos.d").glob("*.conf"))

@@ -1,4 +1,4 @@
-"""The kernel's network settings, of the network namespace of whoever reads them."""
+"""The kernel's network settings (sysctls) in the network namespace of the caller."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,11 +7,11 @@ _NET = Path("/proc/sys/net")
 
 
 def read(paths: Iterable[str]) -> dict[str, int]:
-    """Return the values of settings by their path under net/; those that the kernel does not have are left out."""
+    """Return the values of sysctls by their path under net/; a sysctl that the kernel does not have is left out."""
     values = {}
     for path in paths:
         try:
             values[path] = int((_NET / path).read_text())
         except (OSError, ValueError):
-            continue  # a knob of a newer kernel, or a device that went meanwhile
+            continue  # a sysctl of a newer kernel, or of a device that was deleted meanwhile
     return values

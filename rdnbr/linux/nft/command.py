@@ -1,4 +1,4 @@
-"""Runs the `nft` program: at once where nothing waits yet, else beside the daemon's loop."""
+"""Runs the `nft` program: blocking at the start and in commands, else in parallel to the daemon's loop."""
 
 import json
 import os
@@ -13,23 +13,23 @@ from typing import Any, BinaryIO
 
 from rdnbr.linux.nft.ruleset import TABLE
 
-_PATIENCE = 10.0
-"""Seconds that nft may take; after them it is killed."""
+_TIMEOUT = 10.0
+"""Seconds after which nft is killed."""
 _ELSEWHERE = ":/usr/sbin:/sbin"
 _GONE = "No such file or directory"
 
 
 class NftError(Exception):
-    """nft is not there, or refuses; the message is its own, in one line."""
+    """nft is not installed, or failed; the message is one line of nft or of the operating system."""
 
 
 class Nft:
-    """Runs one script after another; the selector tells when one has ended."""
+    """Runs one script at a time; the selector reports its end."""
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._process: subprocess.Popen[bytes] | None = None
-        self._let_go: Callable[[], str | None] = lambda: None
+        self._release: Callable[[], str | None] = lambda: None
 
     @property
     def busy(self) -> bool:
@@ -37,10 +37,15 @@ class Nft:
         return self._process is not None
 
     def start(self, script: str, done: Callable[[str | None], None]) -> None:
-        """Start a script while none is running; `done` is called, by the loop, with the error if there was one."""
+        """Start a script; no other script may be running.
+
+        Args:
+            script: for `nft -f`.
+            done: called at the end of the script by the loop, or at once if nft cannot start; with the error or None.
+        """
         assert self._process is None
         try:
-            process, complaint = _start(script)
+            process, errors = _start(script)
         except OSError as error:
             done(str(error))
             return
@@ -49,73 +54,73 @@ class Nft:
         except OSError as error:  # no file descriptors are left
             process.kill()
             process.wait()
-            complaint.close()
+            errors.close()
             done(str(error))
             return
         self._process = process
-        # The loop waits for nft without end; this thread, which nobody waits for, makes sure that there is one.
-        limit = threading.Timer(_PATIENCE, process.kill)
+        # The loop has no timeout for nft. This daemon thread kills nft after the timeout, so `ended` is always called.
+        limit = threading.Timer(_TIMEOUT, process.kill)
         limit.daemon = True
         limit.start()
 
-        def let_go() -> str | None:
+        def release() -> str | None:
             limit.cancel()
             self._selector.unregister(watch)
             os.close(watch)
             self._process = None
-            return _error(process.wait(), complaint)
+            return _error(process.wait(), errors)
 
-        self._let_go = let_go
+        self._release = release
 
         def ended(_mask: int) -> None:
-            done(let_go())
+            done(release())
 
         self._selector.register(watch, selectors.EVENT_READ, ended)
 
     def finish(self) -> None:
-        """Wait for what is running, and kill it when that takes too long; nobody is told of its end."""
+        """Wait for a running script, and kill it after the timeout; `done` is not called."""
         if self._process is None:
             return
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._let_go()
+        self._release()
 
 
 def run(script: str, *flags: str) -> None:
-    """Run a script, and wait for its end.
+    """Run a script and wait for its end.
 
     Raises:
-        NftError: it failed.
+        NftError: the script failed.
     """
-    _ask("-f", "-", *flags, script=script)
+    _run_nft("-f", "-", *flags, script=script)
 
 
-def listed() -> Any | None:
-    """Return what `nft --json` lists of our table; None when there is none.
+def list_table() -> Any | None:
+    """Return the listing of our table by `nft --json`; None if there is no table.
 
     Raises:
-        NftError: nft is not there or not permitted.
+        NftError: nft is not installed or not permitted.
     """
     try:
-        return json.loads(_ask("--json", "list", "table", *TABLE.split()))
+        return json.loads(_run_nft("--json", "list", "table", *TABLE.split()))
     except NftError as error:
         if _GONE in str(error):
             return None
         raise
 
 
-def removed() -> bool:
-    """Remove our table, and tell whether there was one. Where nft is not installed, nobody made one.
+def remove_table() -> bool:
+    """Remove our table; return whether there was one. Without nft there is none.
 
     Raises:
-        NftError: nft refuses.
+        NftError: nft failed.
     """
-    if not installed():
+    if not is_installed():
         return False
     try:
-        _ask("delete", "table", *TABLE.split())
+        _run_nft("delete", "table", *TABLE.split())
     except NftError as error:
         if _GONE in str(error):
             return False
@@ -123,13 +128,13 @@ def removed() -> bool:
     return True
 
 
-def installed() -> bool:
-    """Tell whether there is an `nft` to run."""
+def is_installed() -> bool:
+    """Return whether the `nft` program is installed."""
     return shutil.which("nft", path=_path()) is not None
 
 
 def _path() -> str:
-    """Return where to look for programs: a person's PATH may lack the administrator's directories."""
+    """Return the search path for programs: the PATH of a user may lack the sbin directories."""
     return os.environ.get("PATH", os.defpath) + _ELSEWHERE
 
 
@@ -137,7 +142,7 @@ def _program() -> str:
     return shutil.which("nft", path=_path()) or "nft"
 
 
-def _ask(*arguments: str, script: str = "") -> str:
+def _run_nft(*arguments: str, script: str = "") -> str:
     try:
         done = subprocess.run(  # noqa: S603
             [_program(), *arguments],
@@ -145,7 +150,7 @@ def _ask(*arguments: str, script: str = "") -> str:
             capture_output=True,
             check=False,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NftError(str(error)) from error
@@ -155,29 +160,29 @@ def _ask(*arguments: str, script: str = "") -> str:
 
 
 def _start(script: str) -> tuple[subprocess.Popen[bytes], BinaryIO]:
-    """Start nft with files in memory for its input and its complaints, so that neither side ever waits on a pipe.
+    """Start nft with files in memory for its input and its errors, so that neither side waits on a pipe.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: nft cannot be started.
     """
     with ExitStack() as stack:
-        complaint = stack.enter_context(os.fdopen(os.memfd_create("nft-errors"), "w+b"))
+        errors = stack.enter_context(os.fdopen(os.memfd_create("nft-errors"), "w+b"))
         with os.fdopen(os.memfd_create("nft-script"), "w+b") as source:
             source.write(script.encode())
             source.seek(0)
             process = subprocess.Popen(  # noqa: S603
-                [_program(), "-f", "-"], stdin=source, stdout=subprocess.DEVNULL, stderr=complaint
+                [_program(), "-f", "-"], stdin=source, stdout=subprocess.DEVNULL, stderr=errors
             )
         stack.pop_all()
-    return process, complaint
+    return process, errors
 
 
-def _error(code: int, complaint: BinaryIO) -> str | None:
-    with complaint:
-        complaint.seek(0)
-        text = complaint.read().decode(errors="replace")
+def _error(code: int, errors: BinaryIO) -> str | None:
+    with errors:
+        errors.seek(0)
+        text = errors.read().decode(errors="replace")
     if code == -signal.SIGKILL:
-        return f"nft took more than {_PATIENCE:g} s and was killed"
+        return f"nft took more than {_TIMEOUT:g} s and was killed"
     return None if code == 0 else _first_line(text) or f"nft ended with {code}"
 
 

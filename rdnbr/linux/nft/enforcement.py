@@ -22,25 +22,25 @@ class CannotEnforceError(Exception):
 
 
 class Enforcement:
-    """The table of one daemon. It outlives the daemon, as the routes do."""
+    """The nftables table of one daemon. It stays when the daemon ends, as the routes do."""
 
     def __init__(self, selector: selectors.BaseSelector, report: Callable[[str], None]) -> None:
-        """Read the table that is there; it stays as it is until the first `update`.
+        """Read the present table; it does not change before the first `update`.
 
         Args:
-            selector: of the daemon's loop.
-            report: receives a sentence on each failure that enforcement survives.
+            selector: the selector of the daemon's loop.
+            report: called with one sentence for each failure after which enforcement continues.
 
         Raises:
             CannotEnforceError: there is no nft, or the kernel does not have what the table needs.
         """
-        if not command.installed():
+        if not command.is_installed():
             raise CannotEnforceError(
                 "enforce needs the nft program; install the package nftables, or set enforce = false"
             )
         try:
             command.run(ruleset.whole(ruleset.EMPTY), "--check")
-            document = command.listed()
+            document = command.list_table()
         except command.NftError as error:
             raise CannotEnforceError(
                 f"enforce needs nftables of family bridge, but nft says {str(error)!r}; "
@@ -60,23 +60,23 @@ class Enforcement:
         self._back_off = BackOff(_FIRST_RETRY, _LAST_RETRY)
 
     def set_ports(self, ports: Iterable[str], own: Iterable[IP]) -> None:
-        """Filter these ports, by name; `own` are the node's addresses."""
+        """Set the names of the ports to filter; `own` are the node's addresses."""
         self._guard.set_ports(ports, own)
 
     def ports_renamed(self, names: Collection[str]) -> None:
-        """Ports that had these names have others now."""
+        """Record that the ports with these names were renamed."""
         self._touched |= dict.fromkeys(self._guard.addresses_on(names))
 
     def address_changed(self, address: IP) -> None:
-        """The engine made a decision on an address."""
+        """Record that the engine made a decision on an address."""
         self._touched[address] = None
 
     def remove_table(self) -> None:
-        """Remove the table; there is none until `verify_table`."""
+        """Remove the table at the next `update`; none is written until `verify_table`."""
         self._dismissed = self._removal_due = True
 
     def verify_table(self) -> None:
-        """Make sure that the table is there."""
+        """Check at a later `update` that the table exists."""
         self._verify = True
         self._dismissed = self._removal_due = False
 
@@ -95,13 +95,13 @@ class Enforcement:
             self._nft.start(ruleset.PRESENCE, self._verified)
 
     def next_deadline(self) -> float | None:
-        """Return when `update` has something to do, though nothing happens."""
+        """Return when `update` is due without a further event; None if it is not."""
         if self._nft.busy or not (self._removal_due or self._write_due):
             return None
         return self._back_off.retry_at or 0.0
 
     def close(self) -> None:
-        """Let a running transaction finish; the table stays."""
+        """Wait for a running transaction; the table stays."""
         self._nft.finish()
 
     @property

@@ -1,4 +1,4 @@
-"""What this process may do."""
+"""The capabilities of this process."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}  # linux/capability.h
 
 
 def missing() -> list[str]:
-    """Name the capabilities the daemon needs and does not have."""
+    """Return the names of the capabilities that rdnbr needs and this process lacks."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             effective = int(line.split()[1], 16)

@@ -1,8 +1,8 @@
-"""One daemon in one network namespace: of two, each would remove the routes of the other.
+"""One daemon in a network namespace: two daemons would remove each other's routes.
 
 The lock is an flock(2) on a file that is named by the inode number of the network namespace, so daemons of different
-namespaces share the directory. It ends with the process, however that ends; a file that a killed process left is
-locked again.
+namespaces share the directory. The kernel releases the lock when the process ends in any way. A file that a killed
+process left is locked again.
 
 Any process that can open a file can lock it, even for reading only. So the file has mode 0600, and it is trusted only
 in a directory that nobody but root and the daemon's user can write to: otherwise any local user could keep the daemon
@@ -28,11 +28,11 @@ _WRITABLE_FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class CannotLock(Exception):
-    """The lock cannot be had; the message is one sentence that says what to do."""
+    """The lock cannot be acquired; the message is one sentence that says what to do."""
 
 
 class NoRoom(CannotLock):
-    """There is no room for the file of the lock."""
+    """The file system is full, so the lock file cannot be created."""
 
 
 class Held(CannotLock):
@@ -41,14 +41,14 @@ class Held(CannotLock):
     def __init__(self, path: Path, holder: str) -> None:
         super().__init__(f"{path} is locked by process {holder or 'unknown'}")
         self.holder = holder
-        """Its process id in its own PID namespace; empty when the process could not write it down."""
+        """The process id in the holder's PID namespace; empty if the holder could not write it."""
 
 
 class InstanceLock:
     """The lock of this network namespace, held until it is closed.
 
     Raises:
-        Held: another process has it.
+        Held: another process has the lock.
         NoRoom: the file system of the directory is full.
         CannotLock: the directory cannot be made, or others can write to it.
     """

@@ -1,9 +1,9 @@
-"""How many files this process may have open."""
+"""The limit of open files of this process."""
 
 import resource
 
 
 def allow_all() -> None:
-    """Raise the limit to what it may be raised to: every port costs a descriptor, and the usual 1,024 are few."""
+    """Raise the soft limit to the hard limit: each port needs a descriptor, and the usual 1,024 are too few."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

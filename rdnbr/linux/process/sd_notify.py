@@ -1,11 +1,11 @@
-"""Tells systemd how the daemon fares: sd_notify(3)."""
+"""Sends the state of the daemon to systemd: sd_notify(3)."""
 
 import os
 import socket
 
 
 def notify(**states: str | int) -> None:
-    """Send states such as ``READY=1``; where nobody asked to be told, or nobody listens, nothing happens."""
+    """Send states such as ``READY=1``. Without NOTIFY_SOCKET, or if the send fails, nothing happens."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return
@@ -15,11 +15,11 @@ def notify(**states: str | int) -> None:
         try:
             channel.sendto(message.encode(), address)
         except OSError:
-            return  # systemd will notice by its watchdog; routing goes on
+            return  # the watchdog of systemd notices it; the daemon continues
 
 
 def watchdog_interval() -> float | None:
-    """Return how often, in seconds, systemd wants to hear ``WATCHDOG=1``; None when it does not."""
+    """Return the seconds within which systemd expects ``WATCHDOG=1``; None if it expects none."""
     text = os.environ.get("WATCHDOG_USEC", "")
     if not text.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None

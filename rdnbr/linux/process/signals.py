@@ -1,4 +1,4 @@
-"""Signals, handled in a turn of the loop like everything else that arrives."""
+"""Passes signals to the loop, which handles them like its other events."""
 
 import selectors
 import signal
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Signals:
-    """Calls an action in the loop for each signal that came."""
+    """Calls an action in the loop for each signal that arrives."""
 
     def __init__(
         self, selector: selectors.BaseSelector, actions: Mapping[signal.Signals, Callable[[], None]]
@@ -23,7 +23,7 @@ class Signals:
         self._before = {number: signal.signal(number, _leave_to_the_loop) for number in actions}
 
     def close(self) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(-1)
@@ -39,4 +39,4 @@ class Signals:
 
 
 def _leave_to_the_loop(_number: int, _frame: FrameType | None) -> None:
-    """Be a handler: Python writes the number to the wakeup descriptor only for signals that have one."""
+    """Do nothing. Python writes a signal to the wakeup descriptor only if the signal has a handler."""

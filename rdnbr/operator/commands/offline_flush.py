@@ -49,6 +49,6 @@ def flush_kernel(address: str | None) -> str:
 
 def _filter_removed() -> bool:
     try:
-        return command.removed()
+        return command.remove_table()
     except command.NftError as error:
         raise CommandFailed(f"cannot remove the nftables table {ruleset.TABLE}: {error}") from error

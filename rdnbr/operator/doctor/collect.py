@@ -50,7 +50,7 @@ def collect_facts(given: CommandLine) -> Facts:
         networkd.cleans(),
         rt_protos.name_of(PROTOCOL),
         config.settings.mobility,
-        clock_sync.is_kept(),
+        clock_sync.is_synchronised(),
     )
 
 

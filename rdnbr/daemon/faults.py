@@ -94,6 +94,11 @@ class Step:
         self._on_fault = on_fault
         self._back_off = BackOff(FIRST_PAUSE, LAST_PAUSE)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last run failed, so that the step is paused or about to be tried again."""
+        return self._back_off.failing
+
     def run(self, now: float) -> None:
         """Do the work of the step unless the step is paused."""
         if not self._back_off.is_due(now):

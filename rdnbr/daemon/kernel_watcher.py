@@ -135,10 +135,12 @@ class KernelWatcher:
             self._parts.kernel_log.kernel_answered()
         return everything
 
-    def next_deadline(self) -> float:
-        """Return when `handle_events` or `compare` has something to do although no event arrives."""
-        if self._events or self._update_unfinished:
-            return 0.0
+    def events_deadline(self) -> float | None:
+        """Return 0.0 if `handle_events` has something to do although no event arrives, else None."""
+        return 0.0 if self._events or self._update_unfinished else None
+
+    def comparison_deadline(self) -> float:
+        """Return when `compare` has something to do."""
         due = [self._comparison_at(), self._next_snapshot]
         if self._next_hops_wanted:
             due.append(self._next_hops_at)

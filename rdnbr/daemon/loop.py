@@ -7,7 +7,8 @@ The callbacks of the selector only move bytes and queue what arrived. What a tur
 3. commands: the commands of the control socket and reloads are executed;
 4. timers: timers of the engine that have expired. While there are unread frames, timers wait (`timer_gate`), since the
    unread frames may have the answers that the timers wait for;
-5. kernel: routes and neighbours in the kernel are made equal to the desired ones;
+5. kernel: what no event reports is compared, and the routes and neighbours in the kernel are made equal to the desired
+   ones;
 6. probes: probes and announcements leave. A guest's answer must find its route, so the kernel comes first.
 
 An exception costs the frame, the event or the command that it came from, never the daemon (`faults`).
@@ -54,8 +55,8 @@ _LAST_WORDS = 1.0
 """Seconds the log may take to be written at the end."""
 
 _PAUSE_AFTER_FAULT = 0.01
-"""Seconds that the loop sleeps after a turn with a fault outside of frames and commands. Its cause may still be ready,
-and then the selector returns at once."""
+"""Seconds that the loop sleeps after a turn with a fault outside of frames and commands, and while a step is paused.
+The cause may still be ready, and then the selector returns at once."""
 
 
 def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
@@ -168,7 +169,7 @@ class Daemon:
         while not self._stopping:
             ready = self._selector.select(self._timeout())
             self._turn(time.monotonic(), ready)
-            if self._fault_in_turn:
+            if self._fault_in_turn or any(step.failing for step in self._steps):
                 time.sleep(_PAUSE_AFTER_FAULT)
         notify(STOPPING=1)
         self._log.info("stopping", routes=self._command_handler.leave(time.monotonic()))
@@ -183,11 +184,13 @@ class Daemon:
         return tuple(
             Step(name, run, deadline, self._handle_fault)
             for name, run, deadline in (
-                ("netlink", self._kernel_watcher.handle_events, self._kernel_watcher.next_deadline),
+                ("netlink", self._kernel_watcher.handle_events, self._kernel_watcher.events_deadline),
                 ("frames", self._handle_frames, self._frames_deadline),
                 ("commands", self._execute_commands, self._commands_deadline),
                 ("timers", self._expire_timers, engine.next_deadline),
-                ("kernel", self._update_kernel, self._kernel_deadline),
+                ("comparison", self._compare, self._kernel_watcher.comparison_deadline),
+                ("kernel", self._parts.actuator.apply_changes, self._parts.actuator.next_deadline),
+                ("source filter", self._update_source_filter, self._parts.source_filter.next_deadline),
             )
         )
 
@@ -235,25 +238,31 @@ class Daemon:
 
     def _expire_timers(self, now: float) -> None:
         unread = not self._receiver.drained
-        if not self._timer_gate.open(now, unread=unread):
-            return
         parts, engine = self._parts, self._parts.engine
+        if not self._timer_gate.open(now, unread=unread):
+            if engine.reauthorizing:  # which depends on no frame
+                parts.actuator.handle_outputs(engine.reauthorize_slice(now))
+            return
         before = engine.next_deadline()
         outputs: Iterable[Output] = ()
         try:
             outputs = iter(engine.expire_timers(now, unread=unread))
             parts.actuator.handle_outputs(outputs)
+            due = engine.next_deadline()
+            if due is None or due > now:  # else more timers are due than one turn handles
+                self._timer_gate.restart_wait(now)
         except Exception as error:
             if engine.next_deadline() == before:
                 raise  # it would fail again at once: the step is paused
             self._handle_fault(now, "timers", error)
             self._apply_rest(outputs)
 
-    def _update_kernel(self, now: float) -> None:
-        """Make the kernel equal to what is desired, then send probes."""
+    def _compare(self, now: float) -> None:
+        """Read from the kernel what no event reports."""
         if self._kernel_watcher.compare(now):
             self._command_handler.verify_enforcement()
-        self._parts.actuator.apply_changes(now)
+
+    def _update_source_filter(self, now: float) -> None:
         self._parts.source_filter.update(now, self._parts.engine)
 
     def _feed_watchdog(self, now: float) -> None:
@@ -280,10 +289,6 @@ class Daemon:
         at = self._command_handler.reloader.next_deadline()
         return at if self._control is None else min(at, self._control.next_deadline())
 
-    def _kernel_deadline(self) -> float | None:
-        deadlines = self._parts.actuator.next_deadline(), self._parts.source_filter.next_deadline()
-        return min((at for at in deadlines if at is not None), default=None)
-
     def _handle_frame_fault(self, now: float, index: int, frame: Frame, error: Exception) -> None:
         """Count and log a fault, and pause the port that has sent the frame."""
         port = self._parts.engine.ports.get(index)
@@ -306,8 +311,8 @@ class Daemon:
 
     def _handle_fault(self, now: float, step: str, error: Exception) -> None:
         """Count and log a fault of a step as a whole."""
-        if step == "netlink":
-            self._kernel_watcher.resync(now)  # the other events of the step are lost
+        if step in ("netlink", "select"):
+            self._kernel_watcher.resync(now)  # further events may be lost
         self._fault_in_turn = True
         self._parts.actuator.count(KernelCounter.INTERNAL_ERROR)
         self._faults.log(step, error)

@@ -116,8 +116,8 @@ class Reloader:
             self._watcher = _watcher(config, now)
         (parts.source_filter.verify_table if config.enforce else parts.source_filter.remove_table)()
         engine.configure(now, config.settings)
-        self._kernel_watcher.set_config(now, config)
         parts.actuator.handle_outputs(engine.set_allowlist(now, parsed.allowlist))
+        self._kernel_watcher.set_config(now, config)
 
     def _finish(self) -> None:
         withdrawn = counted(self._no_longer_permitted, "binding")

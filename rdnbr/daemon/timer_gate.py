@@ -15,8 +15,9 @@ class TimerGate:
         self._last = now
 
     def open(self, now: float, *, unread: bool) -> bool:
-        """Return whether timers may expire at `now`, where `unread` frames wait or not. If so, the wait starts anew."""
-        if unread and now - self._last < LONGEST:
-            return False
+        """Return whether timers may expire at `now`, where `unread` frames wait or not."""
+        return not unread or now - self._last >= LONGEST
+
+    def restart_wait(self, now: float) -> None:
+        """Start the wait anew: no timer is due at `now` any more."""
         self._last = now
-        return True

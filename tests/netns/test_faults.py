@@ -258,6 +258,22 @@ def test_fault_of_all_timers_is_no_busy_loop(node: Node, monkeypatch: pytest.Mon
     assert len(node.faults()) == 1
 
 
+def test_fault_of_the_comparison_stops_no_route(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While comparing the kernel's tables fails, routes are installed, and the loop does not spin."""
+
+    def planted(_now):
+        raise PlantedError
+
+    monkeypatch.setattr(node.daemon._kernel_watcher, "compare", planted)
+    node.turn(100)
+    assert node.other_guest_is_learned()
+    routes, _ = node.daemon._parts.actuator._backend.read_entries()
+    assert [route.address for route in routes] == [bytes([2, 57, 57, 31])]
+    (comparison,) = [step for step in node.daemon._steps if step.name == "comparison"]
+    assert comparison.next_deadline(node.now) > node.now
+    assert len(node.faults()) == 1
+
+
 def test_fault_in_a_netlink_event(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an event that fails all interfaces are read again: a port that went with it is known to be gone."""
     assert node.other_guest_is_learned()

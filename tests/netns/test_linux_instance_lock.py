@@ -1,5 +1,6 @@
 """The instance lock: one process in one network namespace, and no other user in the way."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -170,3 +171,28 @@ def test_file_that_is_removed_while_it_is_opened(directory: Path, monkeypatch: p
     with InstanceLock(directory):
         assert len(opened) == 2
         assert len(files(directory)) == 1
+
+
+def test_file_that_another_user_left_is_replaced(directory: Path) -> None:
+    """A lock file of another user, made while the directory was writable for all, keeps no daemon from starting."""
+    with InstanceLock(directory) as lock:
+        name = lock._path.name
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o777)
+    with as_nobody():
+        stale = os.open(directory / name, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(stale, fcntl.LOCK_EX)
+    directory.chmod(0o755)
+    try:
+        InstanceLock(directory).close()
+    finally:
+        os.close(stale)
+
+
+def test_file_of_another_process_is_not_removed(directory: Path) -> None:
+    """If the file was removed and another process has made a new one, the first process leaves that alone."""
+    first = InstanceLock(directory)
+    first._path.unlink()
+    with InstanceLock(directory) as second:
+        first.close()
+        assert second._path.exists()

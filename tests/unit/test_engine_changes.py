@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
 from dialogue import BRIDGE, MAIN, NODE, World
 
-from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.address import IP, parse_ip
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings, Timers
+from rdnbr.core.policy.local_addresses import LocalAddresses
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 ALLOW = "2.57.57.0/24\n2001:678::/64"
@@ -185,3 +187,42 @@ def test_reload_with_fewer_probes_than_were_sent():
     assert world.state(V4) == "probing alice@tap1i0"
     world.engine.configure(world.now, Settings(Timers(probe_count=1)))
     assert world.runs(10)[1].endswith(f"withdrawn {V4} alice@tap1i0 departed: silent")
+
+
+def test_fault_in_a_reload_costs_one_binding(monkeypatch: pytest.MonkeyPatch):
+    """If authorizing one binding raises, the others are authorized by the new allowlist all the same."""
+    world = World("2.57.57.0/24")
+    guests = [world.guest(f"guest{number}", f"tap{number}i0", f"2.57.57.{number}") for number in range(1, 9)]
+    for guest in guests:
+        guest.asks_gateway()
+    world.runs(1)
+    authorization = world.engine._authorization
+    real = authorization.authorize
+
+    def planted(address: IP, *arguments: object):
+        if address == parse_ip("2.57.57.3"):
+            raise RuntimeError
+        return real(address, *arguments)
+
+    monkeypatch.setattr(authorization, "authorize", planted)
+    with pytest.raises(RuntimeError):
+        world.reloads("2.57.58.0/24")
+    world.carries_out(world.engine.drain_outputs())
+    world.carries_out(world.engine.reauthorize_slice(world.now))
+    assert not world.engine.reauthorizing
+    assert [line.split()[0] for line in world.routes()] == ["2.57.57.3"]
+
+
+def test_bindings_that_are_left_come_first(monkeypatch: pytest.MonkeyPatch):
+    """Another start in the middle of a reload does not keep the last bindings waiting."""
+    monkeypatch.setattr("rdnbr.core.bindings.reauthorization.BINDINGS_AT_ONCE", 2)
+    world = World("2.57.57.0/24")
+    for number in range(1, 7):
+        world.guest(f"guest{number}", f"tap{number}i0", f"2.57.57.{number}").asks_gateway()
+    world.runs(1)
+    world.reloads("2.57.57.0/30")  # the first three are still permitted
+    assert len(world.routes()) == 6
+    for extra in ("192.0.2.1", "192.0.2.2"):
+        changed = LocalAddresses(NODE.addresses | {parse_ip(extra)}, NODE.macs)
+        world.carries_out(world.engine.local_addresses_changed(world.now, changed))
+    assert [line.split()[0] for line in world.routes()] == ["2.57.57.1", "2.57.57.2", "2.57.57.3"]

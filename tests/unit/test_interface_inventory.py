@@ -58,6 +58,29 @@ def test_port_whose_carrier_goes():
     assert f"ask alice@tap1i0 for {V4}" in world.update()
 
 
+def test_outputs_before_a_fault_are_not_lost(monkeypatch: pytest.MonkeyPatch):
+    """If the engine raises at the second of two ports that go, the next update has the outputs of the first."""
+    world = node()
+    world.inventory.link_changed(replace(TAP, index=11, name="tap2i0"))
+    world.update()
+    real = world.engine.port_gone
+
+    def planted(now: float, index: int, **more: bool):
+        if index == 11:
+            raise RuntimeError
+        return real(now, index, **more)
+
+    world.inventory.link_gone(10)
+    world.inventory.link_gone(11)
+    monkeypatch.setattr(world.engine, "port_gone", planted)
+    with pytest.raises(RuntimeError):
+        world.update()
+    monkeypatch.undo()
+    changes = world.inventory.update_engine(world.now, world.engine)
+    assert f"no route {V4}" in world.carries_out(changes.outputs)
+    assert changes.filtered
+
+
 def test_port_that_leaves_its_bridge():
     """A device that leaves the bridge is no port any more."""
     world = node()

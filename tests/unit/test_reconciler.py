@@ -42,6 +42,16 @@ def test_wish_is_carried_out_once():
     assert pair.desired.plan_operations(1.0) == []
 
 
+def test_operations_whose_results_are_unknown_are_planned_again():
+    """If applying operations raises, their results are never recorded, and the next plan has them again."""
+    pair = Pair()
+    pair.want(host(254, V4, 1, ALICE))
+    lost = pair.desired.plan_operations(0.0)
+    assert pair.desired.plan_operations(1.0) == lost
+    pair.turn(2.0)
+    assert pair.kernel.read_entries() == ({ROUTE}, {NEIGHBOUR})
+
+
 def test_wish_that_was_taken_back_before_its_turn_does_nothing():
     """What came and went between two turns never reaches the kernel."""
     pair = Pair()

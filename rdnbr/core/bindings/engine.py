@@ -302,6 +302,11 @@ class Engine:
         self.counters.count(at.name, reason)
         return self.drain_outputs()
 
+    def reauthorize_slice(self, now: float) -> list[Output]:
+        """Authorize the next bindings while `reauthorizing`, without handling any timer."""
+        self._reauthorization.handle_slice(now)
+        return self.drain_outputs()
+
     def expire_timers(self, now: float, *, unread: bool = False) -> list[Output]:
         """Handle the timers that are due; to be called after everything that has arrived was handled.
 

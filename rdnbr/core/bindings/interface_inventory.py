@@ -60,6 +60,10 @@ class InterfaceInventory:
         self._everything_changed = True
         self._addresses_changed = True
         self._macs_changed = True
+        self._outputs: list[Output] = []
+        """Outputs of the engine that no update has returned yet."""
+        self._renamed: set[str] = set()
+        self._filtered = False
 
     def set_globs(self, globs: Sequence[str]) -> None:
         """Serve the bridges whose names match; without globs, the bridges that have a gateway address."""
@@ -162,15 +166,15 @@ class InterfaceInventory:
         for index in replaced:
             self._changed_links |= self._members.get(index, {})
         links = self._changed_links
-        filtered = self._addresses_changed | self._update_guest_ports(links)
+        self._filtered |= self._addresses_changed | self._update_guest_ports(links)
         ports = {index: self._port(index) for index in links}
-        outputs: list[Output] = []
+        outputs, renamed = self._outputs, self._renamed
         gone: list[int] = []
         for index, port in ports.items():
             if port is not None or index not in engine.ports:
                 continue
             if len(outputs) >= OUTPUTS_AT_ONCE:
-                return Changes(outputs, frozenset(gone), frozenset(), filtered, unfinished=True)
+                return self._changes(gone, unfinished=True)
             lost_segment = engine.ports[index].segment not in self._links
             outputs += engine.port_gone(now, index, segment_gone=lost_segment)
             gone.append(index)
@@ -184,14 +188,22 @@ class InterfaceInventory:
             segment = self._segments.get(index)
             if segment is not None and engine.segments.get(index) != segment:
                 engine.segment_changed(segment)
-        renamed = set()
         for index, port in ports.items():
             known = engine.ports.get(index)
             if port is not None and known != port:
-                renamed |= {known.name} if known is not None and known.name != port.name else set()
+                if known is not None and known.name != port.name:
+                    renamed.add(known.name)
                 outputs += engine.port_changed(now, port)
         self._changed_bridges, self._changed_links = {}, {}
-        return Changes(outputs, frozenset(links), frozenset(renamed), filtered)
+        return self._changes(links, unfinished=False)
+
+    def _changes(self, links: Iterable[int], *, unfinished: bool) -> Changes:
+        """Return what the engine has put out, also before an exception, and forget it."""
+        changes = Changes(
+            self._outputs, frozenset(links), frozenset(self._renamed), self._filtered, unfinished=unfinished
+        )
+        self._outputs, self._renamed, self._filtered = [], set(), False
+        return changes
 
     def _remove(self, link: Link) -> None:
         """Remove a link from every index."""

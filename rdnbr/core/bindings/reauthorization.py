@@ -6,7 +6,6 @@ claims are authorized by the new allowlist from the first moment on.
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import TypeVar
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.state_machine import BindingEvent
@@ -17,8 +16,6 @@ from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.probing.port_services import PortServices
-
-_Name = TypeVar("_Name", Key, int)
 
 BINDINGS_AT_ONCE = 250
 """Bindings of one slice."""
@@ -52,20 +49,28 @@ class Reauthorization:
         return not self._bindings and not self._to_discover
 
     def start(self, now: float, *, discover: bool) -> None:
-        """Begin anew with all bindings; with `discover`, all ports are searched afterwards. Handle the first slice."""
+        """Handle all bindings, also those that were handled before, beginning with the first slice.
+
+        With `discover` all ports are searched afterwards.
+        """
         self._since = now
-        self._bindings = dict.fromkeys(self._table.keys())
+        # Bindings that are still left come first: frequent starts must not keep the last ones waiting for ever.
+        self._bindings |= dict.fromkeys(self._table.keys())
         if discover:
             self._to_discover = dict.fromkeys(self._ports)
         self.handle_slice(now)
 
     def handle_slice(self, now: float) -> None:
         """Handle the next slice: bindings first, then ports."""
-        keys = _pop_first(self._bindings, BINDINGS_AT_ONCE)
-        self.authorize(now, [found for key in keys if (found := self._table.get(key)) is not None])
+        for key in list(islice(self._bindings, BINDINGS_AT_ONCE)):
+            del self._bindings[key]  # one at a time: an exception costs one binding, not the slice
+            binding = self._table.get(key)
+            if binding is not None:
+                self.authorize(now, [binding])
         if self._bindings:
             return
-        for index in _pop_first(self._to_discover, PORTS_AT_ONCE):
+        for index in list(islice(self._to_discover, PORTS_AT_ONCE)):
+            del self._to_discover[index]
             port = self._ports.get(index)
             if port is not None:
                 self._services.discover(now, port, None)
@@ -87,11 +92,3 @@ class Reauthorization:
     def next_deadline(self) -> float | None:
         """Return when the next slice is due: at once; None: there is none."""
         return None if self.is_over else self._since
-
-
-def _pop_first(names: dict[_Name, None], count: int) -> list[_Name]:
-    """Remove up to `count` names, the first ones first, and return them."""
-    first = list(islice(names, count))
-    for name in first:
-        del names[name]
-    return first

@@ -146,7 +146,11 @@ class Reconciler:
             self._dirty[address] = None
 
     def plan_operations(self, now: float) -> list[Operation]:
-        """Return the operations to apply now. Their results go to `record_results`."""
+        """Return the operations to apply now. Their results go to `record_results`.
+
+        Addresses whose results were never recorded, since applying them raised, are planned again.
+        """
+        self._dirty |= self._attempted
         self._damp_removals(now)
         due = {address: None for address, back_off in self._retries.items() if back_off.is_due(now)}
         new = {address: None for address in self._dirty if address not in self._retries}

@@ -71,7 +71,10 @@ class InstanceLock:
     def close(self) -> None:
         """Release the lock, and remove its file: the next process may be of another user."""
         with suppress(OSError):
-            self._path.unlink()
+            if os.path.samestat(
+                self._path.lstat(), os.fstat(self._file)
+            ):  # else another process has made a new file
+                self._path.unlink()
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -84,6 +87,12 @@ class InstanceLock:
         """Open and lock the file, and write this process's id into it."""
         while True:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE)
+            if not _is_trusted(
+                os.fstat(file)
+            ):  # left by another user, who can lock it while the directory was open
+                os.close(file)
+                self._path.unlink()
+                continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -120,6 +129,11 @@ def _check(directory: Path) -> None:
             f"{directory} belongs to user {there.st_uid}, who could keep rdnbr from starting; "
             "chown it to root, or to the user that rdnbr runs as"
         )
+
+
+def _is_trusted(file: os.stat_result) -> bool:
+    """Return whether only root and the daemon's user can open a lock file."""
+    return file.st_uid in (0, os.geteuid(), _service_user()) and not file.st_mode & 0o077
 
 
 def _service_user() -> int | None:

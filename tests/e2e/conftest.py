@@ -17,3 +17,9 @@ def fabric():
     """The same with FRR on the node and in the upstream."""
     with Lab(guests=2, frr=True) as lab:
         yield lab
+
+
+@pytest.fixture
+def within(request):
+    """Return the seconds that the row of the test's field case says."""
+    return request.function.field_case.within

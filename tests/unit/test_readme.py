@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.reason import Reason
-from tests import readme_attacks, readme_faults, readme_state_diagram
+from tests import readme_attacks, readme_faults, readme_field_cases, readme_state_diagram
 from tests.e2e.attacks import ATTACKS
 from tests.readme_table import shown
 
@@ -12,6 +12,11 @@ from tests.readme_table import shown
 def test_readme_has_the_table_of_attacks_that_is_tried():
     """The attacks in README are those of the end-to-end test; `python -m tests.readme_attacks` brings it up to date."""
     assert shown("attacks") == readme_attacks.table()
+
+
+def test_readme_has_the_tables_of_field_cases_that_are_tried():
+    """The field cases in README are those of the tests; `python -m tests.readme_field_cases` brings them up to date."""
+    assert shown("field cases") == readme_field_cases.table()
 
 
 def test_readme_has_the_table_of_faults_that_is_tried():

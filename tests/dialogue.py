@@ -24,7 +24,7 @@ from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import Host, Key
-from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.allowlist import Allowlist, parse
@@ -34,7 +34,15 @@ from rdnbr.core.wire.probe_frames import answer_frame
 
 GATEWAY4, GATEWAY6 = "169.254.0.1", "fe80::1"
 MAIN = 254
-BRIDGE = Segment(1, "vmbr1", parse_mac(guest_frames.NODE), MAIN, parse_ip(GATEWAY4), parse_ip(GATEWAY6))
+BRIDGE = Segment(
+    1,
+    "vmbr1",
+    parse_mac(guest_frames.NODE),
+    MAIN,
+    parse_ip(GATEWAY4),
+    parse_ip(GATEWAY6),
+    addresses=(InterfaceAddress(1, parse_ip(GATEWAY4), 32), InterfaceAddress(1, parse_ip(GATEWAY6), 64)),
+)
 NODE = LocalAddresses(frozenset({parse_ip(GATEWAY4), parse_ip(GATEWAY6)}), frozenset({BRIDGE.mac}))
 
 

@@ -16,7 +16,7 @@ from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.engine_outputs import Decision, Output, Verb
-from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.vrf_tables import MAIN_TABLE
@@ -87,7 +87,10 @@ class Replay:
         self._actuator = Actuator(self.engine, self.kernel, self._guests, self._keep, _NoTrouble())
         self._mac = mac
         self._ports: dict[str, int] = {}
-        self.engine.segment_changed(Segment(_BRIDGE, bridge, mac, MAIN_TABLE, GATEWAY4, GATEWAY6))
+        own = InterfaceAddress(_BRIDGE, GATEWAY4, 32), InterfaceAddress(_BRIDGE, GATEWAY6, 64)
+        self.engine.segment_changed(
+            Segment(_BRIDGE, bridge, mac, MAIN_TABLE, GATEWAY4, GATEWAY6, addresses=own)
+        )
         self.engine.local_addresses_changed(
             0.0, LocalAddresses(frozenset[IP]({GATEWAY4, GATEWAY6}), frozenset({mac}))
         )

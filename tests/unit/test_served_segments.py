@@ -51,7 +51,16 @@ def test_globs_select_bridges_by_name():
 def test_probe_sources_are_the_gateway_addresses():
     """Probes come from the gateway addresses; else from any IPv4 and any link-local IPv6 address, or there is none."""
     own = [address("10.0.0.1/24"), GATEWAY4, address("fe80::77/64"), GATEWAY6, address("2001:db8::1/64")]
-    expected = Segment(1, "vmbr1", MAC, 254, parse_ip("169.254.0.1"), parse_ip("fe80::1"))
+    ordered = tuple(address(text) for text in ("169.254.0.1/32", "10.0.0.1/24", "fe80::1/64", "fe80::77/64"))
+    expected = Segment(
+        1,
+        "vmbr1",
+        MAC,
+        254,
+        parse_ip("169.254.0.1"),
+        parse_ip("fe80::1"),
+        addresses=(*ordered, address("2001:db8::1/64")),
+    )
     assert served_segments([bridge()], own) == [expected]
     found = served_segments([bridge()], [address("10.0.0.1/24"), address("fe80::77/64")], ("vmbr1",))
     assert [(segment.gateway4, segment.gateway6) for segment in found] == [
@@ -59,6 +68,25 @@ def test_probe_sources_are_the_gateway_addresses():
     ]
     found = served_segments([bridge()], [address("2001:db8::1/64")], ("vmbr1",))
     assert [(segment.gateway4, segment.gateway6) for segment in found] == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("owned", "first"),
+    [
+        (["169.254.169.254/32", "169.254.1.1/32", "169.254.0.1/32"], "169.254.0.1"),
+        (["169.254.169.254/32", "169.254.1.1/32"], "169.254.1.1"),
+        (["10.0.1.1/24", "169.254.169.254/32", "10.0.0.1/24"], "169.254.169.254"),
+        (["10.0.1.1/24", "10.0.0.1/24"], "10.0.0.1"),
+        (["fe80::2/64", "fe80::9/64", "fe80::1/64"], "fe80::1"),
+        (["2001:db8::1/64", "fe80::9/64", "fe80::2/64"], "fe80::2"),
+    ],
+)
+def test_probe_source_does_not_depend_on_the_order_of_the_kernel(owned: list[str], first: str):
+    """Of several addresses the usual gateway address is the source of probes, else the lowest link-local address."""
+    for order in (owned, owned[::-1]):
+        (found,) = served_segments([bridge()], [address(text) for text in order], ("vmbr1",))
+        assert parse_ip(first) == (found.gateway6 if ":" in first else found.gateway4)
+        assert {entry.address for entry in found.addresses} == {parse_ip(a.partition("/")[0]) for a in owned}
 
 
 def test_segment_in_a_vrf_has_the_table_of_the_vrf():

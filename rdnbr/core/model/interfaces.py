@@ -56,6 +56,8 @@ class Segment:
     gateway6: IP | None
     """Source of neighbour solicitations, a link-local address; None if the bridge has none."""
     up: bool = True
+    addresses: tuple[InterfaceAddress, ...] = ()
+    """All addresses of the bridge, with their prefix lengths; in each family the gateway address first."""
 
 
 @dataclass(frozen=True, slots=True)

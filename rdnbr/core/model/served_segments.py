@@ -7,6 +7,10 @@ from rdnbr.core.model.address import IP
 from rdnbr.core.model.interfaces import InterfaceAddress, Link, Segment
 from rdnbr.core.model.vrf_tables import segment_table, vrf_tables
 
+_GATEWAY4, _GATEWAY6 = IP(b"\xa9\xfe\x00\x01"), IP(b"\xfe\x80" + bytes(13) + b"\x01")
+_LINK_LOCAL4, _LINK_LOCAL6 = b"\xa9\xfe", b"\xfe\x80"
+"""The first bytes of 169.254.0.0/16 (RFC 3927) and of the addresses in use of fe80::/10 (RFC 4291 §2.5.6)."""
+
 
 def served_segments(
     links: Sequence[Link], addresses: Sequence[InterfaceAddress], globs: Sequence[str] = ()
@@ -25,29 +29,40 @@ def served_segments(
         by_name = any(fnmatchcase(link.name, glob) for glob in globs)
         if not by_name and (globs or not any(_is_gateway(entry) for entry in own)):
             continue
-        table = segment_table(link, tables)
+        ordered = tuple(sorted(own, key=_order))
         found.append(
-            Segment(link.index, link.name, link.mac, table, _gateway4(own), _gateway6(own), up=link.up)
+            Segment(
+                link.index,
+                link.name,
+                link.mac,
+                segment_table(link, tables),
+                next((entry.address for entry in ordered if len(entry.address) == 4), None),
+                next((entry.address for entry in ordered if entry.address.startswith(_LINK_LOCAL6)), None),
+                up=link.up,
+                addresses=ordered,
+            )
         )
     return found
 
 
 def _is_gateway(entry: InterfaceAddress) -> bool:
     if len(entry.address) == 4:
-        return entry.length == 32 and entry.address.startswith(b"\xa9\xfe")  # 169.254/16, RFC 3927
-    return entry.address == b"\xfe\x80" + bytes(13) + b"\x01"
+        return entry.length == 32 and entry.address.startswith(_LINK_LOCAL4)
+    return entry.address == _GATEWAY6
 
 
-def _gateway4(own: Sequence[InterfaceAddress]) -> IP | None:
-    """Return the IPv4 link-local /32 of a bridge if it has one, else any IPv4 address."""
-    mine = [entry for entry in own if len(entry.address) == 4]
-    return next((entry.address for entry in sorted(mine, key=lambda entry: not _is_gateway(entry))), None)
+def _order(entry: InterfaceAddress) -> tuple[int, int, IP, int]:
+    """Sort the addresses of a bridge, in an order that does not depend on the kernel's.
 
-
-def _gateway6(own: Sequence[InterfaceAddress]) -> IP | None:
-    """Return fe80::1 if a bridge has it, else any link-local address.
-
-    A router's neighbour discovery messages come from a link-local address (RFC 4861, 4.2 and 6.1.2).
+    IPv4 comes first. In each family the usual gateway address comes first: 169.254.0.1, fe80::1. Then come the other
+    link-local addresses that a gateway may have, then all others. The first IPv4 address is the source of ARP probes.
+    The first link-local IPv6 address is the source of neighbour solicitations, since a router's neighbour discovery
+    messages come from a link-local address (RFC 4861, 4.2 and 6.1.2).
     """
-    mine = [entry for entry in own if len(entry.address) == 16 and entry.address[:2] == b"\xfe\x80"]
-    return next((entry.address for entry in sorted(mine, key=lambda entry: not _is_gateway(entry))), None)
+    if entry.address in (_GATEWAY4, _GATEWAY6):
+        rank = 0
+    elif _is_gateway(entry) or entry.address.startswith(_LINK_LOCAL6):
+        rank = 1
+    else:
+        rank = 2
+    return len(entry.address), rank, entry.address, entry.length

@@ -8,6 +8,7 @@ whose target does not exist any more raises at once. This module is also a pytes
 one goes unnoticed.
 """
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -35,10 +36,11 @@ from rdnbr.core.model.med_timestamp import LONG_AGO
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.quarantine import Quarantine
-from rdnbr.core.probing import intervals
+from rdnbr.core.probing import gateway_defence, intervals
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
+from rdnbr.core.probing.gateway_defence import GatewayDefence
 from rdnbr.core.probing.timers import BindingTimers
 
 ROOT = Path(__file__).parent.parent
@@ -290,6 +292,30 @@ def _() -> None:
         return False
 
     before = replace(GatewayAnnouncer, "record_arrival", record_arrival)
+
+
+@mutation("of several addresses of a segment only the gateways are announced")
+def _() -> None:
+    def announce(self: GatewayAnnouncer, port: Any, to: Any = None) -> int:
+        segment = self._segments[port.segment]
+        self._segments = {segment.index: dataclasses.replace(segment, addresses=())}
+        return before(self, port, to)
+
+    before = replace(GatewayAnnouncer, "announce", announce)
+
+
+@mutation("of several addresses of a segment only the gateways are defended")
+def _() -> None:
+    def defend(self: GatewayDefence, now: float, index: int, address: Any) -> None:
+        if address in (self._segments[index].gateway4, self._segments[index].gateway6):
+            before(self, now, index, address)
+
+    before = replace(GatewayDefence, "defend", defend)
+
+
+@mutation("several addresses of a segment are defended at once")
+def _() -> None:
+    replace(gateway_defence, "ROUNDS_APART", 0.0)
 
 
 @mutation("an address that the allowlist names is searched for although it is bound")

@@ -292,6 +292,7 @@ class Model(Arrivals):
         self.node_macs.pop(segment, None)
         self.defended = {key: at for key, at in self.defended.items() if key[0] != segment}
         self.to_defend = {key: at for key, at in self.to_defend.items() if key[0] != segment}
+        self.next_round.pop(segment, None)
 
     def depart(self, now: float, entry: Entry, why: str) -> None:
         if entry.state not in ROUTED:

@@ -5,7 +5,7 @@ from typing import Any
 
 from second_model_notes import Notebook, Utterance, packed
 
-GATEWAYS = ("169.254.0.1", "fe80::1")
+GATEWAY = "169.254.0.1"
 ANYBODY = "00:00:00:00:00:00"
 PATIENCE = (0.1, 0.2, 0.4, 0.8, 1.6)
 
@@ -31,47 +31,53 @@ class Arrivals(Notebook):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.node_macs: dict[int, str] = {}
+        self.own_of: dict[int, list[str]] = {}
+        """Addresses of each segment, in the order in which guests are told of them."""
         self.told: dict[tuple[int, str], float] = {}
         self.to_tell: list[int] = []
         self.next_batch = 0.0
         self.defended: dict[tuple[int, str], float] = {}
+        self.next_round: dict[int, float] = {}
         self.to_defend: dict[tuple[int, str], float] = {}
         self.inquiries: list[Inquiry] = []
         self.windows: dict[int, Window] = {}
 
     # Who is told of the gateway
 
-    def segment_up(self, segment: int, table: int, mac: str) -> None:
+    def segment_up(self, segment: int, table: int, mac: str, own: list[str]) -> None:
         if self.node_macs.get(segment, mac) != mac:
             for port, (_, where) in self.ports.items():
                 if where == segment and port not in self.to_tell:
                     self.to_tell.append(port)
         self.tables[segment] = table
         self.node_macs[segment] = mac
+        self.own_of[segment] = own
 
     def note_arrival(self, now: float, port: int, heard: Utterance) -> None:
         last = self.told.get((port, heard.mac))
         # Whoever uses the gateway's address against the gateway says the same as one that announces it.
         announces = heard.kind in ("rarp", "announcement") or (
-            heard.address == GATEWAYS[0] and heard.kind in ("use", "answer")
+            heard.address == GATEWAY and heard.kind in ("use", "answer")
         )
         if last is not None and not (announces and now >= last + 5.0):
             return
         self.told[port, heard.mac] = now
-        self.announced += [(port, heard.mac, gateway) for gateway in GATEWAYS]
+        self.announced += [(port, heard.mac, own) for own in self.own_of[self.ports[port][1]]]
         self.look_for(now, port, heard.mac)
 
     def defend(self, now: float, segment: int, address: str) -> None:
-        if address not in GATEWAYS:
+        if address not in self.own_of[segment]:
             return
         last = self.defended.get((segment, address), -1000.0)
-        if now < last + 10.0:
-            self.to_defend[segment, address] = last + 10.0
+        wait_until = max(last + 10.0, self.next_round.get(segment, 0.0))
+        if now < wait_until:
+            self.to_defend[segment, address] = wait_until
         else:
             self.announce(now, segment, address)
 
     def announce(self, now: float, segment: int, address: str) -> None:
         self.defended[segment, address] = now
+        self.next_round[segment] = now + 0.2
         self.to_defend.pop((segment, address), None)
         ports = [port for port, (_, where) in self.ports.items() if where == segment]
         self.announced += [(port, "all", address) for port in ports]
@@ -79,10 +85,13 @@ class Arrivals(Notebook):
     def tick_arrivals(self, now: float) -> None:
         for (segment, address), at in list(self.to_defend.items()):
             if at <= now:
-                self.announce(now, segment, address)
+                del self.to_defend[segment, address]
+                self.defend(now, segment, address)
         if self.to_tell and now >= self.next_batch:
             self.next_batch = now + 0.1
-            self.announced += [(port, "all", gateway) for port in self.to_tell for gateway in GATEWAYS]
+            self.announced += [
+                (port, "all", own) for port in self.to_tell for own in self.own_of[self.ports[port][1]]
+            ]
             self.to_tell.clear()
         while due := [inquiry for inquiry in self.inquiries if inquiry.due <= now]:
             inquiry = min(due, key=lambda one: (one.due, one.port, packed(one.address)))

@@ -12,7 +12,7 @@ from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.backend import Refusal
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.reconciler import Reconciler
-from rdnbr.core.model.address import MAC, show_ip, show_mac
+from rdnbr.core.model.address import MAC, parse_ip, show_ip, show_mac
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import (
@@ -24,6 +24,7 @@ from rdnbr.core.model.fib_entries import (
     PutNeighbour,
     PutRoute,
 )
+from rdnbr.core.model.interfaces import InterfaceAddress
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.core.wire.decode import decode
@@ -31,8 +32,11 @@ from rdnbr.core.wire.decode import decode
 A4, VIP4, B4 = "2.57.57.1", "2.57.57.2", "2.57.57.3"
 A6, VIP6 = "2001:678::1", "2001:678::2"
 FOREIGN, OWN4, LATER = "9.9.9.9", GATEWAY4, "2.57.57.9"
+SECOND4, SECOND6 = "169.254.1.1", "2001:678::ffff"
 ADDRESSES = [A4, VIP4, B4, A6, VIP6]
 MACS = [f"52:02:45:00:00:0{number}" for number in range(1, 5)]
+MORE = (InterfaceAddress(1, parse_ip(SECOND4), 32), InterfaceAddress(1, parse_ip(SECOND6), 64))
+"""Addresses that a bridge may have besides its gateways."""
 OTHER_BRIDGE = replace(BRIDGE, index=2, name="vmbr2")
 VRF_BRIDGE = replace(BRIDGE, index=3, name="vmbr3", table=100)
 PORTS = [11, 12, 13]

@@ -11,7 +11,7 @@ from rdnbr.core.model.address import IP, MAC, ZERO_MAC, parse_ip, parse_mac
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import Key
-from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Limits, PortPolicy, Settings, Timers
 from rdnbr.core.policy.allowlist import parse
@@ -23,9 +23,10 @@ from tests.scapy_reads import with_checksum
 GATEWAY4, GATEWAY6 = parse_ip("169.254.0.1"), parse_ip("fe80::1")
 NODE_MAC = parse_mac("02:00:00:00:00:01")
 TABLE = 254
+OWN4, OWN6 = InterfaceAddress(1, GATEWAY4, 32), InterfaceAddress(1, GATEWAY6, 64)
 SEGMENTS = (
-    Segment(1, "vmbr1", NODE_MAC, TABLE, GATEWAY4, GATEWAY6),
-    Segment(2, "vmbr2", NODE_MAC, TABLE, GATEWAY4, None),
+    Segment(1, "vmbr1", NODE_MAC, TABLE, GATEWAY4, GATEWAY6, addresses=(OWN4, OWN6)),
+    Segment(2, "vmbr2", NODE_MAC, TABLE, GATEWAY4, None, addresses=(OWN4,)),
 )
 NODES = (
     LocalAddresses(frozenset({GATEWAY4, GATEWAY6}), frozenset({NODE_MAC})),

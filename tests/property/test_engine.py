@@ -27,11 +27,14 @@ from side_by_side import (
     LATER,
     LAWS,
     MACS,
+    MORE,
     MOST,
     NAMES,
     OTHER_BRIDGE,
     OWN4,
     PORTS,
+    SECOND4,
+    SECOND6,
     SETTINGS,
     VIP4,
     VIP6,
@@ -44,11 +47,12 @@ from side_by_side import (
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import MAC, ZERO_MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.fib_entries import Key
-from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.policy.local_addresses import LocalAddresses
 
 IN_AN_ERA = 1_800_000_000.0
 """Seconds since 1970 at the start of a run; the era began in May 2026 and ends in May 2027."""
+OWN = (GATEWAY4, GATEWAY6, SECOND4, SECOND6)
 OTHER_MAC = parse_mac("02:00:00:00:00:02")
 
 LONGEST_SILENCE = 75.0
@@ -58,7 +62,7 @@ kinds = st.sampled_from(
     ["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "packet", "answer", "use"]
 )
 nonces = st.sampled_from([b"", b"", b"sixsix", b"number"])
-addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, LATER])
+addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, SECOND4, SECOND6, LATER])
 macs = st.sampled_from(MACS)
 guests = st.integers(0, len(MACS) - 1)
 ports = st.sampled_from(PORTS)
@@ -97,7 +101,10 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.does("configure", self.node.now, replace(SETTINGS, mobility=mobility))
 
     def up(self, segment: Segment) -> None:
-        self.node.model.segment_up(segment.index, segment.table, show_mac(segment.mac))
+        more = [SECOND4, SECOND6] if len(segment.addresses) > 2 else []
+        self.node.model.segment_up(
+            segment.index, segment.table, show_mac(segment.mac), [GATEWAY4, GATEWAY6, *more]
+        )
         self.node.does("segment_changed", segment)
 
     def law(self, name: str) -> None:
@@ -111,7 +118,7 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.does("set_allowlist", self.node.now, rules(text))
 
     def node_has(self, *, later: bool) -> None:
-        own = frozenset(parse_ip(text) for text in [GATEWAY4, GATEWAY6, *([LATER, A4] if later else [])])
+        own = frozenset(parse_ip(text) for text in [*OWN, *([LATER, A4] if later else [])])
         texts = {show_ip(address) for address in own}
         self.node.model.own = lambda address: "own-address" if address in texts else None
         if later is not self.later:
@@ -249,11 +256,16 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.model.segment_gone(self.node.now, segment.index)
         self.node.does("segment_gone", self.node.now, segment.index)
 
-    @rule(segment=st.sampled_from([BRIDGE, VRF_BRIDGE]), mac=st.sampled_from([BRIDGE.mac, OTHER_MAC]))
-    def bridge_takes_another_mac(self, segment: Segment, mac: MAC) -> None:
+    @rule(
+        segment=st.sampled_from([BRIDGE, BRIDGE, VRF_BRIDGE]),
+        mac=st.sampled_from([BRIDGE.mac, OTHER_MAC]),
+        more=st.sampled_from([(), MORE]),
+    )
+    def bridge_changes(self, segment: Segment, mac: MAC, more: tuple[InterfaceAddress, ...]) -> None:
+        """A bridge takes another MAC, or gains or loses addresses."""
         self.passes()
         if segment.index in self.node.model.tables:
-            self.up(replace(segment, mac=mac))
+            self.up(replace(segment, mac=mac, addresses=segment.addresses + more))
 
     @rule(name=st.sampled_from(list(LAWS)))
     def reloads(self, name: str) -> None:

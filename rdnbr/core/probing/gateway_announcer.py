@@ -1,5 +1,7 @@
 """Announces the gateway's MAC to guests.
 
+A bridge may have several addresses, and each of them may be the gateway of some guests. All of them are announced.
+
 A guest that arrives from another node has that node's MAC in its neighbour cache for the gateway. It would send to that
 MAC until its neighbour unreachability detection has ended, which takes up to a minute. When a bridge changes its own
 MAC, all guests of the bridge have the old MAC in their caches.
@@ -10,13 +12,13 @@ ARP, unsolicited advertisement) some seconds later: the guest may have been on a
 
 from collections.abc import Mapping
 
-from rdnbr.core.model.address import MAC
+from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim
 from rdnbr.core.model.engine_outputs import Announcement, Emit
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.primitives.bounded_map import BoundedMap
-from rdnbr.core.wire import arp, ndp
+from rdnbr.core.wire.announcement_frames import announcement_frame
 
 APART = 5.0
 """Seconds in which announcements belong to one arrival: QEMU sends five within one second (net/announce.c)."""
@@ -24,8 +26,11 @@ APART = 5.0
 KNOWN = 64
 """MACs remembered for a port. The MAC that arrived longest ago is forgotten first, and arrives anew when it is seen."""
 
-PORTS_AT_ONCE, BATCH_APART = 50, 0.1
-"""When a bridge has changed its MAC, so many ports get the announcement, and after so many seconds the next ports."""
+MOST = 16
+"""Addresses that are announced on one port at a time. The gateway addresses that probes are sent from come first."""
+
+FRAMES_AT_ONCE, BATCH_APART = 100, 0.1
+"""When a bridge has changed its MAC, about so many announcements are sent, and after so many seconds the next ones."""
 
 
 class GatewayAnnouncer:
@@ -58,17 +63,13 @@ class GatewayAnnouncer:
         known.put(claim.mac, now)
         return True
 
-    def announce_to(self, port: Port, mac: MAC) -> None:
-        """Announce the gateway to one guest, by unicast."""
+    def announce(self, port: Port, to: MAC | None = None) -> int:
+        """Announce the addresses of a port's segment to one guest, or to all on the port; return how many."""
         segment = self._segments[port.segment]
-        if segment.gateway4 is not None:
-            # A gratuitous reply: Linux accepts it at once. Any other reply does not replace an entry that is younger
-            # than `locktime`, one second (net/ipv4/arp.c, arp_process and arp_is_garp).
-            self._emit(Announcement(port.index, arp.gratuitous_reply(segment.mac, segment.gateway4, mac)))
-        if segment.gateway6 is not None:
-            self._emit(
-                Announcement(port.index, ndp.router_announcement(segment.mac, segment.gateway6, to=mac))
-            )
+        addresses = list(_addresses(segment))[:MOST]
+        for address in addresses:
+            self._emit(Announcement(port.index, announcement_frame(segment, address, to)))
+        return len(addresses)
 
     def announce_to_all(self, segment: int) -> None:
         """Announce the gateway on all ports of a segment (ifindex), in batches."""
@@ -79,9 +80,11 @@ class GatewayAnnouncer:
         if not self._pending or now < self._next_batch:
             return
         self._next_batch = now + BATCH_APART
-        for index in list(self._pending)[:PORTS_AT_ONCE]:
+        frames = 0
+        while self._pending and frames < FRAMES_AT_ONCE:
+            index = next(iter(self._pending))
             del self._pending[index]
-            self._announce(self._ports[index])
+            frames += self.announce(self._ports[index])
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
@@ -92,9 +95,9 @@ class GatewayAnnouncer:
         self._arrived.pop(port, None)
         self._pending.pop(port, None)
 
-    def _announce(self, port: Port) -> None:
-        segment = self._segments[port.segment]
-        if segment.gateway4 is not None:
-            self._emit(Announcement(port.index, arp.announcement(segment.mac, segment.gateway4)))
-        if segment.gateway6 is not None:
-            self._emit(Announcement(port.index, ndp.router_announcement(segment.mac, segment.gateway6)))
+
+def _addresses(segment: Segment) -> dict[IP, None]:
+    """Return the addresses of a segment, each once, beginning with the sources of probes."""
+    sources = (segment.gateway4, segment.gateway6)
+    own = (entry.address for entry in segment.addresses)
+    return dict.fromkeys([address for address in sources if address is not None] + list(own))

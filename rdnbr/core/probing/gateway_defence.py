@@ -1,48 +1,62 @@
-"""Defends the gateway addresses: after a guest has claimed one, its neighbours get a correct announcement."""
+"""Defends the addresses of a segment: after a guest has claimed one, its neighbours get a correct announcement.
+
+Each of them may be the gateway of some guests: 169.254.0.1 and fe80::1, a second link-local address, the address of a
+metadata service, or the node's address in a prefix that the segment's guests share.
+"""
 
 from collections.abc import Mapping
 
 from rdnbr.core.model.address import IP
 from rdnbr.core.model.engine_outputs import Announcement, Emit
 from rdnbr.core.model.interfaces import Port, Segment
-from rdnbr.core.wire import arp, ndp
+from rdnbr.core.wire.announcement_frames import announcement_frame
 
 DEFEND_INTERVAL = 10.0
-"""Seconds between two announcements of one gateway address (RFC 5227 §2.4): a guest must not be able to make rdnbr
-flood the guest's neighbours."""
+"""Seconds between two announcements of one address (RFC 5227 §2.4): a guest must not be able to make rdnbr flood the
+guest's neighbours."""
+
+ROUNDS_APART = 0.2
+"""Seconds between two announcements on all ports of a segment, of whatever addresses: a guest that claims all addresses
+of its segment must not be able to either."""
 
 
 class GatewayDefence:
-    """Announces a gateway address after a guest has claimed it, and once more if the claims went on."""
+    """Announces an address of a segment after a guest has claimed it, and once more if the claims went on."""
 
     def __init__(self, segments: Mapping[int, Segment], ports: Mapping[int, Port], emit: Emit) -> None:
         self._segments = segments
         self._ports = ports
         self._emit = emit
         self._announced: dict[tuple[int, IP], float] = {}
-        """When each gateway address was last announced, by segment and address."""
+        """When each address was last announced, by segment and address."""
+        self._next_round: dict[int, float] = {}
+        """When an address may be announced again, by segment."""
         self._due: dict[tuple[int, IP], float] = {}
-        """Gateway addresses that were claimed again since, and when to announce them."""
+        """Addresses that were claimed meanwhile, and when to announce them."""
 
     def defend(self, now: float, index: int, address: IP) -> None:
-        """Announce `address` on all ports of a segment (ifindex), if it is a gateway address of the segment.
+        """Announce `address` on all ports of a segment (ifindex), if it is an address of the segment.
 
-        The announcement is sent at once, or when the interval since the last one has passed.
+        The announcement is sent at once, or when the interval since the last one has passed. Guests that receive a
+        claim after our announcement would else keep the wrong MAC.
         """
-        segment = self._segments[index]
-        if address not in (segment.gateway4, segment.gateway6):
+        if all(entry.address != address for entry in self._segments[index].addresses):
             return
         last = self._announced.get((index, address))
-        if last is not None and now < last + DEFEND_INTERVAL:
-            # Guests that received this claim after our announcement would keep the wrong MAC.
-            self._due[index, address] = last + DEFEND_INTERVAL
+        earliest = max(
+            now if last is None else last + DEFEND_INTERVAL,
+            self._next_round.get(index, now),
+        )
+        if now < earliest:
+            self._due[index, address] = earliest
         else:
             self._announce(now, index, address)
 
     def expire_timers(self, now: float) -> None:
-        """Send the announcements that are due."""
+        """Send the announcements that are due, of one address for each segment."""
         for index, address in [key for key, at in self._due.items() if at <= now]:
-            self._announce(now, index, address)
+            del self._due[index, address]
+            self.defend(now, index, address)
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
@@ -52,17 +66,13 @@ class GatewayDefence:
         """Forget a segment (ifindex)."""
         self._announced = {key: at for key, at in self._announced.items() if key[0] != index}
         self._due = {key: at for key, at in self._due.items() if key[0] != index}
+        self._next_round.pop(index, None)
 
     def _announce(self, now: float, index: int, address: IP) -> None:
         self._announced[index, address] = now
+        self._next_round[index] = now + ROUNDS_APART
         self._due.pop((index, address), None)
-        segment = self._segments[index]
-        if address == segment.gateway4:
-            frame = arp.announcement(segment.mac, address)
-        elif address == segment.gateway6:
-            frame = ndp.router_announcement(segment.mac, address)
-        else:
-            return  # the segment has another gateway address now
+        frame = announcement_frame(self._segments[index], address)
         # One frame for each port: the bridge does not flood a frame that it did not forward itself.
         for port in self._ports.values():
             if port.segment == index:

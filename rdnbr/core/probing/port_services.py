@@ -33,7 +33,7 @@ class PortServices:
     def sender_seen(self, now: float, port: Port, claim: Claim) -> None:
         """Handle the sender of a valid frame: a guest that has arrived hears of its gateway and is searched for."""
         if self._announcer.record_arrival(now, port.index, claim):
-            self._announcer.announce_to(port, claim.mac)
+            self._announcer.announce(port, claim.mac)
             self._discovery.start(now, port, claim.mac)
 
     def discover(self, now: float, port: Port, mac: MAC | None) -> None:

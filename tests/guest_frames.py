@@ -5,15 +5,20 @@ from ipaddress import ip_address
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import (
+    ICMPv6MLDMultAddrRec,
+    ICMPv6MLReport2,
     ICMPv6ND_NA,
     ICMPv6ND_NS,
+    ICMPv6ND_RS,
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
     ICMPv6NDOptUnknown,
     IPv6,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
 )
 from scapy.layers.l2 import ARP, Ether
-from scapy.utils6 import in6_getnsma, in6_getnsmac, in6_ptop
+from scapy.utils6 import in6_getnsma, in6_getnsmac, in6_mactoifaceid, in6_ptop
 
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = "33:33:00:00:00:01"
@@ -71,6 +76,23 @@ def intent(mac: str, address: str, nonce: bytes = b"") -> bytes:
 def rarp(mac: str) -> bytes:
     """Return the RARP that QEMU sends for a migrated guest."""
     return _arp(mac, EVERYBODY, 0x8035, op=3, hwdst=mac, psrc="0.0.0.0", pdst="0.0.0.0")
+
+
+def link_local(mac: str) -> str:
+    """Return the link-local address of a MAC (RFC 4291, appendix A)."""
+    return in6_ptop(f"fe80::{in6_mactoifaceid(mac)}")
+
+
+def router_solicitation(mac: str) -> bytes:
+    """Return a router solicitation from the link-local address."""
+    return _ip6(mac, "33:33:00:00:00:02", link_local(mac), "ff02::2", ICMPv6ND_RS())
+
+
+def listener_report(mac: str, *addresses: str) -> bytes:
+    """Return an MLDv2 report of the solicited-node groups of `addresses`, from the link-local address."""
+    records = [ICMPv6MLDMultAddrRec(rtype=4, dst=_group(address)[0]) for address in addresses]
+    ip = IPv6(src=link_local(mac), dst="ff02::16", hlim=1) / IPv6ExtHdrHopByHop(options=[RouterAlert()])
+    return bytes(Ether(src=mac, dst="33:33:00:00:00:16") / ip / ICMPv6MLReport2(records=records))
 
 
 @cache

@@ -2,10 +2,14 @@
 
 from scapy.layers.inet6 import (
     ICMPv6ND_NA,
+    ICMPv6ND_NS,
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
     ICMPv6NDOptUnknown,
+    ICMPv6Unknown,
     IPv6,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
     _ICMPv6NDGuessPayload,
     in6_chksum,
 )
@@ -36,6 +40,8 @@ def scapy_reads(data: bytes) -> Claim:
     if below.type != 0x86DD:  # scapy knows the format of RARP, but not its ethertype
         return _arp_claim(ARP(bytes(below.payload)), ether, reverse=below.type == 0x8035)
     ip = packet[IPv6]
+    if not isinstance(ip.payload, ICMPv6ND_NS | ICMPv6ND_NA):
+        return _presence(ip, ether)
     assert (ip.version, ip.nh, ip.hlim, ip.payload.code) == (6, 58, 255, 0)
     assert not in6_ismaddr(ip.payload.tgt)
     assert in6_chksum(58, ip, ip.original[40 : 40 + ip.plen]) == 0
@@ -45,6 +51,27 @@ def scapy_reads(data: bytes) -> Claim:
         if isinstance(option, _ICMPv6NDGuessPayload) and len(option) - len(option.payload) != option.len * 8:
             raise LostError
     return _ndp_claim(ip, ether)
+
+
+def _presence(ip: IPv6, ether: MAC) -> Claim:
+    at = 40
+    assert ip.version == 6
+    assert not in6_ismaddr(ip.src)
+    if ip.nh == 0:
+        hop_by_hop = IPv6ExtHdrHopByHop(ip.original[40:])
+        assert (ip.hlim, hop_by_hop.nh, hop_by_hop.len) == (1, 58, 0)
+        assert any(isinstance(option, RouterAlert) and option.value == 0 for option in hop_by_hop.options)
+        message = ICMPv6Unknown(ip.original[48 : 40 + ip.plen])
+        assert message.type in (131, 132, 143)
+        at = 48
+    else:
+        message = ICMPv6Unknown(ip.original[40 : 40 + ip.plen])
+        assert (ip.nh, ip.hlim, message.type) == (58, 255, 133)
+    assert message.code == 0
+    assert ip.plen - (at - 40) >= (24 if message.type in (131, 132) else 8)
+    pseudo = IPv6(src=ip.src, dst=ip.dst, nh=58)
+    assert in6_chksum(58, pseudo, ip.original[at : 40 + ip.plen]) == 0
+    return Claim(Source.PRESENCE, Proof.PRESENCE, None, ether, ether, None)
 
 
 def _arp_claim(arp: ARP, ether: MAC, *, reverse: bool) -> Claim:

@@ -112,9 +112,11 @@ def test_vlan_pushed_by_the_sender(net: Net) -> None:
 
 
 def test_what_is_delivered(net: Net) -> None:
-    """ARP, RARP and neighbour discovery are delivered, also behind an extension header, and nothing else is."""
+    """ARP, RARP, neighbour discovery (also behind an extension header) and listener reports are delivered."""
     wanted = [GARP, ALL + GUEST + b"\x80\x35" + ARP, *(icmp6(kind) for kind in (133, 134, 135, 136, 137))]
     wanted += [ip6(kind, bytes((58, 0)) + bytes(6) + b"\x88" + bytes(23)) for kind in (0, 43, 44, 60)]
+    alert = bytes((58, 0)) + bytes.fromhex("050200000000")
+    wanted += [ip6(0, alert + bytes([kind]) + bytes(23)) for kind in (131, 132, 143)]
     data = [
         ALL + GUEST + b"\x08\x00" + b"\x45" + bytes(100),
         ALL + GUEST + bytes.fromhex("88a8000a81000014") + b"\x08\x00" + b"\x45" + bytes(100),
@@ -122,7 +124,8 @@ def test_what_is_delivered(net: Net) -> None:
         icmp6(132),
         icmp6(138),
         ip6(17, bytes(100)),
-        ip6(0, bytes((58, 0)) + bytes.fromhex("050200000000") + b"\x8f" + bytes(23)),  # an MLDv2 report
+        ip6(0, alert + bytes([130]) + bytes(23)),  # a query
+        ip6(0, bytes((17, 0)) + bytes.fromhex("050200000000") + b"\x8f" + bytes(23)),
         ip6(44, bytes((17, 0)) + bytes(30)),
     ]
     for frame in [*data, *wanted]:

@@ -123,6 +123,8 @@ class ClaimHandler:
 
     def _handle_sender(self, now: float, port: Port, claim: Claim) -> Reason:
         anchor = Anchor(port.index, claim.mac)
+        if claim.source is Source.PRESENCE:
+            return self.refuse(now, port, Reason.NOT_NDP, claim)
         if claim.address is None:
             return self._handle_presence(now, port, anchor, claim)
         verdict = self._policy.authorization.authorize(claim.address, anchor, port.segment)

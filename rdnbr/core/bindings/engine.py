@@ -292,7 +292,7 @@ class Engine:
             return self.drain_outputs()
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
-            self.claims += 1
+            self.claims += claim.source is not Source.PRESENCE
         elif claim in _IP_PACKETS:
             claim = self._snoop_source(port, data) or claim
         if isinstance(claim, Claim):

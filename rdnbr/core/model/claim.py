@@ -20,6 +20,8 @@ class Source(StrEnum):
     NA_UNSOLICITED = "na-unsolicited"
     ADOPTED = "adopted"
     DATA = "data"
+    PRESENCE = "presence"
+    """A router solicitation or a multicast listener report. No binding is learned from it."""
 
 
 ANNOUNCEMENTS = frozenset({Source.RARP, Source.ARP_ANNOUNCEMENT, Source.NA_UNSOLICITED})
@@ -30,7 +32,7 @@ class Proof(StrEnum):
     """How much a claim proves."""
 
     PRESENCE = "presence"
-    """The MAC is on the port (RARP). The frame names no address."""
+    """The MAC is on the port (RARP, RS, MLD). The frame names no address."""
     INTENT = "intent"
     """The sender intends to use the address (ARP probe, DAD), or its use is unconfirmed (rule S5, an IP packet)."""
     USE = "use"
@@ -43,7 +45,7 @@ class Claim(NamedTuple):
     source: Source
     proof: Proof
     address: IP | None
-    """The address claimed. None for RARP, which names only a MAC."""
+    """The address claimed. None for RARP and PRESENCE, which name only a MAC."""
     mac: MAC
     """The MAC that the frame claims the address for (ARP sender, link-layer option)."""
     ether: MAC

@@ -8,7 +8,7 @@ in `special_purpose`. A number such as F3 beside a check names its rule.
 from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.reason import Reason
-from rdnbr.core.wire import arp, ndp
+from rdnbr.core.wire import arp, ndp, presence
 
 _ARP = (arp.ETHERTYPE, arp.ETHERTYPE_RARP)
 _TAG = (b"\x81\x00", b"\x88\xa8")  # IEEE 802.1Q customer tag, service tag
@@ -40,7 +40,8 @@ def decode(data: bytes, vlan: int | None = None, length: int | None = None) -> C
     if data[6] & 1 or data[6:12] == ZERO_MAC:  # F5; the group bit covers broadcast
         return Reason.BAD_SOURCE_MAC
     if not is_arp:
-        return ndp.decode(data, cut=cut)
+        read = ndp.decode(data, cut=cut)
+        return presence.claim_of(data, cut=cut) or read if read is Reason.NOT_NDP else read
     return Reason.TRUNCATED if cut else arp.decode(data)  # F7
 
 

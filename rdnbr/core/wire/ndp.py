@@ -5,21 +5,17 @@ from struct import Struct
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.claim import Claim, Proof, Source
 from rdnbr.core.model.reason import Reason
+from rdnbr.core.wire.icmp6 import HEADER, HOP_BY_HOP, ICMP6, ICMPV6, IP6, remainder
 
 ETHERTYPE = b"\x86\xdd"
 
-# Version, traffic class and flow label; payload length, next header, hop limit; source and destination.
-_HEADER = Struct("!IHBB16s16s")
 # Type, code, checksum; flags; target. Options follow.
 _MESSAGE = Struct("!BBHB3x16s")
-_IP6 = 14
-_ICMP6 = _IP6 + _HEADER.size
-_OPTIONS = _ICMP6 + _MESSAGE.size
-"""Offsets of the IPv6 header, the ICMPv6 message and its options in the frame, in bytes."""
+_OPTIONS = ICMP6 + _MESSAGE.size
+"""Offset of the options in the frame, in bytes."""
 
-_ICMPV6 = 58
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
-_EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION)
+_ROUTING, _FRAGMENT, _DESTINATION = 43, 44, 60
+_EXTENSIONS = (HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION)
 
 _ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT, _SOLICITATION, _ADVERTISEMENT, _REDIRECT = range(133, 138)
 _ROUTER, _SOLICITED, _OVERRIDE = 0x80, 0x40, 0x20
@@ -39,19 +35,19 @@ def decode(frame: bytes, *, cut: bool = False) -> Claim | Reason:
 
     With `cut`, the capture holds only the beginning of the frame.
     """
-    if len(frame) < _ICMP6:  # N1
+    if len(frame) < ICMP6:  # N1
         return Reason.TRUNCATED if cut else Reason.IP6_SHORT
-    first, size, following, hop_limit, source, destination = _HEADER.unpack_from(frame, _IP6)
+    first, size, following, hop_limit, source, destination = HEADER.unpack_from(frame, IP6)
     if first >> 28 != 6:  # N1
         return Reason.IP6_VERSION
-    end = _ICMP6 + size
+    end = ICMP6 + size
     if following in _EXTENSIONS:
         return _refuse_extensions(frame[:end], following, cut=cut)
-    if following != _ICMPV6:
+    if following != ICMPV6:
         return Reason.NOT_NDP
-    if not frame[_ICMP6:end]:
+    if not frame[ICMP6:end]:
         return Reason.TRUNCATED if cut else Reason.NDP_SHORT
-    kind = frame[_ICMP6]
+    kind = frame[ICMP6]
     if kind == _ROUTER_ADVERTISEMENT:
         return Reason.ROGUE_RA
     if kind == _REDIRECT:
@@ -66,14 +62,14 @@ def decode(frame: bytes, *, cut: bool = False) -> Claim | Reason:
         return Reason.HOP_LIMIT
     if end < _OPTIONS:  # N6
         return Reason.NDP_SHORT
-    _, code, _, flags, target = _MESSAGE.unpack_from(frame, _ICMP6)
+    _, code, _, flags, target = _MESSAGE.unpack_from(frame, ICMP6)
     if code != 0:  # N5
         return Reason.CODE
     if target[0] == 0xFF:  # N10
         return Reason.MULTICAST_TARGET
     if source[0] == 0xFF:  # N12
         return Reason.MULTICAST_SOURCE
-    if _remainder(frame[_IP6 + 8 : _ICMP6], frame[_ICMP6:end]):  # N4
+    if remainder(frame[IP6 + 8 : ICMP6], frame[ICMP6:end]):  # N4
         return Reason.CHECKSUM
     ether = MAC(frame[6:12])
     if kind == _SOLICITATION:
@@ -186,7 +182,7 @@ def _refuse_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
     NDP needs no extension headers. NDP behind them is an attempt to evade filters (RFC 6980, RFC 7113). Multicast
     listener reports carry a hop-by-hop option and are normal.
     """
-    at = _ICMP6
+    at = ICMP6
     fragmented = False
     while following in _EXTENSIONS:
         if len(frame) < at + 8:
@@ -199,7 +195,7 @@ def _refuse_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
         if int.from_bytes(frame[at + 2 : at + 4], "big") >> 3:
             break  # not the first fragment: no header follows
         at += 8
-    if following != _ICMPV6:
+    if following != ICMPV6:
         return Reason.NOT_NDP
     if fragmented:
         return Reason.FRAGMENT
@@ -209,21 +205,12 @@ def _refuse_extensions(frame: bytes, following: int, *, cut: bool) -> Reason:
     return Reason.EXTENSION_HEADER if hidden else Reason.NOT_NDP
 
 
-def _remainder(addresses: bytes, message: bytes) -> int:
-    """Return the one's complement sum of pseudo header and message (RFC 8200 §8.1). It is 0 if the checksum is right.
-
-    65536 is 1 modulo 65535. Therefore a number of many 16-bit digits has the same remainder as the sum of its digits.
-    """
-    digits = addresses + message + bytes(len(message) % 2)
-    return (int.from_bytes(digits, "big") + len(message) + _ICMPV6) % 0xFFFF
-
-
 def _write(
     kind: int, flags: int, target: IP, option: int, mac: MAC, source: IP, to: MAC, destination: IP
 ) -> bytes:
     link_layer = bytes([option, 1]) + mac
     unsummed = _MESSAGE.pack(kind, 0, 0, flags, target) + link_layer
-    checksum = -_remainder(source + destination, unsummed) % 0xFFFF
+    checksum = -remainder(source + destination, unsummed) % 0xFFFF
     message = _MESSAGE.pack(kind, 0, checksum, flags, target) + link_layer
-    header = _HEADER.pack(6 << 28, len(message), _ICMPV6, _HOP_LIMIT, source, destination)
+    header = HEADER.pack(6 << 28, len(message), ICMPV6, _HOP_LIMIT, source, destination)
     return to + mac + ETHERTYPE + header + message

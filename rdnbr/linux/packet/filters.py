@@ -52,11 +52,15 @@ _FRAMES = (
     equal(60, "extension", "reject"),  # destination options
     # ND behind an extension header is always refused (RFC 6980 for fragments). It is delivered because its sender
     # tries to evade filters, and such frames are counted. The shortest header of each kind has eight bytes. The
-    # program reads the ICMPv6 type behind such a header; so MLD reports, which have another type, are dropped.
+    # program reads the ICMPv6 type behind such a header. Multicast listener reports are there too: a guest that sends
+    # one is alive.
     "extension",
     byte_at_x(_ETHERNET + _IPV6),
     equal(58, None, "reject"),
     byte_at_x(_ETHERNET + _IPV6 + 8),
+    equal(131, "accept"),  # report
+    equal(132, "accept"),  # done
+    equal(143, "accept"),  # report, version 2
     at_least(133, "nd", "reject"),
     "icmpv6",
     byte_at_x(_ETHERNET + _IPV6),  # type
@@ -91,7 +95,7 @@ def _is_answer(yes: str, no: str) -> tuple[Step | str, ...]:
 
 
 FRAMES = assemble(*_FRAMES)
-"""Delivers ARP, RARP and neighbour discovery, tagged or not."""
+"""Delivers ARP, RARP, neighbour discovery and multicast listener reports, tagged or not."""
 
 ANSWERS = assemble(*_is_answer("accept", "reject"), "reject", deliver(0), "accept", deliver(FRAME_SNAPLEN))
 """Delivers the unicast answers among them."""

@@ -90,11 +90,16 @@ def test_what_nobody_may_have(address, sentence):
     [
         (None, "ok", "none: whoever answers for it may have it, first come, first served", "let"),
         ("2.57.58.0/24", "no", "not-permitted: no rule covers it", "if a guest should have it, add a rule"),
-        (f"deny {V4}", "no", f"denied for tap1i0, tap2i0 by allowlist:1 (deny {V4})", "change that rule if"),
+        (
+            f"deny {V4}",
+            "no",
+            f"refused to tap1i0, tap2i0: denied by allowlist:1 (deny {V4})",
+            "change that rule if",
+        ),
         (
             f"{V4} port=tap9i0",
             "no",
-            f"pinned for tap1i0, tap2i0 by allowlist:1 ({V4} port=tap9i0)",
+            f"refused to tap1i0, tap2i0: pinned by allowlist:1 ({V4} port=tap9i0)",
             "see that the port of the guest it belongs to is there",
         ),
         ("2.57.57.0/24", "ok", "permitted to tap1i0, tap2i0 by allowlist:1 (2.57.57.0/24)", "let the guest"),

@@ -89,7 +89,8 @@ def _allowlist(facts: Facts) -> Layer:
         first = explanation.rules[0].where
         return Layer("allowlist", "unknown", f"no port is there; the narrowest rule is {_rule(first, rules)}")
     text = "; ".join(
-        f"{case.reason} for {_claimants(case)}" + (f" by {_rule(case.rule, rules)}" if case.rule else "")
+        f"refused to {_claimants(case)}: {case.reason}"
+        + (f" by {_rule(case.rule, rules)}" if case.rule else "")
         for case in explanation.cases
     )
     return Layer("allowlist", "no", text)

@@ -42,7 +42,7 @@ examples:
   rdnbr show                           who is where
   rdnbr explain 2.57.57.30             why that address is routed, or is not
   rdnbr show --json | jq '.bindings[] | select(.vm == 100)'
-  tcpdump -Q in -i tap100i0 -w x.pcap arp or icmp6; rdnbr replay x.pcap
+  tcpdump -Q in -i tap100i0 -w x.pcap arp or icmp6 or ether proto 0x8035; rdnbr replay x.pcap
 
 files:
   /etc/rdnbr/rdnbr.toml                configuration, all of it optional

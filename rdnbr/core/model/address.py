@@ -18,6 +18,8 @@ Family = Literal[4, 6]
 ZERO_MAC = MAC(bytes(6))
 BROADCAST_MAC = MAC(b"\xff" * 6)
 
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
@@ -31,8 +33,15 @@ def parse_ip(text: str) -> IP:
 
 
 def show_ip(ip: IP) -> str:
-    """Write an address as text, IPv6 in the form of RFC 5952."""
-    return str(IPv4Address(ip) if len(ip) == 4 else IPv6Address(ip))
+    """Write an address as text, IPv6 in the form of RFC 5952.
+
+    An IPv4-mapped address has its last 32 bits as an IPv4 address (RFC 5952 §5). Python writes that from 3.13 on.
+    """
+    if len(ip) == 4:
+        return str(IPv4Address(ip))
+    if ip.startswith(_V4_MAPPED):
+        return f"::ffff:{IPv4Address(ip[12:])}"
+    return str(IPv6Address(ip))
 
 
 def parse_mac(text: str) -> MAC:

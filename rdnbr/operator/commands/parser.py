@@ -1,13 +1,13 @@
 """The command line: commands, options, and the text of `--help`."""
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_args
 
 from rdnbr import __version__
 from rdnbr.config.config import Format, Level
 from rdnbr.config.textfile import path_exists
+from rdnbr.core.model.address import parse_ip, show_ip
 
 _ABOUT = (
     "Routes virtual machines without layer 2: learns guests from ARP and NDP on bridge ports, installs a host\n\
@@ -308,7 +308,7 @@ def _frames(command: ArgumentParser) -> None:
 
 def _address(text: str) -> str:
     try:
-        return str(ip_address(text))
+        return show_ip(parse_ip(text))
     except ValueError:
         if "/" in text:
             raise ArgumentTypeError(f"{text!r} has a length; name one address") from None

@@ -23,7 +23,9 @@ from rdnbr.core.model.vrf_tables import MAIN_TABLE
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.probing.simulated_guests import SimulatedGuests
+from rdnbr.operator.text.phrases import counted
 from rdnbr.replay import output as replay_output
+from rdnbr.replay.gaps import Gap
 from rdnbr.replay.output import FramedDecision
 from rdnbr.replay.pcap import Frame
 from rdnbr.replay.tape import GATEWAY4, GATEWAY6, Tape, node_mac
@@ -81,6 +83,9 @@ class Replay:
         """How many of them were valid claims."""
         self.refused: Counter[Reason] = Counter()
         self.ignored: Counter[Reason] = Counter()
+        self.skipped: list[float] = []
+        """Seconds that the clock jumped, for each long gap (`gaps`)."""
+        self._now = 0.0
         self._guests = SimulatedGuests(silent=silent)
         self._decisions: list[FramedDecision] = []
         """Decisions that were not returned yet."""
@@ -109,17 +114,23 @@ class Replay:
 
     def run_until(self, until: float) -> Iterator[FramedDecision]:
         """Handle everything that is due before `until`: answers of guests, and at the same moment timers after them."""
+        gap = Gap(self._now, until, self.engine)
         while True:
             answered = self._guests.next_deadline()
             deadline = self.engine.next_deadline()
             if deadline is not None and deadline < min(until, until if answered is None else answered):
-                self._carry_out(deadline, self.engine.expire_timers(deadline))
+                self._now = gap.advance(max(self._now, deadline))
+                self._carry_out(self._now, self.engine.expire_timers(self._now))
             elif answered is not None and answered < until:
+                self._now = answered
                 for port, frame in self._guests.receive(answered):
                     self._carry_out(answered, self.engine.handle_frame(answered, port, frame))
             else:
-                return
+                break
             yield from self._drain_decisions()
+        self._now = until
+        if gap.skipped:
+            self.skipped.append(gap.skipped)
 
     def _handle_frame(self, now: float, port: str, frame: Frame) -> None:
         sender = MAC(frame.data[6:12])
@@ -193,9 +204,18 @@ def main(
     if json or replay.frames or not tape.errors:
         _write(writer.write_summary(_outcome(replay)))
     sys.stdout.flush()
-    for message in tape.errors:
+    for message in (*tape.notes, *_skipped(replay.skipped), *tape.errors):
         sys.stderr.write(f"{message}\n")
     return 1 if tape.errors else 0
+
+
+def _skipped(gaps: Sequence[float]) -> Iterator[str]:
+    if gaps:
+        days = max(gaps) / 86_400
+        yield (
+            f"the clock jumped over {counted(len(gaps), 'long gap')}, the longest of {days:,.1f} days: "
+            "probes that guests would have answered in them are not printed"
+        )
 
 
 def _write(lines: Iterable[str]) -> None:

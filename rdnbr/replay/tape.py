@@ -14,10 +14,15 @@ from typing import NamedTuple
 from rdnbr.core.model.address import MAC, parse_ip, parse_mac
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.wire.decode import decode
+from rdnbr.operator.text.phrases import counted
 from rdnbr.replay.pcap import CaptureError, Frame, read
 
 GATEWAY4 = parse_ip("169.254.0.1")
 GATEWAY6 = parse_ip("fe80::1")
+
+REORDERED = 0.1
+"""Seconds. A frame that is earlier than the frame before it by less is out of order, as frames of several processors
+are; a clock that was set back goes back by more."""
 
 UNSEEN_NODE = parse_mac("00:00:5e:00:53:fe")
 """The node's MAC where no frame shows it: a MAC for documentation (RFC 7042 §2.1.2), which no guest has."""
@@ -40,9 +45,11 @@ class Tape:
         self._port = port
         self.errors: list[str] = []
         """The files that could not be read to their end, when the tape was last played."""
+        self.notes: list[str] = []
+        """What else is odd of the files, when the tape was last played to its end."""
 
     def __iter__(self) -> Iterator[Arrival]:
-        self.errors = []
+        self.errors, self.notes = [], []
         return merge(*(self._play(path) for path in self._paths), key=lambda arrival: arrival.at)
 
     def start(self) -> float:
@@ -52,14 +59,25 @@ class Tape:
     def _play(self, path: Path) -> Iterator[Arrival]:
         name = path.name.removesuffix(".gz")
         stem = Path(name).stem
-        latest = 0.0
+        latest = before = 0.0
+        steps_back: list[tuple[int, float]] = []
+        """The frames at which the clock goes back, with the seconds."""
         try:
-            for frame in read(path):
+            for number, frame in enumerate(read(path), 1):
+                if frame.at < before - REORDERED:
+                    steps_back.append((number, before - frame.at))
+                before = frame.at
                 # A capture is in the order of arrival, also where the clock was set back meanwhile.
                 latest = max(latest, frame.at)
                 yield Arrival(latest, self._port or frame.interface or stem, frame)
         except CaptureError as error:
             self.errors.append(str(error))
+        if steps_back:
+            number, seconds = steps_back[0]
+            self.notes.append(
+                f"{path}: the clock goes back {counted(len(steps_back), 'time')}, first by {seconds:.1f} s at frame "
+                f"{number}; a frame counts as no earlier than the frames before it"
+            )
 
 
 def node_mac(tape: Iterable[Arrival]) -> MAC:

@@ -232,6 +232,74 @@ def test_a_clock_that_stepped_back(write, replay):
     assert len(summary["bindings"]) == 2
 
 
+def test_a_clock_that_went_back_is_told_of(write, capsys):
+    """A line on the error output names the file, the first frame and the step; the capture is read to its end."""
+    path = write("tap100i0.pcap", (100, arp()), (10, ns(sllao())), (11, arp()), (9.95, arp()), (5, arp()))
+    assert main([path], json=True) == 0
+    assert capsys.readouterr().err == (
+        f"{path}: the clock goes back 3 times, first by 90.0 s at frame 2; "
+        "a frame counts as no earlier than the frames before it\n"
+    )
+
+
+def test_frames_out_of_order_by_some_milliseconds_are_no_step_of_the_clock(write, capsys):
+    """The frames of several processors are not in order, and nothing is told of that."""
+    assert main([write("tap100i0.pcap", (1.0, arp()), (0.99, arp()))], json=True) == 0
+    assert capsys.readouterr().err == ""
+
+
+YEAR = 365 * 86_400
+
+
+def changes(decisions: list[dict]) -> list[tuple[str, str]]:
+    return [(made["decision"], made["reason"]) for made in decisions if made["decision"] != "refreshed"]
+
+
+@pytest.mark.timeout(20)
+def test_guest_that_answers_stays_through_a_gap_of_years(write, replay):
+    """A guest that answers keeps its route through 60 years, and nothing is withdrawn and installed again."""
+    decisions, summary = replay(write("tap100i0.pcap", (0, arp()), (30 * YEAR, arp()), (60 * YEAR, arp())))
+    assert changes(decisions) == [("learned", "awaiting-answer"), ("installed", "answered")]
+    assert [view["last_seen"][:4] for view in summary["bindings"]] == ["2083"]
+
+
+@pytest.mark.timeout(20)
+def test_guest_that_is_silent_is_withdrawn_at_its_time_in_a_gap_of_years(write, replay, tmp_path):
+    """A guest that does not answer is withdrawn and forgotten when it would be in a short gap."""
+    (tmp_path / "allowlist").write_text("2.57.57.0/24\n")
+    given = {"silent": True, "allowlist": tmp_path / "allowlist"}
+    short, _ = replay(write("tap100i0.pcap", (0, arp()), (500, arp())), **given)
+    long, _ = replay(write("tap100i0.pcap", (0, arp()), (60 * YEAR, arp())), **given)
+    withdrawn = [made for made in short if made["at"] < "2023-11-14T22:20"]
+    assert ("withdrawn", "silent") in changes(withdrawn)
+    assert long[: len(withdrawn)] == withdrawn
+
+
+@pytest.mark.timeout(60)
+def test_replay_takes_time_that_grows_with_the_file(write, replay):
+    """A file whose every frame comes years after the frame before costs as much a frame as one with one gap."""
+    frames = [(number * 0.5 * YEAR, arp() if number % 2 else ns(sllao())) for number in range(60)]
+    decisions, summary = replay(write("tap100i0.pcap", *frames))
+    assert {view["state"] for view in summary["bindings"]} == {"valid"}
+    assert len(decisions) < 60 * 40
+
+
+def test_a_jump_of_the_clock_is_told_of(write, capsys):
+    """The error output says how many gaps were not played, and the length of the longest."""
+    path = write("tap100i0.pcap", (0, arp()), (601, arp()), (601 + YEAR, arp()))
+    assert main([path], json=True) == 0
+    assert capsys.readouterr().err == (
+        "the clock jumped over 2 long gaps, the longest of 365.0 days: "
+        "probes that guests would have answered in them are not printed\n"
+    )
+
+
+def test_a_gap_of_ten_minutes_is_played(write, replay, capsys):
+    """In a gap of ten minutes every probe and its answer is printed."""
+    decisions, _ = replay(write("tap100i0.pcap", (0, arp()), (600, arp())))
+    assert len([made for made in told(decisions) if made[:2] == ("refreshed", "answered")]) in range(17, 27)
+
+
 @pytest.mark.parametrize("speaks", [NODE_ANSWERS, NODE_ADVERTISES])
 def test_what_the_node_sends_is_no_claim(write, replay, speaks):
     """The first MAC that speaks from a gateway address is the node, also in frames before that."""

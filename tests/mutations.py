@@ -27,13 +27,15 @@ from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.fib import reconciler
 from rdnbr.core.model.address import ZERO_MAC
-from rdnbr.core.model.binding import Anchor, NewAnchor
+from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Source
 from rdnbr.core.model.engine_outputs import Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.med_timestamp import LONG_AGO
 from rdnbr.core.model.reason import Reason
+from rdnbr.core.policy import authorization
+from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.probing import gateway_defence, intervals
@@ -365,6 +367,51 @@ def _() -> None:
         before(self, now, binding, event, heir)
 
     before = replace(Transitions, "_after_port_loss", after_port_loss)
+
+
+@mutation("a frame of a virtual router is refused for its two MACs")
+def _() -> None:
+    replace(claim_handler, "is_virtual_router_mac", lambda _: False)
+
+
+@mutation("a frame may claim an address for any other MAC")
+def _() -> None:
+    replace(claim_handler, "is_virtual_router_mac", lambda _: True)
+
+
+@mutation("a rule does not match the card of a virtual router")
+def _() -> None:
+    before = replace(
+        Authorization, "_claimants", lambda self, anchor, segment, _: before(self, anchor, segment, None)
+    )
+
+
+@mutation("a rule that names a card refuses what was adopted of its virtual router")
+def _() -> None:
+    replace(authorization, "is_virtual_router_mac", lambda _: False)
+
+
+@mutation("the card of a virtual router is forgotten with each frame")
+def _() -> None:
+    before = replace(
+        Reauthorization,
+        "authorize",
+        lambda self, now, bindings: before(self, now, [_without_card(one) for one in bindings]),
+    )
+
+
+@mutation("a virtual router that moves leaves its other addresses behind")
+def _() -> None:
+    replace(
+        ClaimHandler,
+        "_hand_over",
+        lambda self, now, _, binding, event, to: self._conflicts.hand_over(now, binding, event, to),
+    )
+
+
+def _without_card(binding: Binding) -> Binding:
+    binding.physical_mac = None
+    return binding
 
 
 @mutation("a DAD solicitation installs a route")

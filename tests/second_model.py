@@ -10,7 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from second_model_arrivals import Arrivals
-from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance
+from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared
 from second_model_stamps import Stamps
 
 
@@ -35,8 +35,10 @@ class Model(Arrivals):
         elif heard.kind == "packet" and not self.packet_counts(port, heard.address):
             why = "not-ndp" if ":" in heard.address else "not-arp-or-ndp"
             self.say("ignored", why, None, None, self.ports[port][0], None)
-        elif heard.mac == self.node_mac:
+        elif self.node_mac in (heard.mac, heard.card):
             self.turn_down("own-mac", port, heard)
+        elif heard.card and not is_shared(heard.mac):
+            self.turn_down("mac-mismatch", port, heard)
         else:
             self.hear_guest(now, port, heard)
             self.note_arrival(now, port, heard)
@@ -49,7 +51,7 @@ class Model(Arrivals):
                 for e in self.by_number()
                 if e.mac == heard.mac and e.table == self.tables[self.ports[port][1]]
             ]
-            arrived = [self.arrive(now, entry, port, heard.mac) for entry in mine]
+            arrived = [self.arrive(now, entry, port, heard.mac, heard.card) for entry in mine]
             self.look_for(now, port, heard.mac)
             if not any(arrived) and not self.expects(port, heard.mac):
                 self.say("ignored", "unknown-mac", None, heard.mac, self.ports[port][0], None)
@@ -58,8 +60,9 @@ class Model(Arrivals):
 
     def claim(self, now: float, port: int, heard: Utterance) -> None:
         _, segment = self.ports[port]
-        why, vip = self.judge_law(heard.address, (port, heard.mac), segment)
         entry = self.find(self.tables[segment], heard.address)
+        known = entry.card if entry and (entry.port, entry.mac) == (port, heard.mac) else ""
+        why, vip = self.judge_law(heard.address, (port, heard.mac), segment, heard.card or known)
         if why:
             if why == "own-address" and heard.kind != "packet":
                 self.defend(now, segment, heard.address)
@@ -98,9 +101,10 @@ class Model(Arrivals):
             return
         if entry is None:
             entry = Entry(table, heard.address, segment, port, heard.mac, now, self.next_number())
+            entry.card = heard.card
             self.entries.append(entry)
         else:
-            self.give(now, entry, (port, heard.mac), segment)
+            self.give(now, entry, (port, heard.mac), segment, heard.card)
         entry.nonce = heard.nonce
         if heard.kind == "intent":
             self.become(now, entry, "tentative", "learned", "awaiting-dad", wait=self.dad(entry))
@@ -112,11 +116,13 @@ class Model(Arrivals):
             self.become(now, entry, "probing")
         for other in self.by_number():
             if other.mac == heard.mac and other.state == "departed" and other.table == table:
-                self.arrive(now, other, port, heard.mac)
+                self.arrive(now, other, port, heard.mac, heard.card)
         self.look_for(now, port, heard.mac)
 
     def hear_owner(self, now: float, entry: Entry, heard: Utterance) -> None:
         answered = heard.kind == "answer" and entry.asked > 0
+        if answered or not entry.card:
+            entry.card = heard.card or entry.card
         if heard.kind == "intent":
             entry.nonce = heard.nonce
             self.hear_owner_intend(now, entry)
@@ -164,7 +170,7 @@ class Model(Arrivals):
                 entry.due = now + self.dad(entry)
 
     def hear_rival(self, now: float, entry: Entry, port: int, heard: Utterance, *, vip: bool) -> None:
-        anchor = (port, heard.mac)
+        anchor, before = (port, heard.mac), (entry.port, entry.mac)
         asked_rival = entry.asked > 3 if entry.state == "challenged" else entry.asked > 0
         contested = entry.state in ("tentative", "challenged") and entry.challenger == anchor and asked_rival
         if contested and heard.kind == "answer":
@@ -172,15 +178,17 @@ class Model(Arrivals):
                 self.turn_down("port-full", port, heard)
             elif entry.state == "tentative":
                 loser = self.named(entry.port, entry.mac)
-                self.give(now, entry, anchor, self.ports[port][1])
+                self.give(now, entry, anchor, self.ports[port][1], heard.card)
                 entry.proved = True
                 self.become(now, entry, "valid", "installed", "answered", challenger=loser)
+                self.others_follow(now, entry, before, heard.card)
             else:
                 loser = self.named(entry.port, entry.mac)
-                self.give(now, entry, anchor, self.ports[port][1])
+                self.give(now, entry, anchor, self.ports[port][1], heard.card)
                 entry.proved = True
                 self.become(now, entry, "valid", "moved", "incumbent-silent", challenger=loser)
                 self.count_move(now, entry, loser)
+                self.others_follow(now, entry, before, heard.card)
         elif self.quarantined(now, entry.table, entry.address, anchor) and not (
             heard.kind == "answer" and entry.asked > 0 and self.asks_anybody(entry, entry.asked - 1)
         ):
@@ -195,16 +203,26 @@ class Model(Arrivals):
             if entry.state == "frozen" or (entry.moves and now - entry.moves[-1] < 1.0):
                 self.turn_down("moved-too-often", port, heard)
             else:
-                self.follow(now, entry, anchor, self.ports[port][1])
+                self.follow(now, entry, anchor, self.ports[port][1], heard.card)
+                self.others_follow(now, entry, before, heard.card)
         else:
             why = self.contend(now, entry, anchor, self.ports[port][1])
             if why:
                 self.turn_down(why, port, heard)
 
-    def follow(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
+    def others_follow(self, now: float, entry: Entry, before: Anchor, card: str) -> None:
+        """Let the other addresses of its MAC be contended for, where that MAC has gone to another port."""
+        assert entry.port is not None
+        if entry.mac == before[1]:
+            for other in self.by_number():
+                same = (other.table, other.port, other.mac) == (entry.table, *before)
+                if same and other.state != "departed":
+                    self.arrive(now, other, entry.port, entry.mac, card)
+
+    def follow(self, now: float, entry: Entry, anchor: Anchor, segment: int, card: str) -> None:
         routed = entry.state in ROUTED
         loser = self.named(entry.port, entry.mac)
-        self.give(now, entry, anchor, segment)
+        self.give(now, entry, anchor, segment, card)
         self.become(now, entry, "valid", "moved" if routed else "installed", "announced", challenger=loser)
         if routed:
             self.count_move(now, entry, loser)
@@ -225,16 +243,17 @@ class Model(Arrivals):
             self.become(now, entry, "challenged", "challenged", "rival-claim")
         return None
 
-    def arrive(self, now: float, entry: Entry, port: int, mac: str) -> bool:
+    def arrive(self, now: float, entry: Entry, port: int, mac: str, card: str = "") -> bool:
         segment = self.ports[port][1]
         at_home = entry.mac == mac and entry.port in (port, None)
         if (entry.state == "departed" or not at_home) and self.is_full(port, entry.address):
             return False
-        why, _ = self.judge_law(entry.address, (port, mac), segment)
+        card = card or (entry.card if at_home else "")
+        why, _ = self.judge_law(entry.address, (port, mac), segment, card)
         if why or self.quarantined(now, entry.table, entry.address, (port, mac)):
             return False
         if entry.state == "departed":
-            self.give(now, entry, (port, mac), segment)
+            self.give(now, entry, (port, mac), segment, card)
             self.become(now, entry, "tentative", "learned", "arrived")
         elif not at_home:
             return self.contend(now, entry, (port, mac), segment) is None
@@ -313,7 +332,7 @@ class Model(Arrivals):
         for entry in list(self.entries) if entries is None else entries:
             if entry.state == "departed":
                 continue
-            if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment)[0]:
+            if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment, entry.card)[0]:
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "no-longer-permitted")
 
     def adopt(
@@ -522,7 +541,8 @@ class Model(Arrivals):
         else:
             self.ask(now, entry)
 
-    def give(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> None:
+    def give(self, now: float, entry: Entry, anchor: Anchor, segment: int, card: str = "") -> None:
+        entry.card = card or (entry.card if anchor == (entry.port, entry.mac) else "")
         entry.port_inferred &= entry.mac == anchor[1]
         entry.port, entry.mac = anchor
         entry.segment = segment

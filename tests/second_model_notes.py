@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 
 from rdnbr.core.model.settings import Timers
 
+ANY_CARD = "any"
+"""A card that is not known yet."""
+
 ROUTED = {"valid", "probing", "challenged", "frozen", "adopted"}
 
 Anchor = tuple[int | None, str]
 Named = tuple[str | None, str | None]
 """MAC and name of the port of a rival."""
-Authorization = Callable[[str, str, str], tuple[str | None, bool]]
-"""Address, port and MAC in; why it is refused, and whether it is a vip, out."""
+Authorization = Callable[[str, str, str, str], tuple[str | None, bool]]
+"""Address, port, MAC and card in; why it is refused, and whether it is a vip, out."""
 Hosts = Callable[[str, str | None], list[tuple[str, str | None]]]
 """Port, and MAC if known, in; addresses permitted to them by name, and the MAC that their rule asks for, out."""
 
@@ -26,6 +29,8 @@ class Utterance:
     address: str = ""
     override: bool = True
     nonce: bytes = b""
+    card: str = ""
+    """The MAC that the frame is sent from, where it is not `mac`."""
 
 
 @dataclass
@@ -53,6 +58,8 @@ class Entry:
     freezes: int = 0
     cycle: int = 0
     nonce: bytes = b""
+    card: str = ""
+    """What it sends from, where that is not its MAC."""
     heard_on: int | None = None
     """Where it is asked first, when it was found in the kernel."""
     port_inferred: bool = False
@@ -70,6 +77,11 @@ class Entry:
     @property
     def packed(self) -> bytes:
         return packed(self.address)
+
+
+def is_shared(mac: str) -> bool:
+    """Tell whether several guests may answer with this MAC, each from a card of its own."""
+    return mac.startswith(("00:00:5e:00:01:", "00:00:5e:00:02:"))
 
 
 def packed(address: str) -> bytes:
@@ -92,7 +104,7 @@ class Notebook:
         self.node_mac = node_mac
         self.tables: dict[int, int] = {}
         self.ports: dict[int, tuple[str, int]] = {}
-        self.law: Authorization = lambda _address, _port, _mac: (None, False)
+        self.law: Authorization = lambda _address, _port, _mac, _card: (None, False)
         self.open = True
         self.hosts: Hosts = lambda _port, _mac: []
         self.own: Callable[[str], str | None] = lambda _address: None
@@ -128,14 +140,17 @@ class Notebook:
         port_inferred = [e for e in same if e.port_inferred and e.state != "departed"]
         return len(port_inferred) >= self.fill(self.ports[port][0], 6 if ":" in address else 4)
 
-    def judge_law(self, address: str, anchor: Anchor, segment: int) -> tuple[str | None, bool]:
+    def judge_law(
+        self, address: str, anchor: Anchor, segment: int, card: str = ""
+    ) -> tuple[str | None, bool]:
         why = self.own(address)
         if why:
             return why, False
         if anchor[0] is not None:
-            return self.law(address, self.ports[anchor[0]][0], anchor[1])
+            return self.law(address, self.ports[anchor[0]][0], anchor[1], card)
+        card = card or (ANY_CARD if is_shared(anchor[1]) else "")
         names = [name for name, where in self.ports.values() if where == segment] or [""]
-        verdicts = [self.law(address, name, anchor[1]) for name in names]
+        verdicts = [self.law(address, name, anchor[1], card) for name in names]
         return next((verdict for verdict in verdicts if verdict[0] is None), verdicts[-1])
 
     def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:

@@ -6,13 +6,13 @@ import guest_frames
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6
 from second_model import Model
 from second_model_arrivals import ANYBODY
-from second_model_notes import Authorization, Hosts, Utterance
+from second_model_notes import ANY_CARD, Authorization, Hosts, Utterance
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.backend import Refusal
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.reconciler import Reconciler
-from rdnbr.core.model.address import MAC, parse_ip, show_ip, show_mac
+from rdnbr.core.model.address import MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
 from rdnbr.core.model.fib_entries import (
@@ -34,7 +34,9 @@ A6, VIP6 = "2001:678::1", "2001:678::2"
 FOREIGN, OWN4, LATER = "9.9.9.9", GATEWAY4, "2.57.57.9"
 SECOND4, SECOND6 = "169.254.1.1", "2001:678::ffff"
 ADDRESSES = [A4, VIP4, B4, A6, VIP6]
-MACS = [f"52:02:45:00:00:0{number}" for number in range(1, 5)]
+SHARED = "00:00:5e:00:01:0a"
+"""The MAC of a virtual router."""
+MACS = [*(f"52:02:45:00:00:0{number}" for number in range(1, 5)), SHARED]
 MORE = (InterfaceAddress(1, parse_ip(SECOND4), 32), InterfaceAddress(1, parse_ip(SECOND6), 64))
 """Addresses that a bridge may have besides its gateways."""
 OTHER_BRIDGE = replace(BRIDGE, index=2, name="vmbr2")
@@ -55,25 +57,26 @@ def _prefixes(address: str) -> bool:
     return address.startswith(("2.57.57.", "2001:678::"))
 
 
-def _plain(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+def _plain(address: str, _port: str, _mac: str, _card: str) -> tuple[str | None, bool]:
     return (None if _prefixes(address) else "not-permitted"), False
 
 
-def _vips(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+def _vips(address: str, _port: str, _mac: str, _card: str) -> tuple[str | None, bool]:
     return (None if _prefixes(address) else "not-permitted"), address in (VIP4, VIP6)
 
 
-def _pinned(address: str, port: str, mac: str) -> tuple[str | None, bool]:
+def _pinned(address: str, port: str, mac: str, card: str) -> tuple[str | None, bool]:
     if address in (A4, A6):
         return (None if port == "tap1i0" else "pinned"), False
     if address == B4:
         return "denied", False
     if address == VIP4:
-        return (None if mac in MACS[:2] else "pinned"), mac in MACS[:2]
-    return _plain(address, port, mac)
+        named = not {mac, card}.isdisjoint({*MACS[:2], ANY_CARD})
+        return (None if named else "pinned"), named
+    return _plain(address, port, mac, card)
 
 
-def _open(_address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+def _open(_address: str, _port: str, _mac: str, _card: str) -> tuple[str | None, bool]:
     return None, False
 
 
@@ -81,7 +84,7 @@ ANYCAST = {"anycast": {B4, VIP6}}
 """What each law calls anycast."""
 
 
-def _anycast(address: str, _port: str, _mac: str) -> tuple[str | None, bool]:
+def _anycast(address: str, _port: str, _mac: str, _card: str) -> tuple[str | None, bool]:
     return (None if _prefixes(address) else "not-permitted"), address == VIP6
 
 
@@ -122,6 +125,11 @@ HOSTS: dict[str, Hosts] = {"pinned": _pins}
 
 def frame(heard: Utterance) -> bytes:
     """Write what a guest says as its frame."""
+    written = _frame(heard)
+    return written[:6] + parse_mac(heard.card) + written[12:] if heard.card else written
+
+
+def _frame(heard: Utterance) -> bytes:
     gateway = GATEWAY6 if ":" in heard.address else GATEWAY4
     match heard.kind:
         case "use":
@@ -140,18 +148,23 @@ def frame(heard: Utterance) -> bytes:
             return guest_frames.rarp(heard.mac)
 
 
-def utterance(kind: str, mac: str, address: str, *, override: bool = True, nonce: bytes = b"") -> Utterance:
+def utterance(
+    kind: str, mac: str, address: str, *, override: bool = True, nonce: bytes = b"", card: str = ""
+) -> Utterance:
     """Say only what the family's frames can say."""
     if ":" not in address:
         kind, override, nonce = ("use" if kind == "unconfirmed" else kind), True, b""
+    if card == mac or kind in ("unconfirmed", "packet") or (kind == "intent" and ":" in address):
+        card = ""
     if kind == "rarp":
-        return Utterance(kind, mac)
+        return Utterance(kind, mac, card=card)
     return Utterance(
         kind,
         mac,
         address,
         override if kind in ("answer", "announcement") else True,
         nonce if kind == "intent" else b"",
+        card,
     )
 
 
@@ -281,7 +294,8 @@ class Side:
             asked = MACS if mac == ANYBODY else [mac]
             for answering in [one for one in asked if (probe.port, one) in awake]:
                 self.now += 0.001
-                self.hears(probe.port, utterance("answer", answering, address))
+                card = MACS[probe.port - PORTS[0]] if answering == SHARED else ""
+                self.hears(probe.port, utterance("answer", answering, address, card=card))
 
 
 def told(announcement: Announcement) -> tuple[int, str, str]:

@@ -12,6 +12,7 @@ the same events give a new engine the same decisions, byte for byte.
 import os
 from dataclasses import replace
 
+import guest_frames
 import pytest
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6, MAIN, rules
 from hypothesis import HealthCheck, Phase, settings
@@ -36,6 +37,7 @@ from side_by_side import (
     SECOND4,
     SECOND6,
     SETTINGS,
+    SHARED,
     VIP4,
     VIP6,
     VRF_BRIDGE,
@@ -64,6 +66,7 @@ kinds = st.sampled_from(
 nonces = st.sampled_from([b"", b"", b"sixsix", b"number"])
 addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, SECOND4, SECOND6, LATER])
 macs = st.sampled_from(MACS)
+cards = st.sampled_from(["", "", MACS[0], MACS[1]])
 guests = st.integers(0, len(MACS) - 1)
 ports = st.sampled_from(PORTS)
 
@@ -132,13 +135,21 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.model.port_up(self.node.now, port, name, segment.index)
         self.node.does("port_changed", self.node.now, Port(port, name, segment.index))
 
-    @rule(port=ports, kind=kinds, mac=macs, address=addresses, override=st.booleans(), nonce=nonces)
+    @rule(
+        port=ports,
+        kind=kinds,
+        mac=macs,
+        address=addresses,
+        override=st.booleans(),
+        nonce=nonces,
+        card=cards | st.just(guest_frames.NODE),
+    )
     def anybody_says(
-        self, port: int, kind: str, mac: str, address: str, override: bool, nonce: bytes
+        self, port: int, kind: str, mac: str, address: str, override: bool, nonce: bytes, card: str
     ) -> None:
-        """Frames may also come from a port that is gone."""
+        """Frames may also come from a port that is gone, and from another MAC than they claim for."""
         self.passes()
-        self.node.hears(port, utterance(kind, mac, address, override=override, nonce=nonce))
+        self.node.hears(port, utterance(kind, mac, address, override=override, nonce=nonce, card=card))
 
     @rule(
         heard=st.lists(
@@ -224,6 +235,24 @@ class EngineAndModel(RuleBasedStateMachine):
         for turn in range(turns):
             self.node.runs(apart, {(self.home(0), MACS[0]), (self.home(1), MACS[1])})
             self.node.hears(self.home(turn % 2), utterance("announcement", MACS[turn % 2], address))
+
+    @rule(
+        held=st.lists(st.sampled_from(ADDRESSES), min_size=1, unique=True),
+        turns=st.integers(1, 4),
+        apart=st.sampled_from([0.5, 3.0]),
+        cards=st.lists(cards, min_size=2, max_size=2),
+        kind=st.sampled_from(["announcement", "use", "rarp"]),
+    )
+    def virtual_router_fails_over(
+        self, held: list[str], turns: int, apart: float, cards: list[str], kind: str
+    ) -> None:
+        """Two routers share a MAC and its addresses, and the active one announces the first address."""
+        for address in held:
+            self.node.hears(self.home(0), utterance("use", SHARED, address, card=cards[0]))
+        for turn in range(turns):
+            self.node.runs(apart, {(self.home(turn % 2), SHARED)})
+            said = utterance(kind, SHARED, held[0], card=cards[(turn + 1) % 2])
+            self.node.hears(self.home((turn + 1) % 2), said)
 
     @rule(address=st.sampled_from(ADDRESSES), turns=st.integers(1, 6))
     def take_turns(self, address: str, turns: int) -> None:
@@ -406,10 +435,11 @@ class EngineAndModel(RuleBasedStateMachine):
         assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
             (entry.address, entry.mac, entry.state) for entry in node.model.entries
         ]
-        for view in views:
+        for view, entry in zip(views, node.model.entries, strict=True):
             if view.state.value in ROUTED and view.port is not None:
                 assert view.port in {name for name, _ in node.model.ports.values()}
-                assert node.model.law(show_ip(view.address), view.port, show_mac(view.mac))[0] is None
+                permitted = node.model.law(entry.address, view.port, entry.mac, entry.card)
+                assert permitted[0] is None
                 assert node.model.own(show_ip(view.address)) is None
             if view.state.value in ROUTED:
                 assert node.now - max(view.last_seen, node.disturbed) < LONGEST_SILENCE

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.move_limit import moved_just_now
-from rdnbr.core.bindings.state_machine import BindingEvent
+from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.model.address import MAC
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim, Proof, Source
@@ -19,6 +20,7 @@ from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Rule
+from rdnbr.core.model.virtual_router_mac import is_virtual_router_mac
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.probing.port_services import PortServices
 from rdnbr.core.wire.probe_frames import is_probe_answer
@@ -75,7 +77,7 @@ class ClaimHandler:
         own_macs = self._policy.authorization.local_addresses.macs
         if claim.ether in own_macs or claim.mac in own_macs:  # F6
             return self.refuse(now, port, Reason.OWN_MAC, claim)
-        if claim.ether != claim.mac:  # A5, S4, V5
+        if claim.ether != claim.mac and not is_virtual_router_mac(claim.mac):  # A5, S4, V5
             check = self._limits.policy(port.index).mac_check
             if check == "strict":
                 return self.refuse(now, port, Reason.MAC_MISMATCH, claim)
@@ -94,7 +96,7 @@ class ClaimHandler:
             if self._limits.is_exhausted(now, port.index):
                 break
             if binding.key.table == self._segments[port.segment].table:
-                self._handle_arrival(now, binding, binding.anchor, port, binding.source)
+                self._handle_arrival(now, binding, binding.anchor, port, binding.source, binding.physical_mac)
         self._services.discover(now, port, None)
 
     def probe_orphaned_neighbour(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
@@ -127,13 +129,16 @@ class ClaimHandler:
             return self.refuse(now, port, Reason.NOT_NDP, claim)
         if claim.address is None:
             return self._handle_presence(now, port, anchor, claim)
-        verdict = self._policy.authorization.authorize(claim.address, anchor, port.segment)
+        key = Key(self._segments[port.segment].table, claim.address)
+        binding = self._table.get(key)
+        physical_mac = claim.physical_mac
+        if physical_mac is None and binding is not None and binding.anchor == anchor:
+            physical_mac = binding.physical_mac
+        verdict = self._policy.authorization.authorize(claim.address, anchor, port.segment, physical_mac)
         if verdict.reason is not None:
             if verdict.reason is Reason.OWN_ADDRESS:
                 self._services.defend_gateway(now, port.segment, claim.address)
             return self.refuse(now, port, verdict.reason, claim, verdict.rule)
-        key = Key(self._segments[port.segment].table, claim.address)
-        binding = self._table.get(key)
         if binding is None or binding.state is State.DEPARTED:
             return self._handle_new_claim(now, port, key, anchor, claim, verdict.rule)
         if claim.source is Source.DATA:
@@ -161,10 +166,11 @@ class ClaimHandler:
         event = self._event_of(claim)
         if departed is None:
             binding = Binding(key, port.segment, anchor, claim.source, rule, now, now, nonce=claim.nonce)
+            binding.physical_mac = claim.physical_mac
             row = self._transitions.apply(now, binding, event)
         else:
             departed.nonce = claim.nonce
-            to = NewAnchor(anchor, port.segment, claim.source, rule)
+            to = NewAnchor(anchor, port.segment, claim.source, rule, claim.physical_mac)
             row = self._transitions.apply(now, departed, event, to=to)
         self._probe_other_addresses(now, port, key, anchor, claim)
         self._services.discover(now, port, claim.mac)
@@ -179,7 +185,7 @@ class ClaimHandler:
             return
         for other in self._table.of_mac(claim.mac):
             if other.state is State.DEPARTED and other.key.table == key.table:
-                self._handle_arrival(now, other, anchor, port, claim.source)
+                self._handle_arrival(now, other, anchor, port, claim.source, claim.physical_mac)
                 if self._limits.is_exhausted(now, port.index):
                     return
 
@@ -201,6 +207,8 @@ class ClaimHandler:
             self._transitions.metrics.schedule_review(now, [binding])
         if event is BindingEvent.DAD:
             binding.nonce = claim.nonce
+        if claim.physical_mac is not None and (answered or binding.physical_mac is None):
+            binding.physical_mac = claim.physical_mac  # later ones only at the pace of our probes
         row = self._transitions.apply(now, binding, event)
         self._renew_stamp(now, binding, anchor, claim)
         if binding.state is State.TENTATIVE:
@@ -230,13 +238,13 @@ class ClaimHandler:
         self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
     ) -> Reason:
         answer = is_probe_answer(claim, self._segments[port.segment])
-        to = NewAnchor(anchor, port.segment, claim.source, rule)
+        to = NewAnchor(anchor, port.segment, claim.source, rule, claim.physical_mac)
         if answer and self._conflicts.is_awaited(binding, anchor):
             full = self._limits.refuse_full(port.index, binding.key.address)
             if full is not None:
                 return self.refuse(now, port, full, claim, rule)
             to = to._replace(segment=binding.challenger_segment)
-            return self._conflicts.hand_over(now, binding, BindingEvent.CHALLENGER_ANSWER, to).reason
+            return self._hand_over(now, port, binding, BindingEvent.CHALLENGER_ANSWER, to).reason
         invited = answer and self._transitions.timers.all_ports_probed(binding)
         if not invited and self._quarantine.is_quarantined(now, binding.key, anchor):
             return self.refuse(now, port, Reason.QUARANTINED, claim, rule)
@@ -250,12 +258,30 @@ class ClaimHandler:
         if rule is not None and rule.vip and claim.source in ANNOUNCEMENTS and claim.override:
             if moved_just_now(now, binding):
                 return self.refuse(now, port, Reason.MOVED_TOO_OFTEN, claim, rule)
-            row = self._conflicts.hand_over(now, binding, BindingEvent.ANNOUNCEMENT, to)
+            row = self._hand_over(now, port, binding, BindingEvent.ANNOUNCEMENT, to)
         else:
             row = self._conflicts.challenge(now, binding, anchor, port.segment)
         if row.verb is Verb.REFUSED:
             return self.refuse(now, port, row.reason, claim, rule)
         return row.reason
+
+    def _hand_over(
+        self, now: float, port: Port, binding: Binding, event: BindingEvent, to: NewAnchor
+    ) -> Transition:
+        """Pass an address to the anchor that claims it, and let it challenge the other addresses of its MAC.
+
+        A MAC moves with all its addresses, as that of a virtual router does when another host becomes active.
+        """
+        before = binding.anchor
+        row = self._conflicts.hand_over(now, binding, event, to)
+        if binding.anchor == to.anchor and before.mac == to.anchor.mac:
+            for other in self._table.of_mac(before.mac):
+                if self._limits.is_exhausted(now, port.index):
+                    break
+                same = other.key.table == binding.key.table and other.anchor == before
+                if same and other.state is not State.DEPARTED:
+                    self._handle_arrival(now, other, to.anchor, port, to.source, to.physical_mac)
+        return row
 
     def _note_foreign_dad(self, now: float, port: Port, claim: Claim) -> None:
         """Note a DAD for a bound address: its owner receives the solicitation and answers, permitted or not."""
@@ -278,7 +304,9 @@ class ClaimHandler:
         self._services.snoop_data(now, port.index)
         known = False
         for binding in self._table.of_mac(anchor.mac):
-            if binding.key.table == table and self._handle_arrival(now, binding, anchor, port, claim.source):
+            if binding.key.table == table and self._handle_arrival(
+                now, binding, anchor, port, claim.source, claim.physical_mac
+            ):
                 known = True
             if self._limits.is_exhausted(now, port.index):
                 break
@@ -289,7 +317,13 @@ class ClaimHandler:
         return Reason.ARRIVED if known else self.refuse(now, port, Reason.UNKNOWN_MAC, claim)
 
     def _handle_arrival(
-        self, now: float, binding: Binding, anchor: Anchor, port: Port, source: Source
+        self,
+        now: float,
+        binding: Binding,
+        anchor: Anchor,
+        port: Port,
+        source: Source,
+        physical_mac: MAC | None,
     ) -> bool:
         """Handle that the MAC of a binding is on a port; tell whether the binding is affected."""
         departed = binding.state is State.DEPARTED
@@ -299,12 +333,16 @@ class ClaimHandler:
             return False
         if (departed or not at_anchor) and self._limits.refuse_full(port.index, binding.key.address):
             return False
-        verdict = self._policy.authorization.authorize(binding.key.address, anchor, port.segment)
+        if at_anchor and physical_mac is None:
+            physical_mac = binding.physical_mac
+        verdict = self._policy.authorization.authorize(
+            binding.key.address, anchor, port.segment, physical_mac
+        )
         if not verdict.permitted or self._quarantine.is_quarantined(now, binding.key, anchor):
             return False
         to = None
         if departed:
-            to = NewAnchor(anchor, port.segment, source, verdict.rule)
+            to = NewAnchor(anchor, port.segment, source, verdict.rule, physical_mac)
         elif not at_anchor:
             row = self._conflicts.challenge(now, binding, anchor, port.segment)
             return row.verb is not Verb.REFUSED

@@ -84,7 +84,9 @@ class Reauthorization:
         for binding in bindings:
             if binding.state is State.DEPARTED:
                 continue
-            verdict = self._authorization.authorize(binding.key.address, binding.anchor, binding.segment)
+            verdict = self._authorization.authorize(
+                binding.key.address, binding.anchor, binding.segment, binding.physical_mac
+            )
             binding.rule = verdict.rule
             if not verdict.permitted:
                 self._transitions.apply(now, binding, BindingEvent.NOT_PERMITTED)

@@ -190,6 +190,8 @@ class Transitions:
     def _set_anchor(self, now: float, binding: Binding, to: NewAnchor) -> None:
         # A port that goes and returns does not make an inferred port certain.
         binding.port_inferred &= binding.anchor.mac == to.anchor.mac
+        if to.physical_mac is not None or binding.anchor != to.anchor:
+            binding.physical_mac = to.physical_mac
         self._table.set_anchor(binding, to.anchor)
         self._table.set_challenger(binding, None)
         binding.segment, binding.source, binding.rule = to.segment, to.source, to.rule

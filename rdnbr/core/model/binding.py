@@ -35,6 +35,8 @@ class NewAnchor(NamedTuple):
     source: Source
     rule: Rule | None
     """The allowlist rule that permits the anchor; None in open mode."""
+    physical_mac: MAC | None = None
+    """As in `Binding`."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,9 @@ class Binding:
     """When the anchor was learned."""
     last_seen: float
     """When the anchor last showed that it has the address."""
+    physical_mac: MAC | None = None
+    """The Ethernet source of the anchor's frames, where it is not the anchor's MAC: the MAC of the card behind a
+    virtual-router MAC. None: no such frame was received."""
     serial: int = 0
     """Counts bindings in the order in which they were learned."""
     vlan: int | None = None

@@ -49,7 +49,8 @@ class Claim(NamedTuple):
     mac: MAC
     """The MAC that the frame claims the address for (ARP sender, link-layer option)."""
     ether: MAC
-    """The Ethernet source of the frame. `mac_check` decides what happens if it is not `mac` (rules A5, S4, V5)."""
+    """The Ethernet source of the frame. It may differ from a `mac` of a virtual router; of other MACs `mac_check`
+    decides (rules A5, S4, V5)."""
     vlan: int | None
     """The VLAN ID of the frame's tag. None when untagged or priority-tagged (VID 0)."""
     target: IP | None = None
@@ -58,3 +59,8 @@ class Claim(NamedTuple):
     """False for an NA without the Override flag. Such an NA must not displace a binding (rule V3)."""
     nonce: bytes = b""
     """The nonce of a DAD solicitation (RFC 7527). It identifies a solicitation that is looped back."""
+
+    @property
+    def physical_mac(self) -> MAC | None:
+        """The MAC of the card, where the frame claims the address for another MAC; else None."""
+        return None if self.ether == self.mac else self.ether

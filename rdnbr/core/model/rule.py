@@ -20,6 +20,9 @@ class Claimant(NamedTuple):
     """The guest number in a Proxmox port name. None if the port name has none."""
     vlan: int | None
     """None when untagged."""
+    physical_mac: MAC | None = None
+    """The MAC of the card behind a virtual-router MAC, which a rule may name as well; None: `mac` is that of the card.
+    All zero: behind `mac` is a card whose MAC is not known yet."""
 
 
 class Prefix(NamedTuple):
@@ -54,7 +57,7 @@ class Qualifiers:
     def match(self, claimant: Claimant) -> bool:
         """Return whether `claimant` meets all conditions."""
         return (
-            self.mac in (None, claimant.mac)
+            (self.mac is None or self.mac in (claimant.mac, claimant.physical_mac))
             and self.vm in (None, claimant.vm)
             and self.vlan in (None, claimant.vlan)
             and (not self.ports or _matches_any(self.ports, claimant.port))

@@ -27,6 +27,8 @@ class BindingSnapshot(NamedTuple):
     since: float
     last_seen: float
     rule: str | None
+    physical_mac: MAC | None = None
+    """As in `Binding`."""
 
 
 def binding_snapshot(
@@ -47,4 +49,5 @@ def binding_snapshot(
         binding.since,
         binding.last_seen,
         binding.rule.where if binding.rule else None,
+        binding.physical_mac,
     )

@@ -116,8 +116,14 @@ def _decide(rules: Sequence[Rule], claimant: Claimant) -> Verdict | None:
         if denies:
             return Verdict(permitted=False, reason=Reason.DENIED, rule=denies)
         return Verdict(permitted=True, reason=None, rule=winners[0])
-    pins = next((rule for rule in rules if not rule.deny), None)
-    return Verdict(permitted=False, reason=Reason.PINNED, rule=pins) if pins else None
+    pins = [rule for rule in rules if not rule.deny]
+    if (
+        claimant.physical_mac == ZERO_MAC
+    ):  # the first frame of the guest will show whether it is one that is named
+        for rule in pins:
+            if rule.qualifiers.match(claimant._replace(physical_mac=rule.qualifiers.mac)):
+                return Verdict(permitted=True, reason=None, rule=rule)
+    return Verdict(permitted=False, reason=Reason.PINNED, rule=pins[0]) if pins else None
 
 
 def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:

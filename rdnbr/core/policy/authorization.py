@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from rdnbr.core.model.address import IP, ZERO_MAC
+from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.interfaces import Port, Segment, vm_of
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Claimant
 from rdnbr.core.model.special_purpose import special_purpose_of
+from rdnbr.core.model.virtual_router_mac import is_virtual_router_mac
 from rdnbr.core.policy.allowlist import Allowlist, Verdict
 from rdnbr.core.policy.local_addresses import LocalAddresses
 
@@ -29,15 +30,23 @@ class Authorization:
         self._segments = segments
         self._ports = ports
 
-    def authorize(self, address: IP, anchor: Anchor, segment: int) -> Verdict:
-        """Tell whether `anchor`, on `segment` (ifindex), may have `address`."""
+    def authorize(
+        self, address: IP, anchor: Anchor, segment: int, physical_mac: MAC | None = None
+    ) -> Verdict:
+        """Tell whether `anchor`, on `segment` (ifindex), may have `address`.
+
+        A rule with `mac=` names the anchor's MAC or the physical MAC behind it, which is None where there is no other.
+        An adopted binding of a virtual-router MAC may be that of any card, until its first frame.
+        """
         reason = self.builtin_refusal(address)
         if reason is not None:
             return _refused(reason)
         if self.allowlist is None:
             return PERMITTED
         last = _refused(Reason.NOT_PERMITTED)
-        for claimant in self._claimants(anchor, segment):
+        if physical_mac is None and anchor.port is None and is_virtual_router_mac(anchor.mac):
+            physical_mac = ZERO_MAC
+        for claimant in self._claimants(anchor, segment, physical_mac):
             last = self.allowlist.authorize(address, claimant)
             if last.permitted:
                 return last
@@ -50,11 +59,11 @@ class Authorization:
         # The node's own addresses first: its gateways are link-local, and OWN_ADDRESS says more than LINK_LOCAL.
         return self.local_addresses.refusal(address) or special_purpose_of(address)
 
-    def _claimants(self, anchor: Anchor, segment: int) -> Iterable[Claimant]:
+    def _claimants(self, anchor: Anchor, segment: int, physical_mac: MAC | None) -> Iterable[Claimant]:
         """Return the claimants that an anchor may be: while its port is not known, one on each port of the segment."""
         bridge = self._segments[segment].name
         if anchor.port is not None:
             names = [self._ports[anchor.port].name]
         else:
             names = [port.name for port in self._ports.values() if port.segment == segment] or [""]
-        return (Claimant(anchor.mac, name, bridge, vm_of(name), None) for name in names)
+        return (Claimant(anchor.mac, name, bridge, vm_of(name), None, physical_mac) for name in names)

@@ -132,6 +132,21 @@ def test_addresses(node: Node) -> None:
         node.events(lambda event, entry=entry: event == AddressGone(entry))
 
 
+def test_address_whose_dad_fails(node: Node) -> None:
+    """If a guest has an address that the node adds, the monitor and the snapshot say that its DAD has failed."""
+    node.run("ip link add tap100i0 type veth peer name g0")
+    node.run("ip link set tap100i0 master vmbr1 up")
+    node.run("ip link set g0 up")
+    node.run("ip addr add fe80::1/64 dev g0 nodad")
+    node.run("ip addr add fe80::1/64 dev vmbr1")
+    failed = InterfaceAddress(node.vmbr1, parse_ip("fe80::1"), 64, dad_failed=True)
+    node.events(lambda event: event == AddressChanged(failed))
+    with node.run.entered():
+        assert failed in snapshot().addresses
+    node.run("ip addr del fe80::1/64 dev vmbr1")
+    node.events(lambda event: event == AddressGone(failed))
+
+
 def test_address_with_a_peer(node: Node) -> None:
     """Of a point-to-point address the node's own end is told."""
     node.run("ip addr add 192.0.2.1 peer 192.0.2.9/32 dev vmbr1")

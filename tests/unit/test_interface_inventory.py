@@ -205,3 +205,14 @@ def test_tap_outside_of_a_served_bridge(master: int | None):
     world.inventory.link_changed(replace(TAP, master=master))
     world.update()
     assert world.inventory.guest_ports() == []
+
+
+def test_address_whose_dad_fails_is_still_one_address():
+    """An address keeps its place when its DAD fails, and is gone when it is removed, whatever its flags were."""
+    world = node()
+    world.inventory.address_changed(replace(GATEWAY6, dad_failed=True))
+    world.update()
+    assert sorted(world.inventory.own_addresses()) == sorted([GATEWAY4.address, GATEWAY6.address])
+    world.inventory.address_gone(GATEWAY6)
+    world.update()
+    assert world.inventory.own_addresses() == [GATEWAY4.address]

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from rdnbr.core.model.address import parse_mac
-from rdnbr.core.model.interfaces import Link
-from rdnbr.linux.netlink.links import read_link
+from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.interfaces import InterfaceAddress, Link
+from rdnbr.linux.netlink.links import read_address, read_link
 from rdnbr.linux.netlink.netlink_socket import Message, read_messages
 
 
@@ -39,3 +41,18 @@ def test_device_without_mac() -> None:
 def test_bridge_messages_are_not_of_devices() -> None:
     """With family AF_BRIDGE a link message tells of a port, and is not taken for a device."""
     assert read_link(message([("IFLA_IFNAME", "tap100i0")], family=7)) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "failed"),
+    [(0x80, False), (0xC0, False), (0xC8, True), (0x88, True)],  # permanent, tentative, dadfailed
+)
+def test_address_that_failed_dad(flags: int, failed: bool) -> None:
+    """An IPv6 address is read with the result of its duplicate address detection; while that runs, it has not failed."""
+    packed = ifaddrmsg()
+    packed["header"] = {"type": 20, "flags": 0, "sequence_number": 1, "pid": 0}
+    packed["family"], packed["prefixlen"], packed["flags"], packed["index"] = 10, 64, flags, 7
+    packed["attrs"] = [("IFA_ADDRESS", "fe80::1"), ("IFA_FLAGS", flags)]
+    packed.encode()
+    (one,) = read_messages(bytes(packed.data))
+    assert read_address(one) == InterfaceAddress(7, parse_ip("fe80::1"), 64, dad_failed=failed)

@@ -46,7 +46,8 @@ class InterfaceInventory:
         self._members: dict[int, dict[int, None]] = {}
         """Links by the ifindex of their master."""
         self._macs: Counter[MAC] = Counter()
-        self._addresses: dict[int, dict[InterfaceAddress, None]] = {}
+        self._addresses: dict[int, dict[tuple[IP, int], InterfaceAddress]] = {}
+        """By ifindex, then by address and length: a change of the other fields is no other address."""
         self._next_hops: frozenset[IP] = frozenset()
         self._segments: dict[int, Segment] = {}
         self._guest_ports: dict[int, str] = {}
@@ -114,15 +115,14 @@ class InterfaceInventory:
     def address_changed(self, address: InterfaceAddress) -> None:
         """Record an address of the node that is new or changed."""
         own = self._addresses.setdefault(address.index, {})
-        if address not in own:
-            own[address] = None
+        if own.get((address.address, address.length)) != address:
+            own[address.address, address.length] = address
             self._mark_address(address)
 
     def address_gone(self, address: InterfaceAddress) -> None:
         """Record that the node lost an address."""
         own = self._addresses.get(address.index, {})
-        if address in own:
-            del own[address]
+        if own.pop((address.address, address.length), None) is not None:
             self._mark_address(address)
 
     def set_next_hops(self, next_hops: frozenset[IP]) -> None:
@@ -144,7 +144,7 @@ class InterfaceInventory:
 
     def own_addresses(self) -> list[IP]:
         """Return all addresses of the node."""
-        return [entry.address for own in self._addresses.values() for entry in own]
+        return [entry.address for own in self._addresses.values() for entry in own.values()]
 
     def update_engine(self, now: float, engine: Engine) -> Changes:
         """Apply the changes to the engine at `now`. Removals come before additions, since an ifindex can be reused.
@@ -241,7 +241,7 @@ class InterfaceInventory:
                 master = self._links.get(link.master or 0)
                 for segment in served_segments(
                     [link] if master is None else [link, master],
-                    [*self._addresses.get(index, ())],
+                    [*self._addresses.get(index, {}).values()],
                     self._globs,
                 ):
                     if segment.index == index:
@@ -278,7 +278,7 @@ class InterfaceInventory:
     def _local_addresses(self, *, changed: bool) -> LocalAddresses:
         """Return the node's local addresses; `changed` says that the set of segments has changed."""
         if self._addresses_changed or changed:
-            own = [entry for entries in self._addresses.values() for entry in entries]
+            own = [entry for entries in self._addresses.values() for entry in entries.values()]
             self._local = node_local_addresses((), own, self._segments.values(), self._next_hops)
         self._local = replace(self._local, macs=frozenset(filter(any, self._macs)))
         return self._local

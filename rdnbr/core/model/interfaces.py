@@ -40,6 +40,8 @@ class InterfaceAddress:
     address: IP
     length: int
     """Prefix length in bits."""
+    dad_failed: bool = False
+    """Another host has the address, by duplicate address detection (RFC 4862 §5.4.5): the node does not use it."""
 
 
 @dataclass(frozen=True, slots=True)

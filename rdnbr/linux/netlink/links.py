@@ -23,6 +23,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFLA_VRF_TABLE = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFA_F_DADFAILED = 0x08
 _RTEXT_FILTER_SKIP_STATS = 8
 _BITS = {AF_INET: 32, AF_INET6: 128}
 
@@ -93,14 +94,14 @@ def read_address(message: Message) -> InterfaceAddress | None:
     """Read RTM_NEWADDR or RTM_DELADDR; None if the address is neither IPv4 nor IPv6."""
     if len(message.body) < _IFADDRMSG.size:
         return None
-    family, length, _, _, index = _IFADDRMSG.unpack_from(message.body)
+    family, length, flags, _, index = _IFADDRMSG.unpack_from(message.body)
     bits = _BITS.get(family, 0)
     found = attributes(message.body, _IFADDRMSG.size)
     # On a point-to-point link IFA_ADDRESS is the address of the peer, and IFA_LOCAL is our own.
     address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
     if not index or length > bits or 8 * len(address) != bits:
         return None
-    return InterfaceAddress(index, IP(address), length)
+    return InterfaceAddress(index, IP(address), length, dad_failed=bool(flags & _IFA_F_DADFAILED))
 
 
 def _text(value: bytes) -> str:

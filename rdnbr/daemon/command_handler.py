@@ -75,9 +75,11 @@ class CommandHandler:
         mode: json_views.Mode = "open" if engine.open_mode else "allowlist"
         match command:
             case "bindings":
-                return json_slices.bindings(engine.keys(), engine.snapshot_key, mode, self._wall)
+                return json_slices.bindings(
+                    engine.keys(), engine.snapshot_key, mode, self._wall, engine.segments.values()
+                )
             case "ports":
-                return json_slices.ports(self._port_views(), mode)
+                return json_slices.ports(self._port_views(), mode, engine.segments.values())
             case "counters":
                 return json_slices.counters(engine.counters.items(), {**self._kernel_counters()}, mode)
             case "events":

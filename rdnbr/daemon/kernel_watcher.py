@@ -10,6 +10,7 @@ from rdnbr.core.bindings.interface_inventory import OUTPUTS_AT_ONCE, InterfaceIn
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.primitives.back_off import BackOff
+from rdnbr.daemon.gateway_log import GatewayLog
 from rdnbr.daemon.parts import Parts
 from rdnbr.daemon.port_sockets import PortSockets
 from rdnbr.linux.netlink.links import snapshot
@@ -68,6 +69,7 @@ class KernelWatcher:
         """Whether `update_engine` is to be continued before further events are handled."""
         self._next_comparison = now + COMPARED_EVERY
         self._port_sockets = PortSockets(parts)
+        self._gateway_log = GatewayLog(parts.log)
         self._back_off = BackOff(_FIRST_WAIT, _LAST_WAIT)
         self._next_snapshot = math.inf
         self._next_after_loss = now
@@ -160,8 +162,10 @@ class KernelWatcher:
         if source_filter.active and (changes.filtered or source_filter.needs_ports):
             source_filter.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
         source_filter.ports_renamed(changes.renamed)
-        if before and before != engine.segments:
-            self._expect_unreported_losses(now)
+        if before != engine.segments:
+            self._gateway_log.segments_changed(engine.segments.values())
+            if before:
+                self._expect_unreported_losses(now)
         self._port_sockets.update(now, changes.links, self._config.settings)
         self._update_unfinished = changes.unfinished
 

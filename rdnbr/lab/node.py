@@ -33,32 +33,30 @@ class Node(Host):
 
     def build(self) -> None:
         """Create the bridge, and set the sysctls of a router for guests."""
-        self.sysctl(
-            ipv4__ip_forward=1,
-            ipv6__conf__all__forwarding=1,
-            ipv6__conf__default__accept_dad=0,  # addresses of the node are usable at once, and do not change later
-            ipv4__conf__all__send_redirects=0,
-        )
+        self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1, ipv4__conf__all__send_redirects=0)
         self.ip(
             "link set lo up",
             # The same as `bridge-ports none`, `bridge-stp off` and `bridge-fd 0`
             f"link add {BRIDGE} address {self.mac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
-            f"link set {BRIDGE} up",
-            f"addr add {GATEWAY4}/32 dev {BRIDGE}",
-            f"addr add {GATEWAY6}/64 dev {BRIDGE}",
         )
         self.sysctl(
             **{
-                f"ipv4__conf__{BRIDGE}__{name}": value
-                for name, value in {
-                    "rp_filter": 2,
-                    "arp_accept": 0,
-                    "drop_gratuitous_arp": 0,
-                    "proxy_arp": 0,
-                    "arp_ignore": 1,
-                    "send_redirects": 0,
-                }.items()
+                f"{family}__conf__{BRIDGE}__{name}": value
+                for family, name, value in (
+                    ("ipv4", "rp_filter", 2),
+                    ("ipv4", "arp_accept", 0),
+                    ("ipv4", "drop_gratuitous_arp", 0),
+                    ("ipv4", "proxy_arp", 0),
+                    ("ipv4", "arp_ignore", 1),
+                    ("ipv4", "send_redirects", 0),
+                    ("ipv6", "accept_dad", 0),
+                )
             }
+        )
+        self.ip(
+            f"link set {BRIDGE} up",
+            f"addr add {GATEWAY4}/32 dev {BRIDGE}",
+            f"addr add {GATEWAY6}/64 dev {BRIDGE}",
         )
         self._hold_carrier()
 
@@ -80,7 +78,7 @@ class Node(Host):
         """Add the addresses of the uplink and the default routes, and start FRR. Without a fabric there is no BGP."""
         self.ip(
             f"addr add {link.node4}/31 dev uplink",
-            f"addr add {link.node6}/127 dev uplink",
+            f"addr add {link.node6}/127 dev uplink nodad",  # the address is usable at once
             "link set uplink up",
             f"route add default via {link.upstream4}",
             f"route add default via {link.upstream6}",

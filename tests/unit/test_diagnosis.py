@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from rdnbr.core.model.address import parse_ip, parse_mac
-from rdnbr.core.model.interfaces import Link, Segment
+from rdnbr.core.model.interfaces import InterfaceAddress, Link, Segment
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
 from rdnbr.linux.host.bridge_sysfs import Details
-from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.bridge import Bridge, Claimant
 from rdnbr.operator.doctor.diagnosis import Facts, diagnose
 
 SEGMENT = Segment(
@@ -93,6 +93,12 @@ def test_a_right_node_has_no_finding():
     assert diagnose(RIGHT) == []
 
 
+def with_failed(**changes):
+    """fe80::1 of the bridge has failed duplicate address detection."""
+    failed = (InterfaceAddress(7, parse_ip("fe80::1"), 64, dad_failed=True),)
+    return with_bridge(segment=replace(SEGMENT, gateway6=None, addresses=failed), **changes)
+
+
 HIDDEN = UnreadFact("it was not looked at", "be root")
 OLD_FRR = {"version": (10, 2)}
 
@@ -105,6 +111,15 @@ OLD_FRR = {"version": (10, 2)}
         (with_segment(gateway4=None), "warning", "vmbr1", "no-ipv4-gateway"),
         (with_segment(gateway6=None), "warning", "vmbr1", "no-ipv6-gateway"),
         (with_segment(gateway6=parse_ip("fe80::2")), "warning", "vmbr1", "no-ipv6-gateway"),
+        (with_failed(), "problem", "vmbr1", "gateway-dadfailed"),
+        (with_bridge(conflict_detection=(parse_ip("169.254.0.1"),)), "warning", "vmbr1", "networkd-detects-conflicts"),
+        (
+            replace(
+                with_segment(addresses=(InterfaceAddress(7, parse_ip("fe80::1"), 64),)),
+                settings=SETTINGS | {"ipv6/conf/vmbr1/accept_dad": 1},
+            ),
+            "warning", "vmbr1", "accept-dad-on",
+        ),
         # Case 20
         (with_details(mac_fixed=False), "problem", "vmbr1", "bridge-mac-not-fixed"),
         # Case 21
@@ -196,6 +211,14 @@ def test_what_is_wrong_is_found(facts, severity, about, name):
         with_settings(ipv4__conf__all__rp_filter=1),  # vmbr1's 2 is greater
         with_settings(ipv4__conf__vmbr1__arp_ignore=3),
         replace(RIGHT, settings={}),  # a kernel without these knobs
+        replace(
+            with_segment(addresses=(InterfaceAddress(7, parse_ip("fe80::1"), 64, without_dad=True),)),
+            settings=SETTINGS | {"ipv6/conf/vmbr1/accept_dad": 1},
+        ),
+        replace(
+            with_segment(addresses=(InterfaceAddress(7, parse_ip("fe80::1"), 64),)),
+            settings=SETTINGS | {"ipv6/conf/all/accept_dad": 0, "ipv6/conf/vmbr1/accept_dad": 0},
+        ),
         replace(
             RIGHT, daemon="allowlist", allowlist=None
         ),  # one that the daemon was given by its command line
@@ -314,3 +337,19 @@ def test_one_metric_for_all():
     )
     assert found(replace(levelled, mobility="newest-wins")) == [("warning", "frr", "metric-levelled")]
     assert found(levelled) == found(replace(RIGHT, mobility="newest-wins")) == []
+
+
+def test_failed_gateway_is_one_finding_with_the_guest_in_it():
+    """A gateway address that failed DAD is not reported as missing too; who has it is named, if it was heard."""
+    (finding,) = diagnose(
+        with_failed(claimants={parse_ip("fe80::1"): Claimant("52:02:45:00:00:01", "tap100i0")})
+    )
+    assert finding.message.startswith(
+        "fe80::1 failed duplicate address detection, since 52:02:45:00:00:01 on tap100i0 has it"
+    )
+    assert finding.cure == (
+        "take it from that guest, or ip link set tap100i0 down; then sysctl -w net.ipv6.conf.vmbr1.accept_dad=0; "
+        "ip address del fe80::1/64 dev vmbr1; ip address add fe80::1/64 dev vmbr1 nodad"
+    )
+    (finding,) = diagnose(with_failed())
+    assert "since another host on the bridge has it" in finding.message

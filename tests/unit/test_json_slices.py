@@ -2,13 +2,27 @@
 
 import json
 
-from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import InterfaceAddress, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.operator.control import json_slices, json_views
 from rdnbr.operator.control.json_slices import ROWS, RUN
 from tests.unit.test_json_views import view
+
+SEGMENT = Segment(
+    1,
+    "vmbr1",
+    parse_mac("02:00:00:00:00:01"),
+    254,
+    None,
+    None,
+    addresses=(
+        InterfaceAddress(1, parse_ip("fe80::77"), 64),
+        InterfaceAddress(1, parse_ip("fe80::1"), 64, dad_failed=True),
+    ),
+)
 
 
 def keys(*addresses):
@@ -24,7 +38,9 @@ def test_bindings_are_those_of_the_whole_document():
     some = keys("2001:db8::1", "10.0.0.10", "10.0.0.9", "2001:db8::")
     text = "".join(json_slices.bindings(some, snapshot, "allowlist", json_views.epoch))
     whole = json_views.bindings(map(snapshot, some), "allowlist", json_views.epoch)
-    assert text == json.dumps(whole)
+    document = json.loads(text)
+    assert document.pop("gateway_dadfailed") == []
+    assert list(document.items()) == list(whole.items())
     assert [row["address"] for row in json.loads(text)["bindings"]] == [
         "10.0.0.9",
         "10.0.0.10",
@@ -37,7 +53,7 @@ def test_no_bindings():
     """Without bindings the list is empty."""
     assert (
         "".join(json_slices.bindings([], snapshot, "open", json_views.epoch))
-        == '{"mode": "open", "bindings": []}'
+        == '{"mode": "open", "gateway_dadfailed": [], "bindings": []}'
     )
 
 
@@ -83,8 +99,9 @@ def test_many_bindings_are_sorted_and_written_in_bounded_slices():
 def test_ports():
     """A port has these keys in this order."""
     made = json_views.PortView("fwpr102p0", 7, "vmbr1", 2, 99, 1)
-    assert "".join(json_slices.ports([made], "open")) == (
-        '{"mode": "open", "ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
+    assert "".join(json_slices.ports([made], "open", [SEGMENT])) == (
+        '{"mode": "open", "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}], '
+        '"ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
         '"bindings": 2, "frames": 99, "drops": 1}]}'
     )
 

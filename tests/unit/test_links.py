@@ -48,7 +48,7 @@ def test_bridge_messages_are_not_of_devices() -> None:
     [(0x80, False), (0xC0, False), (0xC8, True), (0x88, True)],  # permanent, tentative, dadfailed
 )
 def test_address_that_failed_dad(flags: int, failed: bool) -> None:
-    """An IPv6 address is read with the result of its duplicate address detection; while that runs, it has not failed."""
+    """An IPv6 address is read with the result of its duplicate address detection; a tentative one has not failed."""
     packed = ifaddrmsg()
     packed["header"] = {"type": 20, "flags": 0, "sequence_number": 1, "pid": 0}
     packed["family"], packed["prefixlen"], packed["flags"], packed["index"] = 10, 64, flags, 7

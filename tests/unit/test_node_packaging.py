@@ -1,7 +1,10 @@
 """Files of systemd and iproute2 that the doctor reads."""
 
+from pathlib import Path
+
 import pytest
 
+from rdnbr.core.model.address import parse_ip
 from rdnbr.linux.host import networkd, rt_protos
 
 
@@ -51,6 +54,47 @@ def test_networkd_drop_ins(running):
     assert networkd.cleans(running) == {3}
     write(running, "run/systemd/networkd.conf.d/20-b.conf", "[Network]\nManageForeignRoutes=False\n")
     assert networkd.cleans(running) == frozenset()
+
+
+VMBR1 = Path(__file__).parents[2] / "contrib/network/networkd/vmbr1.network"
+
+
+@pytest.mark.parametrize(
+    ("text", "dropped"),
+    [
+        (
+            "[Match]\nName=vmbr1\n[Network]\nAddress=169.254.0.1/32\nAddress=fe80::1/64\n",
+            ["169.254.0.1", "fe80::1"],
+        ),
+        ("[Address]\nAddress=169.254.0.1/32\n", ["169.254.0.1"]),
+        ("[Address]\nAddress=169.254.0.1/32\nDuplicateAddressDetection=ipv6\n", []),
+        ("[Address]\nDuplicateAddressDetection=ipv6\nAddress=fe80::1/64\n", ["fe80::1"]),
+        ("[Network]\nAddress=10.0.0.1/24\n#Address=169.254.0.1/32\nAddress=nonsense\n", []),
+        ("[DHCPServer]\nAddress=169.254.0.1/32\n", []),
+        (VMBR1.read_text(), []),
+    ],
+)
+def test_networkd_that_detects_conflicts(running, text, dropped):
+    """Networkd looks for conflicts of link-local addresses unless told not to; the shipped file tells it."""
+    write(running, "etc/systemd/network/vmbr1.network", text)
+    state = running / "run/systemd/netif/links/3"
+    state.write_text("ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/vmbr1.network\n")
+    assert networkd.conflict_detection(3, running) == tuple(map(parse_ip, dropped))
+    assert networkd.conflict_detection(2, running) == ()
+    (running / "run/systemd/units/invocation:systemd-networkd.service").unlink()
+    assert networkd.conflict_detection(3, running) == ()
+
+
+def test_networkd_detects_conflicts_of_addresses_in_drop_ins(running):
+    """The addresses of drop-ins count as well."""
+    write(running, "etc/systemd/network/vmbr1.network", VMBR1.read_text())
+    write(running, "etc/systemd/network/vmbr1.network.d/a.conf", "[Network]\nAddress=169.254.1.1/32\n")
+    state = running / "run/systemd/netif/links/3"
+    folder = "/etc/systemd/network/vmbr1.network"
+    state.write_text(
+        f'ADMIN_STATE=configured\nNETWORK_FILE={folder}\nNETWORK_FILE_DROPINS="{folder}.d/a.conf:/gone.conf"\n'
+    )
+    assert networkd.conflict_detection(3, running) == (parse_ip("169.254.1.1"),)
 
 
 def test_protocol_without_a_name(tmp_path):

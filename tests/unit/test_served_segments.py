@@ -1,5 +1,7 @@
 """Which bridges are served, with which addresses and which routing table."""
 
+from dataclasses import replace
+
 import pytest
 
 from rdnbr.core.model.address import parse_ip, parse_mac
@@ -98,3 +100,12 @@ def test_segment_in_a_vrf_has_the_table_of_the_vrf():
 def test_bridge_that_is_down_is_a_segment():
     """A bridge that is down is still a segment, and the segment is down."""
     assert [segment.up for segment in served_segments([bridge(up=False)], [GATEWAY4])] == [False]
+
+
+def test_address_that_failed_dad_is_no_probe_source():
+    """If DAD of fe80::1 has failed, the bridge is still served, and probes come from its other link-local address."""
+    failed = replace(GATEWAY6, dad_failed=True)
+    (segment,) = served_segments([bridge()], [failed, address("fe80::77/64"), address("2001:db8::1/64")])
+    assert (segment.gateway6, segment.dad_failed) == (parse_ip("fe80::77"), (parse_ip("fe80::1"),))
+    (segment,) = served_segments([bridge()], [failed])
+    assert (segment.gateway6, segment.dad_failed) == (None, (parse_ip("fe80::1"),))

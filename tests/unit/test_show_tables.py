@@ -87,6 +87,20 @@ def test_open_mode_is_said_first(what):
     assert first == "OPEN MODE: there is no allowlist, any guest may claim any address"
 
 
+@pytest.mark.parametrize("what", ["bindings", "ports"])
+def test_failed_gateway_is_said_first(what):
+    """A gateway address that failed duplicate address detection is named before the table."""
+    document = {
+        "mode": "allowlist",
+        "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}],
+        what: [],
+    }
+    assert shown(what, document, 200)[0] == (
+        "GATEWAY FAILED: fe80::1 of vmbr1 failed duplicate address detection, for a guest has it too; "
+        "rdnbr doctor has the cure"
+    )
+
+
 def test_ports():
     """Ports have their guest's number and their counts."""
     port = {"port": "tap100i0", "vm": 100, "bridge": "vmbr1", "bindings": 2, "frames": 12345, "drops": 0}

@@ -1,7 +1,7 @@
 """The node's links and addresses, and the segments and ports among them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rdnbr.core.model.address import IP, MAC
 
@@ -42,6 +42,8 @@ class InterfaceAddress:
     """Prefix length in bits."""
     dad_failed: bool = False
     """Another host has the address, by duplicate address detection (RFC 4862 §5.4.5): the node does not use it."""
+    without_dad: bool = field(default=False, compare=False)
+    """It was added without duplicate address detection (`nodad` of ip(8)). It is the same address either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class Segment:
     up: bool = True
     addresses: tuple[InterfaceAddress, ...] = ()
     """All addresses of the bridge, with their prefix lengths; in each family the gateway address first."""
+
+    @property
+    def dad_failed(self) -> tuple[IP, ...]:
+        """The addresses of the bridge that the node does not use, since another host has them (`gateway-dadfailed`)."""
+        return tuple(entry.address for entry in self.addresses if entry.dad_failed)
 
 
 @dataclass(frozen=True, slots=True)

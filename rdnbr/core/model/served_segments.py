@@ -37,7 +37,7 @@ def served_segments(
                 link.mac,
                 segment_table(link, tables),
                 next((entry.address for entry in ordered if len(entry.address) == 4), None),
-                next((entry.address for entry in ordered if entry.address.startswith(_LINK_LOCAL6)), None),
+                next((entry.address for entry in ordered if _is_probe_source6(entry)), None),
                 up=link.up,
                 addresses=ordered,
             )
@@ -51,15 +51,23 @@ def _is_gateway(entry: InterfaceAddress) -> bool:
     return entry.address == _GATEWAY6
 
 
+def _is_probe_source6(entry: InterfaceAddress) -> bool:
+    """Return whether neighbour solicitations may come from an address: not if its DAD has failed (RFC 4862 §5.4.5)."""
+    return entry.address.startswith(_LINK_LOCAL6) and not entry.dad_failed
+
+
 def _order(entry: InterfaceAddress) -> tuple[int, int, IP, int]:
     """Sort the addresses of a bridge, in an order that does not depend on the kernel's.
 
     IPv4 comes first. In each family the usual gateway address comes first: 169.254.0.1, fe80::1. Then come the other
-    link-local addresses that a gateway may have, then all others. The first IPv4 address is the source of ARP probes.
+    link-local addresses that a gateway may have, then all others, and last those whose duplicate address detection has
+    failed. The first IPv4 address is the source of ARP probes.
     The first link-local IPv6 address is the source of neighbour solicitations, since a router's neighbour discovery
     messages come from a link-local address (RFC 4861, 4.2 and 6.1.2).
     """
-    if entry.address in (_GATEWAY4, _GATEWAY6):
+    if entry.dad_failed:
+        rank = 3
+    elif entry.address in (_GATEWAY4, _GATEWAY6):
         rank = 0
     elif _is_gateway(entry) or entry.address.startswith(_LINK_LOCAL6):
         rank = 1

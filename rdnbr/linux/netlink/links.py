@@ -23,7 +23,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFLA_VRF_TABLE = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFA_F_DADFAILED = 0x08
+_IFA_F_NODAD, _IFA_F_DADFAILED = 0x02, 0x08
 _RTEXT_FILTER_SKIP_STATS = 8
 _BITS = {AF_INET: 32, AF_INET6: 128}
 
@@ -101,7 +101,13 @@ def read_address(message: Message) -> InterfaceAddress | None:
     address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
     if not index or length > bits or 8 * len(address) != bits:
         return None
-    return InterfaceAddress(index, IP(address), length, dad_failed=bool(flags & _IFA_F_DADFAILED))
+    return InterfaceAddress(
+        index,
+        IP(address),
+        length,
+        dad_failed=bool(flags & _IFA_F_DADFAILED),
+        without_dad=bool(flags & _IFA_F_NODAD),
+    )
 
 
 def _text(value: bytes) -> str:

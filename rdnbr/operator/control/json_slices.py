@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby, islice
 
+from rdnbr.core.model.address import show_ip
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views
@@ -21,28 +23,33 @@ RUN = 4000
 
 
 def bindings(
-    keys: Sequence[Key], snapshot: Callable[[Key], BindingSnapshot | None], mode: Mode, wall: Wall
+    keys: Sequence[Key],
+    snapshot: Callable[[Key], BindingSnapshot | None],
+    mode: Mode,
+    wall: Wall,
+    segments: Iterable[Segment] = (),
 ) -> Iterator[str]:
-    """Yield the document that `json_views.bindings` describes.
+    """Yield the document that `json_views.bindings` describes, and the gateway addresses that failed.
 
     Args:
         keys: of all bindings.
         snapshot: returns a binding as it is when its slice is made; None if it is gone by then, and is left out.
         mode: open or by allowlist.
         wall: converts times.
+        segments: those that are served.
     """
     runs = []
     for start in range(0, len(keys), RUN):
         runs.append(sorted(keys[start : start + RUN], key=_order))
         yield ""  # sorting is work as well: the rest follows in the next turn
     rows = _binding_rows(merge(*runs, key=_order), snapshot, wall)
-    yield from _array({"mode": mode}, "bindings", rows)
+    yield from _array(_head(mode, segments), "bindings", rows)
 
 
-def ports(views: Iterable[PortView], mode: Mode) -> Iterator[str]:
-    """Yield the document that `json_views.ports` describes."""
+def ports(views: Iterable[PortView], mode: Mode, segments: Iterable[Segment] = ()) -> Iterator[str]:
+    """Yield a document with the ports that `json_views.port` describes, and the gateway addresses that failed."""
     ordered = sorted(views, key=lambda view: (view.bridge, view.name))
-    yield from _array({"mode": mode}, "ports", map(json_views.port, ordered))
+    yield from _array(_head(mode, segments), "ports", map(json_views.port, ordered))
 
 
 def events(decisions: Iterable[Decision], mode: Mode, wall: Wall) -> Iterator[str]:
@@ -70,6 +77,14 @@ def _binding_rows(
         views = [view for key in same if (view := snapshot(key)) is not None]
         for view in sorted(views, key=lambda view: view.segment):
             yield json_views.binding(view, wall)
+
+
+def _head(mode: Mode, segments: Iterable[Segment]) -> Document:
+    failed = ((segment.name, address) for segment in segments for address in segment.dad_failed)
+    return {
+        "mode": mode,
+        "gateway_dadfailed": [{"bridge": name, "address": show_ip(address)} for name, address in failed],
+    }
 
 
 def _order(key: Key) -> tuple[int, bytes]:

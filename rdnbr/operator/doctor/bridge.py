@@ -1,7 +1,8 @@
-"""Checks of a served bridge: carrier, gateway addresses, MAC, multicast snooping, VLANs and ports."""
+"""Checks of a served bridge: carrier, MAC, multicast snooping, VLANs and ports."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, show_mac
 from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
@@ -10,10 +11,16 @@ from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
-_FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
 _PLACEHOLDERS = frozenset({"dummy", "ifb"})
 """Kinds of ports that only keep the carrier of the bridge up."""
 _MAX_NAMED = 5
+
+
+class Claimant(NamedTuple):
+    """A guest that was heard with an address of the bridge."""
+
+    mac: str
+    port: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,10 @@ class Bridge:
     details: Details | UnreadFact
     vrf: str | None = None
     """The VRF device it is enslaved to."""
+    claimants: Mapping[IP, Claimant] = field(default_factory=dict)
+    """By address: who was last heard with an address of the bridge whose duplicate address detection failed."""
+    conflict_detection: tuple[IP, ...] = ()
+    """Addresses that systemd-networkd drops when another host claims them."""
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -42,7 +53,6 @@ def check_bridge(bridge: Bridge, *, carrier_matters: bool) -> Iterator[Finding]:
         carrier_matters: whether this FRR withdraws routes over a device without carrier.
     """
     yield from _running(bridge, Severity.PROBLEM if carrier_matters else Severity.WARNING)
-    yield from _gateways(bridge.segment)
     if isinstance(bridge.details, UnreadFact):
         yield unread(bridge.segment.name, bridge.details)
     else:
@@ -78,25 +88,6 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
             name,
             "the bridge loses its carrier with its last guest; FRR from 10.3 on then withdraws all routes over it",
             placeholder,
-        )
-
-
-def _gateways(segment: Segment) -> Iterator[Finding]:
-    name = segment.name
-    # FRR 10.7 also drops IPv4 routes through a device without an IPv4 address.
-    if segment.gateway4 is None:
-        yield warning(
-            "no-ipv4-gateway",
-            name,
-            "the bridge has no IPv4 address, so its guests are served by IPv6 only",
-            f"ip address add 169.254.0.1/32 dev {name}",
-        )
-    if segment.gateway6 != _FE80_1:
-        yield warning(
-            "no-ipv6-gateway",
-            name,
-            "the bridge does not own fe80::1, the guests' default gateway",
-            f"ip address add fe80::1/64 dev {name}, or give the guests the bridge's own link-local address",
         )
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.fib.backend import PROTOCOL
+from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import AllowlistError
@@ -17,9 +19,11 @@ from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysc
 from rdnbr.linux.netlink.links import Snapshot, snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
 from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
+from rdnbr.operator.control.json_fields import Fields, text
 from rdnbr.operator.doctor import sysctls
-from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.bridge import Bridge, Claimant
 from rdnbr.operator.doctor.diagnosis import Facts
+from rdnbr.operator.doctor.gateway_addresses import ACCEPT_DAD
 
 
 def collect_facts(given: CommandLine) -> Facts:
@@ -37,11 +41,14 @@ def collect_facts(given: CommandLine) -> Facts:
     except AllowlistError as error:
         mistakes += error.problems
     kernel = snapshot()
-    bridges = _bridges(kernel, config.bridges)
+    bridges = tuple(
+        replace(bridge, claimants=_claimants(bridge, config)) if bridge.segment.dad_failed else bridge
+        for bridge in _bridges(kernel, config.bridges)
+    )
     served = [bridge.segment for bridge in bridges]
     return Facts(
         bridges,
-        sysctl.read({path for segment in served for path in sysctls.sysctl_paths(segment.name)}),
+        sysctl.read({path for segment in served for path in sysctl_paths(segment.name)}),
         node_local_addresses(kernel.links, kernel.addresses, served, next_hops()),
         allowlist,
         tuple(mistakes),
@@ -79,9 +86,32 @@ def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
                 members,
                 bridge_sysfs.details(segment.name, segment.index, segment.mac),
                 master.name if master is not None and master.kind == "vrf" else None,
+                conflict_detection=networkd.conflict_detection(segment.index),
             )
         )
     return tuple(bridges)
+
+
+def sysctl_paths(device: str) -> list[str]:
+    """Return the paths, under net/, of all sysctls that are read for a bridge."""
+    return [*sysctls.sysctl_paths(device), *(ACCEPT_DAD.format(name) for name in ("all", device))]
+
+
+def _claimants(bridge: Bridge, config: Config) -> dict[IP, Claimant]:
+    """Return who was last heard with each address of a bridge that failed DAD, as far as the daemon remembers it."""
+    members = {member.name for member in bridge.members}
+    failed = {show_ip(address): address for address in bridge.segment.dad_failed}
+    try:
+        with Client(config.socket) as client:
+            events = list(Fields(client.request("events")).objects("events"))
+    except CommandFailed:
+        return {}
+    found = {}
+    for event in events:
+        address, port = event.optional("address", text), event.optional("port", text)
+        if address in failed and port in members and event.get("reason", text) == Reason.OWN_ADDRESS:
+            found[failed[address]] = Claimant(event.optional("mac", text) or "a guest", port)
+    return found
 
 
 def _daemon(config: Config) -> Literal["open", "allowlist"] | UnreadFact | None:

@@ -16,6 +16,7 @@ from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
 from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
 from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
+from rdnbr.operator.doctor.gateway_addresses import check_gateways
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
 
@@ -61,6 +62,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         )
     for served in facts.bridges:
         yield from bridge.check_bridge(served, carrier_matters=frr.carrier_matters(facts.frr))
+        yield from check_gateways(served, facts.settings)
         yield from sysctls.check_sysctls(served.segment.name, facts.settings)
         if served.segment.index in facts.networkd:
             yield warning(

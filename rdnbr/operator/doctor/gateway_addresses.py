@@ -1,0 +1,95 @@
+"""Checks of the gateway addresses of a bridge: whether they are there, and whether a guest can take them away."""
+
+from collections.abc import Iterator, Mapping
+
+from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.interfaces import InterfaceAddress
+from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.finding import Finding, problem, warning
+from rdnbr.operator.text.phrases import listed
+
+ACCEPT_DAD = "ipv6/conf/{}/accept_dad"
+"""The sysctl under net/. DAD is done if it is above 0 for `all` or for the device (addrconf_dad_begin)."""
+
+_FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
+_MAX_NAMED = 4
+
+
+def check_gateways(bridge: Bridge, settings: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield the findings of the gateway addresses of a bridge.
+
+    Args:
+        bridge: the bridge.
+        settings: values under /proc/sys/net, by path.
+    """
+    yield from _missing(bridge)
+    for entry in bridge.segment.addresses:
+        if entry.dad_failed:
+            yield _dad_failed(bridge, entry)
+    yield from _dad_on(bridge, settings)
+    if bridge.conflict_detection:
+        yield warning(
+            "networkd-detects-conflicts",
+            bridge.segment.name,
+            "systemd-networkd drops an address of the bridge as soon as a guest claims it by ARP or DAD: "
+            + listed([show_ip(address) for address in bridge.conflict_detection], _MAX_NAMED),
+            "an [Address] section with DuplicateAddressDetection=none for each of them "
+            "(contrib/network/networkd/vmbr1.network), and networkctl reload",
+        )
+
+
+def _missing(bridge: Bridge) -> Iterator[Finding]:
+    name, segment = bridge.segment.name, bridge.segment
+    # FRR 10.7 also drops IPv4 routes through a device without an IPv4 address.
+    if segment.gateway4 is None:
+        yield warning(
+            "no-ipv4-gateway",
+            name,
+            "the bridge has no IPv4 address, so its guests are served by IPv6 only",
+            f"ip address add 169.254.0.1/32 dev {name}",
+        )
+    if segment.gateway6 != _FE80_1 and _FE80_1 not in segment.dad_failed:
+        yield warning(
+            "no-ipv6-gateway",
+            name,
+            "the bridge does not own fe80::1, the guests' default gateway",
+            f"ip address add fe80::1/64 dev {name} nodad, or give the guests the bridge's own link-local address",
+        )
+
+
+def _dad_failed(bridge: Bridge, entry: InterfaceAddress) -> Finding:
+    name, address = bridge.segment.name, show_ip(entry.address)
+    claimant = bridge.claimants.get(entry.address)
+    if claimant is None:
+        who, first = "another host on the bridge", "find the guest that has it (tcpdump -eni PORT icmp6)"
+    else:
+        who = f"{claimant.mac} on {claimant.port}"
+        first = f"take it from that guest, or ip link set {claimant.port} down"
+    return problem(
+        "gateway-dadfailed",
+        name,
+        f"{address} failed duplicate address detection, since {who} has it: guests that use it as gateway have none",
+        f"{first}; then sysctl -w {_accept_dad_off(name)}; "
+        f"ip address del {address}/{entry.length} dev {name}; "
+        f"ip address add {address}/{entry.length} dev {name} nodad",
+    )
+
+
+def _dad_on(bridge: Bridge, settings: Mapping[str, int]) -> Iterator[Finding]:
+    name = bridge.segment.name
+    effective = max(settings.get(ACCEPT_DAD.format(device), 0) for device in ("all", name))
+    exposed = [
+        entry for entry in bridge.segment.addresses if entry.address == _FE80_1 and not entry.without_dad
+    ]
+    if effective > 0 and exposed:
+        yield warning(
+            "accept-dad-on",
+            name,
+            "when fe80::1 is added again, the node gives it up if a guest has it (accept_dad)",
+            f"sysctl -w {_accept_dad_off(name)}, and in /etc/sysctl.d to make it last (contrib/sysctl.d/rdnbr.conf)",
+        )
+
+
+def _accept_dad_off(device: str) -> str:
+    """Write the setting in the syntax of sysctl(8), in which a dot in a device's name becomes a slash."""
+    return f"net.ipv6.conf.{device.replace('.', '/')}.accept_dad=0"

@@ -4,7 +4,8 @@ Whatever a guest does returns what came of it, one line an output, in order:
 
     learned 2.57.57.30 alice@tap1i0 valid: first-claim       a decision
     route 2.57.57.30 to alice                                a wish for the kernel; `no route …` takes it back
-    ask alice@tap1i0 for 2.57.57.30                          a question on a port; `ask all of …` is broadcast
+    ask alice@tap1i0 for 2.57.57.30                          a question on a port; `ask all of …` is broadcast,
+                                                             `…, from 0.0.0.0` an ARP probe of RFC 5227
     tell tap1i0 of the gateway                               an announcement
     tell alice@tap1i0 of 169.254.0.1                         the same, to one guest alone; only where `all_said`
     listen to tap1i0 without 2.57.57.30                      IP packets are looked at; only where `all_said`
@@ -248,7 +249,8 @@ class World:
             case Probe(port, address, mac, frame):
                 self.questions.append(output)
                 broadcast = "all of " if frame[0] & 1 else ""
-                yield f"ask {broadcast}{self._who(mac)}@{self._port(port)} for {show_ip(address)}"
+                sender = ", from 0.0.0.0" if from_zero(frame) else ""
+                yield f"ask {broadcast}{self._who(mac)}@{self._port(port)} for {show_ip(address)}{sender}"
                 for guest in self.guests:
                     if guest.would_answer(output):
                         reply = answer_frame(frame, parse_mac(guest.mac))
@@ -274,6 +276,11 @@ class World:
 
     def _port(self, index: int) -> str:
         return next((name for name, number in self.indexes.items() if number == index), f"#{index}")
+
+
+def from_zero(frame: bytes) -> bool:
+    """Tell whether a frame is an ARP probe of RFC 5227."""
+    return frame[12:14] == b"\x08\x06" and frame[28:32] == bytes(4)
 
 
 def kinds(lines: Iterable[str]) -> set[str]:

@@ -39,6 +39,7 @@ from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.probing import gateway_defence, intervals
+from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
@@ -450,6 +451,31 @@ def _() -> None:
     row = Transition(State.DEPARTED, Verb.WITHDRAWN, Reason.FLUSHED)
     replace_row(State.VALID, BindingEvent.FLUSHED, row)
     replace_row(State.PROBING, BindingEvent.FLUSHED, row)
+
+
+@mutation("every probe of a claim and of a conflict is unicast")
+def _() -> None:
+    def form(state: State, probes_sent: int, timers: Any) -> Any:
+        if state in (State.TENTATIVE, State.CHALLENGED):
+            return intervals.Form.UNICAST
+        return before(state, probes_sent, timers)
+
+    before = replace(intervals, "form", form)
+
+
+@mutation("no probe comes from 0.0.0.0")
+def _() -> None:
+    replace(DadTimes, "may_be_in_dad", lambda *_: True)
+
+
+@mutation("a guest in DAD is probed from 0.0.0.0")
+def _() -> None:
+    replace(DadTimes, "record", nothing)
+
+
+@mutation("a guest whose port has just come up is probed from 0.0.0.0")
+def _() -> None:
+    replace(DadTimes, "port_up", nothing)
 
 
 def pytest_configure() -> None:

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 from zlib import crc32
 
-from second_model_arrivals import Arrivals
+from second_model_arrivals import ANYBODY, Arrivals
 from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared
 from second_model_stamps import Stamps
 
@@ -24,6 +24,8 @@ class Model(Arrivals):
     # What happens
 
     def hear(self, now: float, port: int, heard: Utterance) -> None:
+        if port in self.ports and heard.kind == "intent" and "." in heard.address:
+            self.checked[port, heard.address] = now
         if port in self.ports and heard.kind == "intent" and ":" in heard.address:
             segment = self.ports[port][1]
             entry = self.find(self.tables[segment], heard.address)
@@ -278,6 +280,7 @@ class Model(Arrivals):
             self.port_gone(now, port)
         self.ports[port] = (name, segment)
         if not before or before[1] != segment:
+            self.came_up[port] = now
             self.open_window(now, port)
             for entry in self.by_number():
                 if (entry.state, entry.port, entry.table) == ("departed", port, self.tables[segment]):
@@ -454,23 +457,47 @@ class Model(Arrivals):
         wide = entry.port is None or self.asks_anybody(entry, entry.asked)
         ports = everywhere if wide else [entry.port]
         to_incumbent = [(port, entry.address, entry.mac) for port in ports]
-        broadcast = False
         if entry.state == "challenged" and entry.asked >= 3:
             assert entry.challenger is not None
             assert entry.challenger[0] is not None
             asked = [(entry.challenger[0], entry.address, entry.challenger[1])]
-        elif entry.state == "challenged":
-            asked = to_incumbent
         elif entry.state == "tentative" and entry.challenger:
             assert entry.challenger[0] is not None
             asked = [*to_incumbent, (entry.challenger[0], entry.address, entry.challenger[1])]
         else:
             asked = to_incumbent
-            broadcast = entry.state != "tentative" and entry.asked >= 3
-        self.questions += [(*question, broadcast) for question in asked]
+        for port, address, mac in asked:
+            how = self.how_to_ask(entry)
+            if mac == ANYBODY and how == "unicast":
+                how = "broadcast"
+            if (
+                entry.state == "tentative"
+                and wide
+                and len(ports) > 1
+                and (port, address, mac) in to_incumbent
+            ):
+                how = "unicast"
+            if how == "zero" and (":" in address or self.may_give_up(now, port, address)):
+                how = "broadcast"
+            self.questions.append((port, address, mac, how))
         entry.asked += 1
         entry.asked_since = now if entry.asked_since is None else entry.asked_since
         entry.due = now + self.patience(entry)[entry.asked - 1]
+        last = entry.asked == len(self.patience(entry)) - 1 and self.how_to_ask(entry) == "zero"
+        if last and entry.state == "probing" and "." in entry.address:
+            known = self.came_up.get(entry.port or 0, -1e9) + 10.0
+            entry.due = max(entry.due, min(known, entry.due + self.patience(entry)[-1]))
+
+    def how_to_ask(self, entry: Entry) -> str:
+        """Tell how the next question is put: the last ones reach those who are deaf to the first."""
+        sequence = len(self.patience(entry))
+        if entry.state == "departed":
+            return "unicast"
+        if entry.state == "challenged":
+            return ["unicast", "broadcast", "zero"][entry.asked % 3]
+        if entry.asked == sequence - 1 and sequence > 1:
+            return "zero"
+        return "unicast" if entry.asked < 3 else "broadcast"
 
     def asks_anybody(self, entry: Entry, asked: int) -> bool:
         """Tell whether the question after `asked` others goes beyond the entry's port."""

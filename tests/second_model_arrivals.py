@@ -41,6 +41,10 @@ class Arrivals(Notebook):
         self.to_defend: dict[tuple[int, str], float] = {}
         self.inquiries: list[Inquiry] = []
         self.windows: dict[int, Window] = {}
+        self.came_up: dict[int, float] = {}
+        """When each port appeared."""
+        self.checked: dict[tuple[int, str], float] = {}
+        """When somebody on a port last checked by ARP whether an address is free."""
 
     # Who is told of the gateway
 
@@ -139,7 +143,8 @@ class Arrivals(Notebook):
     def inquire(self, now: float, inquiry: Inquiry) -> None:
         inquiry.due = now + PATIENCE[inquiry.asked]
         inquiry.asked += 1
-        self.questions.append((inquiry.port, inquiry.address, inquiry.mac, inquiry.mac == ANYBODY))
+        how = "broadcast" if inquiry.mac == ANYBODY else "unicast"
+        self.questions.append((inquiry.port, inquiry.address, inquiry.mac, how))
 
     # Whose packets count
 
@@ -165,3 +170,9 @@ class Arrivals(Notebook):
         self.to_tell = [one for one in self.to_tell if one != port]
         self.inquiries = [one for one in self.inquiries if one.port != port]
         self.windows.pop(port, None)
+        self.came_up.pop(port, None)
+        self.checked = {key: at for key, at in self.checked.items() if key[0] != port}
+
+    def may_give_up(self, now: float, port: int, address: str) -> bool:
+        """Tell whether somebody on a port may be checking whether the address is free, and would give it up."""
+        return now < max(self.came_up[port], self.checked.get((port, address), -1e9)) + 10.0

@@ -112,7 +112,8 @@ class Notebook:
         self.terms: dict[tuple[int, str, Anchor], tuple[float, float, bool]] = {}
         """Until when, for how long, and whether it is for an incumbent that answered."""
         self.said: list[tuple[str | Named | None, ...]] = []
-        self.questions: list[tuple[int, str, str, bool]] = []
+        self.questions: list[tuple[int, str, str, str]] = []
+        """Port, address, MAC, and how it is put: unicast, broadcast, or zero (from 0.0.0.0)."""
         self.announced: list[tuple[int, str, str]] = []
         """Port, MAC or "all", and the gateway that they are told of."""
         self.listened: list[tuple[int, tuple[str, ...] | None]] = []

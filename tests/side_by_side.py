@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import guest_frames
-from dialogue import BRIDGE, GATEWAY4, GATEWAY6
+from dialogue import BRIDGE, GATEWAY4, GATEWAY6, from_zero
 from second_model import Model
 from second_model_arrivals import ANYBODY
 from second_model_notes import ANY_CARD, Authorization, Hosts, Utterance
@@ -224,7 +224,7 @@ class Side:
         heard = [spoken(decision) for decision in decisions]
         assert heard == said, f"{method}{arguments}: the engine says {heard}, the model {said}"
         probes = [output for output in came if isinstance(output, Probe)]
-        asks = [(p.port, show_ip(p.address), show_mac(p.mac), bool(p.frame[0] & 1)) for p in probes]
+        asks = [(p.port, show_ip(p.address), show_mac(p.mac), form(p.frame)) for p in probes]
         assert asks == asked, f"{method}{arguments}: the engine asks {asks}, the model {asked}"
         telling = [told(output) for output in came if isinstance(output, Announcement)]
         assert telling == announced, f"{method}{arguments}: the engine tells {telling}, the model {announced}"
@@ -296,6 +296,13 @@ class Side:
                 self.now += 0.001
                 card = MACS[probe.port - PORTS[0]] if answering == SHARED else ""
                 self.hears(probe.port, utterance("answer", answering, address, card=card))
+
+
+def form(asked: bytes) -> str:
+    """Say how a question is put, as the model does."""
+    if from_zero(asked):
+        return "zero"
+    return "broadcast" if asked[0] & 1 else "unicast"
 
 
 def told(announcement: Announcement) -> tuple[int, str, str]:

@@ -67,7 +67,7 @@ def check_claim(data: bytes, claim: Claim) -> None:
     with suppress(LostError):
         assert scapy_reads(data) == claim
     said = answer_frame(data, GUEST)
-    assert (said is not None) == (claim.source in (Source.ARP_REQUEST, Source.NS))
+    assert (said is not None) == (claim.source in (Source.ARP_REQUEST, Source.ARP_PROBE, Source.NS))
     if said is not None:
         check_answer(claim, said)
 
@@ -81,5 +81,6 @@ def check_answer(asked: Claim, said: bytes) -> None:
         assert told is Reason.ARP_REPLY_FROM_ZERO
         return
     assert isinstance(told, Claim)
-    assert (told.address, told.mac, told.target) == (asked.target, GUEST, asked.address)
+    sender = bytes(4) if asked.source is Source.ARP_PROBE else asked.address
+    assert (told.address, told.mac, told.target) == (asked.target, GUEST, sender)
     assert scapy_reads(said) == told

@@ -35,8 +35,8 @@ def test_silent_incumbent_loses_to_a_challenger_that_answers(address: str):
     alice.awake = False
     bob.asks_gateway()
     assert world.runs(5) == [
-        f"10.50 ask alice@tap1i0 for {address}",
-        f"11.00 ask alice@tap1i0 for {address}",
+        f"10.50 ask all of alice@tap1i0 for {address}",
+        f"11.00 ask all of alice@tap1i0 for {address}{', from 0.0.0.0' if address == V4 else ''}",
         f"11.50 ask bob@tap2i0 for {address}",
         f"11.50 moved {address} bob@tap2i0 valid: incumbent-silent",
         f"11.50 route {address} to bob",

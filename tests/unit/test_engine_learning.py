@@ -30,17 +30,20 @@ def test_answer_ends_the_verification():
 
 
 def test_silence_after_use_withdraws_and_causes_a_hold_down():
-    """A guest that answers none of five probes loses its route; its next claims are ignored for 3 s."""
+    """A guest that answers none of five probes loses its route; its next claims are ignored for 3 s.
+
+    Its port has just come up, so the last probe, from 0.0.0.0, waits until its DAD must have ended.
+    """
     world = World(ALLOW)
     alice = world.guest("alice", "tap1i0", V4, awake=False)
     alice.asks_gateway()
-    assert world.runs(13.5) == [
+    assert world.runs(15.5) == [
         f"1.00 ask alice@tap1i0 for {V4}",
         f"2.50 ask alice@tap1i0 for {V4}",
         f"4.75 ask all of alice@tap1i0 for {V4}",
-        f"8.12 ask all of alice@tap1i0 for {V4}",
-        f"13.19 no route {V4}",
-        f"13.19 withdrawn {V4} alice@tap1i0 departed: silent",
+        f"10.00 ask all of alice@tap1i0 for {V4}, from 0.0.0.0",
+        f"15.06 no route {V4}",
+        f"15.06 withdrawn {V4} alice@tap1i0 departed: silent",
     ]
     assert alice.asks_gateway() == [f"refused {V4} alice@tap1i0: quarantined"]
     world.runs(3)
@@ -69,8 +72,8 @@ def test_open_mode_probes_five_times_in_three_seconds():
     assert world.runs(5) == [
         f"0.30 ask alice@tap1i0 for {V4}",
         f"0.75 ask alice@tap1i0 for {V4}",
-        f"1.50 ask alice@tap1i0 for {V4}",
-        f"2.25 ask alice@tap1i0 for {V4}",
+        f"1.50 ask all of alice@tap1i0 for {V4}",
+        f"2.25 ask all of alice@tap1i0 for {V4}",
         f"3.00 expired {V4} alice@tap1i0: silent",
     ]
     assert alice.asks_gateway() == [f"refused {V4} alice@tap1i0: quarantined"]

@@ -84,7 +84,7 @@ def test_delayed_probe_has_its_full_time_to_be_answered():
     for line in world.runs(120):
         at, verb, *rest = line.split()
         if verb == "ask":
-            asked.setdefault(rest[-1], []).append(float(at))
+            asked.setdefault(" ".join(rest).split(" for ")[1].split(",")[0], []).append(float(at))
         elif verb == "withdrawn":
             withdrawn[rest[0]] = float(at)
     assert len(withdrawn) == 5

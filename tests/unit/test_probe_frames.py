@@ -7,7 +7,7 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, I
 from scapy.layers.l2 import ARP, Ether
 
 from rdnbr.core.model.address import parse_ip, parse_mac
-from rdnbr.core.model.interfaces import Segment
+from rdnbr.core.model.interfaces import InterfaceAddress, Segment
 from rdnbr.core.wire.decode import decode
 from rdnbr.core.wire.probe_frames import answer_frame, is_probe_answer, probe_frame
 
@@ -94,14 +94,46 @@ def test_asked_ipv6_host_advertises_to_the_gateway(broadcast):
     [
         ARP(op=2, psrc="169.254.0.1", pdst="2.57.57.30", hwsrc=GATEWAY),
         ARP(op=1, psrc="2.57.57.30", pdst="2.57.57.30", hwsrc=GATEWAY),
-        ARP(op=1, psrc="0.0.0.0", pdst="2.57.57.30", hwsrc=GATEWAY),
         IPv6(src="::", dst="ff02::1:ff00:80", hlim=255) / ICMPv6ND_NS(tgt="2001:678:3a4:100::80"),
         IPv6(src="fe80::1", dst="fe80::80", hlim=255) / ICMPv6ND_NA(tgt="fe80::1"),
     ],
 )
 def test_nothing_else_is_answered(packet):
-    """Replies, announcements and address detection ask a host nothing."""
+    """Replies, announcements and IPv6 address detection ask a host nothing."""
     assert answer_frame(bytes(Ether(src=GATEWAY, dst=GUEST) / packet), MAC) is None
+
+
+def test_probe_from_zero_is_an_arp_probe_of_rfc_5227():
+    """RFC 5227 §2.1.1: the sender is 0.0.0.0. Its answer has the target 0.0.0.0, and counts. IPv6 has no such probe."""
+    data = probe_frame(SEGMENT, HOST4, MAC, broadcast=True, zero_sender=True)
+    arp = Ether(data)[ARP]
+    assert (arp.op, arp.hwsrc, arp.psrc, arp.pdst) == (1, GATEWAY, "0.0.0.0", "2.57.57.30")
+    said = answer_frame(data, MAC)
+    assert Ether(said)[ARP].pdst == "0.0.0.0"
+    assert is_probe_answer(decode(said), SEGMENT)
+    assert probe_frame(SEGMENT, HOST6, MAC, zero_sender=True) == probe_frame(SEGMENT, HOST6, MAC)
+
+
+@pytest.mark.parametrize(
+    ("host", "source"),
+    [("10.0.0.9", "10.0.0.1"), ("10.0.0.200", "10.0.0.129"), ("10.0.1.9", "169.254.0.1")],
+)
+def test_probe_comes_from_the_narrowest_prefix_of_the_bridge(host, source):
+    """A host in a prefix of the bridge is probed from the bridge's address there, any other from the gateway."""
+    own = [("169.254.0.1", 32), ("10.0.0.1", 24), ("10.0.0.129", 25), ("fe80::1", 64)]
+    addresses = tuple(InterfaceAddress(7, parse_ip(text), length) for text, length in own)
+    segment = replace(SEGMENT, addresses=addresses)
+    data = probe_frame(segment, parse_ip(host), MAC)
+    assert Ether(data)[ARP].psrc == source
+    assert is_probe_answer(decode(answer_frame(data, MAC)), segment)
+
+
+@pytest.mark.parametrize("target", ["169.254.0.1", "10.0.0.1", "0.0.0.0"])
+def test_answer_to_any_own_address_counts(target):
+    """V2: a reply to any address of the bridge is an answer, for the probe may have come from any of them."""
+    addresses = tuple(InterfaceAddress(7, parse_ip(text), 24) for text in ("169.254.0.1", "10.0.0.1"))
+    said = Ether(src=GUEST, dst=GATEWAY) / ARP(op=2, hwsrc=GUEST, psrc="10.0.0.9", pdst=target)
+    assert is_probe_answer(decode(bytes(said)), replace(SEGMENT, addresses=addresses))
 
 
 @pytest.mark.parametrize("host", [HOST4, HOST6])

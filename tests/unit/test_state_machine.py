@@ -71,7 +71,7 @@ class Scene:
     def answer(self) -> list[str]:
         self.alice.awake = False
         said = []
-        while f"ask alice@tap1i0 for {ADDRESS}" not in " ".join(said):
+        while f"alice@tap1i0 for {ADDRESS}" not in " ".join(said):
             said = self.world.runs(0.1)
         return self.alice.answers()
 

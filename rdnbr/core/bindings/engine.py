@@ -36,6 +36,7 @@ from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.policy.quarantine import Quarantine
+from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
@@ -62,12 +63,13 @@ class Engine:
         self._segments: dict[int, Segment] = {}
         self._ports: dict[int, Port] = {}
         self._table = BindingTable()
+        self._dad_times = DadTimes()
         emit, segments, ports = self._outputs.append, self._segments, self._ports
         self._authorization = Authorization(allowlist, segments, ports)
         self._policy = Policy(self._authorization, PortLimits(settings, self._table), Quarantine())
         self._transitions = Transitions(
             self._table,
-            BindingTimers(settings, Prober(settings, segments, ports), emit),
+            BindingTimers(settings, Prober(settings, segments, ports, self._dad_times), emit),
             RouteMetrics(settings, self._table),
             self._policy.quarantine,
             ports,
@@ -162,6 +164,7 @@ class Engine:
         self._ports[port.index] = port
         self._policy.limits.set_port(port)
         if before is None:
+            self._dad_times.port_up(now, port.index)
             self._services.snoop_data(now, port.index)
             self._claim_handler.probe_departed(now, port)
         elif before.name != port.name:
@@ -293,6 +296,8 @@ class Engine:
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += claim.source is not Source.PRESENCE
+            if claim.source is Source.ARP_PROBE and claim.address is not None:
+                self._dad_times.record(now, port, claim.address)
         elif claim in _IP_PACKETS:
             claim = self._snoop_source(port, data) or claim
         if isinstance(claim, Claim):
@@ -387,6 +392,7 @@ class Engine:
         del self._ports[index]
         self._policy.limits.remove_port(index)
         self._services.port_gone(index)
+        self._dad_times.port_gone(index)
         self._transitions.timers.port_gone(index)
         self._conflicts.port_gone(now, port)
         self.counters.port_gone(port.name)

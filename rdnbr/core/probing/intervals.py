@@ -1,10 +1,11 @@
-"""When the probes of a state are sent.
+"""When the probes of a state are sent, and in which form.
 
 A probe sequence is a tuple of waits, in seconds: `waits[0]` before the first probe, `waits[n]` between probe n and the
 next one, and the last wait between the last probe and the event SILENCE. Each wait starts when its probe was really
 sent, so that a stalled or rate-limited process never shortens the time that a guest has for its answer.
 """
 
+from enum import StrEnum
 from math import ceil
 from zlib import crc32
 
@@ -16,8 +17,22 @@ _BACKOFF = 1.5
 CHALLENGE_PROBES = 3
 """Probes to each side of a conflict."""
 
+BROADCAST_AFTER = 3
+"""Unicast probes of a sequence before a broadcast one; of the shorter sequence of a conflict, one. The guest may use
+another MAC now, and some hosts answer multicast solicitations only."""
+
 _GRID = 0.5
 """Seconds. Quiet bindings are due on this grid, so that one wake-up probes many of them."""
+
+
+class Form(StrEnum):
+    """How a probe reaches its guest."""
+
+    UNICAST = "unicast"
+    BROADCAST = "broadcast"
+    """To all hosts on the port; for NDP, to the solicited-node group of the address."""
+    ZERO_SENDER = "zero-sender"
+    """As BROADCAST; an ARP request comes from 0.0.0.0, unless a guest on the port may be in DAD (`dad_times`)."""
 
 
 def probing(timers: Timers) -> tuple[float, ...]:
@@ -48,6 +63,21 @@ def waits(state: State, timers: Timers) -> tuple[float, ...]:
             return challenge(timers)[: CHALLENGE_PROBES + 1]
         case _:
             return probing(timers)
+
+
+def form(state: State, probes_sent: int, timers: Timers) -> Form:
+    """Return the form of the probe after `probes_sent` probes: no host is silent that was asked in one form only."""
+    match state:
+        case State.DEPARTED:  # goes to all ports; only the guest with this MAC is asked
+            return Form.UNICAST
+        case State.CHALLENGED:
+            number, count, unicasts = probes_sent % CHALLENGE_PROBES, CHALLENGE_PROBES, 1
+        case _:
+            number, count, unicasts = probes_sent, len(waits(state, timers)) - 1, BROADCAST_AFTER
+    last = number >= count - 1
+    if number < unicasts and not last:
+        return Form.UNICAST
+    return Form.ZERO_SENDER if last and count > 1 else Form.BROADCAST
 
 
 def probes_challenger(probes_sent: int) -> bool:

@@ -11,10 +11,9 @@ from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.port_buckets import PortBuckets
 from rdnbr.core.primitives.token_bucket import TokenBucket
 from rdnbr.core.probing import intervals
+from rdnbr.core.probing.dad_times import DadTimes
+from rdnbr.core.probing.intervals import BROADCAST_AFTER, Form
 from rdnbr.core.wire import probe_frames
-
-BROADCAST_AFTER = 3
-"""Unicast probes before a broadcast one: the guest may use another MAC now."""
 
 COPIES = 100
 """Copies of probes to all ports that cost as many tokens as one probe to a single port: a frame costs less than its
@@ -25,10 +24,15 @@ class Prober:
     """Builds the next probe of a binding's state, within the rates of the node and of its ports."""
 
     def __init__(
-        self, settings: Settings, segments: Mapping[int, Segment], ports: Mapping[int, Port]
+        self,
+        settings: Settings,
+        segments: Mapping[int, Segment],
+        ports: Mapping[int, Port],
+        dad_times: DadTimes,
     ) -> None:
         self._segments = segments
         self._ports = ports
+        self._dad_times = dad_times
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -38,6 +42,7 @@ class Prober:
         self._bucket_bound, self._bucket_new = TokenBucket(rate, burst), TokenBucket(rate, burst)
         self._bucket_copies = TokenBucket(COPIES * rate, COPIES * burst)
         self._port_buckets = PortBuckets()
+        self._timers = settings.timers
         self._all_ports_from = min(BROADCAST_AFTER, settings.timers.probe_count - 1)
 
     def probes_all_ports(self, binding: Binding, probes_sent: int) -> bool:
@@ -76,32 +81,50 @@ class Prober:
         count = max(1, min(copies, int(bucket.burst)))
         return 0.0 if bucket.consume(now, count) else bucket.reserve_retry(now, count)
 
-    def build_probes(self, binding: Binding) -> Iterator[Probe]:
-        """Build the next probe of the binding's state, one copy for each port that it goes to."""
-        broadcast = binding.state is not State.TENTATIVE and binding.probes_sent >= BROADCAST_AFTER
-        if binding.challenger is None:
-            yield from self._build_probe(binding, binding.anchor, binding.segment, broadcast=broadcast)
-        elif binding.state is State.CHALLENGED and not intervals.probes_challenger(binding.probes_sent):
-            yield from self._build_probe(binding, binding.anchor, binding.segment, broadcast=False)
-        else:
-            if binding.state is State.TENTATIVE:
-                yield from self._build_probe(binding, binding.anchor, binding.segment, broadcast=False)
-            yield from self._build_probe(
-                binding, binding.challenger, binding.challenger_segment, broadcast=False
-            )
+    def postpones_until(self, binding: Binding) -> float:
+        """Return the time before which the next probe could not have its form; 0: it can have it now.
 
-    def _build_probe(
-        self, binding: Binding, anchor: Anchor, index: int, *, broadcast: bool
-    ) -> Iterator[Probe]:
+        The last probe to a guest that may lose its route is the one from 0.0.0.0, if that is the only one that the
+        guest answers. The guest cannot postpone it by a DAD, only the time since its port came up counts.
+        """
+        form = intervals.form(binding.state, binding.probes_sent, self._timers)
+        if binding.state is State.PROBING and form is Form.ZERO_SENDER and len(binding.key.address) == 4:
+            return self._dad_times.unknown_until(binding.anchor.port)
+        return 0.0
+
+    def build_probes(self, now: float, binding: Binding) -> Iterator[Probe]:
+        """Build the next probe of the binding's state, one copy for each port that it goes to."""
+        incumbent = binding.anchor, binding.segment
+        if binding.challenger is None:
+            yield from self._build_probe(now, binding, *incumbent)
+            return
+        challenger = binding.challenger, binding.challenger_segment
+        if binding.state is State.CHALLENGED and not intervals.probes_challenger(binding.probes_sent):
+            yield from self._build_probe(now, binding, *incumbent)
+            return
+        if binding.state is State.TENTATIVE:
+            yield from self._build_probe(now, binding, *incumbent)
+        yield from self._build_probe(now, binding, *challenger)
+
+    def _build_probe(self, now: float, binding: Binding, anchor: Anchor, index: int) -> Iterator[Probe]:
         segment = self._segments.get(index)
         if segment is None:
             return
-        broadcast |= anchor.mac == ZERO_MAC
-        frame = probe_frames.probe_frame(segment, binding.key.address, anchor.mac, broadcast=broadcast)
-        if frame is None:
-            return
-        for port in self._probed_ports(binding, anchor, index):
-            yield Probe(port, binding.key.address, anchor.mac, frame)
+        address = binding.key.address
+        form = intervals.form(binding.state, binding.probes_sent, self._timers)
+        ports = self._probed_ports(binding, anchor, index)
+        if anchor.mac == ZERO_MAC:
+            form = Form.BROADCAST if form is Form.UNICAST else form
+        elif len(ports) > 1 and binding.state is State.TENTATIVE:
+            form = Form.UNICAST  # an answer with another MAC would make its sender a challenger that answers
+        for port in ports:
+            zero = form is Form.ZERO_SENDER and not self._dad_times.may_be_in_dad(now, port, address)
+            broadcast = form is not Form.UNICAST
+            frame = probe_frames.probe_frame(
+                segment, address, anchor.mac, broadcast=broadcast, zero_sender=zero
+            )
+            if frame is not None:
+                yield Probe(port, address, anchor.mac, frame)
 
     def _probed_ports(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
         if anchor.port is not None and not self.probes_all_ports(binding, binding.probes_sent):

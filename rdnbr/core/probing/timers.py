@@ -44,13 +44,16 @@ class BindingTimers:
             binding.wait_until = now + wait
             self._queue.set(binding.key, binding.wait_until)
             return
-        for probe in self._prober.build_probes(binding):
+        for probe in self._prober.build_probes(now, binding):
             self._emit(probe)
         binding.probes_sent += 1
         if binding.probing_since is None:
             binding.probing_since = now
         waits = intervals.waits(binding.state, self.settings)
-        self._queue.set(binding.key, now + waits[binding.probes_sent])
+        at = now + waits[binding.probes_sent]
+        if not self.all_probes_sent(binding):
+            at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
+        self._queue.set(binding.key, at)
 
     def restart_probes(self, now: float, binding: Binding, *, after_dad: bool) -> None:
         """Start the probe sequence of the state: at once, or after a DAD that has just begun has ended."""

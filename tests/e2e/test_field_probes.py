@@ -1,0 +1,127 @@
+"""Field cases about probes: guests that answer only some, and probes that cannot be sent."""
+
+import pytest
+
+from rdnbr.lab import wait_for
+from tests.e2e.node_view import stays
+from tests.field_case import ROUTED, field_case
+
+pytestmark = [pytest.mark.root]
+
+QUICK = """
+[timers]
+reprobe = 1.0
+probe_retrans = 0.1
+probe_count = 5
+"""
+"""A quiet guest is probed after a second, and withdrawn 1.3 s later if it answers nothing."""
+
+UNICAST = {4: "ether type arp arp operation request", 6: "icmpv6 type nd-neighbor-solicit"}
+"""Requests that a guest may be deaf to, as a filter in nft's words."""
+
+
+def rules(lab, allowlist=True):
+    """Permit the guests' addresses, or run in open mode."""
+    lab.node.write("/etc/rdnbr/rdnbr.toml", QUICK)
+    if allowlist:
+        lab.node.write("/etc/rdnbr/allowlist", "2.57.56.0/21\n10.0.0.0/24\n2001:678:3a4:100::/64\n")
+
+
+def deaf_to(guest, *requests):
+    """Let a guest drop requests before it reads them."""
+    chain = "type filter hook ingress device eth0 priority 0;"
+    drops = " ".join(f"{request} drop;" for request in requests)
+    guest.run("nft", f"table netdev deaf {{ chain requests {{ {chain} {drops} }}; }}")
+
+
+def deaf_to_unicast(guest):
+    """Let a guest answer broadcast ARP requests and multicast NS only, as responders of load balancers do."""
+    deaf_to(guest, *(f"ether daddr {guest.mac} {request}" for request in UNICAST.values()))
+
+
+def is_routed(lab, *addresses):
+    return lambda: lab.node.hosts() >= set(addresses)
+
+
+def claims_until(guest, condition):
+    """Let a guest ask for its gateway again and again."""
+    return lambda: condition() or guest.send_gateway_request()
+
+
+@field_case(
+    ROUTED,
+    "a guest, or a load balancer's responder, answers multicast NS and broadcast ARP only",
+    "it is learned, in open mode too, and stays routed",
+    within=4,
+)
+@pytest.mark.parametrize("allowlist", [True, False])
+def test_answers_multicast_only(lab, within, allowlist):
+    rules(lab, allowlist)
+    lab.node.start_daemon()
+    guest = lab.guests[0]
+    deaf_to_unicast(guest)
+    guest.configure()
+    guest.wait_for_dad()
+    guest.ping_gateways()
+    wait_for(is_routed(lab, *guest.addresses), within, "both addresses to be routed")
+    stays(is_routed(lab, *guest.addresses), 5, "both addresses routed")
+
+
+@field_case(
+    ROUTED,
+    "a guest does not answer ARP from 169.254.0.1 (`arp_ignore=2`), and its quiet times are long",
+    "an ARP probe from 0.0.0.0 is the last one of each sequence, so it stays routed",
+    within=4,
+)
+@pytest.mark.parametrize("deafness", ["arp_ignore", "strict rp_filter"])
+def test_answers_only_0_0_0_0(lab, within, deafness):
+    rules(lab)
+    guest = lab.guests[0]
+    if deafness == "arp_ignore":
+        guest.sysctl(ipv4__conf__eth0__arp_ignore=2)
+    else:
+        # Its second card has the same gateway, and the better route to it.
+        guest.ip("link add eth1 type veth peer name peer1", "link set eth1 up", "link set peer1 up")
+        guest.ip("route add 169.254.0.1/32 dev eth1")
+        guest.sysctl(ipv4__conf__all__rp_filter=1, ipv4__conf__eth0__rp_filter=1)
+    lab.node.start_daemon()
+    guest.configure()
+    wait_for(claims_until(guest, is_routed(lab, guest.address4)), 5, "the route")
+    stays(
+        lambda: guest.send_gateway_request() or is_routed(lab, guest.address4)(), 11, "routed while it asks"
+    )
+    stays(is_routed(lab, guest.address4), within, "the address routed")
+
+
+@field_case(
+    ROUTED,
+    "the same in open mode, where the guest must answer before it is routed",
+    "it is learned once its port was up for 10 s, since it may do duplicate address detection before",
+    within=25,
+)
+def test_answers_only_0_0_0_0_in_open_mode(lab, within):
+    rules(lab, allowlist=False)
+    guest = lab.guests[0]
+    guest.sysctl(ipv4__conf__eth0__arp_ignore=2)
+    lab.node.start_daemon()
+    guest.configure()
+    wait_for(claims_until(guest, is_routed(lab, guest.address4)), within, "the route")
+
+
+@field_case(
+    ROUTED,
+    "an old guest of a bridge with 169.254.0.1/32 and 10.0.0.1/24 answers its own subnet only",
+    "it is probed from 10.0.0.1, and learned at once, in open mode too",
+    within=2,
+)
+@pytest.mark.parametrize("allowlist", [True, False])
+def test_answers_its_own_subnet_only(lab, within, allowlist):
+    rules(lab, allowlist)
+    guest = lab.guests[0]
+    lab.node.ip("addr add 10.0.0.1/24 dev vmbr1")
+    lab.node.start_daemon()
+    guest.sysctl(ipv4__conf__eth0__arp_ignore=2)
+    guest.ip("addr add 10.0.0.9/24 dev eth0")
+    guest.attempt("ping", "-n", "-c", "1", "-w", "1", "10.0.0.1")
+    wait_for(is_routed(lab, "10.0.0.9"), within, "the route")
+    stays(is_routed(lab, "10.0.0.9"), 4, "the address routed")

@@ -16,9 +16,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rdnbr.core.bindings import claim_handler, move_limit, route_metric, state_machine
+from rdnbr.core.bindings import (
+    claim_handler,
+    departed,
+    move_limit,
+    route_metric,
+    state_machine,
+    transitions,
+)
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
+from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.reauthorization import Reauthorization
@@ -38,7 +46,7 @@ from rdnbr.core.policy import authorization
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.quarantine import Quarantine
-from rdnbr.core.probing import gateway_defence, intervals
+from rdnbr.core.probing import gateway_defence, intervals, slow_probing
 from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
@@ -413,6 +421,47 @@ def _() -> None:
 def _without_card(binding: Binding) -> Binding:
     binding.physical_mac = None
     return binding
+
+
+@mutation("a guest that fell silent is not probed on")
+def _() -> None:
+    replace(departed, "_home", nothing)
+
+
+@mutation("a guest that fell silent is probed on as often as at first")
+def _() -> None:
+    replace(slow_probing, "LONGEST", slow_probing.FIRST)
+
+
+@mutation("a guest that fell silent is probed on although its port is gone")
+def _() -> None:
+    replace(DepartedBindings, "port_gone", nothing)
+
+
+@mutation("a guest that fell silent is probed on although nobody may have its address now")
+def _() -> None:
+    def probe(self: DepartedBindings, now: float, binding: Any) -> None:
+        self._timers.probe_slowly(now, binding)
+
+    replace(DepartedBindings, "probe", probe)
+
+
+@mutation("a port is probed for more departed addresses than it may have")
+def _() -> None:
+    def probe_on(self: DepartedBindings, now: float, binding: Any, port: int) -> None:
+        usage = self._policy.limits.usage
+        self._policy.limits.usage = lambda *_: (0, 1000)
+        try:
+            before(self, now, binding, port)
+        finally:
+            self._policy.limits.usage = usage
+
+    before = replace(DepartedBindings, "_probe_on", probe_on)
+
+
+@mutation("a claim that comes to nothing makes the guest be forgotten that had the address")
+def _() -> None:
+    replace(transitions, "_ENDS_OF_CLAIMS", frozenset())
 
 
 @mutation("a DAD solicitation installs a route")

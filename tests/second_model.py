@@ -9,12 +9,13 @@ from math import ceil
 from typing import Any
 from zlib import crc32
 
-from second_model_arrivals import ANYBODY, Arrivals
+from second_model_arrivals import ANYBODY
+from second_model_departed import Departures
 from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared
 from second_model_stamps import Stamps
 
 
-class Model(Arrivals):
+class Model(Departures):
     """The whole node."""
 
     def __init__(self, *notes: Any, **more: Any) -> None:
@@ -101,14 +102,22 @@ class Model(Arrivals):
         if self.is_full(port, heard.address):
             self.turn_down("port-full", port, heard)
             return
+        answered = False
         if entry is None:
             entry = Entry(table, heard.address, segment, port, heard.mac, now, self.next_number())
             entry.card = heard.card
             self.entries.append(entry)
         else:
+            answered = (
+                heard.kind == "answer" and (entry.port, entry.mac) == (port, heard.mac) and entry.asked > 0
+            )
             self.give(now, entry, (port, heard.mac), segment, heard.card)
         entry.nonce = heard.nonce
-        if heard.kind == "intent":
+        if answered:
+            entry.proved = True
+            self.become(now, entry, "valid", "learned", "answered")
+            self.say_of("installed", "answered", entry)
+        elif heard.kind == "intent":
             self.become(now, entry, "tentative", "learned", "awaiting-dad", wait=self.dad(entry))
         elif heard.kind in ("unconfirmed", "packet") or self.open:
             self.become(now, entry, "tentative", "learned", "awaiting-answer")
@@ -295,6 +304,7 @@ class Model(Arrivals):
         for entry in self.by_number():
             if entry.port == port and entry.state != "departed":
                 self.depart(now, entry, why)
+        self.leave_alone(now, port)
         name, _ = self.ports.pop(port)
         self.port_leaves(port)
         for entry in list(self.entries):
@@ -318,11 +328,11 @@ class Model(Arrivals):
 
     def depart(self, now: float, entry: Entry, why: str) -> None:
         if entry.state not in ROUTED:
-            self.forget(entry, "expired", why)
+            self.come_to_nothing(now, entry, why)
             return
         challenger = entry.challenger
         segment = entry.challenger_segment
-        self.become(now, entry, "departed", "withdrawn", why)
+        self.become(now, entry, "departed", "withdrawn", why, silent=False)
         if challenger and challenger[0] != entry.port and challenger[0] in self.ports:
             self.give(now, entry, challenger, segment)
             self.become(now, entry, "tentative", "learned", "arrived")
@@ -375,6 +385,8 @@ class Model(Arrivals):
         for entry in list(self.entries):
             if entry.address == address and entry.state == "valid":
                 self.become(now, entry, "probing")
+            elif entry.address == address and entry.state == "departed":
+                self.ask_departed(now, entry, by_hand=True)
 
     def kernel_says(self, table: int, address: str, why: str | None) -> None:
         entry = self.find(table, address)
@@ -405,6 +417,8 @@ class Model(Arrivals):
                 entry.due = max(now, entry.entered + self.timers.departed)
             else:
                 self.ask(now, entry)
+        elif entry.probed_on:
+            self.ask_departed(now, entry)
         elif entry.state == "departed":
             self.forget(entry, "expired", "forgotten")
         elif entry.state == "frozen" and now >= entry.frozen_until:
@@ -438,13 +452,14 @@ class Model(Arrivals):
             else:
                 self.become(now, entry, "probing", "kept", "rival-silent")
             return
-        if not entry.proved:
+        back_home = entry.memory is not None and entry.memory[:2] == (entry.port, entry.mac)
+        if not entry.proved and not back_home:
             self.quarantine(now, entry, (entry.port, ""), self.timers.unproven)
             if entry.challenger and entry.challenger[0] != entry.port:
                 self.quarantine(now, entry, (entry.challenger[0], ""), self.timers.unproven)
         entry.port_inferred = False
         if entry.state == "tentative":
-            self.forget(entry, "expired", "silent")
+            self.come_to_nothing(now, entry, "silent")
         else:
             self.become(now, entry, "departed", "withdrawn", "silent")
 
@@ -544,12 +559,16 @@ class Model(Arrivals):
         reason: str = "",
         wait: float = 0.0,
         challenger: Named | None = None,
+        silent: bool = True,
     ) -> None:
         if state in ROUTED - {"adopted"} and entry.state not in ROUTED:
             self.stamps.arrive(now, entry)
         entry.state = state
         entry.entered = now
         entry.asked = 0
+        entry.probed_on = None
+        if state != "tentative":
+            entry.memory = None
         if verb:
             self.say_of(verb, reason, entry, challenger=challenger)
         if state not in ("tentative", "challenged"):
@@ -561,22 +580,12 @@ class Model(Arrivals):
             entry.due = now + room * self.spread(entry)
         elif state == "departed":
             entry.unwelcome = None
-            entry.due = now + self.timers.departed
+            self.remember(now, entry, silent=silent)
             self.lose_incumbent(entry)
         elif wait:
             entry.due = now + wait
         else:
             self.ask(now, entry)
-
-    def give(self, now: float, entry: Entry, anchor: Anchor, segment: int, card: str = "") -> None:
-        entry.card = card or (entry.card if anchor == (entry.port, entry.mac) else "")
-        entry.port_inferred &= entry.mac == anchor[1]
-        entry.port, entry.mac = anchor
-        entry.segment = segment
-        entry.seen, entry.asked_since = now, None
-        entry.challenger = None
-        entry.proved = False
-        entry.number = self.next_number()
 
     def count_move(self, now: float, entry: Entry, loser: Named) -> None:
         self.stamps.arrive(now, entry)

@@ -51,6 +51,12 @@ class Entry:
     """The first question that nothing was heard after."""
     proved: bool = False
     """It answered a question, as this anchor."""
+    probed_on: int | None = None
+    """The port where it is asked now and then, although it departed."""
+    departure: int = 0
+    """Grows with each departure."""
+    memory: tuple[int | None, str, int, str, float] | None = None
+    """Port, MAC, segment and card of who departed, and when it was last seen, while somebody claims the address."""
     challenger: Anchor | None = None
     challenger_segment: int = 0
     moves: list[float] = field(default_factory=list)

@@ -83,8 +83,9 @@ def test_delayed_probe_has_its_full_time_to_be_answered():
     withdrawn = {}
     for line in world.runs(120):
         at, verb, *rest = line.split()
-        if verb == "ask":
-            asked.setdefault(" ".join(rest).split(" for ")[1].split(",")[0], []).append(float(at))
+        about = " ".join(rest).split(" for ")[-1].split(",")[0]
+        if verb == "ask" and about not in withdrawn:
+            asked.setdefault(about, []).append(float(at))
         elif verb == "withdrawn":
             withdrawn[rest[0]] = float(at)
     assert len(withdrawn) == 5

@@ -98,6 +98,12 @@ class Scene:
         self.alice.awake = self.bob.awake = False
         return self.world.runs(61 if "frozen" not in str(self.world.state(ADDRESS)) else 59)
 
+    def not_returned(self) -> list[str]:
+        self.world.runs(3)
+        self.departed()
+        self.alice.shows_up()
+        return self.world.runs(4)
+
     def challenger_gone(self) -> list[str]:
         return self.world.unplugs("tap2i0")
 
@@ -124,6 +130,7 @@ class Scene:
         return self.world.runs(61)
 
     def retention_over(self) -> list[str]:
+        self.world.unplugs("tap1i0")
         return self.world.runs(301)
 
     def found_in_kernel(self) -> list[str]:
@@ -178,6 +185,7 @@ ROWS: dict[tuple[str, str], str] = {
     ("tentative", "challenger_answer"): "installed X bob@tap2i0 valid: answered",
     ("tentative", "announcement"): "installed X bob@tap2i0 valid: announced",
     ("tentative", "silence"): "expired X alice@tap1i0: silent",
+    ("tentative", "not_returned"): "expired X alice@tap1i0 departed: silent",
     ("tentative", "port_gone"): "expired X alice@tap1i0: port-gone",
     ("tentative", "segment_gone"): "expired X alice@tap1i0: segment-gone",
     ("tentative", "not_permitted"): "expired X alice@tap1i0: no-longer-permitted",
@@ -249,7 +257,8 @@ ROWS: dict[tuple[str, str], str] = {
     ("departed", "claim"): "learned X alice@tap1i0 tentative: awaiting-answer",
     ("departed", "dad"): "learned X alice@tap1i0 tentative: awaiting-dad",
     ("departed", "arrival"): "learned X alice@tap1i0 tentative: arrived",
-    ("departed", "retention_over"): "expired X alice@tap1i0: forgotten",
+    ("departed", "answer"): "learned X alice@tap1i0 valid: answered",
+    ("departed", "retention_over"): "expired X alice@?: forgotten",
     ("departed", "flushed"): "expired X alice@tap1i0: flushed",
     ("departed", "challenger_inherits"): "learned X bob@tap2i0 tentative: arrived",
 }

@@ -170,6 +170,9 @@ class ClaimHandler:
             row = self._transitions.apply(now, binding, event)
         else:
             departed.nonce = claim.nonce
+            asked = departed.anchor == anchor and departed.probes_sent > 0
+            if asked and is_probe_answer(claim, self._segments[port.segment]):
+                event = BindingEvent.ANSWER
             to = NewAnchor(anchor, port.segment, claim.source, rule, claim.physical_mac)
             row = self._transitions.apply(now, departed, event, to=to)
         self._probe_other_addresses(now, port, key, anchor, claim)

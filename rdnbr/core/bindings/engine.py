@@ -12,6 +12,7 @@ from operator import attrgetter
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
+from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.explanation_builder import build_explanation
 from rdnbr.core.bindings.frame_counters import FrameCounters
@@ -43,6 +44,7 @@ from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
 from rdnbr.core.probing.gateway_defence import GatewayDefence
 from rdnbr.core.probing.port_services import PortServices
 from rdnbr.core.probing.prober import Prober
+from rdnbr.core.probing.slow_probing import SlowPace
 from rdnbr.core.probing.timers import BindingTimers
 from rdnbr.core.wire.decode import decode
 from rdnbr.core.wire.ip_source import claim_from_packet
@@ -67,11 +69,15 @@ class Engine:
         emit, segments, ports = self._outputs.append, self._segments, self._ports
         self._authorization = Authorization(allowlist, segments, ports)
         self._policy = Policy(self._authorization, PortLimits(settings, self._table), Quarantine())
+        prober, slow_pace = Prober(settings, segments, ports, self._dad_times), SlowPace(settings)
+        timers = BindingTimers(settings, prober, slow_pace, emit)
+        self._departed = DepartedBindings(self._table, timers, self._policy, ports)
         self._transitions = Transitions(
             self._table,
-            BindingTimers(settings, Prober(settings, segments, ports, self._dad_times), emit),
+            timers,
             RouteMetrics(settings, self._table),
             self._policy.quarantine,
+            self._departed,
             ports,
             emit,
         )
@@ -85,7 +91,7 @@ class Engine:
         self._claim_handler = ClaimHandler(
             self._policy, self._table, self._transitions, self._conflicts, self._services, segments, emit
         )
-        self._expiry = Expiry(self._table, self._transitions, self._policy.quarantine)
+        self._expiry = Expiry(self._table, self._transitions, self._departed, self._policy.quarantine)
         self._reauthorization = Reauthorization(
             self._authorization, self._table, self._transitions, self._services, ports
         )
@@ -258,6 +264,8 @@ class Engine:
         for binding in sorted(self._bindings_of(address), key=attrgetter("serial")):
             if binding.state is State.VALID:
                 self._transitions.apply(now, binding, BindingEvent.DUE)
+            elif binding.state is State.DEPARTED:
+                self._departed.probe_at_once(now, binding)
         return self.drain_outputs()
 
     def kernel_refused(self, now: float, key: Key, reason: Reason) -> list[Output]:
@@ -389,6 +397,7 @@ class Engine:
             return
         for binding in self._table.on_port(index):
             self._transitions.apply(now, binding, event)
+        self._departed.port_gone(now, index)
         del self._ports[index]
         self._policy.limits.remove_port(index)
         self._services.port_gone(index)

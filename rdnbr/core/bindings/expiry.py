@@ -1,6 +1,7 @@
 """Handles the timers of bindings that are due: probes that go on, silence, the end of a freeze, forgetting."""
 
 from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Binding
@@ -17,9 +18,16 @@ RETRY = 60.0
 class Expiry:
     """Turns due timers into events."""
 
-    def __init__(self, table: BindingTable, transitions: Transitions, quarantine: Quarantine) -> None:
+    def __init__(
+        self,
+        table: BindingTable,
+        transitions: Transitions,
+        departed: DepartedBindings,
+        quarantine: Quarantine,
+    ) -> None:
         self._table = table
         self._transitions = transitions
+        self._departed = departed
         self._timers = transitions.timers
         self._quarantine = quarantine
 
@@ -42,6 +50,9 @@ class Expiry:
         match binding.state:
             case State.DEPARTED if binding.port_inferred:
                 self._probe_departed(now, binding)
+                return
+            case State.DEPARTED if binding.probed_on is not None:
+                self._departed.probe(now, binding)
                 return
             case State.DEPARTED:
                 self._transitions.apply(now, binding, BindingEvent.RETENTION_OVER)
@@ -90,7 +101,8 @@ class Expiry:
                 now, binding, BindingEvent.ABANDONED if abandoned else BindingEvent.SILENCE
             )
             return
-        if not binding.answered:
+        returning = binding.memory is not None and binding.memory.anchor.anchor == binding.anchor
+        if not binding.answered and not returning:
             for port in {anchor.port: None for anchor in (binding.anchor, binding.challenger) if anchor}:
                 self._quarantine.add(now, binding.key, port, unproven)
         binding.port_inferred = False  # all ports were probed

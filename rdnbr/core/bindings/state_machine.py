@@ -20,7 +20,9 @@ Rules
    the first frame with its MAC, and that frame may be forged. While the port is only inferred, all ports are probed
    before the binding is withdrawn for silence, given to a challenger, or lost with its port. If the kernel held only a
    neighbour and no route, the guest is probed, and a route is installed only after its answer.
-8. A binding that lost its route is DEPARTED: it is remembered, so that its MAC is recognised when the MAC returns.
+8. A binding that lost its route is DEPARTED: it is remembered, so that its MAC is recognised when the MAC returns. If
+   it fell silent and its port is there, it is probed on, more and more seldom, since its guest may only answer. Its
+   answer makes it VALID again, and silence changes nothing (`departed`).
 
 States
 ------
@@ -71,6 +73,8 @@ class BindingEvent(StrEnum):
     """Another permitted anchor announces an address whose rule says `vip`."""
     SILENCE = "silence"
     """All probes of this state were sent, and none was answered."""
+    NOT_RETURNED = "not-returned"
+    """The binding had departed, then its MAC or another guest claimed it, and that claim came to nothing."""
     ABANDONED = "abandoned"
     """Silence, and no evidence for so long that without the challenger the binding would have been withdrawn before."""
     MOVED_TOO_OFTEN = "moved-too-often"
@@ -146,6 +150,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.CHALLENGER_ANSWER: Transition(_V, Verb.INSTALLED, Reason.ANSWERED),
         _E.ANNOUNCEMENT: Transition(_V, Verb.INSTALLED, Reason.ANNOUNCED),
         _E.SILENCE: Transition(None, Verb.EXPIRED, Reason.SILENT),
+        _E.NOT_RETURNED: Transition(_D, Verb.EXPIRED, Reason.SILENT),
         _E.PORT_GONE: Transition(None, Verb.EXPIRED, Reason.PORT_GONE),
         _E.SEGMENT_GONE: Transition(None, Verb.EXPIRED, Reason.SEGMENT_GONE),
         _E.NOT_PERMITTED: Transition(None, Verb.EXPIRED, Reason.NO_LONGER_PERMITTED),
@@ -214,6 +219,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
     },
     _D: {
         **_LEARNED,
+        _E.ANSWER: Transition(_V, Verb.LEARNED, Reason.ANSWERED),
         _E.CHALLENGER_INHERITS: Transition(_T, Verb.LEARNED, Reason.ARRIVED),
         _E.RETENTION_OVER: Transition(None, Verb.EXPIRED, Reason.FORGOTTEN),
         _E.FLUSHED: Transition(None, Verb.EXPIRED, Reason.FLUSHED),

@@ -8,29 +8,31 @@ from collections.abc import Mapping
 
 from rdnbr.core.bindings import state_machine
 from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.model.address import ZERO_MAC
-from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
+from rdnbr.core.model.binding import Anchor, Binding, Memory, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.engine_outputs import Challenger, Decision, DesiredHost, Emit, Verb
-from rdnbr.core.model.fib_entries import Host, Key
+from rdnbr.core.model.fib_entries import Host
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.quarantine import Quarantine
-from rdnbr.core.primitives.bounded_map import BoundedMap
 from rdnbr.core.probing.timers import BindingTimers
-
-DEPARTED = 4096
-"""DEPARTED bindings that are remembered; the one that departed first is forgotten first."""
 
 _EVIDENCE = frozenset({BindingEvent.PROOF, BindingEvent.CLAIM, BindingEvent.ANSWER})
 """Events in which the anchor of a binding shows that it has the address."""
 
-_HANDOVERS = frozenset({BindingEvent.CHALLENGER_ANSWER, BindingEvent.ANNOUNCEMENT})
+_HANDOVERS = frozenset({BindingEvent.CHALLENGER_ANSWER, BindingEvent.ANNOUNCEMENT, BindingEvent.NOT_RETURNED})
 """Events in which an address passes from one anchor to another."""
 
+_ANSWERS = frozenset({BindingEvent.ANSWER, BindingEvent.CHALLENGER_ANSWER})
+
 _PORT_LOSSES = frozenset({BindingEvent.PORT_GONE, BindingEvent.SEGMENT_GONE})
+
+_ENDS_OF_CLAIMS = _PORT_LOSSES | {BindingEvent.SILENCE}
+"""Events after which a binding that had departed before is DEPARTED again, as it was: NOT_RETURNED."""
 
 
 class Transitions:
@@ -42,6 +44,7 @@ class Transitions:
         timers: BindingTimers,
         metrics: RouteMetrics,
         quarantine: Quarantine,
+        departed: DepartedBindings,
         ports: Mapping[int, Port],
         emit: Emit,
     ) -> None:
@@ -49,9 +52,9 @@ class Transitions:
         self.metrics = metrics
         self._table = table
         self._quarantine = quarantine
+        self._departed = departed
         self._ports = ports
         self._emit = emit
-        self._departed: BoundedMap[Key, None] = BoundedMap(DEPARTED)
 
     def apply(
         self,
@@ -82,15 +85,21 @@ class Transitions:
         """
         before = binding.state if self._table.get(binding.key) is binding else None
         row = state_machine.transition(before, event)
+        if row.state is None and event in _ENDS_OF_CLAIMS and binding.memory is not None:
+            to, reason, event = binding.memory.anchor, row.reason, BindingEvent.NOT_RETURNED
+            row = state_machine.transition(before, event)
         if reason is not None:
             row = row._replace(reason=reason)
         if event in _EVIDENCE and before not in (None, State.DEPARTED):
             self._record_evidence(now, binding, answered=event is BindingEvent.ANSWER)
         if to is not None:
-            if event in _HANDOVERS:
+            if event in _HANDOVERS and to.anchor != binding.anchor:
                 challenger = self.name_anchor(binding.anchor)
             self._set_anchor(now, binding, to)
-            binding.answered = event is BindingEvent.CHALLENGER_ANSWER
+            binding.answered = event in _ANSWERS
+            if event is BindingEvent.NOT_RETURNED and binding.memory is not None:
+                binding.since, binding.last_seen = binding.memory.since, binding.memory.last_seen
+                binding.port_inferred = False
         if row.state is None:
             self._forget(now, binding, before, row)
             return row
@@ -105,7 +114,7 @@ class Transitions:
         if binding.state in WITH_ROUTE and before not in WITH_ROUTE:
             self._begin_route(now, binding, row)
         if row.state is not before:
-            self._enter_state(now, binding, after_dad=event is BindingEvent.DAD)
+            self._enter_state(now, binding, event)
             if binding.state is State.VALID and before not in WITH_ROUTE and not binding.answered:
                 self.apply(now, binding, BindingEvent.DUE)
         if event in _PORT_LOSSES:
@@ -188,6 +197,11 @@ class Transitions:
             self.quarantine_challenger(now, binding, self.timers.settings.quarantine, defends=True)
 
     def _set_anchor(self, now: float, binding: Binding, to: NewAnchor) -> None:
+        if binding.state is State.DEPARTED:
+            anchor = NewAnchor(
+                binding.anchor, binding.segment, binding.source, binding.rule, binding.physical_mac
+            )
+            binding.memory = Memory(anchor, binding.since, binding.last_seen)
         # A port that goes and returns does not make an inferred port certain.
         binding.port_inferred &= binding.anchor.mac == to.anchor.mac
         if to.physical_mac is not None or binding.anchor != to.anchor:
@@ -202,7 +216,7 @@ class Transitions:
         if before in WITH_ROUTE or before is None:
             self._emit(DesiredHost(binding.key, None))
         if before is not None:
-            self._departed.pop(binding.key)
+            self._departed.discard(binding)
             self.timers.cancel(binding)
             self._table.remove(binding.key)
             self._quarantine.lose_incumbent(binding.key)
@@ -233,18 +247,20 @@ class Transitions:
         if state is State.DEPARTED:
             self._quarantine.lose_incumbent(binding.key)
         else:
-            self._departed.pop(binding.key)
+            self._departed.discard(binding)
 
-    def _enter_state(self, now: float, binding: Binding, *, after_dad: bool) -> None:
-        """Start the timers of the state; `after_dad`: wait until the DAD that has just begun has ended."""
+    def _enter_state(self, now: float, binding: Binding, event: BindingEvent) -> None:
+        """Start the timers of the state that a binding has entered with an event."""
         binding.state_since = now
         binding.probes_sent = 0
         binding.wait_until = now
         if binding.state is not State.CHALLENGED:
             self._table.set_challenger(binding, None)
+        if binding.state is not State.TENTATIVE:
+            binding.memory = None
         match binding.state:
             case State.TENTATIVE | State.PROBING:
-                self.timers.restart_probes(now, binding, after_dad=after_dad)
+                self.timers.restart_probes(now, binding, after_dad=event is BindingEvent.DAD)
             case State.VALID | State.FROZEN:
                 self.timers.schedule_reprobe(binding)
             case State.CHALLENGED:
@@ -253,12 +269,9 @@ class Transitions:
                 self.timers.schedule_adoption(binding)
             case State.DEPARTED:
                 binding.refused = None
-                self.timers.schedule_forget(now, binding)
-                dropped = self._departed.put(binding.key, None)
+                dropped = self._departed.add(now, binding, silent=event not in _PORT_LOSSES)
                 if dropped is not None:
-                    oldest = self._table.get(dropped[0])
-                    assert oldest is not None
-                    self.apply(now, oldest, BindingEvent.RETENTION_OVER)
+                    self.apply(now, dropped, BindingEvent.RETENTION_OVER)
 
     def _begin_route(self, now: float, binding: Binding, row: Transition) -> None:
         if binding.state is State.ADOPTED:

@@ -39,6 +39,16 @@ class NewAnchor(NamedTuple):
     """As in `Binding`."""
 
 
+class Memory(NamedTuple):
+    """What a DEPARTED binding keeps of its guest while somebody claims the address."""
+
+    anchor: NewAnchor
+    since: float
+    """When the anchor was learned."""
+    last_seen: float
+    """When the anchor last showed that it has the address."""
+
+
 @dataclass(slots=True)
 class Binding:
     """One address, its anchor and its state. Times are seconds on the clock of the events."""
@@ -64,13 +74,17 @@ class Binding:
     state_since: float = 0.0
     """When the binding entered its state."""
     probes_sent: int = 0
-    """Unanswered probes of the present sequence."""
+    """Unanswered probes of the present sequence; of a binding that is `probed_on`, its slow probes."""
     probing_since: float | None = None
     """When the first probe after the last evidence was sent."""
     wait_until: float = 0.0
     """When the next probe may be sent, where the rate limiter had no token for it."""
     answered: bool = False
     """Whether this anchor ever answered a probe."""
+    probed_on: int | None = None
+    """ifindex of the port on which a DEPARTED binding is probed, more and more seldom; None: it is not."""
+    memory: Memory | None = None
+    """Of a TENTATIVE binding that had departed before: the guest that had the address then."""
     challenger: Anchor | None = None
     challenger_segment: int = 0
     """ifindex of the segment of the challenger."""

@@ -44,7 +44,7 @@ class Timers:
     freeze: float = 60.0
     """Time for which a binding that moved too often cannot move. Doubles each time, up to an hour."""
     departed: float = 300.0
-    """Time for which a binding is remembered after its port is gone."""
+    """Time for which a binding is remembered after its port is gone; a silent one as long as its port is there."""
     adopt_grace: float = 60.0
     """Time within which the guest of a route that the kernel had at the start must show itself."""
     data_window: SecondsOrNever = SecondsOrNever(10.0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from rdnbr.core.model.address import ZERO_MAC
+from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.engine_outputs import Probe
@@ -106,6 +106,13 @@ class Prober:
             yield from self._build_probe(now, binding, *incumbent)
         yield from self._build_probe(now, binding, *challenger)
 
+    def build_slow_probe(self, now: float, binding: Binding) -> Iterator[Probe]:
+        """Build the next slow probe of a DEPARTED binding, which goes to one port; the forms take turns."""
+        assert binding.probed_on is not None
+        segment, port, anchor = self._segments[binding.segment], binding.probed_on, binding.anchor
+        form = tuple(Form)[binding.probes_sent % len(Form)]
+        yield from self._build_copy(now, segment, port, binding.key.address, anchor.mac, form)
+
     def _build_probe(self, now: float, binding: Binding, anchor: Anchor, index: int) -> Iterator[Probe]:
         segment = self._segments.get(index)
         if segment is None:
@@ -113,18 +120,20 @@ class Prober:
         address = binding.key.address
         form = intervals.form(binding.state, binding.probes_sent, self._timers)
         ports = self._probed_ports(binding, anchor, index)
-        if anchor.mac == ZERO_MAC:
-            form = Form.BROADCAST if form is Form.UNICAST else form
-        elif len(ports) > 1 and binding.state is State.TENTATIVE:
+        if anchor.mac != ZERO_MAC and len(ports) > 1 and binding.state is State.TENTATIVE:
             form = Form.UNICAST  # an answer with another MAC would make its sender a challenger that answers
         for port in ports:
-            zero = form is Form.ZERO_SENDER and not self._dad_times.may_be_in_dad(now, port, address)
-            broadcast = form is not Form.UNICAST
-            frame = probe_frames.probe_frame(
-                segment, address, anchor.mac, broadcast=broadcast, zero_sender=zero
-            )
-            if frame is not None:
-                yield Probe(port, address, anchor.mac, frame)
+            yield from self._build_copy(now, segment, port, address, anchor.mac, form)
+
+    def _build_copy(
+        self, now: float, segment: Segment, port: int, address: IP, mac: MAC, form: Form
+    ) -> Iterator[Probe]:
+        """Build the probe for one port; there is none without a gateway address to send it from."""
+        zero = form is Form.ZERO_SENDER and not self._dad_times.may_be_in_dad(now, port, address)
+        broadcast = form is not Form.UNICAST or mac == ZERO_MAC
+        frame = probe_frames.probe_frame(segment, address, mac, broadcast=broadcast, zero_sender=zero)
+        if frame is not None:
+            yield Probe(port, address, mac, frame)
 
     def _probed_ports(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
         if anchor.port is not None and not self.probes_all_ports(binding, binding.probes_sent):

@@ -9,8 +9,9 @@ from rdnbr.core.model.engine_outputs import Emit
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
-from rdnbr.core.probing import intervals
+from rdnbr.core.probing import intervals, slow_probing
 from rdnbr.core.probing.prober import Prober
+from rdnbr.core.probing.slow_probing import SlowPace
 
 LATE = 1.0
 """Seconds. A timer that is handled later than this shows that the loop was stalled, so answers may be lost."""
@@ -19,9 +20,10 @@ LATE = 1.0
 class BindingTimers:
     """One timer for each binding."""
 
-    def __init__(self, settings: Settings, prober: Prober, emit: Emit) -> None:
+    def __init__(self, settings: Settings, prober: Prober, slow_pace: SlowPace, emit: Emit) -> None:
         self.settings = settings.timers
         self._prober = prober
+        self._slow_pace = slow_pace
         self._emit = emit
         self._queue: TimerQueue[Key] = TimerQueue()
 
@@ -29,6 +31,7 @@ class BindingTimers:
         """Use other intervals and rates from the next probe on."""
         self.settings = settings.timers
         self._prober.configure(settings)
+        self._slow_pace.configure(settings)
 
     def probe(self, now: float, binding: Binding) -> None:
         """Send the next probe of the state, or wait until the rate limiter has a token.
@@ -55,6 +58,24 @@ class BindingTimers:
             at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
         self._queue.set(binding.key, at)
 
+    def probe_slowly(self, now: float, binding: Binding) -> None:
+        """Send the next probe of a DEPARTED binding that is probed on, or wait for its place in the rate."""
+        has_place = binding.wait_until > binding.state_since
+        at = now if has_place else self._slow_pace.reserve(now)
+        if at > now:
+            binding.wait_until = at
+            self._queue.set(binding.key, at)
+            return
+        binding.wait_until = binding.state_since
+        for probe in self._prober.build_slow_probe(now, binding):
+            self._emit(probe)
+        binding.probes_sent += 1
+        self.schedule_slow_probe(now, binding)
+
+    def schedule_slow_probe(self, now: float, binding: Binding) -> None:
+        """Probe a DEPARTED binding later."""
+        self._queue.set(binding.key, slow_probing.next_at(now, binding.probes_sent))
+
     def restart_probes(self, now: float, binding: Binding, *, after_dad: bool) -> None:
         """Start the probe sequence of the state: at once, or after a DAD that has just begun has ended."""
         binding.probes_sent = 0
@@ -80,9 +101,11 @@ class BindingTimers:
         """Probe an adopted binding within `adopt_grace`."""
         self._queue.set(binding.key, intervals.adopt_at(binding, self.settings))
 
-    def schedule_forget(self, now: float, binding: Binding) -> None:
-        """Forget a DEPARTED binding `departed` seconds after it departed."""
-        self._queue.set(binding.key, max(now, binding.state_since + self.settings.departed))
+    def schedule_forget(self, now: float, binding: Binding, *, since: float | None = None) -> None:
+        """Forget a DEPARTED binding `departed` seconds after it departed, or after `since`."""
+        if since is None:
+            since = binding.state_since
+        self._queue.set(binding.key, max(now, since + self.settings.departed))
 
     def retry(self, key: Key, at: float) -> None:
         """Let the timer of a binding expire at `at`, for its handling has failed."""

@@ -44,7 +44,7 @@ BRIDGE = Segment(
     parse_ip(GATEWAY6),
     addresses=(InterfaceAddress(1, parse_ip(GATEWAY4), 32), InterfaceAddress(1, parse_ip(GATEWAY6), 64)),
 )
-NODE = LocalAddresses(frozenset({parse_ip(GATEWAY4), parse_ip(GATEWAY6)}), frozenset({BRIDGE.mac}))
+NODE = LocalAddresses(frozenset({parse_ip(GATEWAY4), parse_ip(GATEWAY6)}), frozenset({(1, BRIDGE.mac)}))
 
 
 def rules(text: str | None) -> Allowlist | None:

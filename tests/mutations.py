@@ -27,6 +27,7 @@ from rdnbr.core.bindings import (
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.departed import DepartedBindings
+from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.reauthorization import Reauthorization
@@ -303,6 +304,18 @@ def _() -> None:
         return False
 
     before = replace(GatewayAnnouncer, "record_arrival", record_arrival)
+
+
+@mutation("a MAC of the node counts on every segment")
+def _() -> None:
+    class Anywhere(frozenset[Any]):
+        def __contains__(self, place: Any) -> bool:
+            return any(place[1] == mac for _, mac in self)
+
+    def changed(self: Engine, now: float, local: Any) -> Any:
+        return before(self, now, dataclasses.replace(local, macs=Anywhere(local.macs)))
+
+    before = replace(Engine, "local_addresses_changed", changed)
 
 
 @mutation("of several addresses of a segment only the gateways are announced")

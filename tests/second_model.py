@@ -38,7 +38,7 @@ class Model(Departures):
         elif heard.kind == "packet" and not self.packet_counts(port, heard.address):
             why = "not-ndp" if ":" in heard.address else "not-arp-or-ndp"
             self.say("ignored", why, None, None, self.ports[port][0], None)
-        elif self.node_mac in (heard.mac, heard.card):
+        elif {self.node_mac, *self.ports_macs.get(self.ports[port][1], ())} & {heard.mac, heard.card}:
             self.turn_down("own-mac", port, heard)
         elif heard.card and not is_shared(heard.mac):
             self.turn_down("mac-mismatch", port, heard)

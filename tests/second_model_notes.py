@@ -108,6 +108,8 @@ class Notebook:
         self.fill = fill
         """Name of a port and a family in; how many addresses it may have, out."""
         self.node_mac = node_mac
+        self.ports_macs: dict[int, list[str]] = {}
+        """MACs that the node has besides, by segment."""
         self.tables: dict[int, int] = {}
         self.ports: dict[int, tuple[str, int]] = {}
         self.law: Authorization = lambda _address, _port, _mac, _card: (None, False)

@@ -204,6 +204,7 @@ class Side:
             fill=lambda name, family: 1 if (name, family) == (ONE_ADDRESS, 4) else 40,
             node_mac=guest_frames.NODE,
         )
+        self.model.ports_macs = {OTHER_BRIDGE.index: [MACS[3]]}
         self.kernel = MoodyKernel({1: "vmbr1", 2: "vmbr2", 3: "vmbr3"})
         self.reconciler = Reconciler()
         self.wanted: dict[Key, Host] = {}

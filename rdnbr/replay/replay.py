@@ -97,7 +97,7 @@ class Replay:
             Segment(_BRIDGE, bridge, mac, MAIN_TABLE, GATEWAY4, GATEWAY6, addresses=own)
         )
         self.engine.local_addresses_changed(
-            0.0, LocalAddresses(frozenset[IP]({GATEWAY4, GATEWAY6}), frozenset({mac}))
+            0.0, LocalAddresses(frozenset[IP]({GATEWAY4, GATEWAY6}), frozenset({(_BRIDGE, mac)}))
         )
 
     def feed(self, now: float, port: str, frame: Frame) -> Iterator[FramedDecision]:

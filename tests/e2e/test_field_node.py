@@ -1,11 +1,16 @@
 """Field cases about the node itself: its addresses, its routes and its other interfaces."""
 
+import signal
+
 import pytest
 
 from rdnbr.lab import wait_for
+from rdnbr.lab.frr import Frr
+from rdnbr.lab.host import Host
 from rdnbr.lab.node import BRIDGE
 from tests.e2e.learning import learn
-from tests.field_case import OWNER, field_case
+from tests.e2e.node_view import stays
+from tests.field_case import OWNER, ROUTED, field_case
 from tests.guest_frames import announcement
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -132,3 +137,217 @@ def test_bridge_with_several_gateways_takes_another_mac(lab, within):
     lab.node.ip(f"link set {BRIDGE} address {NEW}")
     for guest in lab.guests:
         wait_for(lambda guest=guest: neighbours(guest) == all_at(NEW), within, "the new MAC")
+
+
+READ = 2.5
+"""Seconds in which the daemon has read the next hops of the node, after any route changed."""
+
+
+def stays_routed(lab, guest, during=READ):
+    """Check that the guest is routed, while the daemon reads the next hops and hears the guest."""
+    lab.node.ip("route add 192.0.2.1/32 dev lo", "route del 192.0.2.1/32 dev lo")
+    stays(lambda: lab.node.hosts() >= set(guest.addresses), during, "the guest's routes")
+    guest.ping_gateways()
+    assert "next-hop" not in lab.node.show("counters")["counters"][guest.port]
+    assert lab.node.hosts() >= set(guest.addresses)
+
+
+def kill_and_start(node):
+    node.daemon.signal(signal.SIGKILL)
+    node.daemon.wait()
+    node.start_daemon()
+
+
+@field_case(
+    ROUTED,
+    "a route of the node has a guest as its next hop (`ip route`, a nexthop object, several next hops)",
+    "the guest stays routed, over a restart too",
+)
+@pytest.mark.parametrize(
+    "added",
+    [
+        ["route add 10.99.0.0/24 via {0} dev vmbr1"],
+        ["route add 2001:db8:99::/48 via {1} dev vmbr1 proto static"],
+        ["nexthop add id 7 via {0} dev vmbr1", "route add 10.99.0.0/24 nhid 7"],
+        ["nexthop add id 7 via {1} dev vmbr1", "route add 2001:db8:99::/48 nhid 7"],
+        ["route add 10.99.0.0/24 nexthop via {0} dev vmbr1 nexthop via 2.57.57.31 dev vmbr1"],
+        ["route add 10.99.0.0/24 via inet6 {1} dev vmbr1"],
+    ],
+    ids=["route", "route6", "object", "object6", "several", "4 via 6"],
+)
+def test_guest_is_next_hop(lab, added):
+    guest = lab.guest(0)
+    lab.node.start_daemon()
+    learn(lab, *lab.guests)
+    lab.node.ip(*(line.format(*guest.addresses) for line in added))
+    stays_routed(lab, guest)
+    kill_and_start(lab.node)
+    stays_routed(lab, guest)
+
+
+@field_case(
+    ROUTED,
+    "a guest that was off comes up, and routes of the node have it as their next hop",
+    "the guest is routed",
+    within=2,
+)
+def test_next_hop_comes_up(lab, within):
+    guest = lab.guest(0)
+    lab.node.ip(f"route add 10.99.0.0/24 via {guest.address4} dev {BRIDGE} onlink")
+    lab.node.start_daemon()
+    guest.configure()
+    guest.wait_for_dad()
+    guest.ping_gateways()
+    wait_for(lambda: lab.node.hosts() >= set(guest.addresses), within, "the guest's routes")
+
+
+@field_case(
+    OWNER,
+    "a guest claims a next hop of the node that is behind the uplink",
+    "refused, whether or not another route has it as its next hop over the bridge",
+)
+def test_router_behind_the_uplink_stays_protected(lab):
+    guest = lab.guest(0)
+    router = "203.0.113.9"
+    lab.node.ip(
+        f"route add 10.98.0.0/24 via {router} dev uplink onlink",
+        f"route add 10.99.0.0/24 via {router} dev {BRIDGE} onlink",
+    )
+    lab.node.start_daemon()
+    guest.send(announcement(guest.mac, router))
+    wait_for(
+        lambda: lab.node.show("counters")["counters"].get(guest.port, {}).get("next-hop"), 5, "the refusal"
+    )
+    assert router not in lab.node.hosts()
+
+
+def configure_frr(host, *lines):
+    host.run("vtysh", *(word for line in ("configure terminal", *lines) for word in ("-c", line)))
+
+
+@field_case(
+    ROUTED,
+    "FRR has a static route whose next hop is a guest",
+    "the guest stays routed and advertised, over a restart too",
+)
+@pytest.mark.frr
+@pytest.mark.parametrize("family", [4, 6])
+def test_guest_is_next_hop_of_frr(fabric, family):
+    guest, node = fabric.guest(0), fabric.node
+    node.frr.start("staticd")
+    node.start_daemon()
+    learn(fabric, guest)
+    route = (
+        f"ip route 10.99.0.0/24 {guest.address4}"
+        if family == 4
+        else f"ipv6 route 2001:db8:99::/48 {guest.address6}"
+    )
+    configure_frr(node, f"{route} {BRIDGE}")
+    wait_for(lambda: node.routes(family, "proto", "196"), 10, "FRR's route")
+    wait_for(lambda: fabric.upstream.hosts() >= set(guest.addresses), 10, "the upstream's routes")
+    stays_routed(fabric, guest)
+    kill_and_start(node)
+    stays_routed(fabric, guest)
+    assert node.routes(family, "proto", "196")
+    assert fabric.upstream.hosts() >= set(guest.addresses)
+
+
+@field_case(
+    ROUTED,
+    "a guest has a BGP session with the node, and announces a prefix",
+    "the guest stays routed, the session and the prefix stay, over a restart too",
+)
+@pytest.mark.frr
+def test_guest_speaks_bgp(fabric):
+    guest, node = fabric.guest(0), fabric.node
+    node.start_daemon()
+    learn(fabric, guest)
+    inside = Host(guest.name)
+    try:
+        Frr(
+            inside,
+            """\
+router bgp 65099
+ bgp router-id 192.0.2.99
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ timers bgp 1 3
+ neighbor 169.254.0.1 remote-as 65001
+ neighbor 169.254.0.1 disable-connected-check
+ neighbor 169.254.0.1 timers connect 1
+ address-family ipv4 unicast
+  network 10.99.0.0/24
+""",
+        )
+        configure_frr(
+            node,
+            "router bgp 65001",
+            f"neighbor {guest.address4} remote-as 65099",
+            f"neighbor {guest.address4} disable-connected-check",
+            f"neighbor {guest.address4} timers connect 1",
+            "address-family ipv4 unicast",
+            f"neighbor {guest.address4} activate",
+        )
+        wait_for(lambda: prefix(node, guest), 20, "the guest's prefix")
+        stays_routed(fabric, guest, 2 * READ)
+        kill_and_start(node)
+        stays_routed(fabric, guest, 2 * READ)
+        assert prefix(node, guest)
+        assert sessions(node, guest) == 1
+    finally:
+        inside.close()
+
+
+def prefix(node, guest):
+    return any(f"via {guest.address4} dev {BRIDGE}" in line for line in node.routes(4, "10.99.0.0/24"))
+
+
+def sessions(node, guest):
+    """Return how often the session was established."""
+    return node.frr.show(f"show bgp neighbors {guest.address4} json")[guest.address4][
+        "connectionsEstablished"
+    ]
+
+
+VIRTUAL = "00:00:5e:00:01:0a"
+
+
+@field_case(
+    OWNER,
+    "an interface of the node that is not the bridge has the MAC of a guest, as VRRP with one number gives both",
+    "the guest is learned, and stays routed",
+    within=2,
+)
+@pytest.mark.parametrize("first", ["guest", "uplink"])
+def test_uplink_has_the_mac_of_a_guest(lab, within, first):
+    guest = lab.guest(0)
+    guest.ip(f"link set eth0 address {VIRTUAL}")
+    if first == "uplink":
+        lab.node.ip(f"link set uplink address {VIRTUAL}")
+    lab.node.write("/etc/rdnbr/rdnbr.toml", "[timers]\nreprobe = 2\nprobe_retrans = 0.2\n")
+    lab.node.start_daemon()
+    guest.configure()
+    guest.wait_for_dad()
+    guest.ping_gateways()
+    wait_for(lambda: lab.node.hosts() >= set(guest.addresses), within, "the guest's routes")
+    lab.node.ip(f"link set uplink address {VIRTUAL}")
+    stays(lambda: lab.node.hosts() >= set(guest.addresses), 8, "the guest's routes")
+    assert "own-mac" not in lab.node.show("counters")["counters"][guest.port]
+
+
+@field_case(
+    OWNER,
+    "a guest sends frames with the MAC of the bridge, or of its own port on the node",
+    "refused: reflected or forged",
+)
+@pytest.mark.parametrize("device", [BRIDGE, "port"])
+def test_mac_of_the_segment_is_no_guests(lab, device):
+    guest = lab.guest(0)
+    lab.node.start_daemon()
+    name = guest.port if device == "port" else device
+    mac = lab.node.run("cat", f"/sys/class/net/{name}/address").strip()
+    guest.send(announcement(mac, guest.address4))
+    wait_for(
+        lambda: lab.node.show("counters")["counters"].get(guest.port, {}).get("own-mac"), 5, "the refusal"
+    )
+    assert lab.node.hosts() == set()

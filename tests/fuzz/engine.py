@@ -29,8 +29,10 @@ SEGMENTS = (
     Segment(2, "vmbr2", NODE_MAC, TABLE, GATEWAY4, None, addresses=(OWN4,)),
 )
 NODES = (
-    LocalAddresses(frozenset({GATEWAY4, GATEWAY6}), frozenset({NODE_MAC})),
-    LocalAddresses(frozenset({GATEWAY4, GATEWAY6, parse_ip("2.57.57.31")}), frozenset({NODE_MAC})),
+    LocalAddresses(frozenset({GATEWAY4, GATEWAY6}), frozenset({(1, NODE_MAC), (2, NODE_MAC)})),
+    LocalAddresses(
+        frozenset({GATEWAY4, GATEWAY6, parse_ip("2.57.57.31")}), frozenset({(1, NODE_MAC), (2, NODE_MAC)})
+    ),
 )
 MACS = tuple(MAC(b"\x52\x02\x45\x00\x00" + bytes([last])) for last in range(3))
 ADDRESSES = tuple(

@@ -1,5 +1,6 @@
 """The next hops of real routing tables."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -26,24 +27,32 @@ def node() -> Iterator[Namespace]:
 @pytest.mark.parametrize(
     ("route", "expected"),
     [
-        ("ip route add default via 192.0.2.254", ["192.0.2.254"]),
-        ("ip route add 198.51.100.0/24 via 192.0.2.3 proto static table 100", ["192.0.2.3"]),
+        ("ip route add default via 192.0.2.254", ["192.0.2.254 up0"]),
+        ("ip route add 198.51.100.0/24 via 192.0.2.3 proto static table 100", ["192.0.2.3 up0"]),
         (
-            "ip route add 198.51.100.0/24 nexthop via 192.0.2.4 nexthop via 192.0.2.5",
-            ["192.0.2.4", "192.0.2.5"],
+            "ip route add 198.51.100.0/24 nexthop via 192.0.2.4 nexthop via 203.0.113.5 dev wire onlink",
+            ["192.0.2.4 up0", "203.0.113.5 wire"],
         ),
-        ("ip route add 198.51.100.0/24 via inet6 fe80::77 dev up0", ["fe80::77"]),
-        ("ip -6 route add default via fe80::99 dev up0 proto ra", ["fe80::99"]),
-        ("ip nexthop add id 5 via 192.0.2.9 dev up0", ["192.0.2.9"]),
+        (
+            "ip -6 route add 2001:db8::/32 nexthop via fe80::7 dev up0 nexthop via fe80::8 dev wire",
+            ["fe80::7 up0", "fe80::8 wire"],
+        ),
+        ("ip route add 198.51.100.0/24 via inet6 fe80::77 dev up0", ["fe80::77 up0"]),
+        ("ip -6 route add default via fe80::99 dev up0 proto ra", ["fe80::99 up0"]),
+        ("ip nexthop add id 5 via 192.0.2.9 dev up0", ["192.0.2.9 up0"]),
+        ("ip nexthop add id 5 dev up0", []),
+        ("ip nexthop add id 5 blackhole", []),
         ("ip route add 198.51.100.0/24 via 192.0.2.3 proto bgp", []),
         ("ip route add 198.51.100.0/24 dev up0", []),
     ],
 )
 def test_next_hops(node: Namespace, route: str, expected: list[str]) -> None:
-    """Gateways are found however the route writes them; a routing daemon's own routes are not read."""
+    """Gateways and their devices are found however the route writes them; a routing daemon's routes are not read."""
     node(route)
     with node.entered():
-        assert sorted(map(show_ip, next_hops())) == expected
+        found = next_hops()
+        names = dict(socket.if_nameindex())
+    assert sorted(f"{show_ip(hop.address)} {names[hop.device or 0]}" for hop in found) == expected
 
 
 def test_a_change_is_told(node: Namespace) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.interfaces import InterfaceAddress
+from rdnbr.core.model.interfaces import InterfaceAddress, NextHop
 from rdnbr.core.model.rule import Prefix, Rule
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import node_local_addresses
@@ -32,7 +32,10 @@ def networks(draw, longest=32):
 def test_overlaps_tell_what_the_node_refuses(prefixes, interfaces, next_hops):
     """A rule gets a warning if all of it is refused for one cause, a note if a part is, and else nothing."""
     here = node_local_addresses(
-        [], [InterfaceAddress(1, address, length) for address, length in interfaces], [], next_hops
+        [],
+        [InterfaceAddress(1, address, length) for address, length in interfaces],
+        [],
+        [NextHop(address, 1) for address in next_hops],
     )
     rules = [
         Rule(prefix=Prefix(IP(one.network_address.packed), one.prefixlen), where=f"a:{n}")

@@ -55,6 +55,14 @@ from rdnbr.core.policy.local_addresses import LocalAddresses
 IN_AN_ERA = 1_800_000_000.0
 """Seconds since 1970 at the start of a run; the era began in May 2026 and ends in May 2027."""
 OWN = (GATEWAY4, GATEWAY6, SECOND4, SECOND6)
+MACS_OF_NODE = frozenset(
+    {
+        *((segment.index, segment.mac) for segment in (BRIDGE, OTHER_BRIDGE, VRF_BRIDGE)),
+        (OTHER_BRIDGE.index, parse_mac(MACS[3])),
+        (99, parse_mac(MACS[0])),
+    }
+)
+"""A guest has the MAC of a port of another bridge, and one has the VRRP MAC of the uplink."""
 OTHER_MAC = parse_mac("02:00:00:00:00:02")
 
 LONGEST_SILENCE = 75.0
@@ -127,7 +135,7 @@ class EngineAndModel(RuleBasedStateMachine):
         if later is not self.later:
             self.node.model.judge_again()
         self.later = later
-        self.node.does("local_addresses_changed", self.node.now, LocalAddresses(own, frozenset({BRIDGE.mac})))
+        self.node.does("local_addresses_changed", self.node.now, LocalAddresses(own, MACS_OF_NODE))
 
     def port_up(self, port: int, name: str, segment: Segment) -> None:
         if segment.index not in self.node.model.tables:

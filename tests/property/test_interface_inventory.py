@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.interface_inventory import InterfaceInventory
 from rdnbr.core.model.address import MAC, parse_ip
-from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port
+from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, NextHop, Port
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.local_addresses import node_local_addresses
@@ -15,7 +15,14 @@ BRIDGES, TAPS, VRF = (1, 2), (10, 11, 12), 3
 links = st.one_of(
     st.builds(
         lambda index, name, master, up, carrier, mac, kind: Link(
-            index, f"{name}{index}", kind, MAC(bytes(5) + bytes([mac])), master, up=up, carrier=carrier
+            index,
+            f"{name}{index}",
+            kind,
+            MAC(bytes(5) + bytes([mac])),
+            master,
+            up=up,
+            carrier=carrier,
+            lower=1 if kind == "macvlan" else None,
         ),
         st.sampled_from(TAPS),
         st.sampled_from(["tap", "veth"]),
@@ -23,7 +30,7 @@ links = st.one_of(
         st.booleans(),
         st.booleans(),
         st.integers(0, 2),
-        st.sampled_from(["tun", "veth", None]),
+        st.sampled_from(["tun", "tun", "veth", None, "dummy", "macvlan"]),
     ),
     st.builds(
         lambda index, name, master, up, kind: Link(
@@ -46,6 +53,13 @@ addresses = st.builds(
     st.sampled_from([parse_ip(text) for text in ("169.254.0.1", "2.57.57.1", "fe80::1", "fe80::2")]),
     st.sampled_from([24, 32]),
 )
+next_hops = st.frozensets(
+    st.builds(
+        NextHop,
+        st.sampled_from([parse_ip("2.57.57.30"), parse_ip("2001:678::80")]),
+        st.sampled_from([*BRIDGES, 10, None]),
+    )
+)
 events = st.lists(
     st.one_of(
         st.tuples(st.just("link"), links),
@@ -56,6 +70,7 @@ events = st.lists(
         st.tuples(st.just("no address"), addresses),
         st.tuples(st.just("globs"), st.sampled_from([(), ("vmbr*",), ("br1",)])),
         st.tuples(st.just("no socket"), st.sampled_from(TAPS)),
+        st.tuples(st.just("next hops"), next_hops),
         st.tuples(st.just("update"), st.none()),
     ),
     max_size=40,
@@ -69,6 +84,7 @@ class Naive:
         self.links: dict[int, Link] = {}
         self.addresses: dict[InterfaceAddress, None] = {}
         self.globs: tuple[str, ...] = ()
+        self.next_hops: frozenset[NextHop] = frozenset()
 
     def check(self, engine: Engine, inventory: InterfaceInventory) -> None:
         there, own = list(self.links.values()), list(self.addresses)
@@ -80,7 +96,16 @@ class Naive:
         assert dict(engine.ports) == {
             link.index: Port(link.index, link.name, link.master) for link in running
         }
-        assert engine._authorization.local_addresses == node_local_addresses(there, own, served)
+        local = engine._authorization.local_addresses
+        assert local == node_local_addresses(there, own, served, self.next_hops)
+        closed = indexes - {link.master for link in there if link.kind not in {*GUEST_KINDS, "dummy", "ifb"}}
+        assert local.next_hops == {hop.address for hop in self.next_hops if hop.device not in closed}
+        assert local.macs == {
+            (place, link.mac)
+            for link in there
+            for place in (link.index if link.kind == "bridge" else None, link.master, link.lower)
+            if place is not None and any(link.mac)
+        }
         assert sorted(inventory.guest_ports()) == sorted(link.name for link in guests)
         assert sorted(inventory.segments(), key=lambda segment: segment.index) == sorted(
             served, key=lambda segment: segment.index
@@ -130,6 +155,9 @@ def test_engine_knows_what_a_dump_would_show(steps: list[tuple[str, object]]):
             case "globs":
                 naive.globs = what
                 inventory.set_globs(what)
+            case "next hops":
+                naive.next_hops = what
+                inventory.set_next_hops(what)
             case "no socket":
                 engine.port_gone(now, what)
                 inventory.mark_changed(what)

@@ -3,7 +3,7 @@
 import pytest
 
 from rdnbr.core.model.address import parse_ip
-from rdnbr.core.model.interfaces import InterfaceAddress
+from rdnbr.core.model.interfaces import InterfaceAddress, NextHop
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.core.policy.local_addresses import node_local_addresses
 from rdnbr.operator.doctor.diagnosis import find_overlaps
@@ -17,7 +17,7 @@ NODE = node_local_addresses(
         InterfaceAddress(2, parse_ip("2001:db8:7::7"), 64),
     ],
     segments=[],
-    next_hops=frozenset({parse_ip("203.0.113.1")}),
+    next_hops=[NextHop(parse_ip("203.0.113.1"), 2)],
 )
 
 

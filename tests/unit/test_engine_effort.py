@@ -65,7 +65,7 @@ def test_rarp_beyond_the_rate_costs_the_same_for_any_number_of_bindings():
 
 def test_another_mac_of_the_node_reauthorizes_nothing():
     """A new tap gives the node one more MAC: that costs no more with 300 bindings than with 30."""
-    node = replace(NODE, macs=NODE.macs | {parse_mac("fe:00:00:00:00:01")})
+    node = replace(NODE, macs=NODE.macs | {(1, parse_mac("fe:00:00:00:00:01"))})
     works = []
     for count in (30, 300):
         world = world_with(count)

@@ -26,7 +26,7 @@ def world(**settings: object) -> World:
     here = World("2.57.57.0/24", all_said=False)
     here.engine.segment_changed(replace(BRIDGE, addresses=ADDRESSES))
     own = frozenset(entry.address for entry in ADDRESSES) | {parse_ip("198.51.100.1")}
-    here.engine.local_addresses_changed(here.now, LocalAddresses(own, frozenset({BRIDGE.mac})))
+    here.engine.local_addresses_changed(here.now, LocalAddresses(own))
     here.plugs("tap2i0")
     return here
 

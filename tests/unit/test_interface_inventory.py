@@ -8,7 +8,7 @@ from dialogue import World
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.interface_inventory import InterfaceInventory
 from rdnbr.core.model.address import parse_ip, parse_mac
-from rdnbr.core.model.interfaces import InterfaceAddress, Link
+from rdnbr.core.model.interfaces import InterfaceAddress, Link, NextHop
 from rdnbr.core.model.settings import Settings
 
 V4 = "2.57.57.30"
@@ -119,6 +119,95 @@ def test_node_s_own_addresses_are_known():
     assert world.update() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
     assert world.alice.asks_gateway() == [f"refused {V4} alice@tap1i0: connected-prefix"]
     assert world.alice.asks_gateway("2.57.57.1") == ["refused 2.57.57.1 alice@tap1i0: own-address"]
+
+
+@pytest.mark.parametrize("text", [V4, "2001:678::80", "fe80::80"])
+def test_next_hop_over_a_segment_is_a_guest(text: str):
+    """A guest that is a next hop keeps its route and may claim its address; a router behind another device may not."""
+    world = node()
+    hop = parse_ip(text)
+    world.inventory.set_next_hops(frozenset({NextHop(hop, BRIDGE.index)}))
+    assert world.update() == []
+    assert world.engine.builtin_refusal(hop) != "next-hop"
+    for device in (UPLINK.index, None):
+        world.inventory.set_next_hops(frozenset({NextHop(hop, BRIDGE.index), NextHop(hop, device)}))
+        said = world.update()
+        assert said == (
+            [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"] if text == V4 else []
+        )
+        assert world.engine.builtin_refusal(hop) == "next-hop"
+        if text == V4:
+            world.inventory.set_next_hops(frozenset())
+            world.update()
+            world.alice.asks_gateway()
+
+
+def test_next_hop_over_a_bridge_that_is_served_later():
+    """A next hop is a guest from the moment on at which its bridge is served, and as long as the bridge is."""
+    world = node()
+    hop = parse_ip("2.57.57.77")
+    world.inventory.link_changed(replace(BRIDGE, index=4, name="vmbr2"))
+    world.inventory.set_next_hops(frozenset({NextHop(hop, 4)}))
+    world.update()
+    assert world.engine.builtin_refusal(hop) == "next-hop"
+    world.inventory.address_changed(replace(GATEWAY4, index=4))
+    world.update()
+    assert world.engine.builtin_refusal(hop) is None
+    world.inventory.address_gone(replace(GATEWAY4, index=4))
+    world.update()
+    assert world.engine.builtin_refusal(hop) == "next-hop"
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"), [(None, True), ("bond", True), ("vxlan", True), ("dummy", False), ("veth", False)]
+)
+def test_next_hop_over_a_bridge_with_an_uplink(kind: str | None, refused: bool):
+    """If the bridge has a port that leads elsewhere, the next hop may be a router there, and stays protected."""
+    world = node()
+    hop = parse_ip("2.57.57.77")
+    world.inventory.set_next_hops(frozenset({NextHop(hop, BRIDGE.index)}))
+    member = replace(UPLINK, kind=kind, master=BRIDGE.index)
+    for change in (member, replace(member, master=None), member):
+        world.inventory.link_changed(change)
+        world.update()
+        expected = "next-hop" if refused and change is member else None
+        assert world.engine.builtin_refusal(hop) == expected
+    world.inventory.link_gone(member.index)
+    world.update()
+    assert world.engine.builtin_refusal(hop) is None
+
+
+@pytest.mark.parametrize(
+    ("link", "own"),
+    [
+        (BRIDGE, True),
+        (TAP, True),
+        (replace(TAP, index=20, name="vrrp", kind="macvlan", master=None, lower=1), True),
+        (UPLINK, False),
+        (replace(UPLINK, index=20, name="vrrp", kind="macvlan", lower=2), False),
+        (replace(TAP, index=20, name="tap9i0", master=9), False),
+    ],
+)
+def test_mac_of_the_node_counts_on_its_own_segment(link: Link, own: bool):
+    """F6: a frame with a MAC of its own segment is reflected or forged; a MAC of another segment may be a guest's."""
+    world = node()
+    virtual = parse_mac("00:00:5e:00:01:0a")
+    world.inventory.link_changed(replace(link, mac=virtual))
+    world.update()
+    guest = world.guest("bob", "tap1i0", "2.57.57.31", mac="00:00:5e:00:01:0a")
+    said = guest.asks_gateway()
+    assert (said == ["refused 2.57.57.31 bob@tap1i0: own-mac"]) is own
+    assert ("route 2.57.57.31 to bob" in said) is not own
+
+
+def test_mac_that_the_uplink_takes_withdraws_no_guest():
+    """A live guest whose MAC appears on another interface of the node stays, and its frames are evidence."""
+    world = node()
+    world.inventory.link_changed(replace(UPLINK, mac=parse_mac(world.alice.mac)))
+    assert world.update() == []
+    world.runs(200)
+    assert world.routes() == [f"{V4} alice"]
+    assert world.alice.asks_gateway() == [f"refreshed {V4} alice@tap1i0 valid: evidence"]
 
 
 def test_bridge_that_is_put_into_a_vrf():

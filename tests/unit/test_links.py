@@ -32,6 +32,22 @@ def test_vrf_has_its_table() -> None:
     assert read_link(packed) == Link(7, "vrf1", "vrf", mac, None, True, True, 1001)
 
 
+def test_macvlan_has_its_lower_device() -> None:
+    """A macvlan is read with the device that it is on. The IFLA_LINK of a veth may be of another namespace."""
+    mac = parse_mac("00:00:5e:00:01:0a")
+    for kind, lower in (("macvlan", 3), ("veth", None)):
+        about = {"attrs": [("IFLA_INFO_KIND", kind)]}
+        packed = message(
+            [
+                ("IFLA_IFNAME", "vrrp4"),
+                ("IFLA_ADDRESS", "00:00:5e:00:01:0a"),
+                ("IFLA_LINK", 3),
+                ("IFLA_LINKINFO", about),
+            ]
+        )
+        assert read_link(packed) == Link(7, "vrrp4", kind, mac, None, True, True, lower=lower)
+
+
 def test_device_without_mac() -> None:
     """A device without an Ethernet address is read with the zero MAC; without a kind, as one that has none."""
     packed = message([("IFLA_IFNAME", "tun0"), ("IFLA_MASTER", 3)], flags=0)

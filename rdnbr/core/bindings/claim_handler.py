@@ -75,7 +75,7 @@ class ClaimHandler:
         if claim.source is Source.NS_DAD:
             self._note_foreign_dad(now, port, claim)
         own_macs = self._policy.authorization.local_addresses.macs
-        if claim.ether in own_macs or claim.mac in own_macs:  # F6
+        if (port.segment, claim.ether) in own_macs or (port.segment, claim.mac) in own_macs:  # F6
             return self.refuse(now, port, Reason.OWN_MAC, claim)
         if claim.ether != claim.mac and not is_virtual_router_mac(claim.mac):  # A5, S4, V5
             check = self._limits.policy(port.index).mac_check

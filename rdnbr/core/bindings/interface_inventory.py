@@ -13,9 +13,9 @@ from typing import NamedTuple
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.engine_outputs import Output
-from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, Port, Segment
+from rdnbr.core.model.interfaces import GUEST_KINDS, InterfaceAddress, Link, NextHop, Port, Segment
 from rdnbr.core.model.served_segments import served_segments
-from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
+from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses, places_of_mac
 
 OUTPUTS_AT_ONCE = 400
 """Outputs of the engine after which an update stops and is continued by the next one: when a bridge with a thousand
@@ -45,10 +45,13 @@ class InterfaceInventory:
         self._links: dict[int, Link] = {}
         self._members: dict[int, dict[int, None]] = {}
         """Links by the ifindex of their master."""
-        self._macs: Counter[MAC] = Counter()
+        self._macs: Counter[tuple[int, MAC]] = Counter()
+        """MACs of the node, each with the ifindex of a bridge that it is on."""
+        self._elsewhere: dict[int, Link] = {}
+        """The members of bridges that lead elsewhere, by ifindex."""
         self._addresses: dict[int, dict[tuple[IP, int], InterfaceAddress]] = {}
         """By ifindex, then by address and length: a change of the other fields is no other address."""
-        self._next_hops: frozenset[IP] = frozenset()
+        self._next_hops: frozenset[NextHop] = frozenset()
         self._segments: dict[int, Segment] = {}
         self._guest_ports: dict[int, str] = {}
         self._local = LocalAddresses()
@@ -60,6 +63,7 @@ class InterfaceInventory:
         """ifindexes of links that must be compared with the engine's ports."""
         self._everything_changed = True
         self._addresses_changed = True
+        self._next_hops_changed = False
         self._macs_changed = True
         self._outputs: list[Output] = []
         """Outputs of the engine that no update has returned yet."""
@@ -76,6 +80,7 @@ class InterfaceInventory:
         """Replace all links and addresses by those of a dump."""
         self._stale |= dict.fromkeys(self._links)
         self._links, self._members, self._macs, self._addresses = {}, {}, Counter(), {}
+        self._elsewhere = {}
         for link in links:
             self.link_changed(link)
         for address in addresses:
@@ -91,10 +96,13 @@ class InterfaceInventory:
         if before is not None:
             self._remove(before)
         self._links[link.index] = link
-        self._macs[link.mac] += 1
+        self._macs.update(places_of_mac(link))
         if link.master is not None:
             self._members.setdefault(link.master, {})[link.index] = None
-        self._macs_changed |= before is None or before.mac != link.mac
+            if link.leads_elsewhere:
+                self._elsewhere[link.index] = link
+                self._next_hops_changed = True
+        self._macs_changed |= before is None or [*places_of_mac(before)] != [*places_of_mac(link)]
         self._mark_segments(link)
 
     def link_gone(self, index: int) -> None:
@@ -125,9 +133,9 @@ class InterfaceInventory:
         if own.pop((address.address, address.length), None) is not None:
             self._mark_address(address)
 
-    def set_next_hops(self, next_hops: frozenset[IP]) -> None:
+    def set_next_hops(self, next_hops: frozenset[NextHop]) -> None:
         """Replace the next hops of the node's routes."""
-        self._addresses_changed |= next_hops != self._next_hops
+        self._next_hops_changed |= next_hops != self._next_hops
         self._next_hops = next_hops
 
     def segments(self) -> list[Segment]:
@@ -181,9 +189,10 @@ class InterfaceInventory:
         for index in replaced:
             if index in engine.segments:
                 outputs += engine.segment_gone(now, index)
-        if self._addresses_changed or self._macs_changed or replaced:
-            outputs += engine.local_addresses_changed(now, self._local_addresses(changed=bool(replaced)))
-            self._addresses_changed = self._macs_changed = False
+        changed = self._addresses_changed or self._next_hops_changed or bool(replaced)
+        if changed or self._macs_changed:
+            outputs += engine.local_addresses_changed(now, self._local_addresses(changed=changed))
+            self._addresses_changed = self._next_hops_changed = self._macs_changed = False
         for index in bridges:
             segment = self._segments.get(index)
             if segment is not None and engine.segments.get(index) != segment:
@@ -209,9 +218,11 @@ class InterfaceInventory:
         """Remove a link from every index."""
         self._mark_segments(link)
         del self._links[link.index]
-        self._macs[link.mac] -= 1
-        if not self._macs[link.mac]:
-            del self._macs[link.mac]
+        for place in places_of_mac(link):
+            self._macs[place] -= 1
+            if not self._macs[place]:
+                del self._macs[place]
+        self._next_hops_changed |= self._elsewhere.pop(link.index, None) is not None
         if link.master is not None:
             del self._members[link.master][link.index]
             if not self._members[link.master]:
@@ -276,11 +287,14 @@ class InterfaceInventory:
         return Port(index, link.name, link.master)
 
     def _local_addresses(self, *, changed: bool) -> LocalAddresses:
-        """Return the node's local addresses; `changed` says that the set of segments has changed."""
-        if self._addresses_changed or changed:
+        """Return the node's local addresses; `changed` says that more than the MACs may have changed."""
+        if changed:
             own = [entry for entries in self._addresses.values() for entry in entries.values()]
-            self._local = node_local_addresses((), own, self._segments.values(), self._next_hops)
-        self._local = replace(self._local, macs=frozenset(filter(any, self._macs)))
+            # Of the links, those that lead elsewhere decide about next hops. The MACs follow.
+            self._local = node_local_addresses(
+                self._elsewhere.values(), own, self._segments.values(), self._next_hops
+            )
+        self._local = replace(self._local, macs=frozenset(self._macs))
         return self._local
 
 

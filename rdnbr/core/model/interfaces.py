@@ -2,12 +2,16 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC
 
 GUEST_KINDS = frozenset({"tun", "veth", "netkit", "macvtap"})
 """IFLA_INFO_KIND of the devices that lead to a guest. All other devices (vxlan, geneve, gre, bond, vlan, and physical
 NICs, which have no kind) lead to other nodes, and a host behind such a device is served by another node."""
+
+PLACEHOLDER_KINDS = frozenset({"dummy", "ifb"})
+"""IFLA_INFO_KIND of the devices that lead nowhere, and only keep the carrier of a bridge up."""
 
 _PROXMOX_PORT = re.compile(r"(?:tap|veth)(\d+)i\d+|fwpr(\d+)p\d+")
 
@@ -29,6 +33,13 @@ class Link:
     """IFF_LOWER_UP."""
     table: int | None = None
     """The routing table of a VRF; None for any other device."""
+    lower: int | None = None
+    """ifindex of the device that a macvlan is on; None for any other device."""
+
+    @property
+    def leads_elsewhere(self) -> bool:
+        """Whether hosts that are not guests of this node may be behind the device."""
+        return self.kind not in GUEST_KINDS and self.kind not in PLACEHOLDER_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,14 @@ class InterfaceAddress:
     """Another host has the address, by duplicate address detection (RFC 4862 §5.4.5): the node does not use it."""
     without_dad: bool = field(default=False, compare=False)
     """It was added without duplicate address detection (`nodad` of ip(8)). It is the same address either way."""
+
+
+class NextHop(NamedTuple):
+    """A next hop of a route of the node."""
+
+    address: IP
+    device: int | None
+    """ifindex of the device that the route leads over; None if the route names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 
 _IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 10, 18, 29
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 5, 10, 18, 29
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFLA_VRF_TABLE = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -87,6 +87,7 @@ def read_link(message: Message) -> Link | None:
         table=_number(attributes(about.get(_IFLA_INFO_DATA, b"")).get(_IFLA_VRF_TABLE))
         if kind == "vrf"
         else None,
+        lower=_number(found.get(_IFLA_LINK)) if kind == "macvlan" else None,
     )
 
 

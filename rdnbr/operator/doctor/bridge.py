@@ -11,8 +11,6 @@ from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
-_PLACEHOLDERS = frozenset({"dummy", "ifb"})
-"""Kinds of ports that only keep the carrier of the bridge up."""
 _MAX_NAMED = 5
 
 
@@ -148,11 +146,7 @@ def _ports(bridge: Bridge) -> Iterator[Finding]:
             f"not listened on, since down or without carrier: {_names(idle)}",
             f"nothing while the guest is off; else ip link set {idle[0].name} up, and see that it is plugged in",
         )
-    elsewhere = [
-        member
-        for member in bridge.members
-        if member.kind not in GUEST_KINDS and member.kind not in _PLACEHOLDERS
-    ]
+    elsewhere = [member for member in bridge.members if member.leads_elsewhere]
     if elsewhere:
         yield note(
             "port-leads-elsewhere",

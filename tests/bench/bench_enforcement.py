@@ -16,7 +16,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rdnbr.core.bindings.source_guard import Contents, Difference, Place, Sender
+from rdnbr.core.bindings.source_guard import Contents, Difference, Place, PortAddress, Sender
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac
 from rdnbr.lab import Guest, Lab, wait_for
 from rdnbr.linux.nft import ruleset
@@ -52,6 +52,8 @@ def contents(senders: list[Sender]) -> Contents:
         frozenset({parse_ip("fe80::1")}),
         frozenset(sender for sender in senders if len(sender.address) == 4),
         frozenset(sender for sender in senders if len(sender.address) == 16),
+        frozenset(PortAddress(one.port, one.address) for one in senders if len(one.address) == 4),
+        frozenset(PortAddress(one.port, one.address) for one in senders if len(one.address) == 16),
         frozenset(sender.mac for sender in senders),
         frozenset(Place(sender.port, sender.mac) for sender in senders),
     )

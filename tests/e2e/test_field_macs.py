@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from rdnbr.lab import wait_for
+from rdnbr.lab.frames import arp_request
 from tests.e2e.virtual_router import SHARED, VIP4, VIP6, VirtualRouter
 from tests.field_case import OWNER, field_case
 
@@ -151,3 +152,49 @@ def test_other_macs_may_not_differ(lab, routers, within):
 
     wait_for(lambda: refused() >= 2, within, "both refusals")
     assert not {VIP4, VIP6} & lab.node.hosts()
+
+
+@CARP
+@field_case(
+    OWNER,
+    "a virtual router with `enforce = true`: it fails over, and back",
+    "its traffic and its VRRP advertisements pass, those of the active router alone",
+    within=5,
+)
+def test_virtual_router_with_enforcement(lab, routers, within, carp):
+    serve(lab, f"{VIP4} vip\n{VIP6} vip\n2.57.57.0/24\n", "enforce = true\n")
+    pair = routers(VIP4, VIP6, carp=carp)
+    for guest in lab.guests:
+        guest.configure()
+        guest.ping_gateways()
+    wait_for(lambda: {guest.address4 for guest in lab.guests} <= lab.node.hosts(), 5, "the guests' routes")
+    for active, backup in ((*pair,), (*pair[::-1],), (*pair,)):
+        backup.active = False
+        active.announce()
+        for address in (VIP4, VIP6):
+            wait_for(
+                lambda one=address, by=active: is_master(lab, by, one),
+                within,
+                f"{address} by {active.guest.port}",
+            )
+        wait_for(lambda one=active: advertises(lab, one), within, "its advertisement")
+        assert not advertises(lab, backup)
+
+
+def is_master(lab, router, address):
+    router.advertise()
+    return lab.upstream.ping(address)
+
+
+def advertises(lab, router):
+    """Return whether an advertisement of a virtual router reaches the other guest."""
+    other = next(guest for guest in lab.guests if guest is not router.guest)
+    with lab.node.capture(other.port) as capture:
+        router.advertise()
+        router.guest.send(arp_request(router.guest.mac, router.guest.address4, "2.57.57.250"))
+        wait_for(
+            lambda: any(one.outgoing and one.frame[12:14] == b"\x08\x06" for one in capture.seen()),
+            5,
+            "an ARP",
+        )
+        return any(one.outgoing and one.frame[23] == 112 for one in capture.seen())

@@ -3,18 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdnbr.core.bindings.source_guard import Contents, Place, Sender, SourceGuard
+from rdnbr.core.bindings.source_guard import Contents, Place, PortAddress, Sender, SourceGuard
 from rdnbr.core.model.address import IP, MAC, parse_ip
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Source
 from rdnbr.core.model.snapshot import BindingSnapshot
 
 ADDRESSES = [parse_ip(text) for text in ("2.57.57.1", "2.57.57.2", "2001:db8::1")]
-MACS = [MAC(bytes(5) + bytes([last])) for last in (1, 2)]
+MACS = [MAC(bytes(5) + bytes([last])) for last in (1, 2, 3)]
 PORTS = ["tap1i0", "tap2i0", "tap*"]
 GATEWAY = parse_ip("fe80::1")
 
-Bound = tuple[float, MAC, str | None, State]
+Bound = tuple[float, MAC, str | None, State, MAC | None]
 changes = st.lists(
     st.tuples(
         st.sampled_from(ADDRESSES),
@@ -25,6 +25,7 @@ changes = st.lists(
                 st.sampled_from(MACS),
                 st.sampled_from([*PORTS, None]),
                 st.sampled_from([State.VALID, State.ADOPTED, State.DEPARTED]),
+                st.sampled_from([None, *MACS]),
             ),
         ),
         st.booleans(),
@@ -37,34 +38,54 @@ listed = st.sets(st.builds(Sender, st.sampled_from(PORTS), st.sampled_from(MACS)
 
 def snapshots(address: IP, bound: dict[str, Bound]) -> list[BindingSnapshot]:
     return [
-        BindingSnapshot(address, mac, port, bridge, None, state, True, Source.NS, since, since, None)
-        for bridge, (since, mac, port, state) in bound.items()
+        BindingSnapshot(address, mac, port, bridge, None, state, True, Source.NS, since, since, None, card)
+        for bridge, (since, mac, port, state, card) in bound.items()
     ]
 
 
 def at_once(there: dict[IP, dict[str, Bound]], known: set[Sender], ports: set[str]) -> Contents:
     """Compute the sets from all bindings, by the rules in words."""
     placed = [
-        (bridge, since, mac, place, address)
+        (bridge, since, mac, place, address, _cards(known, place, address, mac, port, card))
         for address, bound in there.items()
-        for bridge, (since, mac, port, state) in bound.items()
+        for bridge, (since, mac, port, state, card) in bound.items()
         if state in WITH_ROUTE
         for place in ([one.port for one in known if one[1:] == (mac, address)] if port is None else [port])
         if place != "tap*"
     ]
-    senders = {
-        Sender(place, mac, address)
-        for bridge, _, mac, place, address in placed
-        if place == min((one[1], one[3]) for one in placed if one[0] == bridge and one[2] == mac)[1]
+
+    def owner(bridge: str, mac: MAC) -> str | None:
+        return min(
+            ((one[1], one[3]) for one in placed if one[0] == bridge and one[2] == mac), default=(0, None)
+        )[1]
+
+    own = [one for one in placed if one[3] == owner(one[0], one[2])]
+    senders = {Sender(place, mac, address) for _, _, mac, place, address, _ in own}
+    behind = {
+        Sender(place, card, address)
+        for bridge, _, _, place, address, cards in own
+        for card in cards
+        if owner(bridge, card) in (None, place)
     }
     return Contents(
         frozenset(ports - {"tap*"}),
         frozenset({GATEWAY}),
-        frozenset(one for one in senders if len(one.address) == 4),
-        frozenset(one for one in senders if len(one.address) == 16),
+        frozenset(one for one in senders | behind if len(one.address) == 4),
+        frozenset(one for one in senders | behind if len(one.address) == 16),
+        frozenset(PortAddress(one.port, one.address) for one in senders if len(one.address) == 4),
+        frozenset(PortAddress(one.port, one.address) for one in senders if len(one.address) == 16),
         frozenset(one.mac for one in senders),
         frozenset(Place(one.port, one.mac) for one in senders),
     )
+
+
+def _cards(
+    known: set[Sender], place: str, address: IP, mac: MAC, port: str | None, card: MAC | None
+) -> set[MAC]:
+    """Say what a binding's frames come from besides its MAC; after a start, what they came from before it."""
+    if port is None:
+        return {one.mac for one in known if (one.port, one.address) == (place, address)} - {mac}
+    return set() if card is None else {card}
 
 
 @given(changes, listed)
@@ -74,7 +95,7 @@ def test_sets_follow_the_bindings(
     """After each change the sets are those of all bindings, and the drained changes lead to them."""
     guard = SourceGuard(known)
     there: dict[IP, dict[str, Bound]] = {}
-    followed = Contents(*[frozenset()] * 6)
+    followed = Contents(*[frozenset()] * 8)
     for address, bound, drained, ports in steps:
         there[address] = bound
         guard.update_address(address, snapshots(address, bound))

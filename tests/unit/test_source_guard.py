@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rdnbr.core.bindings.source_guard import Contents, Place, Sender, SourceGuard
+from rdnbr.core.bindings.source_guard import Contents, Place, PortAddress, Sender, SourceGuard
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
@@ -14,6 +14,7 @@ from rdnbr.linux.nft import ruleset
 FOUR, SIX = parse_ip("2.57.57.30"), parse_ip("2001:678:3a4:100::80")
 OTHER = parse_ip("2.57.57.31")
 MAC, OTHER_MAC = parse_mac("52:02:45:76:d2:35"), parse_mac("52:02:45:76:d2:36")
+SHARED = parse_mac("00:00:5e:00:01:0a")
 GATEWAY = parse_ip("fe80::1")
 
 
@@ -38,6 +39,8 @@ def test_bound_address_is_in_the_set_of_its_family():
         own=frozenset({GATEWAY, parse_ip("fe80::5")}),
         bound4=frozenset({Sender("tap100i0", MAC, FOUR)}),
         bound6=frozenset({Sender("tap100i0", MAC, SIX)}),
+        addresses4=frozenset({PortAddress("tap100i0", FOUR)}),
+        addresses6=frozenset({PortAddress("tap100i0", SIX)}),
         macs=frozenset({MAC}),
         places=frozenset({Place("tap100i0", MAC)}),
     )
@@ -64,7 +67,7 @@ def test_forgotten_binding_leaves_nothing():
     guard = SourceGuard(())
     guard.update_address(FOUR, [view(FOUR)])
     guard.update_address(FOUR, [])
-    assert guard.contents() == Contents(frozenset(), frozenset({GATEWAY}), *[frozenset()] * 4)
+    assert guard.contents() == Contents(frozenset(), frozenset({GATEWAY}), *[frozenset()] * 6)
 
 
 def test_one_address_in_two_tables_has_two_senders():
@@ -115,6 +118,51 @@ def test_first_table_waits_until_every_port_is_known():
     assert guard.contents().bound4 == {Sender("tap100i0", MAC, FOUR)}
 
 
+def virtual(since=0.0, port="tap100i0", card=OTHER_MAC):
+    return view(FOUR, port, mac=SHARED, since=since)._replace(physical_mac=card)
+
+
+def test_virtual_router_sends_from_both_macs():
+    """Behind a virtual MAC the card may send as well, and does not belong to the port for that."""
+    found = contents(virtual())
+    assert found.bound4 == {Sender("tap100i0", SHARED, FOUR), Sender("tap100i0", OTHER_MAC, FOUR)}
+    assert (found.macs, found.places) == ({SHARED}, {Place("tap100i0", SHARED)})
+    assert found.addresses4 == {PortAddress("tap100i0", FOUR)}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_virtual_router_does_not_send_from_the_mac_of_another_port(first):
+    """A guest that names a neighbour's MAC as its card may not send from it, whoever was bound first."""
+    guard = SourceGuard(())
+    claims = [(FOUR, virtual(since=1.0)), (OTHER, view(OTHER, port="tap101i0", mac=OTHER_MAC, since=2.0))]
+    for address, one in claims if first else reversed(claims):
+        guard.update_address(address, [one])
+    assert guard.contents().bound4 == {
+        Sender("tap100i0", SHARED, FOUR),
+        Sender("tap101i0", OTHER_MAC, OTHER),
+    }
+    guard.update_address(OTHER, [])
+    assert Sender("tap100i0", OTHER_MAC, FOUR) in guard.contents().bound4
+
+
+def test_virtual_router_that_fails_over_takes_its_mac_along():
+    """The virtual MAC belongs to the port of the active guest; the backup may not send from it any more."""
+    guard = SourceGuard(())
+    guard.update_address(FOUR, [virtual()])
+    guard.update_address(FOUR, [virtual(1.0, "tap101i0", MAC)])
+    assert guard.contents().places == {Place("tap101i0", SHARED)}
+    assert guard.contents().bound4 == {Sender("tap101i0", SHARED, FOUR), Sender("tap101i0", MAC, FOUR)}
+
+
+def test_card_of_an_adopted_virtual_router_stays_until_it_is_seen():
+    """After a restart the filter's own elements say which card sent for the address."""
+    found = contents(
+        view(FOUR, None, mac=SHARED, state=State.ADOPTED),
+        found={Sender("tap100i0", SHARED, FOUR), Sender("tap100i0", OTHER_MAC, FOUR)},
+    )
+    assert found.bound4 == {Sender("tap100i0", SHARED, FOUR), Sender("tap100i0", OTHER_MAC, FOUR)}
+
+
 def test_refreshed_binding_changes_nothing():
     """A claim that confirms a binding changes no set."""
     guard = SourceGuard(())
@@ -150,6 +198,10 @@ def test_changes_are_written_as_elements():
         'add element bridge rdnbr bound4 { "tap101i0" . 52:02:45:76:d2:35 . 2.57.57.30 }',
         'delete element bridge rdnbr bound6 { "tap100i0" . 52:02:45:76:d2:35 . 2001:678:3a4:100::80 }',
         'add element bridge rdnbr bound6 { "tap101i0" . 52:02:45:76:d2:35 . 2001:678:3a4:100::80 }',
+        'delete element bridge rdnbr addresses4 { "tap100i0" . 2.57.57.30 }',
+        'add element bridge rdnbr addresses4 { "tap101i0" . 2.57.57.30 }',
+        'delete element bridge rdnbr addresses6 { "tap100i0" . 2001:678:3a4:100::80 }',
+        'add element bridge rdnbr addresses6 { "tap101i0" . 2001:678:3a4:100::80 }',
         'delete element bridge rdnbr bound_targets { "tap100i0" . 0x2001067803a401000000000000000080 }',
         'add element bridge rdnbr bound_targets { "tap101i0" . 0x2001067803a401000000000000000080 }',
         'delete element bridge rdnbr places { "tap100i0" . 52:02:45:76:d2:35 }',

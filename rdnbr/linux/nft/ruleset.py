@@ -16,7 +16,7 @@ has a name is never written as an offset, for nft lists it by its name, and coul
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rdnbr.core.bindings.source_guard import Contents, Difference, Sender
+from rdnbr.core.bindings.source_guard import Contents, Difference, PortAddress, Sender
 from rdnbr.core.model.address import parse_ip, parse_mac, show_ip, show_mac
 
 TABLE = "bridge rdnbr"
@@ -32,6 +32,8 @@ table {TABLE} {{
 	set own_targets {{ typeof @th,64,128; }}
 	set bound4 {{ type ifname . ether_addr . ipv4_addr; }}
 	set bound6 {{ type ifname . ether_addr . ipv6_addr; }}
+	set addresses4 {{ type ifname . ipv4_addr; }}
+	set addresses6 {{ type ifname . ipv6_addr; }}
 	set bound_targets {{ typeof iifname . @th,64,128; }}
 	set macs {{ type ether_addr; }}
 	set places {{ type ifname . ether_addr; }}
@@ -73,6 +75,8 @@ table {TABLE} {{
 	}}
 	chain from_ip4 {{
 		iifname . ether saddr . ip saddr @bound4 accept
+		# A virtual router sends from its virtual MAC with its own address.
+		iifname . ether saddr @places iifname . ip saddr @addresses4 accept
 		jump mac_of_another
 		ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept
 		counter name bad_ip4 drop
@@ -82,6 +86,7 @@ table {TABLE} {{
 		meta protocol ip6 icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, nd-redirect }} \\
 			goto from_ndp
 		meta protocol ip6 iifname . ether saddr . ip6 saddr @bound6 accept
+		meta protocol ip6 iifname . ether saddr @places iifname . ip6 saddr @addresses6 accept
 		jump mac_of_another
 		ip6 saddr fe80::/10 ip6 saddr != @own accept
 		# Multicast listeners (MLD) and router solicitations may precede any address.
@@ -118,7 +123,7 @@ table {TABLE} {{
 }}
 """
 
-EMPTY = Contents(*[frozenset()] * 6)
+EMPTY = Contents(*[frozenset()] * 8)
 
 
 def whole(contents: Contents) -> str:
@@ -155,13 +160,19 @@ def _sender(sender: Sender) -> str:
     return f'"{sender.port}" . {show_mac(sender.mac)} . {show_ip(sender.address)}'
 
 
+def _port_address(bound: PortAddress) -> str:
+    return f'"{bound.port}" . {show_ip(bound.address)}'
+
+
 _SETS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "ports": ("ports", '"{}"'.format),
     "own": ("own", show_ip),
     "own_targets": ("own", lambda address: f"0x{address.hex()}"),
     "bound4": ("bound4", _sender),
     "bound6": ("bound6", _sender),
-    "bound_targets": ("bound6", lambda sender: f'"{sender.port}" . 0x{sender.address.hex()}'),
+    "addresses4": ("addresses4", _port_address),
+    "addresses6": ("addresses6", _port_address),
+    "bound_targets": ("addresses6", lambda sender: f'"{sender.port}" . 0x{sender.address.hex()}'),
     "macs": ("macs", show_mac),
     "places": ("places", lambda place: f'"{place.port}" . {show_mac(place.mac)}'),
     "option_places": ("places", lambda place: f'"{place.port}" . 0x{place.mac.hex()}'),

@@ -333,19 +333,27 @@ ALLOWLIST = {
     "pinned": captured(announcement(OTHER4)),
 }
 
+
+def gzipped(content: bytes) -> bytes:
+    """Compress a capture; the header names the same operating system with every Python (RFC 1952 §2.3.1)."""
+    compressed = bytearray(gzip.compress(content, mtime=0))
+    compressed[9] = 3  # Unix
+    return bytes(compressed)
+
+
 _ONE = captured(arp(), ns(sllao()))
 FORMATS = {
     "format-nanoseconds.pcap": captured(arp(), ns(sllao()), ticks=1_000_000_000),
     "format-big-endian.pcap": captured(arp(), ns(sllao()), order=">"),
     "format-big-endian-nanoseconds.pcap": captured(arp(), ns(sllao()), order=">", ticks=1_000_000_000),
-    "format-gzip.pcap.gz": gzip.compress(_ONE, mtime=0),
+    "format-gzip.pcap.gz": gzipped(_ONE),
     "format-two-ports.pcapng": two_ports(
         (0, 0, arp(), 1), (1, 1, arp(spa=OTHER4, sha=OTHER, src=OTHER), 1), (1.000_1, 1, NODE_ANSWERS, 2)
     ),
-    "format-gzip.pcapng.gz": gzip.compress(two_ports((0, 0, arp(), 1), (1, 0, ns(sllao()), 1)), mtime=0),
+    "format-gzip.pcapng.gz": gzipped(two_ports((0, 0, arp(), 1), (1, 0, ns(sllao()), 1))),
     "broken-truncated.pcap": captured(arp(), ns(sllao()), arp())[:-7],
     "broken-truncated.pcapng": two_ports((0, 0, arp(), 1), (1, 0, ns(sllao()), 1))[:-9],
-    "broken-gzip.pcap.gz": gzip.compress(captured(arp(), ns(sllao()), arp()), mtime=0)[:-12],
+    "broken-gzip.pcap.gz": gzipped(captured(arp(), ns(sllao()), arp()))[:-12],
     "broken-text.pcap": b"tcpdump: listening on tap100i0, link-type EN10MB (Ethernet)\n",
     "broken-empty.pcap": b"",
     "broken-any.pcap": pcap_header(link_type=276) + pcap_record(bytes(62), START),

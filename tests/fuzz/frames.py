@@ -61,7 +61,7 @@ def check_claim(data: bytes, claim: Claim) -> None:
         assert len(mac) == 6
         assert not mac[0] & 1
         assert mac != ZERO_MAC
-    assert (claim.address is None) == (claim.source is Source.RARP)
+    assert (claim.address is None) == (claim.source in (Source.RARP, Source.PRESENCE))
     assert claim.address is None or len(claim.address) in (4, 16)
     assert decode(data + b"\0\xff\0") == claim
     with suppress(LostError):

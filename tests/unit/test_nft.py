@@ -1,5 +1,6 @@
 """An nft that does not do as it should: what the daemon makes of it."""
 
+import os
 import resource
 import selectors
 from collections.abc import Iterator
@@ -59,8 +60,8 @@ def test_no_descriptor_for_nft_is_an_error(selector: selectors.BaseSelector) -> 
     """Where file descriptors have run out, at whatever moment, the script has failed, and none of it is left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     runner, errors = Nft(selector), list[str | None]()
-    used = {int(one.name) for one in Path("/proc/self/fd").iterdir()}
-    free = next(number for number in range(len(used) + 1) if number not in used)
+    free = os.dup(0)  # the lowest number that is free
+    os.close(free)
     try:
         for limit in (free, free + 1, free + 2):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

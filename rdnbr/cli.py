@@ -45,7 +45,7 @@ def _run(args: Namespace) -> int:
         print(error, file=sys.stderr)
         return FINDINGS
     try:
-        return run(config, allowlist, dry_run=args.dry_run)
+        return run(config, allowlist, dry_run=args.dry_run, wait=args.wait)
     except CannotStart as error:
         print(f"rdnbr: {error}", file=sys.stderr)
         return CANNOT_START

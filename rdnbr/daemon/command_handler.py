@@ -15,7 +15,7 @@ from rdnbr.core.model.snapshot import GONE
 from rdnbr.daemon.kernel_watcher import KernelWatcher
 from rdnbr.daemon.parts import Parts
 from rdnbr.daemon.reload import Reloader
-from rdnbr.daemon.startup_errors import CannotStart
+from rdnbr.daemon.startup_errors import CannotStart, no_bridge
 from rdnbr.linux.nft import command
 from rdnbr.linux.nft.enforcement import CannotEnforceError
 from rdnbr.operator.control import json_slices, json_views
@@ -72,18 +72,18 @@ class CommandHandler:
         """
         now = time.monotonic()
         engine = self._parts.engine
-        mode: json_views.Mode = "open" if engine.open_mode else "allowlist"
+        head = json_slices.Head(
+            "open" if engine.open_mode else "allowlist", self.waits_for(), engine.segments.values()
+        )
         match command:
             case "bindings":
-                return json_slices.bindings(
-                    engine.keys(), engine.snapshot_key, mode, self._wall, engine.segments.values()
-                )
+                return json_slices.bindings(engine.keys(), engine.snapshot_key, head, self._wall)
             case "ports":
-                return json_slices.ports(self._port_views(), mode, engine.segments.values())
+                return json_slices.ports(self._port_views(), head)
             case "counters":
-                return json_slices.counters(engine.counters.items(), {**self._kernel_counters()}, mode)
+                return json_slices.counters(engine.counters.items(), {**self._kernel_counters()}, head)
             case "events":
-                return json_slices.events(self._parts.events.recent(), mode, self._wall)
+                return json_slices.events(self._parts.events.recent(), head, self._wall)
             case "explain":
                 return self._explain(now, address)
             case "reload":
@@ -94,6 +94,10 @@ class CommandHandler:
                 return {"message": self._probe(now, address)}
             case "reannounce":
                 return {"message": self._reannounce(address)}
+
+    def waits_for(self) -> str | None:
+        """Return the sentence that there is no bridge to serve; None while there is one."""
+        return None if self._parts.serving else no_bridge(self.reloader.config)
 
     def start_enforcing(self) -> None:
         """Filter guests by their bindings if the configuration says so. Else remove a table that an earlier run left.
@@ -119,6 +123,8 @@ class CommandHandler:
 
     def _flush(self, now: float, address: IP | None) -> str:
         parts = self._parts
+        if address is None and not parts.serving:
+            return self._flush_unread(now)
         before = parts.engine.count
         parts.actuator.handle_outputs(parts.engine.flush(now, address))
         gone = before - parts.engine.count
@@ -127,6 +133,15 @@ class CommandHandler:
         if address is not None and not gone:
             raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
         return f"withdrew and forgot {counted(gone, 'binding')}"
+
+    def _flush_unread(self, now: float) -> str:
+        """Remove what an earlier run left in the kernel, which nobody has read while no bridge was served."""
+        try:
+            self._parts.actuator.withdraw_all(now)
+        except OSError as error:
+            raise Refused(f"the kernel does not answer: {error}; try again") from error
+        self._parts.source_filter.remove_table()
+        return "no bridge is served; removed what an earlier run left in the kernel"
 
     def _probe(self, now: float, address: IP | None) -> str:
         if address is None:

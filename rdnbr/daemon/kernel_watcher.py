@@ -11,7 +11,7 @@ from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.daemon.gateway_log import GatewayLog
-from rdnbr.daemon.parts import Parts
+from rdnbr.daemon.parts import Parts, fdb_ports
 from rdnbr.daemon.port_sockets import PortSockets
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.monitor import (
@@ -68,6 +68,9 @@ class KernelWatcher:
         self._update_unfinished = False
         """Whether `update_engine` is to be continued before further events are handled."""
         self._next_comparison = now + COMPARED_EVERY
+        self._adopted = False
+        """Whether a bridge was served, and the entries of an earlier run were adopted. Until then the kernel's tables
+        are not read, and so what is in them stays: no guest is known to have left."""
         self._port_sockets = PortSockets(parts)
         self._gateway_log = GatewayLog(parts.log)
         self._back_off = BackOff(_FIRST_WAIT, _LAST_WAIT)
@@ -152,7 +155,10 @@ class KernelWatcher:
         return max(self._back_off.retry_at or 0.0, min(due))
 
     def update_engine(self, now: float) -> None:
-        """Bring the engine's segments and ports up to date, and open and close the sockets of the ports."""
+        """Bring the engine's segments and ports up to date, and open and close the sockets of the ports.
+
+        When the first bridge is served, what an earlier run left in the kernel is adopted.
+        """
         parts, engine = self._parts, self._parts.engine
         before = dict(engine.segments)
         self._update_unfinished = True  # also after an exception
@@ -162,6 +168,9 @@ class KernelWatcher:
         if source_filter.active and (changes.filtered or source_filter.needs_ports):
             source_filter.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
         source_filter.ports_renamed(changes.renamed)
+        if engine.segments and not self._adopted:
+            parts.actuator.adopt_entries(now, {} if parts.dry_run else fdb_ports(parts.log))
+            self._adopted = True
         if before != engine.segments:
             self._gateway_log.segments_changed(engine.segments.values())
             if before:
@@ -177,7 +186,8 @@ class KernelWatcher:
         """
         everything = now >= self._comparison_at()
         if everything:
-            self._parts.actuator.resync_from_kernel()
+            if self._adopted:
+                self._parts.actuator.resync_from_kernel()
             self._next_comparison = now + COMPARED_EVERY
             self._next_hops_wanted = True
         changed = False
@@ -246,7 +256,7 @@ class KernelWatcher:
                     if fault is not None:
                         self._on_fault(fault, message)
                     self.resync(now)
-                case _:
+                case _ if self._adopted:
                     self._apply_to_tables(event)
         if changed:
             self.update_engine(now)

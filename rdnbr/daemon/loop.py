@@ -31,7 +31,7 @@ from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.daemon.command_handler import CommandHandler
 from rdnbr.daemon.faults import Faults, Step
 from rdnbr.daemon.kernel_watcher import KernelWatcher
-from rdnbr.daemon.parts import fdb_ports, make_parts
+from rdnbr.daemon.parts import make_parts
 from rdnbr.daemon.single_instance import hold_instance_lock
 from rdnbr.daemon.source_filter import SourceFilter
 from rdnbr.daemon.startup_errors import CannotStart, kernel_refuses, no_bridge, no_permission
@@ -59,8 +59,14 @@ _PAUSE_AFTER_FAULT = 0.01
 The cause may still be ready, and then the selector returns at once."""
 
 
-def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
+def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool, wait: bool) -> int:
     """Run until told to stop, and return the exit code.
+
+    Args:
+        config: the configuration.
+        allowlist: None runs open.
+        dry_run: change nothing, and log what would be done.
+        wait: if there is no bridge to serve, wait for one.
 
     Raises:
         CannotStart: with what to do about it.
@@ -72,7 +78,7 @@ def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
     try:
         try:
             allow_all()
-            daemon = Daemon(config, allowlist, dry_run=dry_run)
+            daemon = Daemon(config, allowlist, dry_run=dry_run, wait=wait)
         except OSError as error:
             raise kernel_refuses(error) from error
         try:
@@ -87,7 +93,9 @@ def run(config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> int:
 class Daemon:
     """One running rdnbr."""
 
-    def __init__(self, config: Config, allowlist: Allowlist | None, *, dry_run: bool) -> None:
+    def __init__(
+        self, config: Config, allowlist: Allowlist | None, *, dry_run: bool, wait: bool = False
+    ) -> None:
         now = time.monotonic()
         self._log = logger()
         self._stopping = False
@@ -100,13 +108,21 @@ class Daemon:
         self._decision_log = DecisionLog(self._log, verbose=config.log.level == "debug")
         self._control: ControlServer | None = None
         with ExitStack() as stack:
-            self._assemble(now, config, allowlist, stack, dry_run=dry_run)
+            self._assemble(now, config, allowlist, stack, dry_run=dry_run, wait=wait)
             self._open = stack.pop_all()
         self._steps = self._make_steps()
-        self._log_start(config, dry_run=dry_run)
+        self._serving = self._parts.serving
+        self._log_start(config)
 
     def _assemble(
-        self, now: float, config: Config, allowlist: Allowlist | None, stack: ExitStack, *, dry_run: bool
+        self,
+        now: float,
+        config: Config,
+        allowlist: Allowlist | None,
+        stack: ExitStack,
+        *,
+        dry_run: bool,
+        wait: bool,
     ) -> None:
         """Open all there is to open; `stack` closes it, also when this fails half-way."""
         if not dry_run:
@@ -128,9 +144,8 @@ class Daemon:
         )
         stack.callback(self._kernel_watcher.close)
         stack.callback(self._receiver.close_all)
-        served = self._kernel_watcher.segments()
-        if not served:
-            raise no_bridge(config)
+        if not wait and not self._kernel_watcher.segments():
+            raise CannotStart(no_bridge(config))
         self._command_handler = CommandHandler(
             now, self._selector, self._parts, self._kernel_watcher, config, wall
         )
@@ -152,7 +167,6 @@ class Daemon:
             self._command_handler.start_enforcing()
         self._parts.engine.set_clock(now, time.time())
         self._kernel_watcher.update_engine(now)
-        self._parts.actuator.adopt_entries(now, {} if dry_run else fdb_ports(self._log))
         signals = Signals(
             self._selector,
             {
@@ -165,7 +179,7 @@ class Daemon:
 
     def serve(self) -> None:
         """Run until a signal stops the daemon."""
-        notify(READY=1, STATUS=self._parts.status())
+        notify(READY=1, STATUS=self._status())
         while not self._stopping:
             ready = self._selector.select(self._timeout())
             self._turn(time.monotonic(), ready)
@@ -206,6 +220,7 @@ class Daemon:
         for step in self._steps:
             step.run(now)
         self._decision_log.log_suppressed(now)
+        self._note_serving()
         self._feed_watchdog(now)
 
     def _handle_frames(self, now: float) -> None:
@@ -268,7 +283,7 @@ class Daemon:
     def _feed_watchdog(self, now: float) -> None:
         if self._watchdog is not None and now >= self._next_watchdog:
             self._next_watchdog = now + self._watchdog
-            notify(WATCHDOG=1, STATUS=self._parts.status())
+            notify(WATCHDOG=1, STATUS=self._status())
 
     def _timeout(self) -> float:
         """Return for how many seconds there is nothing to do unless something arrives."""
@@ -332,10 +347,30 @@ class Daemon:
     def _stop(self) -> None:
         self._stopping = True
 
-    def _log_start(self, config: Config, *, dry_run: bool) -> None:
+    def _status(self) -> str:
+        """Return in a few words what is served, or what the daemon waits for."""
+        waits_for = self._command_handler.waits_for()
+        return self._parts.status() if waits_for is None else f"waiting: {waits_for}"
+
+    def _note_serving(self) -> None:
+        """Log, and report to systemd, that the first bridge has come or the last one has gone."""
+        if self._parts.serving != self._serving:
+            self._serving = self._parts.serving
+            notify(STATUS=self._status())
+            self._log_serving()
+
+    def _log_serving(self) -> None:
+        waits_for = self._command_handler.waits_for()
+        if waits_for is not None:
+            self._log.warning("waiting for a bridge to serve", why=waits_for)
+            return
         engine = self._parts.engine
         bridges = sorted(segment.name for segment in engine.segments.values())
-        self._log.info("serving", bridges=bridges, ports=len(engine.ports), dry_run=dry_run)
+        self._log.info("serving", bridges=bridges, ports=len(engine.ports), dry_run=self._parts.dry_run)
+
+    def _log_start(self, config: Config) -> None:
+        engine = self._parts.engine
+        self._log_serving()
         if self._parts.source_filter.active:
             self._log.info("enforcing: guests send from bound addresses only", table=ruleset.TABLE)
         if engine.open_mode:

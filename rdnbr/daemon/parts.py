@@ -41,6 +41,11 @@ class Parts:
         """Whether nothing is installed and nothing is sent."""
         return self.guests is not None
 
+    @property
+    def serving(self) -> bool:
+        """Whether there is a bridge to serve."""
+        return bool(self.engine.segments)
+
     def status(self) -> str:
         """Return in a few words what is served."""
         bindings, ports = self.engine.count, len(self.engine.ports)

@@ -7,13 +7,11 @@ class CannotStart(Exception):
     """The daemon cannot run here; the message is one sentence that says what to do."""
 
 
-def no_bridge(config: Config) -> CannotStart:
-    """Return the error that there is no bridge to serve."""
+def no_bridge(config: Config) -> str:
+    """Return the sentence that there is no bridge to serve."""
     if config.bridges:
-        return CannotStart(
-            f"no bridge is named {' or '.join(config.bridges)}; ip -br link show type bridge lists them"
-        )
-    return CannotStart(
+        return f"no bridge is named {' or '.join(config.bridges)}; ip -br link show type bridge lists them"
+    return (
         "no bridge carries a gateway address: give one 169.254.0.1/32 and fe80::1/64 "
         "(contrib/network/interfaces), or name one with --bridge"
     )

@@ -8,7 +8,7 @@ from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import InterfaceAddress, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.operator.control import json_slices, json_views
-from rdnbr.operator.control.json_slices import ROWS, RUN
+from rdnbr.operator.control.json_slices import ROWS, RUN, Head
 from tests.unit.test_json_views import view
 
 SEGMENT = Segment(
@@ -23,6 +23,7 @@ SEGMENT = Segment(
         InterfaceAddress(1, parse_ip("fe80::1"), 64, dad_failed=True),
     ),
 )
+OPEN, ALLOWLIST = Head("open"), Head("allowlist")
 
 
 def keys(*addresses):
@@ -36,10 +37,10 @@ def snapshot(key):
 def test_bindings_are_those_of_the_whole_document():
     """The text is that of the document in one piece, IPv4 first, each family in the order of its addresses."""
     some = keys("2001:db8::1", "10.0.0.10", "10.0.0.9", "2001:db8::")
-    text = "".join(json_slices.bindings(some, snapshot, "allowlist", json_views.epoch))
+    text = "".join(json_slices.bindings(some, snapshot, ALLOWLIST, json_views.epoch))
     whole = json_views.bindings(map(snapshot, some), "allowlist", json_views.epoch)
     document = json.loads(text)
-    assert document.pop("gateway_dadfailed") == []
+    assert (document.pop("waiting"), document.pop("gateway_dadfailed")) == (None, [])
     assert list(document.items()) == list(whole.items())
     assert [row["address"] for row in json.loads(text)["bindings"]] == [
         "10.0.0.9",
@@ -52,8 +53,8 @@ def test_bindings_are_those_of_the_whole_document():
 def test_no_bindings():
     """Without bindings the list is empty."""
     assert (
-        "".join(json_slices.bindings([], snapshot, "open", json_views.epoch))
-        == '{"mode": "open", "gateway_dadfailed": [], "bindings": []}'
+        "".join(json_slices.bindings([], snapshot, OPEN, json_views.epoch))
+        == '{"mode": "open", "waiting": null, "gateway_dadfailed": [], "bindings": []}'
     )
 
 
@@ -68,7 +69,7 @@ def test_one_address_in_two_tables_is_in_the_order_of_bridges():
     document = json.loads(
         "".join(
             json_slices.bindings(
-                some, lambda key: snapshot(key)._replace(segment=names[key.table]), "open", json_views.epoch
+                some, lambda key: snapshot(key)._replace(segment=names[key.table]), OPEN, json_views.epoch
             )
         )
     )
@@ -86,7 +87,7 @@ def test_many_bindings_are_sorted_and_written_in_bounded_slices():
         return None if key.address == b"\0\0\0\7" else snapshot(key)
 
     texts, most = [], 0
-    for text in json_slices.bindings(some, gone_or_here, "open", json_views.epoch):
+    for text in json_slices.bindings(some, gone_or_here, OPEN, json_views.epoch):
         texts.append(text)
         most, made = max(most, len(made)), []
     assert texts[:3] == ["", "", ""]
@@ -99,8 +100,8 @@ def test_many_bindings_are_sorted_and_written_in_bounded_slices():
 def test_ports():
     """A port has these keys in this order."""
     made = json_views.PortView("fwpr102p0", 7, "vmbr1", 2, 99, 1)
-    assert "".join(json_slices.ports([made], "open", [SEGMENT])) == (
-        '{"mode": "open", "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}], '
+    assert "".join(json_slices.ports([made], Head("open", None, [SEGMENT]))) == (
+        '{"mode": "open", "waiting": null, "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}], '
         '"ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
         '"bindings": 2, "frames": 99, "drops": 1}]}'
     )
@@ -109,8 +110,9 @@ def test_ports():
 def test_counters():
     """Counters are by port, then by reason."""
     counts = {("tap101i0", Reason.DENIED): 3, ("tap100i0", Reason.EVIDENCE): 1, ("tap101i0", Reason.CODE): 2}
-    assert "".join(json_slices.counters(counts.items(), {"comparisons": 7}, "allowlist")) == (
-        '{"mode": "allowlist", "counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}, '
+    assert "".join(json_slices.counters(counts.items(), {"comparisons": 7}, ALLOWLIST)) == (
+        '{"mode": "allowlist", "waiting": null, "gateway_dadfailed": [], '
+        '"counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}, '
         '"kernel": {"comparisons": 7}}'
     )
 
@@ -118,6 +120,6 @@ def test_counters():
 def test_events():
     """Events stay in the order they come in."""
     decisions = [Decision(at, Verb.LEARNED, Reason.FIRST_CLAIM) for at in (2.0, 1.0)]
-    document = json.loads("".join(json_slices.events(decisions, "open", json_views.epoch)))
-    assert document["mode"] == "open"
+    document = json.loads("".join(json_slices.events(decisions, Head("open", "no bridge"), json_views.epoch)))
+    assert (document["mode"], document["waiting"]) == ("open", "no bridge")
     assert [row["at"][17:19] for row in document["events"]] == ["02", "01"]

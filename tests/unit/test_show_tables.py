@@ -101,6 +101,15 @@ def test_failed_gateway_is_said_first(what):
     )
 
 
+@pytest.mark.parametrize("what", ["bindings", "ports", "counters", "events"])
+def test_what_the_daemon_waits_for_is_said(what):
+    """While no bridge is served, every table says why, in one line also on a narrow terminal."""
+    why = "no bridge is named vmbr9 or vmbr10; ip -br link show type bridge lists them"
+    lines = shown(what, {"mode": "allowlist", "waiting": why, what: {} if what == "counters" else []}, 60)
+    assert lines[0] == f"WAITING: {why}"
+    assert len(lines) == 2
+
+
 def test_ports():
     """Ports have their guest's number and their counts."""
     port = {"port": "tap100i0", "vm": 100, "bridge": "vmbr1", "bindings": 2, "frames": 12345, "drops": 0}

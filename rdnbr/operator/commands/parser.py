@@ -62,6 +62,9 @@ _EPILOGS = {
 It stops on SIGTERM or Ctrl-C and leaves its routes in place: the next start takes them over, so that no
 restart is seen in BGP. SIGHUP reads configuration and allowlist again, as does changing them.
 
+With --wait, as under systemd, the daemon starts without a bridge, and serves the first one as soon as it has its
+address. Until then it leaves the routes of an earlier run as they are, and `rdnbr show` says what it waits for.
+
 A dry run makes no control socket, so that it can run beside the daemon: what it would do is in its log alone,
 and show, watch and the other commands ask the daemon, if there is one.
 
@@ -266,6 +269,9 @@ def _run(command: ArgumentParser) -> None:
     _files(command)
     _bridges(command)
     command.add_argument("--dry-run", action="store_true", help="say what would be done, and touch nothing")
+    command.add_argument(
+        "--wait", action="store_true", help="with no bridge to serve, wait for one (else exit code 3)"
+    )
     command.add_argument(
         "--log-format", choices=get_args(Format), help="(auto: console on a terminal, else json)"
     )

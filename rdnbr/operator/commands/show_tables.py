@@ -55,13 +55,16 @@ def print_table(what: str, document: Mapping[str, Any], out: Console, now: datet
     """
     if document["mode"] == "open":
         out.print(Text("OPEN MODE: there is no allowlist, any guest may claim any address", style="bold red"))
-    # A daemon that runs since before an upgrade does not send it.
+    # A daemon that runs since before an upgrade does not send these two.
     for failed in document.get("gateway_dadfailed", ()):
         sentence = (
             f"GATEWAY FAILED: {failed['address']} of {failed['bridge']} failed duplicate address detection, "
             "for a guest has it too; rdnbr doctor has the cure"
         )
         out.print(Text(sentence, style="bold red"))
+    waiting = document.get("waiting")
+    if waiting is not None:
+        out.print(Text(f"WAITING: {waiting}", style="bold yellow"), soft_wrap=True)
     columns, rows = _TABLES[what](document, now)
     if rows:
         out.print(_table([column for column in columns if out.width >= WIDE or not column.wide], rows))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby, islice
+from typing import NamedTuple
 
 from rdnbr.core.model.address import show_ip
 from rdnbr.core.model.engine_outputs import Decision
@@ -22,51 +23,65 @@ RUN = 4000
 """Keys that are sorted at once; some five milliseconds."""
 
 
+class Head(NamedTuple):
+    """The first keys of each document."""
+
+    mode: Mode
+    waiting: str | None = None
+    """What the daemon waits for; None while it serves a bridge."""
+    segments: Iterable[Segment] = ()
+    """The segments that are served."""
+
+    def document(self) -> Document:
+        """Return the keys; the last one has the gateway addresses that failed duplicate address detection."""
+        failed = ((segment.name, address) for segment in self.segments for address in segment.dad_failed)
+        return {
+            "mode": self.mode,
+            "waiting": self.waiting,
+            "gateway_dadfailed": [{"bridge": name, "address": show_ip(address)} for name, address in failed],
+        }
+
+
 def bindings(
-    keys: Sequence[Key],
-    snapshot: Callable[[Key], BindingSnapshot | None],
-    mode: Mode,
-    wall: Wall,
-    segments: Iterable[Segment] = (),
+    keys: Sequence[Key], snapshot: Callable[[Key], BindingSnapshot | None], head: Head, wall: Wall
 ) -> Iterator[str]:
-    """Yield the document that `json_views.bindings` describes, and the gateway addresses that failed.
+    """Yield the document that `json_views.bindings` describes.
 
     Args:
         keys: of all bindings.
         snapshot: returns a binding as it is when its slice is made; None if it is gone by then, and is left out.
-        mode: open or by allowlist.
+        head: the first keys.
         wall: converts times.
-        segments: those that are served.
     """
     runs = []
     for start in range(0, len(keys), RUN):
         runs.append(sorted(keys[start : start + RUN], key=_order))
         yield ""  # sorting is work as well: the rest follows in the next turn
     rows = _binding_rows(merge(*runs, key=_order), snapshot, wall)
-    yield from _array(_head(mode, segments), "bindings", rows)
+    yield from _array(head.document(), "bindings", rows)
 
 
-def ports(views: Iterable[PortView], mode: Mode, segments: Iterable[Segment] = ()) -> Iterator[str]:
-    """Yield a document with the ports that `json_views.port` describes, and the gateway addresses that failed."""
+def ports(views: Iterable[PortView], head: Head) -> Iterator[str]:
+    """Yield the document that `json_views.ports` describes."""
     ordered = sorted(views, key=lambda view: (view.bridge, view.name))
-    yield from _array(_head(mode, segments), "ports", map(json_views.port, ordered))
+    yield from _array(head.document(), "ports", map(json_views.port, ordered))
 
 
-def events(decisions: Iterable[Decision], mode: Mode, wall: Wall) -> Iterator[str]:
+def events(decisions: Iterable[Decision], head: Head, wall: Wall) -> Iterator[str]:
     """Yield the document that `json_views.events` describes."""
     kept = list(decisions)
-    yield from _array({"mode": mode}, "events", (json_views.decision(made, wall) for made in kept))
+    yield from _array(head.document(), "events", (json_views.decision(made, wall) for made in kept))
 
 
 def counters(
-    counts: Iterable[tuple[tuple[str, Reason], int]], kernel_counters: Document, mode: Mode
+    counts: Iterable[tuple[tuple[str, Reason], int]], kernel_counters: Document, head: Head
 ) -> Iterator[str]:
     """Yield the document that `json_views.counters` describes."""
     by_port: dict[str, dict[str, int]] = {}
     for (port, reason), count in counts:
         by_port.setdefault(port, {})[reason.value] = count
     members = (f"{_text(port)}: {_text(dict(sorted(by_port[port].items())))}" for port in sorted(by_port))
-    opening = f'{{"mode": {_text(mode)}, "counters": {{'
+    opening = f'{_text(head.document())[:-1]}, "counters": {{'
     yield from _join(opening, members, f'}}, "kernel": {_text(kernel_counters)}}}')
 
 
@@ -77,14 +92,6 @@ def _binding_rows(
         views = [view for key in same if (view := snapshot(key)) is not None]
         for view in sorted(views, key=lambda view: view.segment):
             yield json_views.binding(view, wall)
-
-
-def _head(mode: Mode, segments: Iterable[Segment]) -> Document:
-    failed = ((segment.name, address) for segment in segments for address in segment.dad_failed)
-    return {
-        "mode": mode,
-        "gateway_dadfailed": [{"bridge": name, "address": show_ip(address)} for name, address in failed],
-    }
 
 
 def _order(key: Key) -> tuple[int, bytes]:

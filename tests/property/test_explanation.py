@@ -88,6 +88,7 @@ snapshots = st.builds(
     since=times,
     last_seen=times,
     rule=st.none() | names,
+    physical_mac=st.none(),  # no document has it
 )
 
 

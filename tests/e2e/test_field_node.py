@@ -10,7 +10,7 @@ from rdnbr.lab.host import Host
 from rdnbr.lab.node import BRIDGE
 from tests.e2e.learning import learn
 from tests.e2e.node_view import stays
-from tests.field_case import OWNER, ROUTED, field_case
+from tests.field_case import FOUND, OWNER, ROUTED, field_case
 from tests.guest_frames import announcement
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -351,3 +351,34 @@ def test_mac_of_the_segment_is_no_guests(lab, device):
         lambda: lab.node.show("counters")["counters"].get(guest.port, {}).get("own-mac"), 5, "the refusal"
     )
     assert lab.node.hosts() == set()
+
+
+@field_case(
+    FOUND,
+    "an allowlist rule can match nobody (`vlan=`, `vm=` and `port=` that contradict each other, no device's name)",
+    "`rdnbr check` names the line and the cure; a running daemon keeps the rules that it has, and its guests",
+    within=5,
+)
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("vlan=7", "give each VLAN a bridge of its own"),
+        ("vm=100 port=tap101i*", "leave one of the two out"),
+        ("port=tap100i0.fwpr100p0", "write the device's name"),
+    ],
+)
+def test_rule_that_matches_nobody(lab, within, words, cure):
+    guest, allowlist = lab.guest(0), "/etc/rdnbr/allowlist"
+    rules = [f"{address} vm={guest.vm}" for address in guest.addresses]
+    lab.node.write(allowlist, "\n".join(rules) + "\n")
+    daemon = lab.node.start_daemon()
+    learn(lab, guest)
+    lab.node.write(allowlist, f"{rules[0]}\n{guest.address6} {words}\n")
+    found = lab.node.rdnbr("check")
+    assert found.returncode == 1
+    assert found.stdout.count("\n") == 1
+    assert found.stdout.startswith(f"{allowlist}:2: ")
+    assert cure in found.stdout
+    lab.node.rdnbr("reload")
+    wait_for(lambda: cure in daemon.log, within, "the log to say so")
+    stays(lambda: lab.node.hosts() == set(guest.addresses), 1, "the guest's routes")

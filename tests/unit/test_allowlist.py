@@ -115,7 +115,6 @@ def test_one_of_several_owners() -> None:
         ("mac=52:02:45:76:d2:36", "pinned"),
         ("vm=100", "permitted"),
         ("vm=10", "pinned"),
-        ("vlan=7", "pinned"),
         ("port=tap100i0 mac=52:02:45:76:d2:35 bridge=vmbr1 vm=100", "permitted"),
         ("port=tap100i0 mac=52:02:45:76:d2:36 bridge=vmbr1 vm=100", "pinned"),
     ],
@@ -125,10 +124,28 @@ def test_all_qualifiers_must_match(qualifiers: str, expected: str) -> None:
     assert says(written(f"2.57.57.30 {qualifiers}"), "2.57.57.30", GUEST_100)[0] == expected
 
 
-def test_vlan_and_missing_guest_number() -> None:
-    """An untagged claimant has no VLAN, and a port that is not Proxmox's has no guest number."""
-    allowlist = written("2.57.57.30 vlan=7", "2.57.57.31 vm=100")
-    assert says(allowlist, "2.57.57.30", GUEST_100._replace(vlan=7))[0] == "permitted"
+@pytest.mark.parametrize(
+    "qualifiers",
+    [
+        "vm=100 port=tap101i0,tap100i1",
+        "vm=100 port=tap*",
+        "vm=100 port=*i31",
+        "vm=100 port=fwpr10[0-9]p?",
+        "vm=100 port=veth0100i0",
+        "port=123456789012345",
+        "port=123456789012[345]??*",
+        "port=[!a]b",
+        "bridge=[",
+    ],
+)
+def test_rule_that_somebody_may_match(qualifiers: str) -> None:
+    """A rule is no mistake as long as one name meets all its conditions."""
+    assert len(written(f"2.57.57.30 {qualifiers}").rules) == 1
+
+
+def test_missing_guest_number() -> None:
+    """A port that is not Proxmox's has no guest number."""
+    allowlist = written("2.57.57.31 vm=100")
     assert says(allowlist, "2.57.57.31", GUEST_100._replace(vm=None))[0] == "pinned"
 
 
@@ -164,13 +181,23 @@ def test_several_files_are_one_list() -> None:
 def test_a_rule_prints_itself() -> None:
     """A rule prints in one canonical way."""
     (rule,) = written(
-        "2001:DB8:0::1/128 vip vlan=7 vm=0100 mac=2-2-45-76-D2-35 bridge=b,a port=tap2i0,tap1*,tap2i0"
+        "2001:DB8:0::1/128 connected vip vm=0100 mac=2-2-45-76-D2-35 bridge=b,a port=tap2i0,tap1*,tap2i0"
     ).rules
-    assert str(rule) == ("2001:db8::1 port=tap1*,tap2i0 bridge=a,b mac=02:02:45:76:d2:35 vm=100 vlan=7 vip")
+    assert str(rule) == (
+        "2001:db8::1 port=tap1*,tap2i0 bridge=a,b mac=02:02:45:76:d2:35 vm=100 vip connected"
+    )
 
 
 # What is said of mistakes
 
+VLAN_7 = (
+    "vlan=7 matches nobody: VLANs are not served yet, and tagged frames are ignored; leave it out, and give each VLAN "
+    "a bridge of its own (bridge=)"
+)
+CONTRADICTION = (
+    "vm=100 and port=tap101i0,veth20?i* contradict each other: no port of guest 100 has such a name; leave one of the "
+    "two out"
+)
 BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:100::/64"
 
 
@@ -224,17 +251,17 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
         ),
         (
             "deny 2.57.57.30 vip",
-            "a rule that denies has no use for 'anycast' or 'vip'; leave them out",
+            "a rule that denies has no use for 'anycast', 'vip' or 'connected'; leave them out",
         ),
         ("2.57.57.30 prot=tap100i0", "unknown qualifier 'prot'; did you mean port=tap100i0?"),
         ("2.57.57.30 anycst", "unknown qualifier 'anycst'; did you mean anycast?"),
         (
             "2.57.57.30 colour=red",
-            "unknown qualifier 'colour'; known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, wide",
+            "unknown qualifier 'colour'; known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, connected, wide",
         ),
         (
             "2.57.57.30 =red",
-            "unknown qualifier '=red'; known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, wide",
+            "unknown qualifier '=red'; known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, connected, wide",
         ),
         (
             "2.57.57.30 2.57.57.31",
@@ -245,6 +272,34 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
         ("2.57.57.30 port=a,,b", "'a,,b' has an empty name in it; write names with one comma between them"),
         ("2.57.57.30 port=a port=b", "port= is given twice; write port=A,B for either"),
         ("2.57.57.30 vm=1 vm=2", "vm= is given twice; leave one, or write two rules"),
+        (
+            "2.57.57.30 vlan=7",
+            VLAN_7,
+        ),
+        (
+            "deny 2.57.57.0/24 vlan=7",
+            VLAN_7,
+        ),
+        (
+            "2.57.57.30 vm=100 port=tap101i0,veth20?i*",
+            CONTRADICTION,
+        ),
+        (
+            "2.57.57.30 port=thenameistoolong",
+            "port=thenameistoolong matches no device: a name has at most 15 characters; write the device's name",
+        ),
+        (
+            "2.57.57.30 bridge=vmbr1/tap100i0",
+            "bridge=vmbr1/tap100i0 matches no device: a name has neither '/' nor ':' in it; write the device's name",
+        ),
+        (
+            "2.57.57.30 port=tap[9-1]i0",
+            "port=tap[9-1]i0 matches no device: the range in it is empty; write the device's name",
+        ),
+        (
+            "2.57.57.0/24 connected",
+            "'connected' is for single addresses; write a rule for each address of a guest",
+        ),
         ("2.57.57.30 vlan=0", "vlan=0 is not possible; write a number from 1 to 4094"),
         ("2.57.57.30 vlan=4095", "vlan=4095 is not possible; write a number from 1 to 4094"),
         ("2.57.57.30 vm=+1", "vm=+1 is not possible; write a number from 1 to 999999999"),

@@ -60,8 +60,8 @@ class Qualifiers:
             (self.mac is None or self.mac in (claimant.mac, claimant.physical_mac))
             and self.vm in (None, claimant.vm)
             and self.vlan in (None, claimant.vlan)
-            and (not self.ports or _matches_any(self.ports, claimant.port))
-            and (not self.bridges or _matches_any(self.bridges, claimant.bridge))
+            and (not self.ports or matches_any(self.ports, claimant.port))
+            and (not self.bridges or matches_any(self.bridges, claimant.bridge))
         )
 
     def __str__(self) -> str:
@@ -94,6 +94,8 @@ class Rule:
     """Several nodes may announce the address. Newest-wins never applies to it."""
     vip: bool = False
     """The address fails over: an announcement moves it without a probe to the incumbent."""
+    connected: bool = False
+    """The address is a guest's although a prefix of another interface of the node contains it."""
     wide: bool = False
     """The author confirms that so short a prefix is intended."""
     where: str = ""
@@ -101,12 +103,13 @@ class Rule:
 
     def __str__(self) -> str:
         """Write it in the syntax of the allowlist. Parsing the text gives an equal rule, except for `where`."""
-        flags = [name for name in ("anycast", "vip", "wide") if getattr(self, name)]
+        flags = [name for name in ("anycast", "vip", "connected", "wide") if getattr(self, name)]
         words = ["deny" if self.deny else "", str(self.prefix), str(self.qualifiers), *flags]
         return " ".join(word for word in words if word)
 
 
-def _matches_any(globs: tuple[str, ...], name: str) -> bool:
+def matches_any(globs: tuple[str, ...], name: str) -> bool:
+    """Return whether a device's name matches one of the globs."""
     return any(_compile_glob(glob)(name) for glob in globs)
 
 

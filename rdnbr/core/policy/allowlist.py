@@ -146,7 +146,7 @@ def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:
                 problems += (Problem(file, number, mistake) for mistake in rule)
                 continue
             first = earlier.setdefault((rule.prefix, rule.deny, rule.qualifiers), rule)
-            if (first.anycast, first.vip) != (rule.anycast, rule.vip):
+            if (first.anycast, first.vip, first.connected) != (rule.anycast, rule.vip, rule.connected):
                 message = (
                     f"contradicts {first.where}, of the same prefix and qualifiers; remove one of the two"
                 )

@@ -11,10 +11,11 @@ from typing import Any
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC, parse_mac
 from rdnbr.core.model.rule import Prefix, Qualifiers, Rule
 from rdnbr.core.model.special_purpose import special_purpose_name
+from rdnbr.core.policy.unmatchable import unmatchable
 
 EXAMPLES = "2.57.57.30, 2.57.57.0/24 or 2001:db8:100::/64"
 NARROWEST_WITHOUT_WIDE = {4: 8, 6: 16}
-FLAGS = ("anycast", "vip", "wide")
+FLAGS = ("anycast", "vip", "connected", "wide")
 
 _V4_MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -59,9 +60,11 @@ def parse_rule(line: str, where: str) -> Rule | list[str]:
     flags = {flag: given.pop(flag, False) for flag in FLAGS}
     if prefix is not None:
         mistakes += _contradictions(prefix, deny=deny, **flags)
+    qualifiers = Qualifiers(**given)
+    mistakes += unmatchable(qualifiers)
     if prefix is None or mistakes:
         return mistakes
-    return Rule(prefix=prefix, deny=deny, qualifiers=Qualifiers(**given), where=where, **flags)
+    return Rule(prefix=prefix, deny=deny, qualifiers=qualifiers, where=where, **flags)
 
 
 def _wrong_verb(word: str) -> str | None:
@@ -183,7 +186,9 @@ QUALIFIERS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
 """Qualifier → field of `Qualifiers`, an example value, and the parser of a value."""
 
 
-def _contradictions(prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, wide: bool) -> list[str]:
+def _contradictions(
+    prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, connected: bool, wide: bool
+) -> list[str]:
     network = ip_network((prefix.address, prefix.length))
     mistakes = []
     narrowest = NARROWEST_WITHOUT_WIDE[network.version]
@@ -191,8 +196,10 @@ def _contradictions(prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, wid
         mistakes.append(
             f"{prefix} is wider than /{narrowest}; write a longer prefix, or add 'wide' if all of it is meant"
         )
-    if deny and (anycast or vip):
-        mistakes.append("a rule that denies has no use for 'anycast' or 'vip'; leave them out")
+    if deny and (anycast or vip or connected):
+        mistakes.append("a rule that denies has no use for 'anycast', 'vip' or 'connected'; leave them out")
+    if connected and prefix.length < network.max_prefixlen:
+        mistakes.append("'connected' is for single addresses; write a rule for each address of a guest")
     name = None if deny else special_purpose_name(prefix)
     if name is not None:
         mistakes.append(f"{prefix} is {name}: nobody may claim it; remove the rule")

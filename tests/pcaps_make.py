@@ -214,6 +214,8 @@ ACCEPTED = {
 
 FRAME = {
     "not-arp-or-ndp": captured(bytes(Ether(src=GUEST, dst="01:80:c2:00:00:0e", type=0x88CC) / bytes(46))),
+    # 802.3 with LLC and SNAP: the field after the addresses is a length, and no ethertype.
+    "arp-llc": captured(arp()[:12] + (36).to_bytes(2) + bytes.fromhex("aaaa03000000 0806") + arp()[14:42]),
     "short-frame": captured(arp()[:13]),
     "tagged": captured(
         bytes(
@@ -321,6 +323,9 @@ NDP_MALFORMED = {
         ip6(LINK_LOCAL, ALL_NODES, ALL_NODES_MAC, ICMPv6ND_NA(tgt=GUEST6, S=1) / tllao())
     ),
     "no-target-link-layer": captured(na()),
+    "na-forged-override": captured(
+        ns(sllao()), na(tllao(OTHER), mac=OTHER), na(tllao(OTHER), mac=OTHER), na(tllao(OTHER))
+    ),
     "na-without-override-displaces-nobody": captured(ns(sllao()), na(tllao(OTHER), override=0, mac=OTHER)),
     "rogue-ra": captured(ip6(LINK_LOCAL, ALL_NODES, ALL_NODES_MAC, ICMPv6ND_RA())),
     "rogue-redirect": captured(ip6(LINK_LOCAL, GUEST6, NODE, ICMPv6ND_Redirect(tgt=LINK_LOCAL, dst=OTHER6))),

@@ -31,16 +31,14 @@ def commands() -> dict[str, list[str]]:
 
 def replay(arguments: list[str]) -> int:
     """Do what the command line would."""
-    arguments = list(arguments)
-    silent = "--silent" in arguments
-    if silent:
-        arguments.remove("--silent")
+    switches = {name: f"--{name}" in arguments for name in ("silent", "frames")}
+    arguments = [word for word in arguments if word not in ("--silent", "--frames")]
     allowlist = None
     if "--allowlist" in arguments:
         place = arguments.index("--allowlist")
         allowlist = Path(arguments[place + 1])
         del arguments[place : place + 2]
-    return main([Path(name) for name in arguments], silent=silent, allowlist=allowlist)
+    return main([Path(name) for name in arguments], allowlist=allowlist, **switches)
 
 
 @pytest.mark.parametrize("expectation", EXPECTATIONS, ids=lambda path: path.stem)

@@ -53,6 +53,7 @@ from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
 from rdnbr.core.probing.gateway_defence import GatewayDefence
+from rdnbr.core.probing.slow_discovery import SlowDiscovery
 from rdnbr.core.probing.timers import BindingTimers
 
 ROOT = Path(__file__).parent.parent
@@ -470,6 +471,43 @@ def _() -> None:
             self._policy.limits.usage = usage
 
     before = replace(DepartedBindings, "_probe_on", probe_on)
+
+
+@mutation("what the allowlist names is probed on as often as at first")
+def _() -> None:
+    before = replace(
+        SlowDiscovery,
+        "_wanted",
+        lambda self, now, port, rounds: _restart(before(self, now, port, rounds), rounds),
+    )
+
+
+def _restart(wanted: list[Any], rounds: Any) -> list[Any]:
+    rounds.finished = 0
+    return wanted
+
+
+@mutation("what departed in silence is probed on as named by the allowlist, too")
+def _() -> None:
+    replace(
+        SlowDiscovery,
+        "_lacks",
+        lambda self, now, port, address, mac: self._is_needed(now, port, Anchor(port.index, mac), address),
+    )
+
+
+@mutation("an operator's probe goes to a port that may not have the address")
+def _() -> None:
+    replace(Discovery, "_may_be_on", lambda *_: True)
+
+
+@mutation("an operator's probe counts as one of the sequence")
+def _() -> None:
+    def probe_once_more(self: BindingTimers, now: float, binding: Any) -> None:
+        before(self, now, binding)
+        binding.probes_sent += 1
+
+    before = replace(BindingTimers, "probe_once_more", probe_once_more)
 
 
 @mutation("a claim that comes to nothing makes the guest be forgotten that had the address")

@@ -382,11 +382,16 @@ class Model(Departures):
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "flushed")
 
     def probe(self, now: float, address: str) -> None:
-        for entry in list(self.entries):
-            if entry.address == address and entry.state == "valid":
+        known = [e for e in self.entries if e.address == address and (e.state != "departed" or e.probed_on)]
+        for entry in known:
+            if entry.state == "valid":
                 self.become(now, entry, "probing")
-            elif entry.address == address and entry.state == "departed":
+            elif entry.state == "departed":
                 self.ask_departed(now, entry, by_hand=True)
+            else:
+                self.put_question(now, entry)
+        if not known:
+            self.search(now, address)
 
     def kernel_says(self, table: int, address: str, why: str | None) -> None:
         entry = self.find(table, address)
@@ -464,6 +469,16 @@ class Model(Departures):
             self.become(now, entry, "departed", "withdrawn", "silent")
 
     def ask(self, now: float, entry: Entry) -> None:
+        self.put_question(now, entry)
+        entry.asked += 1
+        entry.asked_since = now if entry.asked_since is None else entry.asked_since
+        entry.due = now + self.patience(entry)[entry.asked - 1]
+        last = entry.asked == len(self.patience(entry)) - 1 and self.how_to_ask(entry) == "zero"
+        if last and entry.state == "probing" and "." in entry.address:
+            known = self.came_up.get(entry.port or 0, -1e9) + 10.0
+            entry.due = max(entry.due, min(known, entry.due + self.patience(entry)[-1]))
+
+    def put_question(self, now: float, entry: Entry) -> None:
         everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]
         if entry.state == "adopted" and entry.asked == 0 and entry.heard_on in everywhere:
             everywhere = [entry.heard_on]
@@ -495,13 +510,6 @@ class Model(Departures):
             if how == "zero" and (":" in address or self.may_give_up(now, port, address)):
                 how = "broadcast"
             self.questions.append((port, address, mac, how))
-        entry.asked += 1
-        entry.asked_since = now if entry.asked_since is None else entry.asked_since
-        entry.due = now + self.patience(entry)[entry.asked - 1]
-        last = entry.asked == len(self.patience(entry)) - 1 and self.how_to_ask(entry) == "zero"
-        if last and entry.state == "probing" and "." in entry.address:
-            known = self.came_up.get(entry.port or 0, -1e9) + 10.0
-            entry.due = max(entry.due, min(known, entry.due + self.patience(entry)[-1]))
 
     def how_to_ask(self, entry: Entry) -> str:
         """Tell how the next question is put: the last ones reach those who are deaf to the first."""

@@ -1,6 +1,7 @@
 """The second model's part of arrivals: who is told of the gateway, asked without a claim, heard by its packets."""
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from second_model_notes import Notebook, Utterance, packed
@@ -17,6 +18,22 @@ class Inquiry:
     mac: str
     asked: int = 0
     due: float = 0.0
+    by_hand: bool = False
+
+
+@dataclass
+class Round:
+    """Of one port: who is asked for what the rules name, now and then."""
+
+    macs: list[str | None] = field(default_factory=list)
+    finished: int = 0
+    left: list[tuple[str, str]] = field(default_factory=list)
+    due: float = 0.0
+
+
+def slowly(now: float, asked: int) -> float:
+    """Tell when to ask again after so many slow questions."""
+    return float(ceil(now + [30, 60, 120, 240, 480, 600][min(asked, 5)]))
 
 
 @dataclass
@@ -40,6 +57,9 @@ class Arrivals(Notebook):
         self.next_round: dict[int, float] = {}
         self.to_defend: dict[tuple[int, str], float] = {}
         self.inquiries: list[Inquiry] = []
+        self.rounds: dict[int, Round] = {}
+        self.everybody: list[str] = []
+        """The MACs that the rules may name."""
         self.windows: dict[int, Window] = {}
         self.came_up: dict[int, float] = {}
         """When each port appeared."""
@@ -97,10 +117,12 @@ class Arrivals(Notebook):
                 (port, "all", own) for port in self.to_tell for own in self.own_of[self.ports[port][1]]
             ]
             self.to_tell.clear()
+        while due_rounds := [port for port, one in self.rounds.items() if one.due <= now]:
+            self.go_round(now, min(due_rounds, key=lambda port: (self.rounds[port].due, port)))
         while due := [inquiry for inquiry in self.inquiries if inquiry.due <= now]:
             inquiry = min(due, key=lambda one: (one.due, one.port, packed(one.address)))
             if inquiry.asked == len(PATIENCE) or not self.lacks(
-                now, inquiry.port, inquiry.address, inquiry.mac
+                now, inquiry.port, inquiry.address, inquiry.mac, by_hand=inquiry.by_hand
             ):
                 self.inquiries.remove(inquiry)
             else:
@@ -113,6 +135,11 @@ class Arrivals(Notebook):
     # Who is asked without a claim
 
     def look_for(self, now: float, port: int, mac: str | None) -> None:
+        if self.hosts(self.ports[port][0], mac):
+            first = slowly(now, 0)
+            one = self.rounds.setdefault(port, Round(due=first))
+            one.macs += [] if mac in one.macs else [mac]
+            one.finished, one.due = 0, min(one.due, first)
         for address, only in self.hosts(self.ports[port][0], mac):
             who = mac or only or ANYBODY
             under_way = any((one.port, one.address) == (port, address) for one in self.inquiries)
@@ -122,18 +149,60 @@ class Arrivals(Notebook):
 
     def look_everywhere(self, now: float) -> None:
         for port in self.ports:
-            self.look_for(now, port, None)
+            mine = [e.mac for e in self.by_number() if e.port == port and e.state != "departed"]
+            for mac in (None, *dict.fromkeys(mine)):
+                self.look_for(now, port, mac)
+
+    def search(self, now: float, address: str) -> None:
+        """Look for an address on every port, for the operator."""
+        for port in self.ports:
+            under_way = any((one.port, one.address) == (port, address) for one in self.inquiries)
+            may = any(
+                self.law(address, self.ports[port][0], mac, "")[0] is None
+                for mac in ("nobody", *self.everybody)
+            )
+            if may and not under_way and self.lacks(now, port, address, ANYBODY, by_hand=True):
+                self.inquiries.append(Inquiry(port, address, ANYBODY, due=now, by_hand=True))
+
+    def go_round(self, now: float, port: int) -> None:
+        one = self.rounds[port]
+        if not one.left:
+            wanted: dict[str, str] = {}
+            for mac in one.macs:
+                for address, only in self.hosts(self.ports[port][0], mac):
+                    if self.lacks_on(now, port, address, mac or only or ANYBODY):
+                        wanted.setdefault(address, mac or only or ANYBODY)
+            one.left = list(wanted.items())
+        one.left = [(address, mac) for address, mac in one.left if self.lacks_on(now, port, address, mac)]
+        if one.left:
+            address, mac = one.left.pop(0)
+            how = ["unicast", "broadcast", "zero"][one.finished % 3]
+            if how == "zero" and (":" in address or self.may_give_up(now, port, address)):
+                how = "broadcast"
+            if how == "unicast" and mac == ANYBODY:
+                how = "broadcast"
+            self.questions.append((port, address, mac, how))
+        if one.left:
+            one.due = now
+        else:
+            one.finished += 1
+            one.due = slowly(now, one.finished)
+
+    def lacks_on(self, now: float, port: int, address: str, mac: str) -> bool:
+        """Tell whether nobody has it, and nobody is asked for it there as one that departed."""
+        entry = self.find(self.tables[self.ports[port][1]], address)
+        return (entry is None or entry.probed_on != port) and self.lacks(now, port, address, mac)
 
     def expects(self, port: int, mac: str) -> bool:
         return any(one.port == port and one.mac in (mac, ANYBODY) for one in self.inquiries)
 
-    def lacks(self, now: float, port: int, address: str, mac: str) -> bool:
+    def lacks(self, now: float, port: int, address: str, mac: str, *, by_hand: bool = False) -> bool:
         """Tell whether nobody has it, and this one might."""
         segment = self.ports[port][1]
         entry = self.find(self.tables[segment], address)
         why, _ = self.judge_law(address, (port, mac), segment)
         return (
-            not self.open
+            (by_hand or not self.open)
             and (entry is None or entry.state == "departed")
             and (why is None or (why == "pinned" and mac == ANYBODY))
             and not self.quarantined(now, self.tables[segment], address, (port, mac))
@@ -169,6 +238,7 @@ class Arrivals(Notebook):
         self.told = {key: at for key, at in self.told.items() if key[0] != port}
         self.to_tell = [one for one in self.to_tell if one != port]
         self.inquiries = [one for one in self.inquiries if one.port != port]
+        self.rounds.pop(port, None)
         self.windows.pop(port, None)
         self.came_up.pop(port, None)
         self.checked = {key: at for key, at in self.checked.items() if key[0] != port}

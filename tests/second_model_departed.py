@@ -1,15 +1,9 @@
 """The second model's part of what departed: how long it is remembered, and which of it is asked now and then."""
 
-from math import ceil
 from typing import Any
 
-from second_model_arrivals import ANYBODY, Arrivals
+from second_model_arrivals import ANYBODY, Arrivals, slowly
 from second_model_notes import Anchor, Entry
-
-
-def slowly(now: float, asked: int) -> float:
-    """Tell when to ask again after so many slow questions."""
-    return float(ceil(now + [30, 60, 120, 240, 480, 600][min(asked, 5)]))
 
 
 class Departures(Arrivals):

@@ -205,6 +205,7 @@ class Side:
             node_mac=guest_frames.NODE,
         )
         self.model.ports_macs = {OTHER_BRIDGE.index: [MACS[3]]}
+        self.model.everybody = MACS
         self.kernel = MoodyKernel({1: "vmbr1", 2: "vmbr2", 3: "vmbr3"})
         self.reconciler = Reconciler()
         self.wanted: dict[Key, Host] = {}

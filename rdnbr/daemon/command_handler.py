@@ -9,6 +9,8 @@ from rdnbr.core.bindings.explanation_builder import events_about
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model import med_timestamp
 from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.engine_outputs import Probe
 from rdnbr.core.model.explanation import DesiredEntry
 from rdnbr.core.model.fib_entries import Host
 from rdnbr.core.model.snapshot import GONE
@@ -22,7 +24,10 @@ from rdnbr.operator.control import json_slices, json_views
 from rdnbr.operator.control.json_views import Wall
 from rdnbr.operator.control.protocol import Command, Document, Refused, Reply
 from rdnbr.operator.explain.explanation_json import encode
-from rdnbr.operator.text.phrases import counted
+from rdnbr.operator.text.phrases import counted, listed
+
+MOST_PORTS = 10
+"""Ports that an answer names."""
 
 
 class CommandHandler:
@@ -146,10 +151,22 @@ class CommandHandler:
     def _probe(self, now: float, address: IP | None) -> str:
         if address is None:
             raise Refused("name the address to ask")
-        if not self._parts.engine.snapshot_address(address):
-            raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
-        self._parts.actuator.handle_outputs(self._parts.engine.probe(now, address))
-        return f"asked for {show_ip(address)}; rdnbr show tells when it was last seen"
+        engine, text = self._parts.engine, show_ip(address)
+        reason = engine.builtin_refusal(address)
+        if reason is not None:
+            raise Refused(f"{text} is no guest's address: {reason}")
+        outputs = engine.probe(now, address)
+        self._parts.actuator.handle_outputs(outputs)
+        searched = engine.searched_ports(address)
+        if searched:
+            ports = listed(searched, MOST_PORTS)
+            return f"nobody has {text}; it is probed on {ports}; rdnbr show lists it when a guest answers"
+        bound = engine.snapshot_address(address)
+        probed = any(isinstance(output, Probe) for output in outputs)
+        if not probed and all(view.state is State.DEPARTED for view in bound):
+            raise Refused(f"no guest may have {text} on any port now; rdnbr explain {text} says why")
+        places = listed([view.port or f"the ports of {view.segment}" for view in bound], MOST_PORTS)
+        return f"probed {text} on {places}; rdnbr show tells when it was last seen"
 
     def _explain(self, now: float, address: IP | None) -> Document:
         if address is None:

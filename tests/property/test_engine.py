@@ -473,7 +473,7 @@ class EngineAndModel(RuleBasedStateMachine):
         # At most each address of the allowlist on each port.
         services = node.engine._services
         assert set(services._discovery._searches) <= set(node.engine.ports)
-        assert len(services._discovery._timers) == len(node.model.inquiries) <= 4 * len(PORTS)
+        assert len(services._discovery._timers) == len(node.model.inquiries) <= 8 * len(PORTS)
         assert set(services._announcer._arrived) <= set(node.engine.ports)
         assert set(services._snooping._open) == set(node.model.windows) <= set(node.engine.ports)
         assert set(node.engine._transitions._departed) == {

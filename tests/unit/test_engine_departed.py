@@ -35,7 +35,7 @@ def probes(lines: list[str]) -> list[float]:
 def test_silent_guest_is_probed_on_more_and_more_seldom(allow: str | None, address: str):
     """30 s after it departed, then 60 s later, 120, 240, 480, and each 600 s from then on; nothing is decided of it."""
     world = departed(address, allow)
-    said = world.runs(4000)
+    said = [line for line in world.runs(4000) if f"for {address}" in line or " ask " not in line]
     times = probes(said)
     assert len(said) == len(times)
     apart = [round(later - earlier) for earlier, later in pairwise(times)]
@@ -50,9 +50,8 @@ def test_answer_makes_it_valid_again(allow: str | None, address: str):
     world = departed(address, allow)
     world.runs(1000)
     world.guests[0].awake = True
-    said = world.runs(600)
-    at = said[0].split()[0]
-    assert [line.removeprefix(f"{at} ") for line in said[1:4]] == [
+    said = [line.partition(" ")[2] for line in world.runs(600) if address in line]
+    assert said[1:4] == [
         f"learned {address} alice@tap1i0 valid: answered",
         f"route {address} to alice",
         f"installed {address} alice@tap1i0 valid: answered",
@@ -201,16 +200,16 @@ def test_adopted_guest_that_is_silent_is_probed_on_where_the_bridge_saw_it():
 def test_slow_probes_stay_within_a_tenth_of_the_rate(rate: int):
     """However many guests fall silent at once: in no span of time more than a tenth of the probe rate."""
     world = World(ALLOW, Settings(limits=Limits(probes_per_second=rate)))
-    for number in range(120):
+    for number in range(60):
         alice = world.guest(f"g{number}", f"tap{number}i0", f"2.57.57.{number}")
         alice.asks_gateway()
-    world.runs(150)
+    world.runs(60)
     for guest in world.guests:
         guest.awake = False
     world.runs(1500)
     assert {str(view.state) for view in world.engine.snapshot()} == {"departed"}
     times = probes(world.runs(2000))
-    assert len(times) > min(150 * rate, 300)
+    assert len(times) > min(150 * rate, 150)
     for start in range(0, len(times), 7):
         for end in (start, start + 3, start + 50, start + 400):
             if end < len(times):

@@ -7,7 +7,6 @@ uses, and never go back.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from operator import attrgetter
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.claim_handler import ClaimHandler
@@ -16,13 +15,14 @@ from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.explanation_builder import build_explanation
 from rdnbr.core.bindings.frame_counters import FrameCounters
+from rdnbr.core.bindings.operator_probe import OperatorProbes
 from rdnbr.core.bindings.reauthorization import Reauthorization
 from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
-from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.binding_state import WITH_ROUTE
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.model.engine_outputs import Output, Verb
 from rdnbr.core.model.explanation import Explanation
@@ -69,8 +69,8 @@ class Engine:
         emit, segments, ports = self._outputs.append, self._segments, self._ports
         self._authorization = Authorization(allowlist, segments, ports)
         self._policy = Policy(self._authorization, PortLimits(settings, self._table), Quarantine())
-        prober, slow_pace = Prober(settings, segments, ports, self._dad_times), SlowPace(settings)
-        timers = BindingTimers(settings, prober, slow_pace, emit)
+        prober, pace = Prober(settings, segments, ports, self._dad_times), SlowPace(settings)
+        timers = BindingTimers(settings, prober, pace, emit)
         self._departed = DepartedBindings(self._table, timers, self._policy, ports)
         self._transitions = Transitions(
             self._table,
@@ -85,13 +85,14 @@ class Engine:
         self._services = PortServices(
             GatewayAnnouncer(segments, ports, self._policy.limits, emit),
             GatewayDefence(segments, ports, emit),
-            Discovery(settings, segments, ports, self._policy, self._table, emit),
+            Discovery(settings, segments, ports, self._policy, self._table, prober, pace, emit),
             DataSnooping(settings, emit),
         )
         self._claim_handler = ClaimHandler(
             self._policy, self._table, self._transitions, self._conflicts, self._services, segments, emit
         )
         self._expiry = Expiry(self._table, self._transitions, self._departed, self._policy.quarantine)
+        self._operator_probes = OperatorProbes(self._transitions, self._departed, self._services)
         self._reauthorization = Reauthorization(
             self._authorization, self._table, self._transitions, self._services, ports
         )
@@ -260,13 +261,13 @@ class Engine:
         return self.drain_outputs()
 
     def probe(self, now: float, address: IP) -> list[Output]:
-        """Probe a quiet binding now; a binding in another state is being probed already."""
-        for binding in sorted(self._bindings_of(address), key=attrgetter("serial")):
-            if binding.state is State.VALID:
-                self._transitions.apply(now, binding, BindingEvent.DUE)
-            elif binding.state is State.DEPARTED:
-                self._departed.probe_at_once(now, binding)
+        """Probe an address now, known or not; `searched_ports` says where it is searched for."""
+        self._operator_probes.probe(now, address, self._bindings_of(address))
         return self.drain_outputs()
+
+    def searched_ports(self, address: IP) -> list[str]:
+        """Return the names of the ports on which an address is searched for that nobody has claimed."""
+        return [self._ports[index].name for index in self._services.searched_ports(address)]
 
     def kernel_refused(self, now: float, key: Key, reason: Reason) -> list[Output]:
         """Handle that the kernel does not accept the host of a key."""

@@ -73,7 +73,10 @@ class Reauthorization:
             del self._to_discover[index]
             port = self._ports.get(index)
             if port is not None:
-                self._services.discover(now, port, None)
+                # The new rules may name guests that have been here for long.
+                macs = {binding.anchor.mac: None for binding in self._table.on_port(index)}
+                for mac in (None, *macs):
+                    self._services.discover(now, port, mac)
 
     def authorize(self, now: float, bindings: Iterable[Binding]) -> None:
         """Withdraw bindings that are not permitted any more. A DEPARTED binding is authorized when its MAC arrives."""

@@ -82,6 +82,14 @@ class Allowlist:
             if rule.qualifiers.match(Claimant(mac or rule.qualifiers.mac or ZERO_MAC, port, bridge, vm, None))
         ]
 
+    def macs_naming(self, address: IP) -> set[MAC]:
+        """Return the MACs that rules with `mac=` permit an address to."""
+        number = int.from_bytes(address, "big")
+        rules = (
+            rule for shift, table in self._by_shift[len(address)] for rule in table.get(number >> shift, ())
+        )
+        return {rule.qualifiers.mac for rule in rules if rule.qualifiers.mac is not None and not rule.deny}
+
     def authorize(self, address: IP, claimant: Claimant) -> Verdict:
         """Return whether `claimant` may have `address`, and the rule that decides it."""
         number = int.from_bytes(address, "big")

@@ -3,7 +3,8 @@
 A guest may be silent for long. After a migration the hypervisor sends a RARP, which names no address; and a guest with
 a fixed address and nothing to send sends nothing at all. The allowlist names the address of such a guest.
 
-A discovery probe changes no binding. Silence has no consequence, and an answer is a claim like any other.
+Each address is probed five times at once, and then on and on, more and more seldom (`slow_discovery`). A discovery
+probe changes no binding. Silence has no consequence, and an answer is a claim like any other.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from rdnbr.core.policy.policy import Policy
 from rdnbr.core.primitives.port_buckets import PortBuckets
 from rdnbr.core.primitives.timer_queue import TimerQueue
 from rdnbr.core.primitives.token_bucket import TokenBucket
+from rdnbr.core.probing.prober import Prober
+from rdnbr.core.probing.slow_discovery import SlowDiscovery
+from rdnbr.core.probing.slow_probing import SlowPace
 from rdnbr.core.wire import probe_frames
 
 WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -36,6 +40,8 @@ class _Search:
     mac: MAC
     """The MAC that is probed; ZERO_MAC: any guest on the port."""
     probes_sent: int = 0
+    by_operator: bool = False
+    """Whether a person asked for it, so that no allowlist is needed."""
 
 
 class Discovery:
@@ -48,6 +54,8 @@ class Discovery:
         ports: Mapping[int, Port],
         policy: Policy,
         bindings: BindingLookup,
+        prober: Prober,
+        slow_pace: SlowPace,
         emit: Emit,
     ) -> None:
         self._segments = segments
@@ -57,6 +65,9 @@ class Discovery:
         self._emit = emit
         self._searches: dict[int, dict[IP, _Search]] = {}
         self._timers: TimerQueue[tuple[int, IP]] = TimerQueue()
+        self._slow = SlowDiscovery(
+            segments, ports, policy, bindings, prober, slow_pace, self._is_named_and_free, emit
+        )
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -70,12 +81,14 @@ class Discovery:
         allowlist = self._policy.authorization.allowlist
         if allowlist is None:
             return
-        segment = self._segments[port.segment]
-        for rule in allowlist.rules_naming(mac, port.name, segment.name):
+        rules = allowlist.rules_naming(mac, port.name, self._segments[port.segment].name)
+        if rules:
+            self._slow.start(now, port, mac)
+        for rule in rules:
             address = rule.prefix.address
             searches = self._searches.get(port.index, {})
             anchor = Anchor(port.index, mac or rule.qualifiers.mac or ZERO_MAC)
-            if address in searches or not self._is_needed(now, port, anchor, address):
+            if address in searches or not self._is_named_and_free(now, port, anchor, address):
                 continue
             # A guest that sends from many MACs starts no more searches at once than the port may have addresses.
             if len(searches) >= self._policy.limits.capacity(port.index):
@@ -83,12 +96,29 @@ class Discovery:
             self._searches.setdefault(port.index, {})[address] = _Search(anchor.mac)
             self._probe(now, port, address)
 
+    def search(self, now: float, address: IP) -> None:
+        """Probe an address on every port that may have it, as a person has asked for."""
+        for port in self._ports.values():
+            index, searches = port.index, self._searches.get(port.index, {})
+            anchor = Anchor(index, ZERO_MAC)
+            if address in searches or not self._is_needed(now, port, anchor, address):
+                continue
+            if self._may_be_on(port, address):
+                self._searches.setdefault(index, {})[address] = _Search(ZERO_MAC, by_operator=True)
+                # A bridge may have a thousand ports, so `expire_timers` sends the probes.
+                self._timers.set((index, address), now)
+
+    def searched_ports(self, address: IP) -> list[int]:
+        """Return the ports (ifindex) on which an address is probed."""
+        return [port for port, searches in self._searches.items() if address in searches]
+
     def is_probing(self, port: int, mac: MAC) -> bool:
         """Tell whether a search is under way on a port that a guest with this MAC may answer."""
         return any(search.mac in (mac, ZERO_MAC) for search in self._searches.get(port, {}).values())
 
     def expire_timers(self, now: float) -> None:
-        """Send up to `AT_ONCE` probes that are due, and end the searches that are over."""
+        """Send up to `AT_ONCE` probes that are due, and slow ones, and end the searches that are over."""
+        self._slow.expire_timers(now)
         for _ in range(AT_ONCE):
             due = self._timers.pop(now)
             if due is None:
@@ -96,30 +126,49 @@ class Discovery:
             index, address = due[1]
             port, search = self._ports[index], self._searches[index][address]
             anchor = Anchor(index, search.mac)
-            if search.probes_sent == len(WAITS) or not self._is_needed(now, port, anchor, address):
+            is_needed = self._is_needed if search.by_operator else self._is_named_and_free
+            if search.probes_sent == len(WAITS) or not is_needed(now, port, anchor, address):
                 self._end(index, address)
             else:
                 self._probe(now, port, address)
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: no search is under way."""
-        return self._timers.next_deadline()
+        deadlines = (self._timers.next_deadline(), self._slow.next_deadline())
+        return min((at for at in deadlines if at is not None), default=None)
 
     def port_gone(self, port: int) -> None:
         """End the searches on a port."""
         for address in list(self._searches.get(port, ())):
             self._end(port, address)
         self._port_buckets.port_gone(port)
+        self._slow.port_gone(port)
+
+    def _is_named_and_free(self, now: float, port: Port, anchor: Anchor, address: IP) -> bool:
+        named = self._policy.authorization.allowlist is not None
+        return named and self._is_needed(now, port, anchor, address)
 
     def _is_needed(self, now: float, port: Port, anchor: Anchor, address: IP) -> bool:
         key = Key(self._segments[port.segment].table, address)
         binding = self._bindings.get(key)
         return (
-            self._policy.authorization.allowlist is not None
-            and (binding is None or binding.state is State.DEPARTED)
+            (binding is None or binding.state is State.DEPARTED)
             and self._policy.limits.refuse_full(port.index, address) is None
             and not self._policy.quarantine.is_quarantined(now, key, anchor)
             and self._policy.authorization.authorize(address, anchor, port.segment).permitted
+        )
+
+    def _may_be_on(self, port: Port, address: IP) -> bool:
+        """Tell whether a guest on a port may have an address, whatever its MAC is."""
+        authorization = self._policy.authorization
+        if authorization.allowlist is None:
+            return True
+        # Of an anchor without a MAC the authorization says that it may be the one that the address is pinned to.
+        if authorization.authorize(address, Anchor(port.index, ZERO_MAC), port.segment).rule is not None:
+            return True
+        return any(
+            authorization.authorize(address, Anchor(port.index, mac), port.segment).permitted
+            for mac in authorization.allowlist.macs_naming(address)
         )
 
     def _probe(self, now: float, port: Port, address: IP) -> None:

@@ -40,6 +40,14 @@ class PortServices:
         """Probe the addresses that the allowlist names for a guest on a port; without a MAC, for the port."""
         self._discovery.start(now, port, mac)
 
+    def search(self, now: float, address: IP) -> None:
+        """Probe an address that nobody has on every port that may have it."""
+        self._discovery.search(now, address)
+
+    def searched_ports(self, address: IP) -> list[int]:
+        """Return the ports (ifindex) on which an address is searched for."""
+        return self._discovery.searched_ports(address)
+
     def is_discovering(self, port: int, mac: MAC) -> bool:
         """Tell whether a discovery probe is under way on a port (ifindex) that a guest with this MAC may answer."""
         return self._discovery.is_probing(port, mac)

@@ -111,7 +111,7 @@ class Prober:
         assert binding.probed_on is not None
         segment, port, anchor = self._segments[binding.segment], binding.probed_on, binding.anchor
         form = tuple(Form)[binding.probes_sent % len(Form)]
-        yield from self._build_copy(now, segment, port, binding.key.address, anchor.mac, form)
+        yield from self.build_copy(now, segment, port, binding.key.address, anchor.mac, form)
 
     def _build_probe(self, now: float, binding: Binding, anchor: Anchor, index: int) -> Iterator[Probe]:
         segment = self._segments.get(index)
@@ -123,9 +123,9 @@ class Prober:
         if anchor.mac != ZERO_MAC and len(ports) > 1 and binding.state is State.TENTATIVE:
             form = Form.UNICAST  # an answer with another MAC would make its sender a challenger that answers
         for port in ports:
-            yield from self._build_copy(now, segment, port, address, anchor.mac, form)
+            yield from self.build_copy(now, segment, port, address, anchor.mac, form)
 
-    def _build_copy(
+    def build_copy(
         self, now: float, segment: Segment, port: int, address: IP, mac: MAC, form: Form
     ) -> Iterator[Probe]:
         """Build the probe for one port; there is none without a gateway address to send it from."""

@@ -58,6 +58,11 @@ class BindingTimers:
             at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
         self._queue.set(binding.key, at)
 
+    def probe_once_more(self, now: float, binding: Binding) -> None:
+        """Send the next probe of a binding beside its sequence, which goes on as if this probe had not been sent."""
+        for probe in self._prober.build_probes(now, binding):
+            self._emit(probe)
+
     def probe_slowly(self, now: float, binding: Binding) -> None:
         """Send the next probe of a DEPARTED binding that is probed on, or wait for its place in the rate."""
         has_place = binding.wait_until > binding.state_since

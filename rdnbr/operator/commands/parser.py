@@ -102,6 +102,9 @@ examples:
   rdnbr flush 2.57.57.30
   systemctl stop rdnbr && rdnbr flush""",
     "probe": """\
+An address that a guest has, or had and fell silent, is probed where it is. Any other address is probed on every port
+that may have it, five times in 3 s; a guest that answers has claimed it. Silence has no consequence.
+
 examples:
   rdnbr probe 2001:678:3a4:100::80 && rdnbr show""",
     "resync": """\

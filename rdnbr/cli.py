@@ -34,6 +34,7 @@ def _run(args: Namespace) -> int:
     from rdnbr.config.config import CommandLine, ConfigError, load_allowlist, load_config
     from rdnbr.core.policy.allowlist import AllowlistError
     from rdnbr.daemon import CannotStart, run
+    from rdnbr.operator.logging.journal import for_stderr
 
     given = CommandLine(args.config, args.allowlist, tuple(args.bridge), args.log_level, args.log_format)
     try:
@@ -42,12 +43,12 @@ def _run(args: Namespace) -> int:
             config.allowlist, config.allowlist_directory, required=config.allowlist_named
         )
     except (ConfigError, AllowlistError) as error:
-        print(error, file=sys.stderr)
+        print(for_stderr(str(error)), file=sys.stderr)
         return FINDINGS
     try:
         return run(config, allowlist, dry_run=args.dry_run, wait=args.wait)
     except CannotStart as error:
-        print(f"rdnbr: {error}", file=sys.stderr)
+        print(for_stderr(f"rdnbr: {error}"), file=sys.stderr)
         return CANNOT_START
 
 

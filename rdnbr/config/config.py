@@ -29,7 +29,7 @@ class Log:
 
     level: Level = "info"
     format: Format = "auto"
-    """`auto` means `console` on a terminal and `json` elsewhere."""
+    """`auto` means `console` on a terminal and for the journal of systemd, and `json` elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,64 @@ def test_console(pipe):
     assert "\x1b" not in text
 
 
+@pytest.fixture
+def journal(pipe, monkeypatch):
+    """The pipe, as systemd connects a service to the journal."""
+    there = os.fstat(pipe[1])
+    monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+    return pipe
+
+
+def test_journal(journal):
+    """The journal gets text with a priority, and without the time and the level, which the journal has itself."""
+    read, write = journal
+    writer = configure_logging(Log(), write)
+    logger().info("serving", bridges=["vmbr1"], dry_run=False)
+    logger().warning("open mode: anybody", cure="write /etc/rdnbr/allowlist", port="")
+    logger().error("broken")
+    writer.drain(5)
+    assert os.read(read, 65536).decode().splitlines() == [
+        "<6>serving bridges=['vmbr1'] dry_run=False",
+        "<4>open mode: anybody cure='write /etc/rdnbr/allowlist' port=''",
+        "<3>broken",
+    ]
+
+
+def test_traceback_in_the_journal(journal):
+    """Each line of a traceback has the priority, since the journal makes an entry of each line."""
+    read, write = journal
+    writer = configure_logging(Log(), write)
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        logger().exception("broken", step="timers")
+    writer.drain(5)
+    lines = os.read(read, 65536).decode().splitlines()
+    assert (lines[0], lines[-1]) == ("<3>broken step=timers", "<3>ZeroDivisionError: division by zero")
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_json_in_the_journal(journal):
+    """Whoever wants JSON there gets the same lines as elsewhere, with a priority."""
+    read, write = journal
+    writer = configure_logging(Log(format="json"), write)
+    logger().warning("refused")
+    writer.drain(5)
+    line = os.read(read, 65536).decode()
+    assert line.startswith("<4>{")
+    assert list(json.loads(line[3:])) == ["timestamp", "level", "event"]
+
+
+def test_stream_that_is_not_the_journal(journal, tmp_path):
+    """A service whose output goes to a file gets JSON there, although systemd has connected it to the journal first."""
+    file = tmp_path / "log"
+    with file.open("w") as stream:
+        writer = configure_logging(Log(), stream.fileno())
+        logger().info("installed")
+        writer.drain(5)
+    assert json.loads(file.read_text())["event"] == "installed"
+
+
 def test_level(pipe):
     """What is below the level is left out."""
     read, write = pipe

@@ -276,7 +276,9 @@ def _run(command: ArgumentParser) -> None:
         "--wait", action="store_true", help="with no bridge to serve, wait for one (else exit code 3)"
     )
     command.add_argument(
-        "--log-format", choices=get_args(Format), help="(auto: console on a terminal, else json)"
+        "--log-format",
+        choices=get_args(Format),
+        help="(auto: console on a terminal and for the journal, else json)",
     )
     command.add_argument("--log-level", choices=get_args(Level), help="(info)")
 

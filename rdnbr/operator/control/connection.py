@@ -4,6 +4,8 @@ import selectors
 import socket
 from collections.abc import Callable, Iterator
 
+from rdnbr.operator.control.permissions import may_withdraw
+
 REQUEST = 4096
 """Longest request, in bytes."""
 
@@ -36,6 +38,8 @@ class Connection:
         self.watching = False
         self.wants_frames = False
         """Whether the watcher gets the frame behind each decision."""
+        self.may_withdraw = may_withdraw(peer)
+        """Whether the client may send the commands that take routes out of the kernel."""
         self._peer = peer
         self._selector = selector
         self._closed = closed

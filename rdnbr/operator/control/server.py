@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from rdnbr.core.model.address import IP, parse_ip
 from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.operator.control.connection import Connection
+from rdnbr.operator.control.permissions import check_permission
 from rdnbr.operator.control.protocol import (
     COMMANDS,
     Command,
@@ -218,6 +219,7 @@ class ControlServer:
         """Execute one request, and reply whatever is in it."""
         try:
             command, address, frames = _read(request)
+            check_permission(command, may_withdraw=client.may_withdraw)
             client.watching = command == "watch"
             client.wants_frames = frames
             reply: Reply = {"watching": True}

@@ -65,7 +65,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 def give_to_group(path: Path) -> str | None:
     """Give the socket to the group `rdnbr` if that exists. Return one sentence if the kernel refuses."""
     try:
-        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+        group = grp.getgrnam(GROUP).gr_gid
+        if path.stat().st_gid != group:  # else the unit's filter of system calls need not permit chown
+            os.chown(path, -1, group)
     except KeyError:
         return None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Structured logs on stderr: plain text on a terminal, JSON otherwise."""
+"""Structured logs on stderr: text on a terminal and for the journal, JSON otherwise."""
 
 import logging
 import os
@@ -6,9 +6,10 @@ import sys
 from typing import Any, TextIO, cast
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from rdnbr.config.config import Log
+from rdnbr.config.config import Format, Log
+from rdnbr.operator.logging.journal import is_journal, render_line, with_priority
 from rdnbr.operator.logging.nonblocking_writer import Writer, lost_lines
 
 
@@ -19,20 +20,7 @@ def configure_logging(settings: Log, fd: int = 2) -> Writer:
         The writer. Call its `drain` before the process ends.
     """
     sys.stderr.flush()
-    terminal = os.isatty(fd)
-    people = settings.format == "console" or (settings.format == "auto" and terminal)
-    render: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False)
-        if people
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
-        structlog.processors.format_exc_info,
-        _in_order,
-        render,
-    ]
+    processors = _processors(settings.format, terminal=os.isatty(fd), journal=is_journal(fd))
 
     def notice(lost: int) -> str:
         """Return a log line about lost lines. It runs in the writer's thread, which must not log."""
@@ -51,9 +39,41 @@ def configure_logging(settings: Log, fd: int = 2) -> Writer:
     return writer
 
 
+def _processors(format_: Format, *, terminal: bool, journal: bool) -> list[Processor]:
+    """Return what makes a line of an event.
+
+    Args:
+        format_: as configured.
+        terminal: the log goes to a terminal.
+        journal: the log goes to the journal of systemd, which wants priorities, and text without the time.
+    """
+    people = format_ == "console" or (format_ == "auto" and (terminal or journal))
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people)
+    render: Processor
+    if not people:
+        render = structlog.processors.JSONRenderer(ensure_ascii=False)
+    elif journal:
+        render = render_line
+    else:
+        render = structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False)
+    return [
+        structlog.processors.add_log_level,
+        *([] if people and journal else [stamp]),
+        structlog.processors.format_exc_info,
+        _in_order,
+        render,
+        *([_add_priority] if journal else []),
+    ]
+
+
 def logger() -> FilteringBoundLogger:
     """Return the logger of the daemon."""
     return cast("FilteringBoundLogger", structlog.get_logger())
+
+
+def _add_priority(_logger: WrappedLogger, method: str, event: Any) -> str:
+    """Put the priority before the rendered line."""
+    return with_priority(event, method)
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

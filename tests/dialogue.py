@@ -265,8 +265,10 @@ class World:
                 yield f"tell {self._who(MAC(frame[:6]))}@{self._port(port)} of {show_ip(told.address)}"
             case SnoopData(port, None) if self.all_said:
                 yield f"listen to {self._port(port)} no more"
-            case SnoopData(port, tuple() as without) if self.all_said:
-                yield f"listen to {self._port(port)} without {', '.join(map(show_ip, without)) or 'exception'}"
+            case SnoopData(port, tuple() as without, families) if self.all_said:
+                which = {(4,): " for IPv4", (16,): " for IPv6"}.get(families, "")
+                known = ", ".join(map(show_ip, without)) or "exception"
+                yield f"listen to {self._port(port)}{which} without {known}"
 
     def _timed(self, lines: Iterable[str]) -> list[str]:
         return [f"{self.now:.2f} {line}" for line in lines]

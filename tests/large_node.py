@@ -102,7 +102,7 @@ class Receiver:
     def close_all(self) -> None:
         self._open.clear()
 
-    def snoop_data(self, index: int, without: Collection[IP] | None) -> None:
+    def snoop_data(self, index: int, without: Collection[IP] | None, families: Collection[int]) -> None:
         pass
 
     def is_detached(self, _index: int) -> bool:

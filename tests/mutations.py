@@ -21,6 +21,7 @@ from rdnbr.core.bindings import (
     departed,
     move_limit,
     route_metric,
+    signs_of_life,
     state_machine,
     transitions,
 )
@@ -32,6 +33,7 @@ from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.reauthorization import Reauthorization
 from rdnbr.core.bindings.route_metric import RouteMetrics
+from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.fib import reconciler
@@ -47,7 +49,7 @@ from rdnbr.core.policy import authorization
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.quarantine import Quarantine
-from rdnbr.core.probing import gateway_defence, intervals, slow_probing
+from rdnbr.core.probing import data_snooping, gateway_defence, intervals, slow_probing
 from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
@@ -361,6 +363,36 @@ def _() -> None:
 @mutation("IP packets are looked at for ever")
 def _() -> None:
     replace(DataSnooping, "expire_timers", nothing)
+
+
+@mutation("IP packets are looked at for ten seconds although no route is there")
+def _() -> None:
+    replace(DataSnooping, "_lacking", lambda *_: ())
+
+
+@mutation("IP packets are looked at although routes of both families are there")
+def _() -> None:
+    replace(DataSnooping, "_lacking", lambda *_: data_snooping.FAMILIES)
+
+
+@mutation("sources that came to nothing are looked at again all the time")
+def _() -> None:
+    replace(data_snooping, "LONGEST", 0.0)
+
+
+@mutation("a sign of life has nothing probed")
+def _() -> None:
+    replace(SignsOfLife, "note", nothing)
+
+
+@mutation("every frame of an incomplete guest counts as a sign of life")
+def _() -> None:
+    replace(signs_of_life, "APART", 0.0)
+
+
+@mutation("a flushed guest is not probed")
+def _() -> None:
+    replace(SignsOfLife, "remember_flushed", nothing)
 
 
 @mutation("an IP packet challenges a binding")

@@ -35,7 +35,7 @@ class Model(Departures):
                 entry.last_foreign_dad = entry.last_foreign_dad if own else now
         if port not in self.ports:
             self.say("ignored", "unknown-port", None, None, None, None)
-        elif heard.kind == "packet" and not self.packet_counts(port, heard.address):
+        elif heard.kind == "packet" and not self.packet_counts(now, port, heard.address):
             why = "not-ndp" if ":" in heard.address else "not-arp-or-ndp"
             self.say("ignored", why, None, None, self.ports[port][0], None)
         elif {self.node_mac, *self.ports_macs.get(self.ports[port][1], ())} & {heard.mac, heard.card}:
@@ -45,9 +45,12 @@ class Model(Departures):
         else:
             self.hear_guest(now, port, heard)
             self.note_arrival(now, port, heard)
+            self.note_sign(now, port, heard.mac)
 
     def hear_guest(self, now: float, port: int, heard: Utterance) -> None:
-        if heard.kind == "rarp":
+        if heard.kind == "presence":
+            self.say("ignored", "not-ndp", None, heard.mac, self.ports[port][0], None)
+        elif heard.kind == "rarp":
             self.open_window(now, port)
             mine = [
                 e
@@ -376,10 +379,13 @@ class Model(Departures):
             self.entries.append(entry)
             self.become(now, entry, "tentative", "learned", "arrived")
 
-    def flush(self, address: str | None) -> None:
+    def flush(self, now: float, address: str | None) -> None:
         for entry in list(self.entries):
             if address in (None, entry.address):
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "flushed")
+                if entry.port in self.ports and entry.state in ROUTED:
+                    self.ask_what_it_had(now, entry.port, entry.mac, entry.address, after=10.0)
+                    self.signs = {key: value for key, value in self.signs.items() if key[0] != entry.port}
 
     def probe(self, now: float, address: str) -> None:
         known = [e for e in self.entries if e.address == address and (e.state != "departed" or e.probed_on)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from second_model_notes import Notebook, Utterance, packed
+from second_model_notes import ROUTED, Notebook, Utterance, packed
 
 GATEWAY = "169.254.0.1"
 ANYBODY = "00:00:00:00:00:00"
@@ -19,6 +19,8 @@ class Inquiry:
     asked: int = 0
     due: float = 0.0
     by_hand: bool = False
+    had: bool = False
+    """The one who is asked had it."""
 
 
 @dataclass
@@ -38,7 +40,10 @@ def slowly(now: float, asked: int) -> float:
 
 @dataclass
 class Window:
-    until: float
+    length: float
+    families: tuple[int, ...] = ()
+    until: float | None = None
+    """None: nothing was heard in it, and it waits."""
     sources: list[str] = field(default_factory=list)
 
 
@@ -61,6 +66,8 @@ class Arrivals(Notebook):
         self.everybody: list[str] = []
         """The MACs that the rules may name."""
         self.windows: dict[int, Window] = {}
+        self.signs: dict[tuple[int, str], tuple[float, float]] = {}
+        """When a frame of a MAC on a port counts as a sign of life again, and how long that was."""
         self.came_up: dict[int, float] = {}
         """When each port appeared."""
         self.checked: dict[tuple[int, str], float] = {}
@@ -86,8 +93,11 @@ class Arrivals(Notebook):
         if last is not None and not (announces and now >= last + 5.0):
             return
         self.told[port, heard.mac] = now
+        new = last is None
         self.announced += [(port, heard.mac, own) for own in self.own_of[self.ports[port][1]]]
         self.look_for(now, port, heard.mac)
+        if new:
+            self.open_window(now, port)
 
     def defend(self, now: float, segment: int, address: str) -> None:
         if address not in self.own_of[segment]:
@@ -122,15 +132,21 @@ class Arrivals(Notebook):
         while due := [inquiry for inquiry in self.inquiries if inquiry.due <= now]:
             inquiry = min(due, key=lambda one: (one.due, one.port, packed(one.address)))
             if inquiry.asked == len(PATIENCE) or not self.lacks(
-                now, inquiry.port, inquiry.address, inquiry.mac, by_hand=inquiry.by_hand
+                now, inquiry.port, inquiry.address, inquiry.mac, by_hand=inquiry.by_hand or inquiry.had
             ):
                 self.inquiries.remove(inquiry)
             else:
                 self.inquire(now, inquiry)
-        for port, window in sorted(self.windows.items(), key=lambda item: (item[1].until, item[0])):
-            if window.until <= now:
-                del self.windows[port]
-                self.listened.append((port, None))
+        due_windows = [(one.until, port) for port, one in self.windows.items() if one.until is not None]
+        for _, port in sorted(item for item in due_windows if item[0] <= now):
+            self.review_window(port)
+        for port in sorted(self.ports):
+            lacking, window = self.lacking(port), self.windows.get(port)
+            if lacking and (window is None or window.until is None):
+                self.listen(port, lacking)
+            elif window and not lacking:
+                end = now + self.timers.data_window
+                window.until = end if window.until is None else min(end, window.until)
 
     # Who is asked without a claim
 
@@ -163,6 +179,41 @@ class Arrivals(Notebook):
             )
             if may and not under_way and self.lacks(now, port, address, ANYBODY, by_hand=True):
                 self.inquiries.append(Inquiry(port, address, ANYBODY, due=now, by_hand=True))
+
+    def ask_what_it_had(self, now: float, port: int, mac: str, address: str, after: float = 0.0) -> None:
+        """Ask a guest for what it had, now or later."""
+        there = [one for one in self.inquiries if (one.port, one.address) == (port, address)]
+        if there and (there[0].asked or after):
+            return
+        if not there:
+            if not after and not self.lacks(now, port, address, mac, by_hand=True):
+                return
+            there = [Inquiry(port, address, mac, had=True)]
+            self.inquiries += there
+        if after:
+            there[0].due = now + after
+        else:
+            self.inquire(now, there[0])
+
+    def note_sign(self, now: float, port: int, mac: str) -> None:
+        counts_at, apart = self.signs.get((port, mac), (-1000.0, 0.0))
+        if now < counts_at:
+            return
+        table = self.tables[self.ports[port][1]]
+        mine = [entry for entry in self.by_number() if (entry.mac, entry.table) == (mac, table)]
+        had = [entry.address for entry in mine if entry.state == "departed"]
+        had += [one.address for one in self.inquiries if (one.port, one.mac, one.asked) == (port, mac, 0)]
+        has = {":" in entry.address for entry in mine if entry.state in ROUTED and entry.port == port}
+        if not had and len(has) == 2:
+            self.signs[port, mac] = (now + 30.0, 0.0)
+            return
+        apart = min(2 * apart, 600.0) if apart else 30.0
+        self.signs[port, mac] = (now + apart, apart)
+        for address in had:
+            self.ask_what_it_had(now, port, mac, address)
+        self.look_for(now, port, mac)
+        if port not in self.windows:
+            self.open_window(now, port)
 
     def go_round(self, now: float, port: int) -> None:
         one = self.rounds[port]
@@ -218,19 +269,44 @@ class Arrivals(Notebook):
     # Whose packets count
 
     def open_window(self, now: float, port: int) -> None:
-        until = now + self.timers.data_window
-        if port in self.windows:
-            self.windows[port].until = until
-        else:
-            self.windows[port] = Window(until)
-            self.listened.append((port, ()))
+        self.listen(port, (4, 6))
+        self.windows[port].length = self.timers.data_window
+        self.windows[port].until = now + self.timers.data_window
 
-    def packet_counts(self, port: int, source: str) -> bool:
+    def listen(self, port: int, families: tuple[int, ...]) -> None:
+        window = self.windows.setdefault(port, Window(self.timers.data_window))
+        if window.families != families:
+            window.families = families
+            self.listened.append((port, tuple(window.sources), families))
+
+    def review_window(self, port: int) -> None:
+        window, lacking = self.windows[port], self.lacking(port)
+        window.until = None
+        if not lacking:
+            del self.windows[port]
+            self.listened.append((port, None, ()))
+        elif window.sources:
+            useless = lacking == window.families
+            window.length = min(window.length * 2, 300.0) if useless else self.timers.data_window
+            window.families, window.sources = lacking, []
+            self.listened.append((port, (), lacking))
+        else:
+            self.listen(port, lacking)
+
+    def lacking(self, port: int) -> tuple[int, ...]:
+        """Tell of which families no address is routed to a port."""
+        there = {":" in e.address for e in self.entries if e.port == port and e.state in ROUTED}
+        return tuple(family for family in (4, 6) if (family == 6) not in there)
+
+    def packet_counts(self, now: float, port: int, source: str) -> bool:
         window = self.windows.get(port)
         if window is None or source.startswith(("169.254.", "fe80:")) or source in window.sources:
             return False
+        if (6 if ":" in source else 4) not in window.families:
+            return False
         window.sources.append(source)
-        self.listened.append((port, tuple(window.sources)))
+        window.until = now + window.length if window.until is None else window.until
+        self.listened.append((port, tuple(window.sources), window.families))
         return True
 
     def port_leaves(self, port: int) -> None:
@@ -240,6 +316,7 @@ class Arrivals(Notebook):
         self.inquiries = [one for one in self.inquiries if one.port != port]
         self.rounds.pop(port, None)
         self.windows.pop(port, None)
+        self.signs = {key: value for key, value in self.signs.items() if key[0] != port}
         self.came_up.pop(port, None)
         self.checked = {key: at for key, at in self.checked.items() if key[0] != port}
 

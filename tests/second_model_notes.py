@@ -24,7 +24,7 @@ class Utterance:
     """What a guest says, whatever the frame looks like."""
 
     kind: str
-    """use, unconfirmed, intent, announcement, answer (to us), rarp or packet"""
+    """use, unconfirmed, intent, announcement, answer (to us), rarp, presence or packet"""
     mac: str
     address: str = ""
     override: bool = True
@@ -124,7 +124,7 @@ class Notebook:
         """Port, address, MAC, and how it is put: unicast, broadcast, or zero (from 0.0.0.0)."""
         self.announced: list[tuple[int, str, str]] = []
         """Port, MAC or "all", and the gateway that they are told of."""
-        self.listened: list[tuple[int, tuple[str, ...] | None]] = []
+        self.listened: list[tuple[int, tuple[str, ...] | None, tuple[int, ...]]] = []
         self._number = 0
 
     def find(self, table: int, address: str) -> Entry | None:

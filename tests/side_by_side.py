@@ -144,6 +144,8 @@ def _frame(heard: Utterance) -> bytes:
             return guest_frames.intent(heard.mac, heard.address, heard.nonce)
         case "packet":
             return guest_frames.packet(heard.mac, heard.address)
+        case "presence":
+            return guest_frames.listener_report(heard.mac, A6)
         case _:
             return guest_frames.rarp(heard.mac)
 
@@ -156,6 +158,8 @@ def utterance(
         kind, override, nonce = ("use" if kind == "unconfirmed" else kind), True, b""
     if card == mac or kind in ("unconfirmed", "packet") or (kind == "intent" and ":" in address):
         card = ""
+    if kind == "presence":
+        return Utterance(kind, mac)
     if kind == "rarp":
         return Utterance(kind, mac, card=card)
     return Utterance(
@@ -316,9 +320,12 @@ def told(announcement: Announcement) -> tuple[int, str, str]:
     return announcement.port, "all" if to[0] & 1 else show_mac(to), show_ip(claim.address)
 
 
-def hearing(listen: SnoopData) -> tuple[int, tuple[str, ...] | None]:
+def hearing(listen: SnoopData) -> tuple[int, tuple[str, ...] | None, tuple[int, ...]]:
     """Say whose packets are heard, as the model does."""
-    return listen.port, None if listen.without is None else tuple(map(show_ip, listen.without))
+    if listen.without is None:
+        return listen.port, None, ()
+    families = tuple({4: 4, 16: 6}[size] for size in listen.families)
+    return listen.port, tuple(map(show_ip, listen.without)), families
 
 
 def spoken(decision: Decision) -> tuple[object, ...]:

@@ -1,7 +1,6 @@
 """Sends the actuator's frames by the packet sockets of the ports."""
 
-from rdnbr.core.model.address import IP
-from rdnbr.core.model.engine_outputs import Announcement, Probe
+from rdnbr.core.model.engine_outputs import Announcement, Probe, SnoopData
 from rdnbr.linux.packet.receiver import PacketReceiver
 
 
@@ -19,6 +18,6 @@ class SocketTransmitter:
         """Send an announcement on its port. A frame that cannot be sent counts as lost on the wire."""
         self._receiver.send(announcement.port, announcement.frame)
 
-    def snoop_data(self, port: int, known: tuple[IP, ...] | None) -> None:
+    def snoop_data(self, change: SnoopData) -> None:
         """Change which IP packets of a port are received."""
-        self._receiver.snoop_data(port, known)
+        self._receiver.snoop_data(change.port, change.without, change.families)

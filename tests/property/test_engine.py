@@ -69,7 +69,7 @@ LONGEST_SILENCE = 75.0
 """The longest time of a route without evidence, in seconds: the latest reprobe, a challenge, all probes twice."""
 
 kinds = st.sampled_from(
-    ["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "packet", "answer", "use"]
+    ["use", "answer", "announcement", "intent", "unconfirmed", "rarp", "presence", "packet", "answer", "use"]
 )
 nonces = st.sampled_from([b"", b"", b"sixsix", b"number"])
 addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, SECOND4, SECOND6, LATER])
@@ -340,7 +340,7 @@ class EngineAndModel(RuleBasedStateMachine):
     @rule(address=st.none() | st.sampled_from(ADDRESSES))
     def flushes(self, address: str | None) -> None:
         self.passes()
-        self.node.model.flush(address)
+        self.node.model.flush(self.node.now, address)
         self.node.does("flush", self.node.now, parse_ip(address) if address else None)
 
     @rule(address=st.sampled_from(ADDRESSES))
@@ -473,9 +473,9 @@ class EngineAndModel(RuleBasedStateMachine):
         # At most each address of the allowlist on each port.
         services = node.engine._services
         assert set(services._discovery._searches) <= set(node.engine.ports)
-        assert len(services._discovery._timers) == len(node.model.inquiries) <= 8 * len(PORTS)
+        assert len(services._discovery._timers) == len(node.model.inquiries) <= 9 * len(PORTS)
         assert set(services._announcer._arrived) <= set(node.engine.ports)
-        assert set(services._snooping._open) == set(node.model.windows) <= set(node.engine.ports)
+        assert set(services._snooping._windows) == set(node.model.windows) <= set(node.engine.ports)
         assert set(node.engine._transitions._departed) == {
             binding.key for binding in bindings if binding.state == "departed"
         }

@@ -81,7 +81,7 @@ def test_the_kernel_comes_before_the_frames(actuator, kernel, observer):
     assert observer.seen == [
         (1.0, probe, HOST.route),
         ("send_announcement", announcement),
-        ("snoop_data", 7, None),
+        ("snoop_data", SnoopData(7, None)),
     ]
     actuator.apply_changes(2.0)
     assert len(observer.seen) == 3

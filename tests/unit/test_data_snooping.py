@@ -1,10 +1,13 @@
 """Packets hint at who uses an address, for a while, once each; and only the answer counts."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import guest_frames
 import pytest
-from dialogue import World
+from dialogue import BRIDGE, Guest, World
 
-from rdnbr.core.model.settings import Settings, Timers
+from rdnbr.core.model.settings import SecondsOrNever, Settings, Timers
 
 V4, V6 = "2.57.57.30", "2001:678::80"
 ALLOW = "2.57.57.0/24\n2001:678::/64"
@@ -86,18 +89,87 @@ def test_special_sources_are_no_hints(source: str):
     assert set(world.counted("tap1i0")) <= {"not-arp-or-ndp", "not-ndp"}
 
 
-def test_window_closes_after_its_time():
-    """Ten seconds after the port appeared packets mean nothing any more."""
+def learned(world: World, *addresses: str, name: str = "alice", port: str = "tap1i0") -> Guest:
+    """Let a guest use its addresses, and return it."""
+    guest = world.guest(name, port, *addresses)
+    for address in addresses:
+        guest.asks_gateway(address)
+    return guest
+
+
+def test_window_closes_where_both_families_are_routed():
+    """Ten seconds after the port appeared its guest is known, and its packets stay in the kernel."""
     world = World(ALLOW, all_said=True)
     assert world.plugs("tap1i0") == ["listen to tap1i0 without exception"]
-    assert world.runs(11) == ["10.00 listen to tap1i0 no more"]
-    assert sends(world, V4) == ["ignored on tap1i0: not-arp-or-ndp"]
+    learned(world, V4, V6)
+    assert listening(world.runs(60)) == ["10.00 listen to tap1i0 no more"]
+    assert sends(world, "2.57.57.31") == ["ignored on tap1i0: not-arp-or-ndp"]
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+@pytest.mark.parametrize("allow", [None, ALLOW])
+def test_first_packet_may_come_late(allow: str | None, address: str):
+    """A guest that sends its first packet ten minutes after its port came up is found by it."""
+    world = World(allow, all_said=True)
+    world.guest("alice", "tap1i0", address)
+    assert listening(world.runs(600)) == []
+    sends(world, address)
+    world.runs(0.01)
+    assert world.routes() == [f"{address} alice"]
+
+
+@pytest.mark.parametrize(("known", "late", "family"), [(V4, V6, "IPv6"), (V6, V4, "IPv4")])
+def test_family_that_a_port_lacks_is_looked_at(known: str, late: str, family: str):
+    """Where one family is routed, only packets of the other are read; then its first packet ends that."""
+    world = World(ALLOW, all_said=True)
+    world.guest("alice", "tap1i0", known, late).asks_gateway(known)
+    assert listening(world.runs(600)) == [f"10.00 listen to tap1i0 for {family} without exception"]
+    assert sends(world, known)[0].startswith("ignored on tap1i0: not-")
+    assert listening(sends(world, late)) == [f"listen to tap1i0 for {family} without {late}"]
+    assert listening(world.runs(60)) == ["610.00 listen to tap1i0 no more"]
+    assert world.routes() == [f"{known} alice", f"{late} alice"]
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_port_that_loses_its_routes_is_looked_at_again(address: str):
+    """A guest that was withdrawn for its silence, and then sends a packet, is found by it."""
+    world = World(ALLOW, all_said=True)
+    alice = learned(world, V4, V6)
+    world.runs(20)
+    alice.awake = False
+    assert listening(world.runs(90))[-1].endswith("listen to tap1i0 without exception")
+    assert world.routes() == []
+    alice.awake = True
+    sends(world, address)
+    world.runs(0.01)
+    assert f"{address} alice" in world.routes()
+
+
+def test_segment_without_a_gateway_of_a_family_is_not_looked_at_for_it():
+    """Nobody could be probed in that family."""
+    world = World(ALLOW, all_said=True)
+    world.engine.segment_changed(replace(BRIDGE, gateway6=None))
+    learned(world, V4)
+    assert listening(world.runs(60)) == ["10.00 listen to tap1i0 no more"]
+
+
+def test_source_that_came_to_nothing_is_looked_at_again_ever_more_seldom():
+    """A guest that answered no probe may answer the next; what is never permitted costs less and less."""
+    world = World(ALLOW, all_said=True)
+    world.plugs("tap1i0")
+    world.runs(60)
+    times = []
+    for _ in range(300):
+        times += [line.split()[0] for line in world.runs(10) if line.endswith("without exception")]
+        sends(world, "9.9.9.9")
+    assert times[:6] == ["80.00", "110.00", "160.00", "250.00", "420.00", "730.00"]
+    assert {round(float(later) - float(former)) for former, later in pairwise(times[6:])} == {310}
 
 
 def test_rarp_opens_the_window():
     """On a migration's target the guest comes long after its port."""
     world = World(ALLOW, all_said=True)
-    alice = world.guest("alice", "tap1i0", V4)
+    alice = learned(world, V4, V6)
     world.runs(60)
     assert listening(alice.shows_up()) == ["listen to tap1i0 without exception"]
     assert listening(world.runs(11)) == ["70.00 listen to tap1i0 no more"]
@@ -106,10 +178,24 @@ def test_rarp_opens_the_window():
 def test_rarp_keeps_the_window_open():
     """Who is announced shortly before it would close has the whole time."""
     world = World(ALLOW, all_said=True)
-    alice = world.guest("alice", "tap1i0", V4)
+    alice = learned(world, V4, V6)
     world.runs(9)
     assert listening(alice.shows_up()) == []
     assert listening(world.runs(11)) == ["19.00 listen to tap1i0 no more"]
+
+
+def test_new_mac_opens_the_window():
+    """A guest behind a guest may send nothing but packets after its first frame, whatever that is."""
+    world = World(ALLOW, all_said=True)
+    learned(world, V4, V6)
+    world.runs(60)
+    nested = world.guest("nested", "tap1i0", "2.57.57.31")
+    lines = nested.says(guest_frames.router_solicitation(nested.mac))
+    assert listening(lines) == ["listen to tap1i0 without exception"]
+    sends(world, "2.57.57.31", nested.mac)
+    world.runs(0.01)
+    assert "2.57.57.31 nested" in world.routes()
+    assert listening(world.runs(11)) == ["70.00 listen to tap1i0 no more"]
 
 
 def test_many_sources_close_the_window():
@@ -122,8 +208,20 @@ def test_many_sources_close_the_window():
     assert world.counted("tap1i0") == {"no-hint": 8, "not-arp-or-ndp": 32}
     world.runs(9.9)
     assert listening(alice.shows_up()) == []
-    world.runs(0.2)
-    assert listening(alice.shows_up()) == ["listen to tap1i0 without exception"]
+    assert listening(world.runs(0.2)) == ["10.00 listen to tap1i0 without exception"]
+
+
+@pytest.mark.parametrize("seconds", [20, 5])
+def test_configuration_ends_and_starts_the_windows(seconds: float):
+    """With `data_window = 0` no packet is read any more; with another value ports that lack routes are looked at."""
+    world = World(ALLOW, all_said=True)
+    world.plugs("tap1i0")
+    world.runs(seconds)
+    world.engine.configure(world.now, Settings(timers=Timers(data_window=SecondsOrNever(0.0))))
+    assert listening(world.ticks()) == ["listen to tap1i0 no more"]
+    assert world.runs(60) == []
+    world.engine.configure(world.now, Settings())
+    assert listening(world.ticks()) == ["listen to tap1i0 without exception"]
 
 
 def test_window_of_no_length_never_opens():

@@ -192,8 +192,11 @@ def test_new_timers_apply_from_the_next_probe_on():
 def test_deadline_is_none_when_there_is_nothing_to_do():
     """An engine without bindings has no deadline."""
     world = World(ALLOW)
-    world.guest("alice", "tap1i0", V4).asks_gateway()
-    world.runs(11)  # until data snooping ends
+    alice = world.guest("alice", "tap1i0", V4)
+    alice.asks_gateway()
+    world.runs(11)
+    alice.awake = False
     assert world.engine.next_deadline() is not None
     world.flushes()
+    world.runs(20)  # until the search for it ends
     assert world.engine.next_deadline() is None

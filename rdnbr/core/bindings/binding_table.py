@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rdnbr.core.model.address import MAC
 from rdnbr.core.model.binding import Anchor, Binding
-from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.fib_entries import Key
 
 _Name = TypeVar("_Name", int | None, MAC)
@@ -28,6 +28,10 @@ class BindingTable:
         self._challenged_from: dict[int | None, dict[Key, None]] = {}
         self._bound: Counter[tuple[int | None, int]] = Counter()
         """Number of bindings by port and by bytes of the address; DEPARTED bindings do not count."""
+        self._routed: Counter[tuple[int | None, int]] = Counter()
+        """Number of them that have a route."""
+        self.ports_to_review: dict[int, None] = {}
+        """Ports that got their first route of a family, or lost their last; data snooping removes them."""
 
     def get(self, key: Key) -> Binding | None:
         """Return the binding of a key."""
@@ -40,25 +44,38 @@ class BindingTable:
         binding.serial = self._added
         self._all[binding.key] = binding
         self._index(binding)
+        self._count_route(binding, 1)
 
     def remove(self, key: Key) -> None:
         """Remove the binding of a key."""
         binding = self._all.pop(key)
+        self._count_route(binding, -1)
         self._unindex(binding)
         if binding.challenger is not None:
             _discard(self._challenged_from, binding.challenger.port, key)
 
     def set_anchor(self, binding: Binding, anchor: Anchor) -> None:
         """Give a binding another anchor."""
+        moves = binding.anchor.port != anchor.port
+        if moves:
+            self._count_route(binding, -1)
         self._unindex(binding)
         binding.anchor = anchor
         self._index(binding)
+        if moves:
+            self._count_route(binding, 1)
 
     def set_state(self, binding: Binding, state: State) -> None:
         """Give a binding another state."""
+        routed = state in WITH_ROUTE
+        changes = routed is not (binding.state in WITH_ROUTE)
+        if changes and not routed:
+            self._count_route(binding, -1)
         self._count(binding, -1)
         binding.state = state
         self._count(binding, 1)
+        if changes and routed:
+            self._count_route(binding, 1)
 
     def set_challenger(self, binding: Binding, challenger: Anchor | None, segment: int = 0) -> None:
         """Give a binding another challenger, which is on `segment` (ifindex); None: no challenger."""
@@ -71,6 +88,10 @@ class BindingTable:
     def count_on_port(self, port: int, size: int) -> int:
         """Return how many addresses of `size` bytes are bound on a port; DEPARTED bindings do not count."""
         return self._bound[port, size]
+
+    def has_route_on_port(self, port: int, size: int) -> bool:
+        """Return whether an address of `size` bytes is routed to a port."""
+        return (port, size) in self._routed
 
     def on_port(self, port: int | None) -> list[Binding]:
         """Return the bindings anchored on a port, oldest first, without DEPARTED ones."""
@@ -120,6 +141,17 @@ class BindingTable:
         self._bound[name] += change
         if not self._bound[name]:
             del self._bound[name]
+
+    def _count_route(self, binding: Binding, change: int) -> None:
+        """Count a route that begins or ends, if the binding has one."""
+        if binding.state not in WITH_ROUTE:
+            return
+        name = binding.anchor.port, len(binding.key.address)
+        self._routed[name] += change
+        if self._routed[name] == max(0, change) and name[0] is not None:
+            self.ports_to_review[name[0]] = None
+        if not self._routed[name]:
+            del self._routed[name]
 
 
 def _discard(index: dict[_Name, dict[Key, None]], name: _Name, key: Key) -> None:

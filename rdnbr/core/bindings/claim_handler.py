@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.move_limit import moved_just_now
+from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import MAC
@@ -57,6 +58,7 @@ class ClaimHandler:
         transitions: Transitions,
         conflicts: Conflicts,
         services: PortServices,
+        signs_of_life: SignsOfLife,
         segments: Mapping[int, Segment],
         emit: Emit,
     ) -> None:
@@ -67,6 +69,7 @@ class ClaimHandler:
         self._transitions = transitions
         self._conflicts = conflicts
         self._services = services
+        self._signs_of_life = signs_of_life
         self._segments = segments
         self._emit = emit
 
@@ -85,6 +88,7 @@ class ClaimHandler:
                 self._emit_refusal(now, Verb.NOTED, port, Reason.MAC_MISMATCH, claim)
         reason = self._handle_sender(now, port, claim)
         self._services.sender_seen(now, port, claim)
+        self._signs_of_life.note(now, port, claim.mac)
         return reason
 
     def probe_departed(self, now: float, port: Port) -> None:

@@ -18,6 +18,7 @@ from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.operator_probe import OperatorProbes
 from rdnbr.core.bindings.reauthorization import Reauthorization
 from rdnbr.core.bindings.route_metric import RouteMetrics
+from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
@@ -86,10 +87,18 @@ class Engine:
             GatewayAnnouncer(segments, ports, self._policy.limits, emit),
             GatewayDefence(segments, ports, emit),
             Discovery(settings, segments, ports, self._policy, self._table, prober, pace, emit),
-            DataSnooping(settings, emit),
+            DataSnooping(settings, segments, ports, self._table, emit),
         )
+        self._signs_of_life = SignsOfLife(self._table, self._policy.limits, self._services, segments, ports)
         self._claim_handler = ClaimHandler(
-            self._policy, self._table, self._transitions, self._conflicts, self._services, segments, emit
+            self._policy,
+            self._table,
+            self._transitions,
+            self._conflicts,
+            self._services,
+            self._signs_of_life,
+            segments,
+            emit,
         )
         self._expiry = Expiry(self._table, self._transitions, self._departed, self._policy.quarantine)
         self._operator_probes = OperatorProbes(self._transitions, self._departed, self._services)
@@ -254,10 +263,11 @@ class Engine:
         return self.drain_outputs()
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:
-        """Withdraw and forget the bindings of one address, or all bindings."""
+        """Withdraw and forget the bindings of one address, or all bindings; a guest that is there is found again."""
         for binding in self._table:
             if address is None or binding.key.address == address:
                 self._transitions.apply(now, binding, BindingEvent.FLUSHED)
+                self._signs_of_life.remember_flushed(now, binding)
         return self.drain_outputs()
 
     def probe(self, now: float, address: IP) -> list[Output]:
@@ -308,7 +318,7 @@ class Engine:
             if claim.source is Source.ARP_PROBE and claim.address is not None:
                 self._dad_times.record(now, port, claim.address)
         elif claim in _IP_PACKETS:
-            claim = self._snoop_source(port, data) or claim
+            claim = self._snoop_source(now, port, data) or claim
         if isinstance(claim, Claim):
             reason = self._claim_handler.handle_claim(now, at, claim)
         else:
@@ -383,14 +393,14 @@ class Engine:
         found = (self._table.get(key) for key in sorted(keys))
         return [binding for binding in found if binding is not None]
 
-    def _snoop_source(self, port: int, frame: bytes) -> Claim | None:
+    def _snoop_source(self, now: float, port: int, frame: bytes) -> Claim | None:
         """Return the claim of an IP packet, when its source is new on a port whose packets are looked at."""
         if not self._services.is_snooping(port):
             return None
         claim = claim_from_packet(frame)
         if claim is None or claim.address is None:
             return None
-        return claim if self._services.record_source(port, claim.address) else None
+        return claim if self._services.record_source(now, port, claim.address) else None
 
     def _remove_port(self, now: float, index: int, event: BindingEvent) -> None:
         port = self._ports.get(index)
@@ -403,6 +413,7 @@ class Engine:
         self._policy.limits.remove_port(index)
         self._services.port_gone(index)
         self._dad_times.port_gone(index)
+        self._signs_of_life.port_gone(index)
         self._transitions.timers.port_gone(index)
         self._conflicts.port_gone(now, port)
         self.counters.port_gone(port.name)

@@ -59,7 +59,7 @@ class Actuator:
         self._unsure = False
         """The kernel did not answer the last operations. It must be read before more are applied."""
         self._to_send: list[Probe | Announcement] = []
-        self._to_snoop: dict[int, tuple[IP, ...] | None] = {}
+        self._to_snoop: dict[int, SnoopData] = {}
         """The latest change of data snooping, by port."""
 
     @property
@@ -82,8 +82,8 @@ class Actuator:
                     self._reconciler.set_desired(key, desired)
                 case Probe() | Announcement():
                     self._to_send.append(output)
-                case SnoopData(port, known):
-                    self._to_snoop[port] = known
+                case SnoopData(port):
+                    self._to_snoop[port] = output
 
     def apply_changes(self, now: float) -> None:
         """Make the kernel equal to what is desired, then send the frames."""
@@ -95,8 +95,8 @@ class Actuator:
             else:
                 self._transmitter.send_announcement(frame)
         changes, self._to_snoop = self._to_snoop, {}
-        for port, known in changes.items():
-            self._transmitter.snoop_data(port, known)
+        for change in changes.values():
+            self._transmitter.snoop_data(change)
 
     def next_deadline(self) -> float | None:
         """Return when `apply_changes` has something to retry; None: when there are outputs."""

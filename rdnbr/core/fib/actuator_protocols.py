@@ -5,7 +5,7 @@ from typing import Protocol
 
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.engine_outputs import Announcement, Probe
+from rdnbr.core.model.engine_outputs import Announcement, Probe, SnoopData
 
 
 class Transmitter(Protocol):
@@ -17,8 +17,8 @@ class Transmitter(Protocol):
     def send_announcement(self, announcement: Announcement) -> None:
         """Send an announcement, to which no answer is expected."""
 
-    def snoop_data(self, port: int, known: tuple[IP, ...] | None) -> None:
-        """Receive the IP packets of a port (ifindex), without those of known sources; None: receive none any more."""
+    def snoop_data(self, change: SnoopData) -> None:
+        """Receive the IP packets of a port, or receive them no more."""
 
 
 class KernelObserver(Protocol):

@@ -115,12 +115,18 @@ class Binding:
 
 
 class BindingLookup(Protocol):
-    """What policy and discovery read from the binding table (`bindings.binding_table`)."""
+    """What policy, discovery and data snooping read from the binding table (`bindings.binding_table`)."""
+
+    ports_to_review: dict[int, None]
+    """Ports (ifindex) that got their first route of a family, or lost their last; data snooping removes them."""
 
     def get(self, key: Key) -> Binding | None:
         """Return the binding of a key."""
 
     def count_on_port(self, port: int, size: int) -> int:
         """Return how many addresses of `size` bytes are bound on a port; DEPARTED bindings do not count."""
+
+    def has_route_on_port(self, port: int, size: int) -> bool:
+        """Return whether an address of `size` bytes is routed to a port."""
 
     def __len__(self) -> int: ...

@@ -86,6 +86,8 @@ class SnoopData(NamedTuple):
     """ifindex"""
     without: tuple[IP, ...] | None
     """Source addresses that were seen already and are left out; None: receive no IP packets any more."""
+    families: tuple[int, ...] = (4, 16)
+    """Bytes of the source addresses that are of interest, those of one family or of both."""
 
 
 class DesiredHost(NamedTuple):

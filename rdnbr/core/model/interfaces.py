@@ -83,6 +83,12 @@ class Segment:
     """All addresses of the bridge, with their prefix lengths; in each family the gateway address first."""
 
     @property
+    def families(self) -> tuple[int, ...]:
+        """The families that have a gateway, each as the number of bytes of its addresses."""
+        gateways = (self.gateway4, self.gateway6)
+        return tuple(len(gateway) for gateway in gateways if gateway is not None)
+
+    @property
     def dad_failed(self) -> tuple[IP, ...]:
         """The addresses of the bridge that the node does not use, since another host has them (`gateway-dadfailed`)."""
         return tuple(entry.address for entry in self.addresses if entry.dad_failed)

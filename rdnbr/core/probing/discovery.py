@@ -1,10 +1,12 @@
-"""Discovery: probes for addresses that the allowlist names for a guest, and that nobody has claimed.
+"""Discovery: probes for addresses that the allowlist names for a guest, or that a guest had, and that nobody has now.
 
 A guest may be silent for long. After a migration the hypervisor sends a RARP, which names no address; and a guest with
-a fixed address and nothing to send sends nothing at all. The allowlist names the address of such a guest.
+a fixed address and nothing to send sends nothing at all. The allowlist names the address of such a guest. Other
+addresses are remembered: from bindings that have departed or were flushed, and from the kernel's own neighbours.
 
-Each address is probed five times at once, and then on and on, more and more seldom (`slow_discovery`). A discovery
-probe changes no binding. Silence has no consequence, and an answer is a claim like any other.
+Each address is probed five times at once. A named address is then probed on and on, more and more seldom
+(`slow_discovery`). A discovery probe changes no binding. Silence has no consequence, and an answer is a claim like any
+other.
 """
 
 from collections.abc import Mapping
@@ -42,6 +44,8 @@ class _Search:
     probes_sent: int = 0
     by_operator: bool = False
     """Whether a person asked for it, so that no allowlist is needed."""
+    remembered: bool = False
+    """Whether the guest had the address, so that no allowlist is needed."""
 
 
 class Discovery:
@@ -108,6 +112,35 @@ class Discovery:
                 # A bridge may have a thousand ports, so `expire_timers` sends the probes.
                 self._timers.set((index, address), now)
 
+    def probe_remembered(self, now: float, port: Port, mac: MAC, address: IP, *, after: float = 0.0) -> None:
+        """Probe an address that the guest with this MAC had.
+
+        Args:
+            now: the time.
+            port: where the guest is.
+            mac: of the guest.
+            address: the address that it had.
+            after: seconds from now until the first probe; 0 also ends the wait of an earlier call.
+        """
+        searches = self._searches.get(port.index, {})
+        search = searches.get(address)
+        if search is None:
+            is_full = len(searches) >= self._policy.limits.capacity(port.index)
+            if is_full or not (after or self._is_needed(now, port, Anchor(port.index, mac), address)):
+                return
+            self._searches.setdefault(port.index, {})[address] = _Search(mac, remembered=True)
+        elif search.probes_sent or after:
+            return
+        if after:
+            self._timers.set((port.index, address), now + after)
+        else:
+            self._probe(now, port, address)
+
+    def waiting(self, port: int, mac: MAC) -> list[IP]:
+        """Return the addresses of a MAC that are to be probed on a port (ifindex) and were not yet."""
+        searches = self._searches.get(port, {})
+        return [address for address, one in searches.items() if one.mac == mac and not one.probes_sent]
+
     def searched_ports(self, address: IP) -> list[int]:
         """Return the ports (ifindex) on which an address is probed."""
         return [port for port, searches in self._searches.items() if address in searches]
@@ -126,7 +159,8 @@ class Discovery:
             index, address = due[1]
             port, search = self._ports[index], self._searches[index][address]
             anchor = Anchor(index, search.mac)
-            is_needed = self._is_needed if search.by_operator else self._is_named_and_free
+            anyway = search.by_operator or search.remembered
+            is_needed = self._is_needed if anyway else self._is_named_and_free
             if search.probes_sent == len(WAITS) or not is_needed(now, port, anchor, address):
                 self._end(index, address)
             else:
@@ -183,7 +217,7 @@ class Discovery:
             self._segments[port.segment], address, search.mac, broadcast=search.mac == ZERO_MAC
         )
         if frame is not None:
-            self._emit(Probe(port.index, address, search.mac, frame, guess=True))
+            self._emit(Probe(port.index, address, search.mac, frame, guess=not search.remembered))
 
     def _end(self, port: int, address: IP) -> None:
         self._timers.discard((port, address))

@@ -49,6 +49,11 @@ class GatewayAnnouncer:
         """Ports whose bridge has changed its MAC, and that have no announcement yet."""
         self._next_batch = 0.0
 
+    def is_known(self, port: int, mac: MAC) -> bool:
+        """Tell whether a MAC has arrived on a port (ifindex)."""
+        known = self._arrived.get(port)
+        return known is not None and mac in known
+
     def record_arrival(self, now: float, port: int, claim: Claim) -> bool:
         """Tell whether the sender of a frame has just arrived on a port (ifindex), and remember the arrival."""
         known = self._arrived.get(port)

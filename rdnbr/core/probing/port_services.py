@@ -32,9 +32,12 @@ class PortServices:
 
     def sender_seen(self, now: float, port: Port, claim: Claim) -> None:
         """Handle the sender of a valid frame: a guest that has arrived hears of its gateway and is searched for."""
+        is_new = not self._announcer.is_known(port.index, claim.mac)
         if self._announcer.record_arrival(now, port.index, claim):
             self._announcer.announce(port, claim.mac)
             self._discovery.start(now, port, claim.mac)
+            if is_new:
+                self._snooping.start(now, port.index)
 
     def discover(self, now: float, port: Port, mac: MAC | None) -> None:
         """Probe the addresses that the allowlist names for a guest on a port; without a MAC, for the port."""
@@ -43,6 +46,14 @@ class PortServices:
     def search(self, now: float, address: IP) -> None:
         """Probe an address that nobody has on every port that may have it."""
         self._discovery.search(now, address)
+
+    def probe_remembered(self, now: float, port: Port, mac: MAC, address: IP, *, after: float = 0.0) -> None:
+        """Probe an address that a guest on a port had, at once or `after` some seconds."""
+        self._discovery.probe_remembered(now, port, mac, address, after=after)
+
+    def waiting(self, port: int, mac: MAC) -> list[IP]:
+        """Return the remembered addresses of a MAC on a port (ifindex) that were not probed yet."""
+        return self._discovery.waiting(port, mac)
 
     def searched_ports(self, address: IP) -> list[int]:
         """Return the ports (ifindex) on which an address is searched for."""
@@ -68,9 +79,9 @@ class PortServices:
         """Tell whether the IP packets of a port (ifindex) are looked at."""
         return self._snooping.is_active(port)
 
-    def record_source(self, port: int, source: IP) -> bool:
+    def record_source(self, now: float, port: int, source: IP) -> bool:
         """Record the source address of an IP packet; tell whether the address is new in this window."""
-        return self._snooping.record_source(port, source)
+        return self._snooping.record_source(now, port, source)
 
     def port_gone(self, port: int) -> None:
         """Forget a port (ifindex) that is gone."""

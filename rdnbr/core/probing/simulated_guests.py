@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from rdnbr.core.model.address import IP
-from rdnbr.core.model.engine_outputs import Announcement, Probe
+from rdnbr.core.model.engine_outputs import Announcement, Probe, SnoopData
 from rdnbr.core.wire.probe_frames import answer_frame
 
 ANSWER_TIME = 0.001
@@ -34,7 +33,7 @@ class SimulatedGuests:
     def send_announcement(self, announcement: Announcement) -> None:
         """Guests do nothing on an announcement."""
 
-    def snoop_data(self, port: int, known: tuple[IP, ...] | None) -> None:
+    def snoop_data(self, change: SnoopData) -> None:
         """Guests send no IP packets."""
 
     def receive(self, now: float) -> Iterator[tuple[int, bytes]]:

@@ -3,7 +3,7 @@
 Guests send gigabits a second. Frames that rdnbr does not need are dropped in the kernel, where they cost the least.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from rdnbr.core.model.address import IP
 from rdnbr.linux.packet.bpf import (
@@ -108,14 +108,17 @@ PACKET_SNAPLEN = 64
 """Bytes delivered of an IP packet: the headers with its source, and with its ICMPv6 type."""
 
 
-def packets(without: Iterable[IP]) -> bytes:
+def packets(without: Iterable[IP], families: Collection[int] = (4, 16)) -> bytes:
     """Return a program that delivers IPv4 and IPv6 packets, but neither ARP nor neighbour discovery.
 
     Dropped are packets from a source in `without`, from a source that no guest can have, with a VLAN tag, and with
-    extension headers.
+    extension headers. With one of the `families` (bytes of an address), packets of the other are dropped first.
     """
     sources = list(without)
     return assemble(
+        half(12),
+        *([equal(0x0800, None, "reject")] if 16 not in families else []),
+        *([equal(0x86DD, None, "reject")] if 4 not in families else []),
         extension(_VLAN_TAG),
         any_bit(0xFFF, "reject"),  # VID; 0 for a priority tag, and for a frame without a tag
         half(12),

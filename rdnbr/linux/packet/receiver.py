@@ -75,16 +75,24 @@ class PacketReceiver:
         for receiver in (self._receiver, self._for_answers, self._for_packets):
             self._drop(receiver.pop(index, None))
 
-    def snoop_data(self, index: int, without: Collection[IP] | None) -> None:
-        """Receive the IP packets of a port too, except those from the sources `without`; None: none any more."""
+    def snoop_data(
+        self, index: int, without: Collection[IP] | None, families: Collection[int] = (4, 16)
+    ) -> None:
+        """Receive the IP packets of a port too, or no more.
+
+        Args:
+            index: of the port.
+            without: sources whose packets are left out; None: receive no packets any more.
+            families: bytes of the source addresses, for one family or for both.
+        """
         main, source = self._receiver.get(index), self._for_packets.get(index)
         if main is None or without is None:
             self._drop(self._for_packets.pop(index, None))
         elif source is not None:
-            source.socket.set_filter(packets(without))
+            source.socket.set_filter(packets(without, families))
         else:
             with suppress(OSError):  # the port is gone, or descriptors have run out: they were but hints
-                socket = PortSocket(main.socket.port, packets(without), PACKETS_BUFFER)
+                socket = PortSocket(main.socket.port, packets(without, families), PACKETS_BUFFER)
                 self._for_packets[index] = self._open_socket(socket, main.rate)
 
     def is_detached(self, index: int) -> bool:

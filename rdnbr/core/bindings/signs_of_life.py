@@ -1,0 +1,110 @@
+"""Signs of life: any frame of a guest that may have more addresses than its bindings say.
+
+A running Linux guest confirms its IPv6 gateway from its link-local address, and an IPv4 guest whose gateway is in its
+neighbour cache sends no ARP frame. So a guest that was paused, flushed, or there before rdnbr, may speak for hours
+without a frame that names its address.
+
+Anybody can forge a frame with the MAC of another guest. So a sign of life changes no binding: it only has addresses
+probed on the port it came from, and the IP packets of that port looked at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.binding import Binding
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.policy.limits import PortLimits
+from rdnbr.core.primitives.bounded_map import BoundedMap
+from rdnbr.core.probing.port_services import PortServices
+
+APART = 30.0
+"""Seconds between two signs of one MAC on one port that count. The time doubles while the guest stays incomplete."""
+
+LONGEST = 600.0
+"""Seconds; doubling ends here."""
+
+FLUSHED_AFTER = 10.0
+"""Seconds after which the guest of a flushed address is probed, if it has sent nothing; others may claim it first."""
+
+MACS = 64
+"""MACs remembered for a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    next_at: float
+    """When a sign counts again."""
+    apart: float
+    """Seconds that were waited for that."""
+
+
+class SignsOfLife:
+    """Looks for the addresses of guests that show that they are there."""
+
+    def __init__(
+        self,
+        table: BindingTable,
+        limits: PortLimits,
+        services: PortServices,
+        segments: Mapping[int, Segment],
+        ports: Mapping[int, Port],
+    ) -> None:
+        self._table = table
+        self._limits = limits
+        self._services = services
+        self._segments = segments
+        self._ports = ports
+        self._seen: dict[int, BoundedMap[MAC, _Seen]] = {}
+        """What is known of each MAC, by port."""
+
+    def note(self, now: float, port: Port, mac: MAC) -> None:
+        """Handle a frame of a MAC on a port, whatever the frame was."""
+        known = self._seen.get(port.index)
+        if known is None:
+            known = self._seen[port.index] = BoundedMap(MACS)
+        seen = known.get(mac)
+        if seen is not None and now < seen.next_at:
+            return
+        remembered, complete = self._inspect(port, mac)
+        if complete:
+            known.put(mac, _Seen(now + APART, 0.0))
+        elif self._limits.take_discovery(now, port.index):
+            apart = APART if seen is None or not seen.apart else min(2 * seen.apart, LONGEST)
+            known.put(mac, _Seen(now + apart, apart))
+            self._look_for(now, port, mac, remembered)
+
+    def remember_flushed(self, now: float, binding: Binding) -> None:
+        """Have the guest of a flushed binding probed soon, and at its next sign of life at once."""
+        port = self._ports.get(binding.anchor.port or 0)
+        if port is not None and binding.state in WITH_ROUTE:
+            self._services.probe_remembered(
+                now, port, binding.anchor.mac, binding.key.address, after=FLUSHED_AFTER
+            )
+            self._seen.pop(port.index, None)
+
+    def port_gone(self, port: int) -> None:
+        """Forget a port (ifindex) that is gone."""
+        self._seen.pop(port, None)
+
+    def _look_for(self, now: float, port: Port, mac: MAC, remembered: list[IP]) -> None:
+        for address in remembered:
+            self._services.probe_remembered(now, port, mac, address)
+        self._services.discover(now, port, mac)
+        if not self._services.is_snooping(port.index):
+            self._services.snoop_data(now, port.index)
+
+    def _inspect(self, port: Port, mac: MAC) -> tuple[list[IP], bool]:
+        """Return the addresses that a MAC had, and whether there is none of them and it has a route of each family."""
+        segment = self._segments[port.segment]
+        here = [binding for binding in self._table.of_mac(mac) if binding.key.table == segment.table]
+        remembered = [binding.key.address for binding in here if binding.state is State.DEPARTED]
+        remembered += self._services.waiting(port.index, mac)
+        families = {
+            len(binding.key.address)
+            for binding in here
+            if binding.state in WITH_ROUTE and binding.anchor.port == port.index
+        }
+        return remembered, not remembered and families.issuperset(segment.families)

@@ -1,6 +1,7 @@
 """Field cases: what `doctor`, `explain`, `show` and the log name, on a node that is not as it should be."""
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -100,3 +101,31 @@ def test_gateway_without_dad_stays(lab: Lab, within: float) -> None:
     wait_for(lambda: guest.ping(f"{GATEWAY6}%eth0"), within, "the gateway to answer the guest")
     assert node.run("ip", "-6", "addr", "show", "dev", BRIDGE, "dadfailed") == ""
     assert finding(node, "gateway-dadfailed") is None
+
+
+@pytest.mark.frr
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("bgp-coalesce-time", ["coalesce-time 5000"]),
+        ("bgp-advertisement-interval", ["neighbor 198.51.100.0 advertisement-interval 30"]),
+        ("bgp-update-delay", ["update-delay 60"]),
+        ("bgp-dampening", ["address-family ipv4 unicast", "bgp dampening"]),
+    ],
+)
+@field_case(
+    FOUND,
+    "FRR's configuration slows BGP: `coalesce-time`, `advertisement-interval`, `update-delay`, `bgp dampening`",
+    "`doctor` names the line, and a command that removes it",
+)
+def test_bgp_is_slowed(fabric: Lab, name: str, lines: list[str]) -> None:
+    """What slows BGP is found in the running configuration; the cure, pasted, ends it."""
+    node = fabric.node
+    assert finding(node, name) is None
+    entered = [word for line in ("configure terminal", "router bgp 65001", *lines) for word in ("-c", line)]
+    node.run("vtysh", *entered)
+    found = finding(node, name)
+    assert found is not None
+    assert f"`{lines[-1]}" in found["message"]
+    node.run(*shlex.split(found["cure"]))
+    assert finding(node, name) is None

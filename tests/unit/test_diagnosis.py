@@ -10,6 +10,7 @@ from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
+from rdnbr.linux.frr.slow_settings import SlowSetting
 from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.operator.doctor.bridge import Bridge, Claimant
 from rdnbr.operator.doctor.diagnosis import Facts, diagnose
@@ -194,6 +195,10 @@ OLD_FRR = {"version": (10, 2)}
         (with_frr(missed={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-missed-routes"),
         (with_frr(stale={"vmbr1": (parse_ip("2.57.57.30"),)}), "warning", "vmbr1", "zebra-stale-routes"),
         (with_frr(not_selected={"vmbr1": (parse_ip("2001:db8::1"),)}), "warning", "vmbr1", "zebra-prefers-others"),
+        *(
+            (with_frr(slow_settings=(SlowSetting(name, "line", ()),)), "warning", "frr", name)
+            for name in ("bgp-coalesce-time", "bgp-advertisement-interval", "bgp-update-delay", "bgp-dampening")
+        ),
         (replace(RIGHT, protocol=None), "note", "node", "protocol-without-name"),
         (replace(RIGHT, protocol="l3"), "warning", "node", "protocol-is-anothers"),
     ],

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rdnbr.core.model.address import IP
 from rdnbr.core.model.unread_fact import UnreadFact
+from rdnbr.linux.frr.slow_settings import SlowSetting
 
 
 class Redistribution(NamedTuple):
@@ -50,6 +51,7 @@ class Frr:
     """Names of the daemons that answer vtysh."""
     redistributions: tuple[Redistribution, ...] = ()
     sessions: tuple[Session, ...] = ()
+    slow_settings: tuple[SlowSetting, ...] = ()
     missed: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
     """By bridge: addresses whose host route is in the kernel, and which zebra has no route to."""
     not_selected: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)

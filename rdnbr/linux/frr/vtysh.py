@@ -11,6 +11,7 @@ from rdnbr.linux.frr.frr_json import VtyshError, read_kernel_routes, read_paths,
 from rdnbr.linux.frr.frr_running_config import read_redistributions
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.host_routes import Advertisement
+from rdnbr.linux.frr.slow_settings import read_slow_settings
 
 _TIMEOUT = 10.0
 """Seconds that vtysh may take: it needs some for a full table."""
@@ -31,7 +32,7 @@ def read_frr() -> Seen:
         version = _VERSION.search(_show("show version"))
         daemons = frozenset(_show("show daemons").split())
         bgp = "bgpd" in daemons
-        redistributions = read_redistributions(_show("show running-config bgpd")) if bgp else ()
+        configuration = _show("show running-config bgpd") if bgp else ""
         sessions = read_sessions(_show("show bgp vrf all summary json")) if bgp else ()
     except VtyshError as error:
         if os.geteuid() == 0 and "failed to connect to any daemons" in str(error):
@@ -40,7 +41,13 @@ def read_frr() -> Seen:
             f"FRR was not looked at, for vtysh says: {error}", "be root, or in the group frrvty"
         )
     release = (int(version[1]), int(version[2])) if version else None
-    return Frr(release, daemons, tuple(redistributions), tuple(sessions))
+    return Frr(
+        release,
+        daemons,
+        tuple(read_redistributions(configuration)),
+        tuple(sessions),
+        tuple(read_slow_settings(configuration)),
+    )
 
 
 def kernel_routes(vrf: str | None) -> dict[tuple[IP, str], bool]:

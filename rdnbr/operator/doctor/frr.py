@@ -13,6 +13,13 @@ CARRIER_SINCE = (10, 3)
 """The FRR release since which zebra drops kernel routes over devices without carrier (pull request 17544)."""
 
 _MAX_NAMED = 3
+_SLOW = {
+    "bgp-coalesce-time": "(milliseconds) holds updates back, so that a guest that comes or moves is reachable later",
+    "bgp-advertisement-interval": "(seconds) lets a neighbour learn of a guest that comes or moves only so often",
+    "bgp-update-delay": "(seconds) lets bgpd advertise no guest for so long after it has started",
+    "bgp-dampening": "holds back the route of a guest that moves often, by minutes; rdnbr limits moves itself",
+}
+"""What a setting that slows BGP does, by finding."""
 _ROUTE = {4: "ip route", 6: "ipv6 route"}
 
 
@@ -88,6 +95,8 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
     for vrf, version in sorted(instances):
         yield from _redistributed(frr, vrf or None, version)
         yield from _sessions(frr, vrf or None, version)
+    for setting in frr.slow_settings:
+        yield warning(setting.finding, "frr", f"`{setting.line}` {_SLOW[setting.finding]}", setting.cure)
     yield from _differing(
         frr.missed,
         "zebra-missed-routes",

@@ -129,3 +129,85 @@ def test_bgp_is_slowed(fabric: Lab, name: str, lines: list[str]) -> None:
     assert f"`{lines[-1]}" in found["message"]
     node.run(*shlex.split(found["cure"]))
     assert finding(node, name) is None
+
+
+def load(node: Node, rules: str) -> None:
+    """Load rules of nftables on the node, beside what is there."""
+    node.write("/run/rules.nft", rules)
+    node.run("nft", "-f", "/run/rules.nft")
+
+
+FILTERS = {
+    "policy": (
+        "forward-drops",
+        """table ip filter {
+            chain FORWARD {
+                type filter hook forward priority 0; policy drop;
+                ct state established,related accept
+                oifname docker0 accept
+            }
+        }""",
+    ),
+    "rule": (
+        "forward-drops",
+        """table inet firewall {
+            chain forward {
+                type filter hook forward priority 0; policy accept;
+                iifname vmbr1 reject
+                oifname vmbr1 meta l4proto != icmpv6 drop
+            }
+        }""",
+    ),
+    "input": (
+        "input-drops",
+        """table inet firewall {
+            chain input {
+                type filter hook input priority 0; policy drop;
+                ct state established,related accept
+                iifname lo accept
+                icmpv6 type echo-request accept
+            }
+        }""",
+    ),
+    "port-rule": (
+        "port-filter-drops",
+        """table bridge guests {
+            chain in {
+                type filter hook prerouting priority 0;
+                iifname tap100i0 ether type arp drop
+            }
+        }""",
+    ),
+    "port-policy": (
+        "port-filter-drops",
+        """table bridge guests {
+            chain out {
+                type filter hook postrouting priority 0; policy drop;
+                oifname tap101i0 accept
+            }
+        }""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "rules"), FILTERS.values(), ids=FILTERS)
+@field_case(
+    FOUND,
+    "a packet filter drops guests' packets (FORWARD policy of Docker or ufw), their frames (`bridge`), or their NDP",
+    "`doctor` names the chain and the ports, and a command that lets the packets pass",
+)
+def test_packet_filter_drops_guests(lab: Lab, name: str, rules: str) -> None:
+    """What a filter certainly drops is found; the cure, pasted, ends it, and nothing is found without the filter."""
+    node = lab.node
+    assert finding(node, name) is None
+    load(node, rules)
+    for _ in range(4):  # one chain may drop in several ways, each with its own cure
+        found = finding(node, name)
+        if found is None:
+            break
+        assert (found["severity"], found["about"]) == ("problem", BRIDGE)
+        for command in found["cure"].split("; "):
+            node.run(*shlex.split(command))
+    else:
+        pytest.fail(f"still found: {found}")
+    assert node.run("nft", "list", "ruleset")

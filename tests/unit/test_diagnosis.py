@@ -12,6 +12,7 @@ from rdnbr.core.policy.allowlist import parse
 from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
 from rdnbr.linux.frr.slow_settings import SlowSetting
 from rdnbr.linux.host.bridge_sysfs import Details
+from rdnbr.linux.nft.iptables_save import read_save
 from rdnbr.operator.doctor.bridge import Bridge, Claimant
 from rdnbr.operator.doctor.diagnosis import Facts, diagnose
 
@@ -342,6 +343,23 @@ def test_one_metric_for_all():
     )
     assert found(replace(levelled, mobility="newest-wins")) == [("warning", "frr", "metric-levelled")]
     assert found(levelled) == found(replace(RIGHT, mobility="newest-wins")) == []
+
+
+DROPPING = tuple(read_save("*filter\n:FORWARD DROP\n:INPUT ACCEPT\nCOMMIT\n", "ip", "iptables"))
+
+
+def test_filter_that_drops_is_found_and_bridged_frames_pass_it_too():
+    """A FORWARD policy that drops is found with its cure; br_netfilter, which widens it, only where something drops."""
+    calls = SETTINGS | {"bridge/bridge-nf-call-iptables": 1, "bridge/bridge-nf-call-arptables": 0}
+    (finding,) = diagnose(replace(RIGHT, filters=DROPPING, uplinks={4: "eth0"}))
+    assert (finding.severity.value, finding.about, finding.name) == ("problem", "vmbr1", "forward-drops")
+    assert finding.cure == "iptables -I FORWARD -i vmbr1 -j ACCEPT; iptables -I FORWARD -o vmbr1 -j ACCEPT"
+    assert found(replace(RIGHT, filters=DROPPING, settings=calls)) == [
+        ("problem", "vmbr1", "forward-drops"),
+        ("warning", "vmbr1", "bridge-nf-call"),
+    ]
+    assert found(replace(RIGHT, settings=calls)) == []
+    assert found(replace(RIGHT, filters=HIDDEN)) == [("note", "node", "not-seen")]
 
 
 def test_failed_gateway_is_one_finding_with_the_guest_in_it():

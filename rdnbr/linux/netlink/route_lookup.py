@@ -51,6 +51,8 @@ _KINDS = (
 _NOWHERE = tuple(_KINDS.index(kind) for kind in ("blackhole", "unreachable", "prohibit"))
 _BITS = {AF_INET: 32, AF_INET6: 128}
 _NO_MAC = MAC(bytes(6))
+_FAR = {4: IP(bytes((9, 9, 9, 9))), 6: IP(bytes.fromhex("2620 00fe") + bytes(10) + bytes.fromhex("00fe"))}
+"""An address of the Internet in each version, to look up. Nothing is sent to it."""
 
 
 class HostRoute(NamedTuple):
@@ -90,6 +92,23 @@ def routes(address: IP, devices: Iterable[int]) -> list[HostRoute]:
             bodies += _dump(netlink, request)
     found = {_read_route(body) for body in bodies if _host(body) == address}
     return sorted(found, key=lambda route: (route.table, route.metric, route.protocol))
+
+
+def uplink(version: int) -> int | None:
+    """Return the ifindex of the device that packets to the Internet leave over; None if there is none, or several.
+
+    Args:
+        version: 4 or 6.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    with _netlink() as netlink:
+        (matching,) = netlink.request([match_route(_FAR[version])])
+    if matching.code or not matching.body:
+        return None
+    found = attributes(matching.body, RTMSG.size).get(RTA_OIF)
+    return None if found is None else int.from_bytes(found, sys.byteorder)
 
 
 def hosts_over(device: int) -> frozenset[IP]:

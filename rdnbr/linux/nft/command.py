@@ -111,6 +111,15 @@ def list_table() -> Any | None:
         raise
 
 
+def list_ruleset() -> Any:
+    """Return the listing of all tables by `nft --json`.
+
+    Raises:
+        NftError: nft is not installed or not permitted.
+    """
+    return json.loads(_run_nft("--json", "list", "ruleset"))
+
+
 def remove_table() -> bool:
     """Remove our table; return whether there was one. Without nft there is none.
 
@@ -130,16 +139,16 @@ def remove_table() -> bool:
 
 def is_installed() -> bool:
     """Return whether the `nft` program is installed."""
-    return shutil.which("nft", path=_path()) is not None
+    return shutil.which("nft", path=search_path()) is not None
 
 
-def _path() -> str:
-    """Return the search path for programs: the PATH of a user may lack the sbin directories."""
+def search_path() -> str:
+    """Return the search path for programs of the administrator: the PATH of a user may lack the sbin directories."""
     return os.environ.get("PATH", os.defpath) + _ELSEWHERE
 
 
 def _program() -> str:
-    return shutil.which("nft", path=_path()) or "nft"
+    return shutil.which("nft", path=search_path()) or "nft"
 
 
 def _run_nft(*arguments: str, script: str = "") -> str:

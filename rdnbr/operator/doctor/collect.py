@@ -7,6 +7,7 @@ from typing import Literal
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.interfaces import Link
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.unread_fact import UnreadFact
@@ -18,11 +19,14 @@ from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
 from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysctl
 from rdnbr.linux.netlink.links import Snapshot, snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
+from rdnbr.linux.netlink.route_lookup import uplink
+from rdnbr.linux.nft.filters import read_filters
 from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.control.json_fields import Fields, text
 from rdnbr.operator.doctor import sysctls
 from rdnbr.operator.doctor.bridge import Bridge, Claimant
 from rdnbr.operator.doctor.diagnosis import Facts
+from rdnbr.operator.doctor.filters import BRIDGE_CALLS
 from rdnbr.operator.doctor.gateway_addresses import ACCEPT_DAD
 
 
@@ -57,6 +61,8 @@ def collect_facts(given: CommandLine) -> Facts:
         networkd.cleans(),
         rt_protos.name_of(PROTOCOL),
         config.settings.mobility,
+        read_filters(),
+        uplinks(kernel.links),
         clock_sync.is_synchronised(),
     )
 
@@ -94,7 +100,19 @@ def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:
 
 def sysctl_paths(device: str) -> list[str]:
     """Return the paths, under net/, of all sysctls that are read for a bridge."""
-    return [*sysctls.sysctl_paths(device), *(ACCEPT_DAD.format(name) for name in ("all", device))]
+    accept_dad = (ACCEPT_DAD.format(name) for name in ("all", device))
+    return [*sysctls.sysctl_paths(device), *accept_dad, *BRIDGE_CALLS]
+
+
+def uplinks(links: Iterable[Link]) -> dict[int, str]:
+    """Return the device that packets to the Internet leave over, by IP version.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    names = {link.index: link.name for link in links}
+    found = {version: uplink(version) for version in (4, 6)}
+    return {version: names[index] for version, index in found.items() if index in names}
 
 
 def _claimants(bridge: Bridge, config: Config) -> dict[IP, Claimant]:

@@ -15,6 +15,7 @@ from rdnbr.operator.doctor import bridge, frr, sysctls
 from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
 from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
 from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.filters import Filters, check_filters
 from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.doctor.gateway_addresses import check_gateways
 
@@ -40,6 +41,10 @@ class Facts:
     protocol: str | None = None
     """The name that iproute2 has for rdnbr's routing protocol."""
     mobility: Mobility = "withdrawal"
+    filters: Filters = ()
+    """The packet filters of the node."""
+    uplinks: Mapping[int, str] = field(default_factory=dict)
+    """The device that packets to the Internet leave over, by IP version."""
     clock_synchronised: bool = True
     """Whether the node's clock is synchronised."""
 
@@ -63,6 +68,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     for served in facts.bridges:
         yield from bridge.check_bridge(served, carrier_matters=frr.carrier_matters(facts.frr))
         yield from check_gateways(served, facts.settings)
+        yield from check_filters(facts.filters, served, facts.uplinks, facts.settings)
         yield from sysctls.check_sysctls(served.segment.name, facts.settings)
         if served.segment.index in facts.networkd:
             yield warning(

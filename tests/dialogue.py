@@ -6,6 +6,7 @@ Whatever a guest does returns what came of it, one line an output, in order:
     route 2.57.57.30 to alice                                a wish for the kernel; `no route …` takes it back
     ask alice@tap1i0 for 2.57.57.30                          a question on a port; `ask all of …` is broadcast,
                                                              `…, from 0.0.0.0` an ARP probe of RFC 5227
+    cannot ask for 2.57.57.30                                the bridge has no address of the family to ask from
     tell tap1i0 of the gateway                               an announcement
     tell alice@tap1i0 of 169.254.0.1                         the same, to one guest alone; only where `all_said`
     listen to tap1i0 without 2.57.57.30                      IP packets are looked at; only where `all_said`
@@ -23,7 +24,15 @@ from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.claim import Claim
-from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
+from rdnbr.core.model.engine_outputs import (
+    Announcement,
+    Decision,
+    DesiredHost,
+    Output,
+    Probe,
+    SnoopData,
+    UnsentProbe,
+)
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.model.reason import Reason
@@ -124,7 +133,7 @@ class World:
         self.decisions: list[Decision] = []
         self.frames = 0
         self._answers: list[tuple[float, str, bytes]] = []
-        self.engine.segment_changed(BRIDGE)
+        self.engine.segment_changed(self.now, BRIDGE)
         self.engine.local_addresses_changed(self.now, NODE)
 
     def guest(self, name: str, port: str, *addresses: str, awake: bool = True, mac: str = "") -> Guest:
@@ -256,6 +265,8 @@ class World:
                         reply = answer_frame(frame, parse_mac(guest.mac))
                         assert reply is not None
                         self._answers.append((self.now + self.answer_time, guest.port, reply))
+            case UnsentProbe(_, address):
+                yield f"cannot ask for {show_ip(address)}"
             case Announcement(port, frame) if frame[0] & 1:
                 yield f"tell {self._port(port)} of the gateway"
             case Announcement(port, frame) if self.all_said:

@@ -55,6 +55,7 @@ from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
 from rdnbr.core.probing.gateway_defence import GatewayDefence
+from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.slow_discovery import SlowDiscovery
 from rdnbr.core.probing.timers import BindingTimers
 
@@ -608,6 +609,31 @@ def _() -> None:
 @mutation("a guest whose port has just come up is probed from 0.0.0.0")
 def _() -> None:
     replace(DadTimes, "port_up", nothing)
+
+
+@mutation("a guest that cannot be probed for lack of a gateway address counts as silent")
+def _() -> None:
+    replace(Prober, "lacks_gateway", lambda *_: False)
+
+
+@mutation("a guest whose port takes no frames counts as silent")
+def _() -> None:
+    replace(BindingTimers, "probe_unsent", nothing)
+
+
+@mutation("a challenger that cannot be probed keeps its incumbent from being withdrawn")
+def _() -> None:
+    def probe_unsent(self: Transitions, now: float, key: Key, anchor: Anchor) -> None:
+        binding = self._table.get(key)
+        if binding is not None and anchor in (binding.anchor, binding.challenger):
+            self.timers.probe_unsent(now, binding)
+
+    replace(Transitions, "probe_unsent", probe_unsent)
+
+
+@mutation("guests are not probed when the gateway address is back")
+def _() -> None:
+    replace(BindingTimers, "segment_changed", nothing)
 
 
 def pytest_configure() -> None:

@@ -5,6 +5,7 @@ table. What it decides is compared with what the engine decides, word by word. I
 compares gives the engine one that never runs out.
 """
 
+from dataclasses import replace
 from math import ceil
 from typing import Any
 from zlib import crc32
@@ -13,6 +14,10 @@ from second_model_arrivals import ANYBODY
 from second_model_departed import Departures
 from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared
 from second_model_stamps import Stamps
+
+
+def family(address: str) -> int:
+    return 6 if ":" in address else 4
 
 
 class Model(Departures):
@@ -66,6 +71,8 @@ class Model(Departures):
 
     def claim(self, now: float, port: int, heard: Utterance) -> None:
         _, segment = self.ports[port]
+        if heard.kind == "answer" and (segment, family(heard.address)) in self.unable:
+            heard = replace(heard, kind="use")  # there is no gateway that could have asked
         entry = self.find(self.tables[segment], heard.address)
         known = entry.card if entry and (entry.port, entry.mac) == (port, heard.mac) else ""
         why, vip = self.judge_law(heard.address, (port, heard.mac), segment, heard.card or known)
@@ -416,6 +423,11 @@ class Model(Departures):
         return min((entry.due for entry in self.entries), default=None)
 
     def tick(self, now: float, *, unread: bool = False) -> None:
+        while self.resumed:
+            entry, due = self.resumed.pop(0)
+            if entry in self.entries and entry.due == due:
+                entry.due = now
+                self.judge(now, entry, unread)
         while due := [entry for entry in self.entries if entry.due <= now]:
             self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)), unread)
         self.tick_arrivals(now)
@@ -475,6 +487,12 @@ class Model(Departures):
             self.become(now, entry, "departed", "withdrawn", "silent")
 
     def ask(self, now: float, entry: Entry) -> None:
+        if self.has_nothing_to_ask_from(entry):
+            entry.unsent, entry.asked, entry.asked_since = "no-gateway", 0, None
+            entry.due = now + 60.0
+            self.wait_for_gateway(entry)
+            return
+        entry.unsent = ""
         self.put_question(now, entry)
         entry.asked += 1
         entry.asked_since = now if entry.asked_since is None else entry.asked_since
@@ -515,7 +533,40 @@ class Model(Departures):
                 how = "unicast"
             if how == "zero" and (":" in address or self.may_give_up(now, port, address)):
                 how = "broadcast"
-            self.questions.append((port, address, mac, how))
+            if (self.ports[port][1], family(address)) not in self.unable:
+                self.questions.append((port, address, mac, how))
+
+    def has_nothing_to_ask_from(self, entry: Entry) -> bool:
+        """Tell whether silence would mean nothing; a rival that cannot be asked is silent."""
+        if entry.state == "departed" or (entry.state == "challenged" and entry.asked >= 3):
+            return False
+        segments = {entry.segment}
+        if entry.state == "tentative" and entry.challenger:
+            segments.add(entry.challenger_segment)
+        there = [segment for segment in segments if segment in self.tables]
+        return bool(there) and all((segment, family(entry.address)) in self.unable for segment in there)
+
+    def cannot_send(self, now: float, port: int, address: str, mac: str) -> None:
+        """The port did not take a question: it was none, unless it is only a rival's."""
+        if port not in self.ports:
+            return
+        entry = self.find(self.tables[self.ports[port][1]], address)
+        if entry is None or (entry.port, entry.mac) != (port, mac):
+            return
+        if entry.state in ROUTED or (entry.state == "tentative" and not entry.challenger):
+            entry.unsent, entry.asked, entry.asked_since, entry.due = "port", 0, None, now + 1.0
+
+    def has_gateways(self, now: float, segment: int, families: set[int]) -> None:
+        """The segment has gateway addresses of these families now."""
+        back = families & {number for where, number in self.unable if where == segment}
+        self.unable -= {(segment, number) for number in (4, 6)}
+        self.unable |= {(segment, number) for number in {4, 6} - families}
+        if back:
+            still = [entry for entry, due in (*self.resumed, *self.waiting) if entry.due == due]
+            self.waiting.clear()
+            self.resumed = [(entry, now) for entry in still if entry in self.entries]
+            for entry, _ in self.resumed:
+                entry.due = now
 
     def how_to_ask(self, entry: Entry) -> str:
         """Tell how the next question is put: the last ones reach those who are deaf to the first."""
@@ -583,6 +634,7 @@ class Model(Departures):
         entry.probed_on = None
         if state != "tentative":
             entry.memory = None
+        entry.unsent = ""
         if verb:
             self.say_of(verb, reason, entry, challenger=challenger)
         if state not in ("tentative", "challenged"):

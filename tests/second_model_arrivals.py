@@ -232,7 +232,8 @@ class Arrivals(Notebook):
                 how = "broadcast"
             if how == "unicast" and mac == ANYBODY:
                 how = "broadcast"
-            self.questions.append((port, address, mac, how))
+            if (self.ports[port][1], 6 if ":" in address else 4) not in self.unable:
+                self.questions.append((port, address, mac, how))
         if one.left:
             one.due = now
         else:
@@ -264,7 +265,8 @@ class Arrivals(Notebook):
         inquiry.due = now + PATIENCE[inquiry.asked]
         inquiry.asked += 1
         how = "broadcast" if inquiry.mac == ANYBODY else "unicast"
-        self.questions.append((inquiry.port, inquiry.address, inquiry.mac, how))
+        if (self.ports[inquiry.port][1], 6 if ":" in inquiry.address else 4) not in self.unable:
+            self.questions.append((inquiry.port, inquiry.address, inquiry.mac, how))
 
     # Whose packets count
 

@@ -56,6 +56,10 @@ class Departures(Arrivals):
         ):
             entry.due = slowly(now, entry.asked)
             return
+        if (entry.segment, 6 if ":" in entry.address else 4) in self.unable:
+            entry.due = slowly(now, entry.asked)
+            self.wait_for_gateway(entry)
+            return
         how = ["unicast", "broadcast", "zero"][entry.asked % 3]
         if how == "zero" and (":" in entry.address or self.may_give_up(now, port, entry.address)):
             how = "broadcast"

@@ -66,6 +66,8 @@ class Entry:
     nonce: bytes = b""
     card: str = ""
     """What it sends from, where that is not its MAC."""
+    unsent: str = ""
+    """Why it cannot be asked."""
     heard_on: int | None = None
     """Where it is asked first, when it was found in the kernel."""
     port_inferred: bool = False
@@ -117,15 +119,28 @@ class Notebook:
         self.hosts: Hosts = lambda _port, _mac: []
         self.own: Callable[[str], str | None] = lambda _address: None
         self.entries: list[Entry] = []
+        self.unable: set[tuple[int, int]] = set()
+        """Segments and families that there is no gateway address for."""
+        self.waiting: list[tuple[Entry, float]] = []
+        """Who cannot be asked for lack of a gateway address, in the order in which that began; and when it is due."""
+        self.resumed: list[tuple[Entry, float]] = []
+        """Who is to be asked, for the address is back."""
         self.terms: dict[tuple[int, str, Anchor], tuple[float, float, bool]] = {}
         """Until when, for how long, and whether it is for an incumbent that answered."""
         self.said: list[tuple[str | Named | None, ...]] = []
         self.questions: list[tuple[int, str, str, str]] = []
         """Port, address, MAC, and how it is put: unicast, broadcast, or zero (from 0.0.0.0)."""
+        self.unsent: list[str] = []
+        """Addresses that could not be asked for."""
         self.announced: list[tuple[int, str, str]] = []
         """Port, MAC or "all", and the gateway that they are told of."""
         self.listened: list[tuple[int, tuple[str, ...] | None, tuple[int, ...]]] = []
         self._number = 0
+
+    def wait_for_gateway(self, entry: Entry) -> None:
+        self.waiting = [(one, due) for one, due in self.waiting if one is not entry]
+        self.waiting.append((entry, entry.due))
+        self.unsent.append(entry.address)
 
     def find(self, table: int, address: str) -> Entry | None:
         return next((e for e in self.entries if (e.table, e.address) == (table, address)), None)
@@ -201,6 +216,6 @@ class Notebook:
 
     def take(self) -> Iterator[list[tuple[object, ...]]]:
         """Hand out what was said, asked, announced and listened to since the last time."""
-        for what in (self.said, self.questions, self.announced, self.listened):
+        for what in (self.said, self.questions, self.unsent, self.announced, self.listened):
             yield list(what)
             what.clear()

@@ -14,7 +14,15 @@ from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.claim import Claim
-from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
+from rdnbr.core.model.engine_outputs import (
+    Announcement,
+    Decision,
+    DesiredHost,
+    Output,
+    Probe,
+    SnoopData,
+    UnsentProbe,
+)
 from rdnbr.core.model.fib_entries import (
     DropNeighbour,
     DropRoute,
@@ -224,7 +232,7 @@ class Side:
         """Do something to the engine; the model's part was done before."""
         self.calls.append(Call(method, arguments, options))
         came = getattr(self.engine, method)(*arguments, **options) or []
-        said, asked, announced, listened = self.model.take()
+        said, asked, unsent, announced, listened = self.model.take()
         self.outputs += came
         decisions = [output for output in came if isinstance(output, Decision)]
         heard = [spoken(decision) for decision in decisions]
@@ -232,6 +240,8 @@ class Side:
         probes = [output for output in came if isinstance(output, Probe)]
         asks = [(p.port, show_ip(p.address), show_mac(p.mac), form(p.frame)) for p in probes]
         assert asks == asked, f"{method}{arguments}: the engine asks {asks}, the model {asked}"
+        unable = [show_ip(output.address) for output in came if isinstance(output, UnsentProbe)]
+        assert unable == unsent, f"{method}{arguments}: the engine cannot ask {unable}, the model {unsent}"
         telling = [told(output) for output in came if isinstance(output, Announcement)]
         assert telling == announced, f"{method}{arguments}: the engine tells {telling}, the model {announced}"
         hears = [hearing(output) for output in came if isinstance(output, SnoopData)]

@@ -1,23 +1,33 @@
-"""Logs what the kernel refuses, in the words of ip(8), and that it does not answer."""
+"""Logs what the kernel refuses, in the words of ip(8), that it does not answer, and that it takes no probes."""
 
 from collections.abc import Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core.fib.install_errors import RefusalReport
-from rdnbr.core.model.address import IP, show_ip, show_mac
+from rdnbr.core.model.address import IP, family, show_ip, show_mac
+from rdnbr.core.model.engine_outputs import Probe, UnsentProbe
 from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, Operation, PutNeighbour, PutRoute
-from rdnbr.core.model.interfaces import Segment
+from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.vrf_tables import MAIN_TABLE
+from rdnbr.core.primitives.bounded_map import BoundedMap
+
+UNSENT_CAUSES, UNSENT_APART = 256, 60.0
+"""Reasons for unsent probes that are remembered, and seconds until one is logged again."""
 
 
 class KernelLog:
     """The observer of the daemon's actuator."""
 
-    def __init__(self, log: FilteringBoundLogger, segments: Mapping[int, Segment]) -> None:
-        """Log to `log`; `segments`, by ifindex, have the names of devices."""
+    def __init__(
+        self, log: FilteringBoundLogger, segments: Mapping[int, Segment], ports: Mapping[int, Port]
+    ) -> None:
+        """Log to `log`; `segments` and `ports`, by ifindex, have the names of devices."""
         self._log = log
         self._segments = segments
+        self._ports = ports
+        self._unsent: BoundedMap[str, float] = BoundedMap(UNSENT_CAUSES)
+        """When each reason for unsent probes was last logged."""
 
     def entries_refused(self, reports: Sequence[RefusalReport]) -> None:
         """Log one line for each reason."""
@@ -35,6 +45,21 @@ class KernelLog:
             first=show_ip(addresses[0]),
             cure="ip -ts monitor route neigh shows when; look for another program that cleans up",
         )
+
+    def probe_unsent(self, now: float, probe: Probe | UnsentProbe) -> None:
+        """Log why a probe could not be sent, each reason once in `UNSENT_APART` seconds."""
+        if isinstance(probe, Probe):
+            port = self._ports.get(probe.port)
+            why = f"{port.name if port else 'a port that is gone'} takes no frames"
+        else:
+            segment = self._segments.get(probe.segment)
+            why = (
+                f"{segment.name if segment else 'a bridge'} has no IPv{family(probe.address)} gateway address"
+            )
+        last = self._unsent.get(why)
+        if last is None or now >= last + UNSENT_APART:
+            self._unsent.put(why, now)
+            self._log.warning("probes cannot be sent; no guest counts as silent meanwhile", why=why)
 
     def kernel_unanswered(self, error: OSError) -> None:
         """Log that netlink is busy, or that file descriptors or memory have run out."""

@@ -70,7 +70,7 @@ def make_parts(
         if decision.address is not None:
             source_filter.address_changed(decision.address)
 
-    kernel_log = KernelLog(log, engine.segments)
+    kernel_log = KernelLog(log, engine.segments, engine.ports)
     guests = SimulatedGuests() if kernel is None else None
     backend: FibBackend = FakeKernel(None) if kernel is None else kernel
     actuator = Actuator(engine, backend, guests or SocketTransmitter(receiver), publish, kernel_log)

@@ -10,9 +10,9 @@ class SocketTransmitter:
     def __init__(self, receiver: PacketReceiver) -> None:
         self._receiver = receiver
 
-    def send_probe(self, now: float, probe: Probe) -> None:  # noqa: ARG002 (simulated guests need the time)
-        """Send a probe on its port. A frame that cannot be sent counts as lost on the wire."""
-        self._receiver.send(probe.port, probe.frame)
+    def send_probe(self, now: float, probe: Probe) -> bool:  # noqa: ARG002 (simulated guests need the time)
+        """Send a probe on its port; return False if the port is down, gone, congested or refuses it."""
+        return self._receiver.send(probe.port, probe.frame)
 
     def send_announcement(self, announcement: Announcement) -> None:
         """Send an announcement on its port. A frame that cannot be sent counts as lost on the wire."""

@@ -15,7 +15,7 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.engine_outputs import Decision, Output, Verb
+from rdnbr.core.model.engine_outputs import Decision, Output, Probe, UnsentProbe, Verb
 from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
@@ -46,6 +46,9 @@ class _NoTrouble:
 
     def removals_contested(self, addresses: Sequence[IP]) -> None:
         raise RefusedError(addresses)
+
+    def probe_unsent(self, now: float, probe: Probe | UnsentProbe) -> None:
+        raise RefusedError(now, probe)
 
     def kernel_unanswered(self, error: OSError) -> None:
         raise RefusedError(error)
@@ -94,7 +97,7 @@ class Replay:
         self._ports: dict[str, int] = {}
         own = InterfaceAddress(_BRIDGE, GATEWAY4, 32), InterfaceAddress(_BRIDGE, GATEWAY6, 64)
         self.engine.segment_changed(
-            Segment(_BRIDGE, bridge, mac, MAIN_TABLE, GATEWAY4, GATEWAY6, addresses=own)
+            0.0, Segment(_BRIDGE, bridge, mac, MAIN_TABLE, GATEWAY4, GATEWAY6, addresses=own)
         )
         self.engine.local_addresses_changed(
             0.0, LocalAddresses(frozenset[IP]({GATEWAY4, GATEWAY6}), frozenset({(_BRIDGE, mac)}))

@@ -3,7 +3,7 @@
 import pytest
 
 from rdnbr.lab import wait_for
-from tests.e2e.node_view import stays
+from tests.e2e.node_view import binding, stays
 from tests.field_case import ROUTED, field_case
 
 pytestmark = [pytest.mark.root]
@@ -125,3 +125,99 @@ def test_answers_its_own_subnet_only(lab, within, allowlist):
     guest.attempt("ping", "-n", "-c", "1", "-w", "1", "10.0.0.1")
     wait_for(is_routed(lab, "10.0.0.9"), within, "the route")
     stays(is_routed(lab, "10.0.0.9"), 4, "the address routed")
+
+
+def settled(lab, *guests):
+    """Route guests that answer, and wait until the daemon knows that they do."""
+    for guest in guests:
+        guest.configure()
+    for guest in guests:
+        guest.wait_for_dad()
+        guest.ping_gateways()
+    addresses = [address for guest in guests for address in guest.addresses]
+    wait_for(is_routed(lab, *addresses), 10, "all addresses to be routed")
+
+
+def unsent(lab):
+    return lab.node.show("counters")["kernel"]["unsent"]
+
+
+@field_case(
+    ROUTED,
+    "an operator removes the gateway address of one family, and adds it a minute later",
+    "no guest counts as silent meanwhile, and all are probed at once when it is back",
+    within=2,
+)
+@pytest.mark.parametrize("gateway", ["169.254.0.1/32", "fe80::1/64"])
+def test_gateway_goes_and_returns(lab, within, gateway):
+    rules(lab)
+    family = 6 if ":" in gateway else 4
+    lab.node.start_daemon()
+    guest = lab.guests[0]
+    settled(lab, guest)
+    lab.node.run(
+        "ip", f"-{family}", "addr", "flush", "dev", "vmbr1"
+    )  # IPv6: also the link-local one of its MAC
+    wait_for(lambda: unsent(lab) > 0, 5, "the probes that cannot be sent")
+    stays(lambda: guest.address(family) in {one["address"] for one in routed(lab)}, 6, "routed")
+    assert {one["unsent"] for one in routed(lab)} == {"no-gateway", None}
+    assert "no gateway address of its family" in lab.node.rdnbr("explain", guest.address(family)).stdout
+    lab.node.ip(f"addr add {gateway} dev vmbr1")
+    wait_for(lambda: {one["unsent"] for one in routed(lab)} == {None}, within, "the probes")
+    wait_for(is_routed(lab, *guest.addresses), within, "both addresses to be routed")
+    stays(is_routed(lab, *guest.addresses), 3, "both addresses routed")
+
+
+def routed(lab):
+    """Return the bindings that ask for a route."""
+    return [one for one in lab.node.show()["bindings"] if one["installed"]]
+
+
+@field_case(
+    ROUTED,
+    "the daemon restarts while the bridge lacks its IPv4 address",
+    "the routes that it finds stay, and the guest is probed when the address is back",
+    within=5,
+)
+def test_gateway_is_missing_at_the_start(lab, within):
+    rules(lab)
+    daemon_of(lab)
+    guest = lab.guests[0]
+    settled(lab, guest)
+    assert lab.node.stop_daemon() == 0
+    lab.node.ip("addr add 169.254.9.9/32 dev lo", "addr del 169.254.0.1/32 dev vmbr1")
+    wait_for(
+        lambda: lab.node.ip(f"route replace {guest.address4} dev vmbr1 proto 171") is None, 2, "the route"
+    )
+    daemon_of(lab)
+    wait_for(lambda: unsent(lab) > 0, 10, "the probes that cannot be sent")
+    stays(lambda: guest.address4 in {one["address"] for one in routed(lab)}, 4, "routed")
+    lab.node.ip("addr add 169.254.0.1/32 dev vmbr1")
+    wait_for(lambda: binding(lab.node, guest.address4)["state"] == "valid", within, "its answer")
+    assert guest.address4 in lab.node.hosts()
+
+
+def daemon_of(lab):
+    """Start a daemon that asks adopted guests within two seconds."""
+    lab.node.write("/etc/rdnbr/rdnbr.toml", QUICK + "adopt_grace = 2.0\n")
+    lab.node.start_daemon()
+
+
+@field_case(
+    ROUTED,
+    "a port takes no frames for a while (its queue is full: ENOBUFS)",
+    "what was not sent was not answered either: the guest stays routed, and is probed when it can be",
+    within=5,
+)
+def test_port_takes_no_frames(lab, within):
+    rules(lab)
+    lab.node.start_daemon()
+    guest = lab.guests[0]
+    settled(lab, guest)
+    lab.node.run("tc", "qdisc", "add", "dev", guest.port, "root", "bfifo", "limit", "1")
+    wait_for(lambda: unsent(lab) > 2, 10, "the probes that cannot be sent")
+    stays(is_routed(lab, *guest.addresses), 6, "both addresses routed")
+    assert "takes no frames" in lab.node.rdnbr("explain", guest.address4).stdout
+    lab.node.run("tc", "qdisc", "del", "dev", guest.port, "root")
+    wait_for(lambda: all(one["unsent"] is None for one in routed(lab)), within, "the probes")
+    stays(is_routed(lab, *guest.addresses), 3, "both addresses routed")

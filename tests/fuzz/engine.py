@@ -97,7 +97,7 @@ class World:
         self.probes: list[Probe] = []
         self.ports: set[int] = set()
         for segment in SEGMENTS:
-            self.engine.segment_changed(segment)
+            self.engine.segment_changed(0.0, segment)
         self.take(self.engine.local_addresses_changed(self.now, NODES[0]))
         for index in range(3):
             self.plug(index, 0)
@@ -258,7 +258,7 @@ def happen(world: World, kind: int, who: int, what: int) -> None:
         case 16:
             world.take(engine.segment_gone(now, segment.index))
         case 17:
-            world.take(engine.segment_changed(segment))
+            world.take(engine.segment_changed(now, segment))
         case 18:
             world.take(engine.set_allowlist(now, ALLOWLISTS[who % len(ALLOWLISTS)]))
         case 19:

@@ -18,6 +18,7 @@ from dialogue import BRIDGE, GATEWAY4, GATEWAY6, MAIN, rules
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from second_model import family
 from second_model_notes import ROUTED
 from side_by_side import (
     A4,
@@ -112,11 +113,12 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.does("configure", self.node.now, replace(SETTINGS, mobility=mobility))
 
     def up(self, segment: Segment) -> None:
-        more = [SECOND4, SECOND6] if len(segment.addresses) > 2 else []
-        self.node.model.segment_up(
-            segment.index, segment.table, show_mac(segment.mac), [GATEWAY4, GATEWAY6, *more]
-        )
-        self.node.does("segment_changed", segment)
+        own = [show_ip(one.address) for one in segment.addresses]
+        model = self.node.model
+        families = {family(show_ip(own)) for own in (segment.gateway4, segment.gateway6) if own is not None}
+        model.segment_up(segment.index, segment.table, show_mac(segment.mac), own)
+        model.has_gateways(self.node.now, segment.index, families)
+        self.node.does("segment_changed", self.node.now, segment)
 
     def law(self, name: str) -> None:
         text, law = LAWS[name]
@@ -304,6 +306,32 @@ class EngineAndModel(RuleBasedStateMachine):
         if segment.index in self.node.model.tables:
             self.up(replace(segment, mac=mac, addresses=segment.addresses + more))
 
+    @rule(
+        segment=st.sampled_from([BRIDGE, BRIDGE, VRF_BRIDGE]),
+        families=st.sampled_from([{4}, {6}, set(), {4, 6}, {4, 6}]),
+        seconds=st.sampled_from([0.0, 1.0, 70.0]),
+    )
+    def gateway_goes(self, segment: Segment, families: set[int], seconds: float) -> None:
+        """The bridge loses its gateway addresses, or gets them back."""
+        self.passes()
+        if segment.index not in self.node.model.tables:
+            return
+        kept = tuple(one for one in segment.addresses if family(show_ip(one.address)) in families)
+        gateway4 = segment.gateway4 if 4 in families else None
+        gateway6 = segment.gateway6 if 6 in families else None
+        self.up(replace(segment, gateway4=gateway4, gateway6=gateway6, addresses=kept))
+        self.node.disturbed = self.node.now
+        self.node.runs(seconds, {(self.home(guest), MACS[guest]) for guest in range(len(MACS))})
+
+    @rule(chosen=st.integers(0, 99))
+    @precondition(lambda self: self.node.asked)
+    def port_takes_no_frames(self, chosen: int) -> None:
+        self.passes()
+        probe = self.node.asked[chosen % len(self.node.asked)]
+        self.node.model.cannot_send(self.node.now, probe.port, show_ip(probe.address), show_mac(probe.mac))
+        self.node.does("probe_unsent", self.node.now, probe)
+        self.node.disturbed = self.node.now
+
     @rule(name=st.sampled_from(list(LAWS)))
     def reloads(self, name: str) -> None:
         self.passes()
@@ -449,7 +477,7 @@ class EngineAndModel(RuleBasedStateMachine):
                 permitted = node.model.law(entry.address, view.port, entry.mac, entry.card)
                 assert permitted[0] is None
                 assert node.model.own(show_ip(view.address)) is None
-            if view.state.value in ROUTED:
+            if view.state.value in ROUTED and view.unsent is None:
                 assert node.now - max(view.last_seen, node.disturbed) < LONGEST_SILENCE
 
     @invariant()

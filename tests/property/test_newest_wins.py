@@ -47,7 +47,7 @@ class Hypervisor:
         """Start a daemon as after a crash; it adopts the routes."""
         self.engine = Engine(NEWEST, rules(ALLOW))
         self.engine.set_clock(now, now + self.skew)
-        self.engine.segment_changed(BRIDGE)
+        self.engine.segment_changed(0.0, BRIDGE)
         self.engine.local_addresses_changed(now, NODE)
         for number in range(len(GUESTS)):
             self.engine.port_changed(now, Port(10 + number, f"tap{number}i0", BRIDGE.index))

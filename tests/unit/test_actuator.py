@@ -7,7 +7,7 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.model.address import parse_ip, parse_mac
-from rdnbr.core.model.engine_outputs import Announcement, DesiredHost, Probe, SnoopData
+from rdnbr.core.model.engine_outputs import Announcement, DesiredHost, Probe, SnoopData, UnsentProbe
 from rdnbr.core.model.fib_entries import DropRoute, host
 from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.model.reason import Reason
@@ -76,7 +76,9 @@ def test_the_kernel_comes_before_the_frames(actuator, kernel, observer):
         [probe, SnoopData(7, ()), DesiredHost(HOST.key, HOST), announcement, SnoopData(7, None)]
     )
     assert (kernel.asked, observer.seen) == (0, [])
-    observer.send_probe = lambda now, sent: observer.seen.append((now, sent, *kernel.read_entries()[0]))
+    observer.send_probe = lambda now, sent: (
+        observer.seen.append((now, sent, *kernel.read_entries()[0])) or True
+    )
     actuator.apply_changes(1.0)
     assert observer.seen == [
         (1.0, probe, HOST.route),
@@ -101,6 +103,19 @@ def test_foreign_routes_and_comparisons_are_counted(actuator, kernel):
     assert actuator.install_error(HOST.key.address) == "another program's route is there"
 
 
+def test_unsent_probes_are_counted_and_told(actuator, observer):
+    """A probe that a port does not take, and one that has no address to come from, are counted under `unsent`."""
+    probe = Probe(7, HOST.key.address, HOST.mac, b"probe")
+    observer.send_probe = lambda _now, _sent: False
+    actuator.handle_outputs([probe, UnsentProbe(3, HOST.key.address)])
+    actuator.apply_changes(1.0)
+    assert actuator.counters[KernelCounter.UNSENT] == 2
+    assert observer.seen == [
+        ("probe_unsent", 1.0, probe),
+        ("probe_unsent", 1.0, UnsentProbe(3, HOST.key.address)),
+    ]
+
+
 def test_every_refusal_has_a_counter():
     """Whatever a kernel may give as its reason, there is a counter of that name."""
     assert {KernelCounter(Reason.FOREIGN_ROUTE), KernelCounter(Reason.KERNEL_REFUSED)} <= set(KernelCounter)
@@ -109,7 +124,7 @@ def test_every_refusal_has_a_counter():
 def test_repeating_tells_whether_there_was_a_route(actuator, engine, kernel):
     """A route that is wanted goes and comes; of an address without one, each segment is put in and taken out."""
     kernel.mute = False
-    engine.segment_changed(Segment(3, "vmbr1", HOST.mac, 254, None, None))
+    engine.segment_changed(0.0, Segment(3, "vmbr1", HOST.mac, 254, None, None))
     assert not actuator.reannounce(HOST.key.address)
     actuator.handle_outputs([DesiredHost(HOST.key, HOST)])
     actuator.apply_changes(1.0)

@@ -65,12 +65,12 @@ def test_an_fdb_port_that_cannot_be_right_is_ignored():
     gone.unplugs("tap3i0")
     assert without_times(gone.runs(0.1))[:2] == everywhere[:2]
     moved = three_ports("tap3i0")
-    moved.engine.segment_changed(ANOTHER)
+    moved.engine.segment_changed(moved.now, ANOTHER)
     moved.plugs("tap3i0", moved.indexes["tap3i0"], ANOTHER.index)
     assert without_times(moved.runs(0.1))[:2] == everywhere[:2]
     abroad = World(ALLOW, QUICK)
     alice = abroad.guest("alice", "tap1i0", V4)
-    abroad.engine.segment_changed(ANOTHER)
+    abroad.engine.segment_changed(abroad.now, ANOTHER)
     abroad.plugs("tap2i0", segment=ANOTHER.index)
     abroad.adopts(V4, alice, fdb_port="tap2i0")
     assert without_times(abroad.runs(0.1))[0] == everywhere[0]
@@ -233,7 +233,7 @@ class Node:
         self.copies: Counter[int] = Counter()
         self.withdrawn: dict[str, float] = {}
         self.proved_at = 0.0
-        self.engine.segment_changed(BRIDGE)
+        self.engine.segment_changed(0.0, BRIDGE)
         self.engine.local_addresses_changed(0.0, NODE)
         for number in range(ports):
             self.engine.port_changed(0.0, Port(10 + number, f"tap{number}i0", BRIDGE.index))

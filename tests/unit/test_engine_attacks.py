@@ -94,7 +94,7 @@ def test_port_fills_up_while_its_challenge_lasts():
 def test_departed_binding_of_another_table_does_not_change():
     """A guest with the MAC of a binding that departed from another routing table is not taken for that guest."""
     world = World("2.57.57.0/24")
-    world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2", table=100))
+    world.engine.segment_changed(world.now, replace(BRIDGE, index=2, name="vmbr2", table=100))
     world.plugs("tap1i0", segment=2)
     alice = world.guest("alice", "tap1i0", V4)
     alice.asks_gateway()

@@ -57,7 +57,7 @@ def test_port_that_comes_back_is_probed():
 def test_port_that_moves_to_another_bridge_is_another_port():
     """The routes of the port are withdrawn; what it claims then is learned on the other bridge."""
     world, alice = settled()
-    world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2"))
+    world.engine.segment_changed(world.now, replace(BRIDGE, index=2, name="vmbr2"))
     index = world.indexes["tap1i0"]
     assert f"withdrawn {V4} alice@tap1i0 departed: port-gone" in world.plugs("tap1i0", index, segment=2)
     alice.asks_gateway()
@@ -80,7 +80,7 @@ def test_bridge_that_is_made_again_has_its_guests_probed():
     world.carries_out(world.engine.segment_gone(world.now, BRIDGE.index))
     assert world.wanted == {}
     again = replace(BRIDGE, index=9)
-    world.engine.segment_changed(again)
+    world.engine.segment_changed(world.now, again)
     world.carries_out(world.engine.port_changed(world.now, Port(world.indexes["tap1i0"], "tap1i0", 9)))
     world.runs(0.1)
     assert [host.device for host in world.wanted.values()] == [9]

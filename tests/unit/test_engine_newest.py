@@ -168,7 +168,7 @@ def test_announcement_after_own_dad_renews():
 def test_dad_on_another_bridge_does_not_prevent_a_renewal():
     """A guest on another bridge does not receive the DAD, so its announcement is no answer to it."""
     world, alice = settled()
-    world.carries_out(world.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2")))
+    world.carries_out(world.engine.segment_changed(world.now, replace(BRIDGE, index=2, name="vmbr2")))
     world.plugs("tap2i0", segment=2)
     mallory = world.guest("mallory", "tap2i0", V6, awake=False)
     before = metric(world, V6)

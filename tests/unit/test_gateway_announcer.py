@@ -118,7 +118,7 @@ def test_greeting_is_what_guests_believe():
 def test_segment_without_a_gateway_of_a_family_tells_of_the_other():
     """Nobody is told of a gateway that is not there."""
     here = world()
-    here.engine.segment_changed(replace(BRIDGE, gateway6=None, addresses=BRIDGE.addresses[:1]))
+    here.engine.segment_changed(here.now, replace(BRIDGE, gateway6=None, addresses=BRIDGE.addresses[:1]))
     assert told(here.guest("alice", "tap1i0", V4).asks_gateway()) == ["tell alice@tap1i0 of 169.254.0.1"]
 
 
@@ -127,9 +127,9 @@ def test_bridge_that_changes_its_mac_tells_all_its_ports():
     here = world()
     for port in ("tap1i0", "tap2i0"):
         here.plugs(port)
-    here.engine.segment_changed(replace(BRIDGE, index=2, name="vmbr2"))
+    here.engine.segment_changed(here.now, replace(BRIDGE, index=2, name="vmbr2"))
     here.plugs("tap3i0", segment=2)
-    here.engine.segment_changed(replace(BRIDGE, mac=parse_mac("02:00:00:00:00:02")))
+    here.engine.segment_changed(here.now, replace(BRIDGE, mac=parse_mac("02:00:00:00:00:02")))
     assert here.ticks() == ["tell tap1i0 of the gateway"] * 2 + ["tell tap2i0 of the gateway"] * 2
     assert told(here.ticks()) == []
 
@@ -139,7 +139,7 @@ def test_all_addresses_of_the_bridge_are_told():
     here = world()
     lengths = {"169.254.1.1": 32, "10.0.0.1": 24, "2001:db8::1": 64}
     more = [InterfaceAddress(1, parse_ip(text), length) for text, length in lengths.items()]
-    here.engine.segment_changed(replace(BRIDGE, addresses=(*more, *BRIDGE.addresses, *more)))
+    here.engine.segment_changed(here.now, replace(BRIDGE, addresses=(*more, *BRIDGE.addresses, *more)))
     assert told(here.guest("alice", "tap1i0", V4).asks_gateway()) == [
         f"tell alice@tap1i0 of {own}" for own in ("169.254.0.1", "fe80::1", *lengths)
     ]
@@ -149,7 +149,7 @@ def test_guest_is_told_of_sixteen_addresses_at_most():
     """An arrival costs a bounded number of frames, however many addresses the bridge has."""
     here = world()
     many = tuple(InterfaceAddress(1, parse_ip(f"10.0.{number}.1"), 24) for number in range(100))
-    here.engine.segment_changed(replace(BRIDGE, addresses=many + BRIDGE.addresses))
+    here.engine.segment_changed(here.now, replace(BRIDGE, addresses=many + BRIDGE.addresses))
     lines = told(here.guest("alice", "tap1i0", V4).asks_gateway())
     assert lines[:2] == BOTH
     assert len(lines) == 16
@@ -161,7 +161,7 @@ def test_many_addresses_are_told_in_smaller_batches():
     many = tuple(InterfaceAddress(1, parse_ip(f"10.0.{number}.1"), 24) for number in range(100))
     for number in range(20):
         here.engine.port_changed(0.0, Port(100 + number, f"tap{number}i0", BRIDGE.index))
-    here.engine.segment_changed(replace(BRIDGE, mac=parse_mac("02:00:00:00:00:02"), addresses=many))
+    here.engine.segment_changed(here.now, replace(BRIDGE, mac=parse_mac("02:00:00:00:00:02"), addresses=many))
     batches = [len(told(here.ticks()))]
     batches += [len([line for line in here.runs(0.11) if "tell" in line]) for _ in range(3)]
     assert batches == [112, 112, 96, 0]
@@ -172,9 +172,9 @@ def test_many_ports_are_told_in_batches():
     here = world()
     for number in range(120):
         here.engine.port_changed(0.0, Port(100 + number, f"tap{number}i0", BRIDGE.index))
-    here.engine.segment_changed(replace(BRIDGE, mac=parse_mac("02:00:00:00:00:02")))
+    here.engine.segment_changed(here.now, replace(BRIDGE, mac=parse_mac("02:00:00:00:00:02")))
     assert len(told(here.ticks())) == 2 * 50
-    here.engine.segment_changed(replace(BRIDGE, mac=parse_mac("02:00:00:00:00:03")))
+    here.engine.segment_changed(here.now, replace(BRIDGE, mac=parse_mac("02:00:00:00:00:03")))
     batches = [len([line for line in here.runs(0.1) if "tell" in line]) for _ in range(4)]
     assert sum(batches) == 2 * 120
     assert max(batches) == 2 * 50

@@ -24,7 +24,7 @@ TOLD = ["tell tap1i0 of the gateway", "tell tap2i0 of the gateway"]
 
 def world(**settings: object) -> World:
     here = World("2.57.57.0/24", all_said=False)
-    here.engine.segment_changed(replace(BRIDGE, addresses=ADDRESSES))
+    here.engine.segment_changed(here.now, replace(BRIDGE, addresses=ADDRESSES))
     own = frozenset(entry.address for entry in ADDRESSES) | {parse_ip("198.51.100.1")}
     here.engine.local_addresses_changed(here.now, LocalAddresses(own))
     here.plugs("tap2i0")
@@ -68,6 +68,6 @@ def test_address_that_is_removed_is_not_announced():
     alice = here.guest("alice", "tap1i0", *OWN)
     alice.announces("169.254.0.1")
     alice.announces("169.254.1.1")
-    here.engine.segment_changed(BRIDGE)
+    here.engine.segment_changed(here.now, BRIDGE)
     assert told(here.runs(30)) == []
     assert here.engine._services._defence.next_deadline() is None

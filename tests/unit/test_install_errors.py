@@ -51,10 +51,10 @@ class Node:
         self.lines = lines
         self.kernel = StingyKernel({BRIDGE.index: BRIDGE.name})
         self.engine = Engine(Settings(), rules("2.57.57.0/24"))
-        self.engine.segment_changed(BRIDGE)
+        self.engine.segment_changed(0.0, BRIDGE)
         self.engine.local_addresses_changed(0.0, NODE)
         self.engine.port_changed(0.0, PORT)
-        log = KernelLog(structlog.get_logger(), self.engine.segments)
+        log = KernelLog(structlog.get_logger(), self.engine.segments, self.engine.ports)
         self.actuator = Actuator(self.engine, self.kernel, SimulatedGuests(silent=True), lambda *_: None, log)
 
 

@@ -47,7 +47,7 @@ class Refusals:
 
     def __init__(self):
         self.errors = InstallErrors()
-        self.log_ = KernelLog(structlog.get_logger(), SEGMENTS)
+        self.log_ = KernelLog(structlog.get_logger(), SEGMENTS, {})
 
     def log(self, refusals):
         self.log_.entries_refused(self.errors.record(refusals))
@@ -85,7 +85,7 @@ def test_refusals_remembered_are_bounded(lines):
 
 def test_kernel_that_does_not_answer_is_told_with_a_cure(lines):
     """A line says that the kernel does not answer, why and what to look at; another one says that it answers again."""
-    log = KernelLog(structlog.get_logger(), SEGMENTS)
+    log = KernelLog(structlog.get_logger(), SEGMENTS, {})
     log.kernel_unanswered(OSError(ENOBUFS, "No buffer space available"))
     log.kernel_answered()
     assert [line["event"] for line in lines] == [

@@ -77,6 +77,8 @@ class ClaimHandler:
         """Handle one claim, and return the reason that its frame is counted under."""
         if claim.source is Source.NS_DAD:
             self._note_foreign_dad(now, port, claim)
+        elif claim.source is Source.ARP_PROBE and claim.address is not None:
+            self._services.record_dad(now, port.index, claim.address)
         own_macs = self._policy.authorization.local_addresses.macs
         if (port.segment, claim.ether) in own_macs or (port.segment, claim.mac) in own_macs:  # F6
             return self.refuse(now, port, Reason.OWN_MAC, claim)

@@ -25,7 +25,7 @@ from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE
 from rdnbr.core.model.claim import Claim, Source
-from rdnbr.core.model.engine_outputs import Output, Verb
+from rdnbr.core.model.engine_outputs import Output, Probe, Verb
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
@@ -48,7 +48,6 @@ from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.slow_probing import SlowPace
 from rdnbr.core.probing.timers import BindingTimers
 from rdnbr.core.wire.decode import decode
-from rdnbr.core.wire.ip_source import claim_from_packet
 
 _IP_PACKETS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
 """The reasons of IP packets, except for those that data snooping looks at."""
@@ -66,11 +65,10 @@ class Engine:
         self._segments: dict[int, Segment] = {}
         self._ports: dict[int, Port] = {}
         self._table = BindingTable()
-        self._dad_times = DadTimes()
-        emit, segments, ports = self._outputs.append, self._segments, self._ports
+        emit, segments, ports, dad_times = self._outputs.append, self._segments, self._ports, DadTimes()
         self._authorization = Authorization(allowlist, segments, ports)
         self._policy = Policy(self._authorization, PortLimits(settings, self._table), Quarantine())
-        prober, pace = Prober(settings, segments, ports, self._dad_times), SlowPace(settings)
+        prober, pace = Prober(settings, segments, ports, dad_times), SlowPace(settings)
         timers = BindingTimers(settings, prober, pace, emit)
         self._departed = DepartedBindings(self._table, timers, self._policy, ports)
         self._transitions = Transitions(
@@ -88,6 +86,7 @@ class Engine:
             GatewayDefence(segments, ports, emit),
             Discovery(settings, segments, ports, self._policy, self._table, prober, pace, emit),
             DataSnooping(settings, segments, ports, self._table, emit),
+            dad_times,
         )
         self._signs_of_life = SignsOfLife(self._table, self._policy.limits, self._services, segments, ports)
         self._claim_handler = ClaimHandler(
@@ -152,13 +151,13 @@ class Engine:
         """Set the wall time at `now`, in seconds since 1970. Only the stamps of newest-wins depend on it."""
         self._transitions.metrics.set_clock(now, wall)
 
-    def segment_changed(self, segment: Segment) -> list[Output]:
-        """Handle a segment that appeared or changed."""
+    def segment_changed(self, now: float, segment: Segment) -> list[Output]:
+        """Handle a segment that appeared or changed. A gateway address that is back ends the wait of its probes."""
         before = self._segments.get(segment.index)
         self._segments[segment.index] = segment
-        if before is not None and before.mac != segment.mac:
-            self._services.segment_mac_changed(segment.index)
-        return []
+        self._services.segment_changed(before, segment)
+        self._transitions.timers.segment_changed(now, before, segment)
+        return self.drain_outputs()
 
     def segment_gone(self, now: float, index: int) -> list[Output]:
         """Handle a segment that is gone, and its ports with it."""
@@ -180,8 +179,7 @@ class Engine:
         self._ports[port.index] = port
         self._policy.limits.set_port(port)
         if before is None:
-            self._dad_times.port_up(now, port.index)
-            self._services.snoop_data(now, port.index)
+            self._services.port_up(now, port.index)
             self._claim_handler.probe_departed(now, port)
         elif before.name != port.name:
             self.counters.port_gone(before.name)
@@ -279,6 +277,13 @@ class Engine:
         """Return the names of the ports on which an address is searched for that nobody has claimed."""
         return [self._ports[index].name for index in self._services.searched_ports(address)]
 
+    def probe_unsent(self, now: float, probe: Probe) -> None:
+        """Handle that a probe could not be sent on its port: it was no probe."""
+        port = self._ports.get(probe.port)
+        if port is not None:
+            key = Key(self._segments[port.segment].table, probe.address)
+            self._transitions.probe_unsent(now, key, Anchor(probe.port, probe.mac))
+
     def kernel_refused(self, now: float, key: Key, reason: Reason) -> list[Output]:
         """Handle that the kernel does not accept the host of a key."""
         binding = self._table.get(key)
@@ -315,10 +320,8 @@ class Engine:
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += claim.source is not Source.PRESENCE
-            if claim.source is Source.ARP_PROBE and claim.address is not None:
-                self._dad_times.record(now, port, claim.address)
         elif claim in _IP_PACKETS:
-            claim = self._snoop_source(now, port, data) or claim
+            claim = self._services.snoop_source(now, port, data) or claim
         if isinstance(claim, Claim):
             reason = self._claim_handler.handle_claim(now, at, claim)
         else:
@@ -368,9 +371,8 @@ class Engine:
 
     def snapshot_address(self, address: IP) -> list[BindingSnapshot]:
         """Return the bindings of one address, in the order of their tables."""
-        return [
-            binding_snapshot(binding, self._segments, self._ports) for binding in self._bindings_of(address)
-        ]
+        found = self._bindings_of(address)
+        return [binding_snapshot(binding, self._segments, self._ports) for binding in found]
 
     def builtin_refusal(self, address: IP) -> Reason | None:
         """Return why no guest may have an address, whatever the allowlist says, or None."""
@@ -393,15 +395,6 @@ class Engine:
         found = (self._table.get(key) for key in sorted(keys))
         return [binding for binding in found if binding is not None]
 
-    def _snoop_source(self, now: float, port: int, frame: bytes) -> Claim | None:
-        """Return the claim of an IP packet, when its source is new on a port whose packets are looked at."""
-        if not self._services.is_snooping(port):
-            return None
-        claim = claim_from_packet(frame)
-        if claim is None or claim.address is None:
-            return None
-        return claim if self._services.record_source(now, port, claim.address) else None
-
     def _remove_port(self, now: float, index: int, event: BindingEvent) -> None:
         port = self._ports.get(index)
         if port is None:
@@ -412,7 +405,6 @@ class Engine:
         del self._ports[index]
         self._policy.limits.remove_port(index)
         self._services.port_gone(index)
-        self._dad_times.port_gone(index)
         self._signs_of_life.port_gone(index)
         self._transitions.timers.port_gone(index)
         self._conflicts.port_gone(now, port)

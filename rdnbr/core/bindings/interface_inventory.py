@@ -196,7 +196,7 @@ class InterfaceInventory:
         for index in bridges:
             segment = self._segments.get(index)
             if segment is not None and engine.segments.get(index) != segment:
-                engine.segment_changed(segment)
+                outputs += engine.segment_changed(now, segment)
         for index, port in ports.items():
             known = engine.ports.get(index)
             if port is not None and known != port:

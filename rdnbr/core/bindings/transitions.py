@@ -15,7 +15,7 @@ from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding, Memory, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.engine_outputs import Challenger, Decision, DesiredHost, Emit, Verb
-from rdnbr.core.model.fib_entries import Host
+from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.quarantine import Quarantine
@@ -154,6 +154,12 @@ class Transitions:
         port = self._ports.get(anchor.port or 0)
         return Challenger(None if anchor.mac == ZERO_MAC else anchor.mac, port.name if port else None)
 
+    def probe_unsent(self, now: float, key: Key, anchor: Anchor) -> None:
+        """Handle that a probe could not be sent to an anchor; that of a challenger counts as lost on the wire."""
+        binding = self._table.get(key)
+        if binding is not None and binding.anchor == anchor:
+            self.timers.probe_unsent(now, binding)
+
     def renew_stamp(self, now: float, binding: Binding) -> bool:
         """Renew the stamp of a binding whose guest announces itself, and may come from another node.
 
@@ -217,7 +223,7 @@ class Transitions:
             self._emit(DesiredHost(binding.key, None))
         if before is not None:
             self._departed.discard(binding)
-            self.timers.cancel(binding)
+            self.timers.cancel(binding.key)
             self._table.remove(binding.key)
             self._quarantine.lose_incumbent(binding.key)
         self._emit_row(now, binding, row, None)
@@ -254,6 +260,7 @@ class Transitions:
         binding.state_since = now
         binding.probes_sent = 0
         binding.wait_until = now
+        binding.unsent = None
         if binding.state is not State.CHALLENGED:
             self._table.set_challenger(binding, None)
         if binding.state is not State.TENTATIVE:

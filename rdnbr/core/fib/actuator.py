@@ -18,7 +18,15 @@ from rdnbr.core.fib.install_errors import InstallErrors
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.engine_outputs import Announcement, Decision, DesiredHost, Output, Probe, SnoopData
+from rdnbr.core.model.engine_outputs import (
+    Announcement,
+    Decision,
+    DesiredHost,
+    Output,
+    Probe,
+    SnoopData,
+    UnsentProbe,
+)
 from rdnbr.core.model.fib_entries import Host, Key, Neighbour, Route, host
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.primitives.back_off import BackOff
@@ -58,7 +66,7 @@ class Actuator:
         self._back_off = BackOff(_FIRST_WAIT, _LAST_WAIT)
         self._unsure = False
         """The kernel did not answer the last operations. It must be read before more are applied."""
-        self._to_send: list[Probe | Announcement] = []
+        self._to_send: list[Probe | UnsentProbe | Announcement] = []
         self._to_snoop: dict[int, SnoopData] = {}
         """The latest change of data snooping, by port."""
 
@@ -80,7 +88,7 @@ class Actuator:
                     self._on_decision(output, frame)
                 case DesiredHost(key, desired):
                     self._reconciler.set_desired(key, desired)
-                case Probe() | Announcement():
+                case Probe() | UnsentProbe() | Announcement():
                     self._to_send.append(output)
                 case SnoopData(port):
                     self._to_snoop[port] = output
@@ -90,10 +98,13 @@ class Actuator:
         self._apply_operations(now)
         frames, self._to_send = self._to_send, []
         for frame in frames:
-            if isinstance(frame, Probe):
-                self._transmitter.send_probe(now, frame)
-            else:
-                self._transmitter.send_announcement(frame)
+            match frame:
+                case Announcement():
+                    self._transmitter.send_announcement(frame)
+                case Probe() if self._transmitter.send_probe(now, frame):
+                    pass
+                case _:
+                    self._note_unsent(now, frame)
         changes, self._to_snoop = self._to_snoop, {}
         for change in changes.values():
             self._transmitter.snoop_data(change)
@@ -244,6 +255,12 @@ class Actuator:
         reports = self._install_errors.record(refusals)
         if reports:
             self._observer.entries_refused(reports)
+
+    def _note_unsent(self, now: float, probe: Probe | UnsentProbe) -> None:
+        self._counters[KernelCounter.UNSENT] += 1
+        self._observer.probe_unsent(now, probe)
+        if isinstance(probe, Probe):
+            self._engine.probe_unsent(now, probe)
 
     def _note_unanswered(self, now: float, error: OSError) -> None:
         self._unsure = True

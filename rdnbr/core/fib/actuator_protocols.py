@@ -5,14 +5,14 @@ from typing import Protocol
 
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.engine_outputs import Announcement, Probe, SnoopData
+from rdnbr.core.model.engine_outputs import Announcement, Probe, SnoopData, UnsentProbe
 
 
 class Transmitter(Protocol):
     """Sends frames to ports: packet sockets, or simulated guests."""
 
-    def send_probe(self, now: float, probe: Probe) -> None:
-        """Send a probe."""
+    def send_probe(self, now: float, probe: Probe) -> bool:
+        """Send a probe; tell whether the port took it."""
 
     def send_announcement(self, announcement: Announcement) -> None:
         """Send an announcement, to which no answer is expected."""
@@ -29,6 +29,9 @@ class KernelObserver(Protocol):
 
     def removals_contested(self, addresses: Sequence[IP]) -> None:
         """Another program keeps removing entries of these addresses, which are held down now."""
+
+    def probe_unsent(self, now: float, probe: Probe | UnsentProbe) -> None:
+        """A probe could not be sent: a port did not take it, or its segment has no address to send it from."""
 
     def kernel_unanswered(self, error: OSError) -> None:
         """The kernel does not answer; the first time of a series."""

@@ -22,5 +22,7 @@ class KernelCounter(StrEnum):
     """Times that the kernel did not answer at all."""
     DEAF_PORTS = "deaf-ports"
     """Times that no socket could be opened on a port."""
+    UNSENT = "unsent"
+    """Probes that could not be sent: no gateway address of the family, or a port that takes no frames."""
     INTERNAL_ERROR = "internal-error"
     """Faults of rdnbr itself in a netlink message, a timer or a command. Frames with a fault are counted by port."""

@@ -1,6 +1,7 @@
 """A binding: what rdnbr knows of one address."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from rdnbr.core.model.address import MAC, ZERO_MAC
@@ -24,6 +25,15 @@ class Anchor(NamedTuple):
     def may_be(self, other: "Anchor") -> bool:
         """Tell whether the complete anchor `other` agrees with what is known of this anchor."""
         return self.port in (None, other.port) and self.mac in (ZERO_MAC, other.mac)
+
+
+class Unsent(StrEnum):
+    """Why the probes of a binding cannot be sent."""
+
+    NO_GATEWAY = "no-gateway"
+    """Its segment has no gateway address of its family to send from."""
+    PORT = "port"
+    """The port of its anchor does not take frames (ENOBUFS, ENETDOWN)."""
 
 
 class NewAnchor(NamedTuple):
@@ -77,6 +87,8 @@ class Binding:
     """Unanswered probes of the present sequence; of a binding that is `probed_on`, its slow probes."""
     probing_since: float | None = None
     """When the first probe after the last evidence was sent."""
+    unsent: Unsent | None = None
+    """Why its probes cannot be sent now; its guest does not count as silent meanwhile."""
     wait_until: float = 0.0
     """When the next probe may be sent, where the rate limiter had no token for it."""
     answered: bool = False

@@ -71,6 +71,14 @@ class Probe(NamedTuple):
     """Whether this is a discovery probe: nobody claimed the address, only the allowlist names it."""
 
 
+class UnsentProbe(NamedTuple):
+    """A probe is due, and the segment has no gateway address of its family to send it from."""
+
+    segment: int
+    """ifindex"""
+    address: IP
+
+
 class Announcement(NamedTuple):
     """Send this frame on a port; no answer is awaited."""
 
@@ -97,7 +105,7 @@ class DesiredHost(NamedTuple):
     host: Host | None
 
 
-Output = Decision | Probe | Announcement | SnoopData | DesiredHost
+Output = Decision | Probe | UnsentProbe | Announcement | SnoopData | DesiredHost
 
 Emit = Callable[[Output], None]
 """Takes one output. The parts of the engine emit in the order in which things happen."""

@@ -93,6 +93,12 @@ class Segment:
         """The addresses of the bridge that the node does not use, since another host has them (`gateway-dadfailed`)."""
         return tuple(entry.address for entry in self.addresses if entry.dad_failed)
 
+    def has_more_gateways_than(self, before: "Segment") -> bool:
+        """Tell whether the segment has a gateway address of a family that it had none of before."""
+        return (before.gateway4 is None and self.gateway4 is not None) or (
+            before.gateway6 is None and self.gateway6 is not None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Port:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.binding import Binding
+from rdnbr.core.model.binding import Binding, Unsent
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Source
 from rdnbr.core.model.interfaces import Port, Segment
@@ -29,6 +29,8 @@ class BindingSnapshot(NamedTuple):
     rule: str | None
     physical_mac: MAC | None = None
     """As in `Binding`."""
+    unsent: Unsent | None = None
+    """Why its probes cannot be sent; None: they can."""
 
 
 def binding_snapshot(
@@ -50,4 +52,5 @@ def binding_snapshot(
         binding.last_seen,
         binding.rule.where if binding.rule else None,
         binding.physical_mac,
+        binding.unsent,
     )

@@ -2,12 +2,14 @@
 
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.claim import Claim
-from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.settings import Settings
+from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
 from rdnbr.core.probing.gateway_defence import GatewayDefence
+from rdnbr.core.wire.ip_source import claim_from_packet
 
 
 class PortServices:
@@ -19,11 +21,22 @@ class PortServices:
         defence: GatewayDefence,
         discovery: Discovery,
         snooping: DataSnooping,
+        dad_times: DadTimes,
     ) -> None:
         self._announcer = announcer
         self._defence = defence
         self._discovery = discovery
         self._snooping = snooping
+        self._dad_times = dad_times
+
+    def port_up(self, now: float, port: int) -> None:
+        """Handle a port (ifindex) that has appeared: its guest may do DAD, or use addresses that it never names."""
+        self._dad_times.port_up(now, port)
+        self.snoop_data(now, port)
+
+    def record_dad(self, now: float, port: int, address: IP) -> None:
+        """Record that a guest on a port (ifindex) does IPv4 duplicate address detection for an address."""
+        self._dad_times.record(now, port, address)
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from the next probe and the next window on."""
@@ -67,9 +80,10 @@ class PortServices:
         """Correct what a guest said of a gateway address of a segment (ifindex)."""
         self._defence.defend(now, segment, address)
 
-    def segment_mac_changed(self, segment: int) -> None:
-        """Announce the gateway on all ports of a segment (ifindex), whose MAC is another one now."""
-        self._announcer.announce_to_all(segment)
+    def segment_changed(self, before: Segment | None, segment: Segment) -> None:
+        """Announce the gateways on all ports of a segment whose MAC is another one now."""
+        if before is not None and before.mac != segment.mac:
+            self._announcer.announce_to_all(segment.index)
 
     def snoop_data(self, now: float, port: int) -> None:
         """Look at the IP packets of a port (ifindex) for a while."""
@@ -79,15 +93,19 @@ class PortServices:
         """Tell whether the IP packets of a port (ifindex) are looked at."""
         return self._snooping.is_active(port)
 
-    def record_source(self, now: float, port: int, source: IP) -> bool:
-        """Record the source address of an IP packet; tell whether the address is new in this window."""
-        return self._snooping.record_source(now, port, source)
+    def snoop_source(self, now: float, port: int, frame: bytes) -> Claim | None:
+        """Return the claim of an IP packet, when its source is new on a port (ifindex) whose packets are looked at."""
+        claim = claim_from_packet(frame) if self._snooping.is_active(port) else None
+        if claim is None or claim.address is None:
+            return None
+        return claim if self._snooping.record_source(now, port, claim.address) else None
 
     def port_gone(self, port: int) -> None:
         """Forget a port (ifindex) that is gone."""
         self._announcer.port_gone(port)
         self._discovery.port_gone(port)
         self._snooping.port_gone(port)
+        self._dad_times.port_gone(port)
 
     def segment_gone(self, segment: int) -> None:
         """Forget a segment (ifindex) that is gone."""

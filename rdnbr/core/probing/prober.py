@@ -81,6 +81,24 @@ class Prober:
         count = max(1, min(copies, int(bucket.burst)))
         return 0.0 if bucket.consume(now, count) else bucket.reserve_retry(now, count)
 
+    def lacks_gateway(self, binding: Binding) -> bool:
+        """Tell whether the next probe has no address to come from, so that silence would mean nothing.
+
+        A challenger that cannot be probed counts as silent, since its incumbent must not depend on it. A departed
+        binding has no route that silence could end.
+        """
+        if binding.state is State.DEPARTED or (
+            binding.state is State.CHALLENGED and intervals.probes_challenger(binding.probes_sent)
+        ):
+            return False
+        indexes = {binding.segment}
+        if binding.state is State.TENTATIVE and binding.challenger is not None:
+            indexes.add(binding.challenger_segment)
+        segments = [self._segments[index] for index in indexes if index in self._segments]
+        family4 = len(binding.key.address) == 4
+        gateways = [segment.gateway4 if family4 else segment.gateway6 for segment in segments]
+        return bool(gateways) and not any(gateways)
+
     def postpones_until(self, binding: Binding) -> float:
         """Return the time before which the next probe could not have its form; 0: it can have it now.
 

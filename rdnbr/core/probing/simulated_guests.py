@@ -23,12 +23,13 @@ class SimulatedGuests:
         """Heap of the answers under way: time, number, ifindex of the port, frame."""
         self._sent = 0
 
-    def send_probe(self, now: float, probe: Probe) -> None:
+    def send_probe(self, now: float, probe: Probe) -> bool:
         """Have the guest answer in `ANSWER_TIME` seconds."""
         reply = None if self._silent or probe.guess else answer_frame(probe.frame, probe.mac)
         if reply is not None:
             self._sent += 1
             heappush(self._answers, (now + ANSWER_TIME, self._sent, probe.port, reply))
+        return True
 
     def send_announcement(self, announcement: Announcement) -> None:
         """Guests do nothing on an announcement."""

@@ -3,10 +3,11 @@
 `intervals` has the waits between probes; `prober` builds the probes and limits their rate.
 """
 
-from rdnbr.core.model.binding import Binding
-from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.engine_outputs import Emit
+from rdnbr.core.model.binding import Binding, Unsent
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.engine_outputs import Emit, UnsentProbe
 from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
 from rdnbr.core.probing import intervals, slow_probing
@@ -15,6 +16,13 @@ from rdnbr.core.probing.slow_probing import SlowPace
 
 LATE = 1.0
 """Seconds. A timer that is handled later than this shows that the loop was stalled, so answers may be lost."""
+
+UNSENT_RETRY = 1.0
+"""Seconds after which a probe is tried again that the port did not take."""
+
+NO_GATEWAY_RETRY = 60.0
+"""Seconds after which a probe is tried again for which there was no gateway address. The return of the address ends
+this wait at once; so the number of waiting bindings does not matter."""
 
 
 class BindingTimers:
@@ -26,6 +34,11 @@ class BindingTimers:
         self._slow_pace = slow_pace
         self._emit = emit
         self._queue: TimerQueue[Key] = TimerQueue()
+        self._without_gateway: dict[Key, None] = {}
+        """Bindings that wait for a gateway address, in the order in which they began to wait."""
+        self._to_resume: dict[Key, None] = {}
+        """Those that are to be probed, since a gateway address is back."""
+        self._resumed_at = 0.0
 
     def configure(self, settings: Settings) -> None:
         """Use other intervals and rates from the next probe on."""
@@ -40,15 +53,20 @@ class BindingTimers:
         its own verification for ever, and with it the decision on whatever it claims.
         """
         if now < binding.wait_until:
-            self._queue.set(binding.key, binding.wait_until)
+            self._set(binding.key, binding.wait_until)
+            return
+        if self._prober.lacks_gateway(binding):
+            self._hold(binding, Unsent.NO_GATEWAY, now + NO_GATEWAY_RETRY)
+            self._await_gateway(binding)
             return
         wait = self._prober.reserve(now, binding)
         if wait > 0:
             binding.wait_until = now + wait
-            self._queue.set(binding.key, binding.wait_until)
+            self._set(binding.key, binding.wait_until)
             return
         for probe in self._prober.build_probes(now, binding):
             self._emit(probe)
+        binding.unsent = None
         binding.probes_sent += 1
         if binding.probing_since is None:
             binding.probing_since = now
@@ -56,7 +74,7 @@ class BindingTimers:
         at = now + waits[binding.probes_sent]
         if not self.all_probes_sent(binding):
             at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
-        self._queue.set(binding.key, at)
+        self._set(binding.key, at)
 
     def probe_once_more(self, now: float, binding: Binding) -> None:
         """Send the next probe of a binding beside its sequence, which goes on as if this probe had not been sent."""
@@ -69,56 +87,78 @@ class BindingTimers:
         at = now if has_place else self._slow_pace.reserve(now)
         if at > now:
             binding.wait_until = at
-            self._queue.set(binding.key, at)
+            self._set(binding.key, at)
             return
         binding.wait_until = binding.state_since
-        for probe in self._prober.build_slow_probe(now, binding):
+        probes = list(self._prober.build_slow_probe(now, binding))
+        for probe in probes:
             self._emit(probe)
-        binding.probes_sent += 1
+        binding.probes_sent += len(probes)
         self.schedule_slow_probe(now, binding)
+        if not probes:
+            self._await_gateway(binding)
 
     def schedule_slow_probe(self, now: float, binding: Binding) -> None:
         """Probe a DEPARTED binding later."""
-        self._queue.set(binding.key, slow_probing.next_at(now, binding.probes_sent))
+        self._set(binding.key, slow_probing.next_at(now, binding.probes_sent))
 
     def restart_probes(self, now: float, binding: Binding, *, after_dad: bool) -> None:
         """Start the probe sequence of the state: at once, or after a DAD that has just begun has ended."""
         binding.probes_sent = 0
         if after_dad:
-            self._queue.set(binding.key, now + self._dad(binding))
+            self._set(binding.key, now + self._dad(binding))
         else:
             self.probe(now, binding)
+
+    def probe_unsent(self, now: float, binding: Binding) -> None:
+        """Handle that the port of the anchor did not take a probe: it was none, and the sequence starts again.
+
+        While a TENTATIVE binding has a challenger, the anchor may keep its port from taking frames only to delay the
+        challenger. It has no route to lose.
+        """
+        if binding.state in WITH_ROUTE or (binding.state is State.TENTATIVE and binding.challenger is None):
+            self._hold(binding, Unsent.PORT, now + UNSENT_RETRY)
+
+    def segment_changed(self, now: float, before: Segment | None, segment: Segment) -> None:
+        """Probe what waits for a gateway address that is back now, as fast as the rate of probes permits."""
+        if before is None or not segment.has_more_gateways_than(before):
+            return
+        self._to_resume |= self._without_gateway
+        self._without_gateway = {}
+        self._resumed_at = now
 
     def end_wait(self, now: float, binding: Binding) -> None:
         """Let the next probe no longer wait for the rate limiter."""
         if now < binding.wait_until:
             binding.wait_until = now
-            self._queue.set(binding.key, now)
+            self._set(binding.key, now)
 
     def schedule_reprobe(self, binding: Binding) -> None:
         """Probe the binding when it has been quiet for `reprobe`; a frozen one no later than its freeze ends."""
         at = intervals.reprobe_at(binding, self.settings)
         if binding.state is State.FROZEN:
             at = min(at, binding.frozen_until)
-        self._queue.set(binding.key, at)
+        self._set(binding.key, at)
 
     def schedule_adoption(self, binding: Binding) -> None:
         """Probe an adopted binding within `adopt_grace`."""
-        self._queue.set(binding.key, intervals.adopt_at(binding, self.settings))
+        self._set(binding.key, intervals.adopt_at(binding, self.settings))
 
     def schedule_forget(self, now: float, binding: Binding, *, since: float | None = None) -> None:
         """Forget a DEPARTED binding `departed` seconds after it departed, or after `since`."""
         if since is None:
             since = binding.state_since
-        self._queue.set(binding.key, max(now, since + self.settings.departed))
+        self._set(binding.key, max(now, since + self.settings.departed))
 
     def retry(self, key: Key, at: float) -> None:
         """Let the timer of a binding expire at `at`, for its handling has failed."""
-        self._queue.set(key, at)
+        self._set(key, at)
 
-    def cancel(self, binding: Binding) -> None:
-        """Stop the timer of a binding that is forgotten."""
-        self._queue.discard(binding.key)
+    def cancel(self, key: Key) -> None:
+        """Stop the timer of a binding, which is forgotten or handled."""
+        self._without_gateway.pop(key, None)
+        self._to_resume.pop(key, None)
+        self._queue.discard(key)
 
     def port_gone(self, port: int) -> None:
         """Forget a port (ifindex)."""
@@ -126,12 +166,17 @@ class BindingTimers:
 
     def pop_due(self, now: float) -> tuple[Key, bool] | None:
         """Return the next binding that is due, and whether it is handled late; None: none is due."""
+        if self._to_resume:
+            key = next(iter(self._to_resume))
+            self.cancel(key)
+            return key, False
         due = self._queue.pop(now)
         return None if due is None else (due[1], now - due[0] > LATE)
 
     def next_deadline(self) -> float | None:
         """Return when the next binding is due; None: there is none."""
-        return self._queue.next_deadline()
+        at = self._queue.next_deadline()
+        return at if at is None or not self._to_resume else min(at, self._resumed_at)
 
     def deadline_of(self, binding: Binding) -> float | None:
         """Return when a binding is due."""
@@ -157,6 +202,22 @@ class BindingTimers:
         sequence = sum(intervals.probing(self.settings))
         quiet = now - binding.last_seen > self.settings.reprobe * 1.25 + sequence
         return quiet and binding.probing_since is not None and now - binding.probing_since >= sequence
+
+    def _set(self, key: Key, at: float) -> None:
+        self._without_gateway.pop(key, None)
+        self._to_resume.pop(key, None)
+        self._queue.set(key, at)
+
+    def _await_gateway(self, binding: Binding) -> None:
+        self._without_gateway[binding.key] = None
+        self._emit(UnsentProbe(binding.segment, binding.key.address))
+
+    def _hold(self, binding: Binding, why: Unsent, until: float) -> None:
+        """Begin the sequence again at `until`; probes from before are too old by then to count."""
+        binding.unsent = why
+        binding.probes_sent = 0
+        binding.probing_since = None
+        self._set(binding.key, until)
 
     def _dad(self, binding: Binding) -> float:
         """Return the seconds for which the address of a DAD is not probed."""

@@ -1,5 +1,6 @@
 """The daemon's JSON documents as tables for people."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,6 +26,12 @@ _STATE_STYLES = {
     "frozen": "bold red",
     "tentative": "dim",
     "departed": "dim",
+}
+
+
+_UNSENT = {
+    "no-gateway": "the bridge has no gateway address of the family, see rdnbr doctor",
+    "port": "the port takes no frames",
 }
 
 
@@ -75,6 +82,11 @@ def print_table(what: str, document: Mapping[str, Any], out: Console, now: datet
     if what == "bindings" and rows:
         routed = sum(row["installed"] for row in rows)
         out.print(Text(f"{counted(len(rows), 'binding')}, {routed:,} routed", style="dim"))
+        for why, count in Counter(row.get("unsent") for row in rows).items():
+            if why is not None:
+                out.print(
+                    Text(f"{counted(count, 'binding')} cannot be probed: {_UNSENT[why]}", style="bold red")
+                )
 
 
 def event_line(event: Mapping[str, Any]) -> str:

@@ -61,6 +61,7 @@ def binding(view: BindingSnapshot, wall: Wall) -> Document:
         "since": timestamp(wall(view.since)),
         "last_seen": timestamp(wall(view.last_seen)),
         "rule": view.rule,
+        "unsent": view.unsent and view.unsent.value,
     }
 
 

@@ -6,6 +6,7 @@ the hold-downs, `wanted` the desired entries, `asked` counts probes, and the `ri
 """
 
 from rdnbr.core.model.address import MAC, family, show_ip, show_mac
+from rdnbr.core.model.binding import Unsent
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
 from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
@@ -141,6 +142,8 @@ def _decode_binding(fields: Fields) -> BindingDetail:
             since=fields.get("since", moment),
             last_seen=fields.get("last_seen", moment),
             rule=fields.optional("rule", text),
+            # An older daemon does not send it.
+            unsent=fields.optional("unsent", _unsent) if "unsent" in fields else None,
         ),
         table=fields.get("table", integer),
         state_since=fields.get("entered", moment),
@@ -213,6 +216,10 @@ def _reason(value: Json) -> Reason:
 
 def _state(value: Json) -> State:
     return State(text(value))
+
+
+def _unsent(value: Json) -> Unsent:
+    return Unsent(text(value))
 
 
 def _source(value: Json) -> Source:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.address import show_ip, show_mac
+from rdnbr.core.model.binding import Unsent
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.explanation import BindingDetail, DesiredEntry, Explanation, PolicyCase
 from rdnbr.core.model.reason import Reason
@@ -162,7 +163,9 @@ def _binding(detail: BindingDetail, facts: Facts) -> Iterator[str]:
         yield f"in table {detail.table},"
     since, seen = age(epoch(shown.since), facts.now), age(epoch(shown.last_seen), facts.now)
     yield f"since {since}, last seen {seen} ago ({shown.source})"
-    if detail.probes_sent:
+    if shown.unsent is not None:
+        yield f"— cannot be asked: {_UNSENT[shown.unsent].format(shown)}"
+    elif detail.probes_sent:
         yield f"— asked {detail.probes_sent} times, no answer yet"
     elif not detail.answered and shown.state is not State.DEPARTED:
         yield "— has not answered a question yet"
@@ -172,6 +175,13 @@ def _binding(detail: BindingDetail, facts: Facts) -> Iterator[str]:
         yield f"— frozen until {clock(epoch(detail.frozen_until))}"
     elif detail.moves:
         yield f"— moved {detail.moves} times of late"
+
+
+_UNSENT = {
+    Unsent.NO_GATEWAY: "{0.segment} has no gateway address of its family (rdnbr doctor)",
+    Unsent.PORT: "{0.port} takes no frames",
+}
+"""Why a binding is not probed."""
 
 
 def _desired(facts: Facts) -> Layer:

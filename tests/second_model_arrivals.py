@@ -204,7 +204,8 @@ class Arrivals(Notebook):
         had = [entry.address for entry in mine if entry.state == "departed"]
         had += [one.address for one in self.inquiries if (one.port, one.mac, one.asked) == (port, mac, 0)]
         has = {":" in entry.address for entry in mine if entry.state in ROUTED and entry.port == port}
-        if not had and len(has) == 2:
+        segment = self.ports[port][1]
+        if not had and all(six in has or (segment, 6 if six else 4) in self.unable for six in (False, True)):
             self.signs[port, mac] = (now + 30.0, 0.0)
             return
         apart = min(2 * apart, 600.0) if apart else 30.0
@@ -298,7 +299,10 @@ class Arrivals(Notebook):
     def lacking(self, port: int) -> tuple[int, ...]:
         """Tell of which families no address is routed to a port."""
         there = {":" in e.address for e in self.entries if e.port == port and e.state in ROUTED}
-        return tuple(family for family in (4, 6) if (family == 6) not in there)
+        segment = self.ports[port][1]
+        return tuple(
+            number for number in (4, 6) if (number == 6) not in there and (segment, number) not in self.unable
+        )
 
     def packet_counts(self, now: float, port: int, source: str) -> bool:
         window = self.windows.get(port)

@@ -78,6 +78,11 @@ class DataSnooping:
         elif not before:
             self._bindings.ports_to_review.update(dict.fromkeys(self._ports))
 
+    def families_changed(self, segment: int) -> None:
+        """Review the ports of a segment (ifindex) that got or lost a gateway: no guest can answer without one."""
+        ports = (port.index for port in self._ports.values() if port.segment == segment)
+        self._bindings.ports_to_review.update(dict.fromkeys(ports))
+
     def start(self, now: float, port: int) -> None:
         """Start a window on a port, for both families, or make the present one longer."""
         window = self._windows.get(port)

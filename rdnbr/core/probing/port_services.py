@@ -81,9 +81,11 @@ class PortServices:
         self._defence.defend(now, segment, address)
 
     def segment_changed(self, before: Segment | None, segment: Segment) -> None:
-        """Announce the gateways on all ports of a segment whose MAC is another one now."""
+        """Announce the gateways with a new MAC, and look at IP packets of the families that have a gateway now."""
         if before is not None and before.mac != segment.mac:
             self._announcer.announce_to_all(segment.index)
+        if before is not None and before.families != segment.families:
+            self._snooping.families_changed(segment.index)
 
     def snoop_data(self, now: float, port: int) -> None:
         """Look at the IP packets of a port (ifindex) for a while."""

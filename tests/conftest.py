@@ -1,8 +1,10 @@
 """What all tests share: who may run here, and that nothing is left behind."""
 
 import os
+import platform
 import shutil
 import signal
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -18,6 +20,14 @@ settings.load_profile("rdnbr")
 
 # What a shell starts in the background is deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _own_release() -> str:
+    """Return the version of this machine's Debian if there are packages for it, else 12."""
+    with suppress(OSError):
+        version = platform.freedesktop_os_release().get("VERSION_ID", "")
+        return version if version in ("12", "13") else "12"
+    return "12"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,6 +88,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long the daemon's process stands still (the acceptance asks for 60)",
     )
     parser.addoption(
+        "--debian",
+        choices=["12", "13", "both"],
+        default=_own_release(),
+        help="the releases for which the Debian packages are built and installed",
+    )
+    parser.addoption(
         "--only",
         choices=["crowd", "alone"],
         help="the tests that may run beside others, or those that measure time or load and may not",
@@ -107,6 +123,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             reasons.append("needs iproute2 and util-linux")
     if item.get_closest_marker("frr") and not frr.installed():
         reasons.append("needs FRR (Debian: apt-get install frr)")
+    if item.get_closest_marker("debian") and shutil.which("mmdebstrap") is None:
+        reasons.append("needs mmdebstrap (Debian: apt-get install mmdebstrap)")
     if reasons and os.environ.get("CI"):
         pytest.fail(", ".join(reasons), pytrace=False)
     if reasons:

@@ -156,7 +156,9 @@ def test_frr_understands_its_configuration(path: Path) -> None:
     assert output(check) == (0, "")
 
 
-@pytest.mark.parametrize("script", ["run", "test", "setup", "packages", "../.ci/run"])
+@pytest.mark.parametrize(
+    "script", ["run", "test", "setup", "packages", "debian/build", "debian/root", "../.ci/run"]
+)
 def test_scripts_are_ready_to_run(script: str) -> None:
     """Each script may be executed, and bash finds it well-formed."""
     path = CONTRIB / script

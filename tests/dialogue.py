@@ -177,6 +177,14 @@ class World:
             self.engine.probe_orphaned_neighbour(self.now, key, parse_mac(guest.mac), BRIDGE.index, port)
         )
 
+    def finds(self, guest: Guest, *addresses: str, fdb_port: str | None = None) -> list[str]:
+        """Find a guest that was there before rdnbr in the kernel's neighbours, and in the bridge's table."""
+        port = self.indexes[fdb_port] if fdb_port else None
+        found = [parse_ip(address) for address in addresses]
+        return self.carries_out(
+            self.engine.find_guest(self.now, BRIDGE.index, port, parse_mac(guest.mac), found)
+        )
+
     def flushes(self, address: str | None = None) -> list[str]:
         return self.carries_out(self.engine.flush(self.now, parse_ip(address) if address else None))
 

@@ -391,6 +391,11 @@ def _() -> None:
     replace(signs_of_life, "APART", 0.0)
 
 
+@mutation("a guest that the kernel knows is not probed")
+def _() -> None:
+    replace(SignsOfLife, "find_guest", nothing)
+
+
 @mutation("a flushed guest is not probed")
 def _() -> None:
     replace(SignsOfLife, "remember_flushed", nothing)

@@ -66,8 +66,9 @@ class Arrivals(Notebook):
         self.everybody: list[str] = []
         """The MACs that the rules may name."""
         self.windows: dict[int, Window] = {}
-        self.signs: dict[tuple[int, str], tuple[float, float]] = {}
-        """When a frame of a MAC on a port counts as a sign of life again, and how long that was."""
+        self.unlocated: dict[tuple[int, str], list[str]] = {}
+        self.signs: dict[tuple[int, str], tuple[float, float, int]] = {}
+        """When a frame of a MAC on a port counts as a sign of life again, how long that was, and how many were gone."""
         self.came_up: dict[int, float] = {}
         """When each port appeared."""
         self.checked: dict[tuple[int, str], float] = {}
@@ -195,21 +196,33 @@ class Arrivals(Notebook):
         else:
             self.inquire(now, there[0])
 
+    def find_guest(self, now: float, segment: int, port: int, mac: str, addresses: list[str]) -> None:
+        """Hear from the kernel who was there before the start."""
+        if port in self.ports and self.ports[port][1] == segment:
+            for address in addresses:
+                self.ask_what_it_had(now, port, mac, address)
+            self.look_for(now, port, mac)
+        elif addresses:
+            self.unlocated[segment, mac] = addresses
+
     def note_sign(self, now: float, port: int, mac: str) -> None:
-        counts_at, apart = self.signs.get((port, mac), (-1000.0, 0.0))
-        if now < counts_at:
+        gone = sum((entry.mac, entry.state) == (mac, "departed") for entry in self.entries)
+        counts_at, apart, gone_before = self.signs.get((port, mac), (-1000.0, 0.0, -1))
+        if now < counts_at and gone == gone_before:
             return
         table = self.tables[self.ports[port][1]]
         mine = [entry for entry in self.by_number() if (entry.mac, entry.table) == (mac, table)]
         had = [entry.address for entry in mine if entry.state == "departed"]
         had += [one.address for one in self.inquiries if (one.port, one.mac, one.asked) == (port, mac, 0)]
+        nowhere = self.unlocated.get((self.ports[port][1], mac), [])
+        had += [address for address in nowhere if not self.find(table, address)]
         has = {":" in entry.address for entry in mine if entry.state in ROUTED and entry.port == port}
         segment = self.ports[port][1]
         if not had and all(six in has or (segment, 6 if six else 4) in self.unable for six in (False, True)):
-            self.signs[port, mac] = (now + 30.0, 0.0)
+            self.signs[port, mac] = (now + 30.0, 0.0, gone)
             return
-        apart = min(2 * apart, 600.0) if apart else 30.0
-        self.signs[port, mac] = (now + apart, apart)
+        apart = min(2 * apart, 600.0) if apart and gone == gone_before else 30.0
+        self.signs[port, mac] = (now + apart, apart, gone)
         for address in had:
             self.ask_what_it_had(now, port, mac, address)
         self.look_for(now, port, mac)

@@ -3,7 +3,7 @@
 import math
 import selectors
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rdnbr.config.config import Config
 from rdnbr.core.bindings.interface_inventory import OUTPUTS_AT_ONCE, InterfaceInventory
@@ -13,6 +13,7 @@ from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.daemon.gateway_log import GatewayLog
 from rdnbr.daemon.parts import Parts, fdb_ports
 from rdnbr.daemon.port_sockets import PortSockets
+from rdnbr.daemon.running_guests import find_running_guests
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.monitor import (
     AddressChanged,
@@ -168,15 +169,25 @@ class KernelWatcher:
         if source_filter.active and (changes.filtered or source_filter.needs_ports):
             source_filter.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
         source_filter.ports_renamed(changes.renamed)
-        if engine.segments and not self._adopted:
-            parts.actuator.adopt_entries(now, {} if parts.dry_run else fdb_ports(parts.log))
-            self._adopted = True
+        self._look_for_guests(now, engine.segments.keys() - (before.keys() if self._adopted else ()))
         if before != engine.segments:
             self._gateway_log.segments_changed(engine.segments.values())
             if before:
                 self._expect_unreported_losses(now)
         self._port_sockets.update(now, changes.links, self._config.settings)
         self._update_unfinished = changes.unfinished
+
+    def _look_for_guests(self, now: float, segments: Collection[int]) -> None:
+        """Adopt entries when the first segment is served, and find the guests that are on new segments (ifindexes)."""
+        parts = self._parts
+        if not segments:
+            return
+        places = {} if parts.dry_run else fdb_ports(parts.log)
+        if not self._adopted:
+            parts.actuator.adopt_entries(now, places)
+            self._adopted = True
+        if not parts.dry_run:
+            find_running_guests(now, parts, segments, places)
 
     def _compare(self, now: float) -> bool:
         """Read all that is due; what cannot be read stays due.

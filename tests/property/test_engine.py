@@ -406,6 +406,21 @@ class EngineAndModel(RuleBasedStateMachine):
             "probe_orphaned_neighbour", self.node.now, key, parse_mac(mac), segment.index, heard_on
         )
 
+    @rule(
+        found=st.lists(st.sampled_from([*ADDRESSES, FOREIGN]), max_size=3, unique=True),
+        mac=macs,
+        segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
+        heard_on=st.sampled_from([0, *PORTS]),
+    )
+    def is_found(self, found: list[str], mac: str, segment: Segment, heard_on: int) -> None:
+        """The kernel knows a guest that was there before its bridge was served."""
+        self.passes()
+        if segment.index not in self.node.model.tables:
+            return
+        self.node.model.find_guest(self.node.now, segment.index, heard_on, mac, found)
+        addresses = [parse_ip(address) for address in found]
+        self.node.does("find_guest", self.node.now, segment.index, heard_on, parse_mac(mac), addresses)
+
     @rule(failing=st.booleans())
     def kernel_has_moods(self, failing: bool) -> None:
         self.node.kernel.failing = failing

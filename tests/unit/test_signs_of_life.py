@@ -194,3 +194,61 @@ def test_guest_with_many_macs_causes_few_probes():
         )
     assert len(world.engine._signs_of_life._seen[world.indexes["tap1i0"]]) <= 64
     assert world.questions == []
+
+
+@pytest.mark.parametrize("allow", ALLOWLISTS)
+def test_guest_that_the_kernel_knows_is_found_at_the_start(allow: str | None):
+    """Before rdnbr ran the node reached its silent guest, in both families; the guest is routed within moments."""
+    world = World(allow)
+    alice = world.guest("alice", "tap1i0", V4, V6)
+    world.runs(5)
+    world.finds(alice, V4, V6, guest_frames.link_local(MAC), fdb_port="tap1i0")
+    world.runs(0.01)
+    assert set(world.routes()) == {f"{V4} alice", f"{V6} alice"}
+
+
+def test_guest_of_the_forwarding_database_is_found_by_the_allowlist():
+    """The bridge knows where its MAC is, and the allowlist which addresses the MAC may have."""
+    world = World(BY_MAC)
+    alice = world.guest("alice", "tap1i0", V4, V6)
+    world.runs(5)
+    world.finds(alice, fdb_port="tap1i0")
+    world.runs(0.01)
+    assert set(world.routes()) == {f"{V4} alice", f"{V6} alice"}
+
+
+@pytest.mark.parametrize("allow", ALLOWLISTS)
+def test_guest_whose_port_is_not_known_is_found_at_its_first_frame(allow: str | None):
+    """It was quiet for longer than the bridge remembers, and its first frame names nothing."""
+    world = World(allow)
+    alice = world.guest("alice", "tap1i0", V4, V6)
+    world.runs(5)
+    assert world.finds(alice, V4, V6) == []
+    alice.says(SIGNS["solicitation"])
+    world.runs(0.01)
+    assert set(world.routes()) == {f"{V4} alice", f"{V6} alice"}
+
+
+def test_kernel_entry_of_another_guests_address_means_nothing():
+    """A guest can put any address into the kernel's table; what is routed is not asked for."""
+    world = World(PREFIXES)
+    learned(world, V4, V6)
+    mallory = world.guest("mallory", "tap2i0", mac="52:02:45:00:00:66")
+    assert world.finds(mallory, V4, V6, "9.9.9.9", fdb_port="tap2i0") == []
+    assert world.finds(mallory, V4) == []
+    lines = mallory.says(guest_frames.router_solicitation(mallory.mac))
+    assert [line for line in lines if line.startswith("ask")] == []
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_guest_of_one_family_that_departs_returns_at_its_first_frame(sign: str):
+    """A guest without IPv4 has long been looked for in vain; what departs later is asked for at once nevertheless."""
+    world = World(PREFIXES)
+    alice = learned(world, V6)
+    for _ in range(100):
+        alice.asks_gateway()
+        world.runs(20)
+    paused(world, alice)
+    alice.says(SIGNS[sign])
+    world.runs(0.01)
+    assert world.routes() == [f"{V6} alice"]

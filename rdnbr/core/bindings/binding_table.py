@@ -28,6 +28,8 @@ class BindingTable:
         self._challenged_from: dict[int | None, dict[Key, None]] = {}
         self._bound: Counter[tuple[int | None, int]] = Counter()
         """Number of bindings by port and by bytes of the address; DEPARTED bindings do not count."""
+        self._departed: Counter[MAC] = Counter()
+        """Number of DEPARTED bindings by MAC."""
         self._routed: Counter[tuple[int | None, int]] = Counter()
         """Number of them that have a route."""
         self.ports_to_review: dict[int, None] = {}
@@ -105,6 +107,10 @@ class BindingTable:
         """Return the bindings of a MAC, DEPARTED ones too, oldest first."""
         return [self._all[key] for key in self._of_mac.get(mac, ())]
 
+    def count_departed(self, mac: MAC) -> int:
+        """Return how many DEPARTED bindings a MAC has."""
+        return self._departed[mac]
+
     def challenged_from(self, port: int) -> list[Binding]:
         """Return the bindings whose challenger is on a port, oldest first."""
         found = (self._all[key] for key in self._challenged_from.get(port, ()))
@@ -136,6 +142,10 @@ class BindingTable:
 
     def _count(self, binding: Binding, change: int) -> None:
         if binding.state is State.DEPARTED:
+            mac = binding.anchor.mac
+            self._departed[mac] += change
+            if not self._departed[mac]:
+                del self._departed[mac]
             return
         name = binding.anchor.port, len(binding.key.address)
         self._bound[name] += change

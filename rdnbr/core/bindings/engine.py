@@ -5,7 +5,7 @@ method that takes an event returns the outputs of that event, in order. Times ar
 uses, and never go back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rdnbr.core.bindings.binding_table import BindingTable
@@ -258,6 +258,13 @@ class Engine:
         port = self._ports.get(fdb_port or 0)
         if port is not None and port.segment == device and self._segments[device].table == key.table:
             self._claim_handler.probe_orphaned_neighbour(now, port, key, Anchor(port.index, mac))
+        return self.drain_outputs()
+
+    def find_guest(
+        self, now: float, segment: int, port: int | None, mac: MAC, addresses: Iterable[IP]
+    ) -> list[Output]:
+        """Look for a guest that was on a segment before the segment was served (`SignsOfLife.find_guest`)."""
+        self._signs_of_life.find_guest(now, segment, port, mac, addresses)
         return self.drain_outputs()
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:

@@ -8,13 +8,14 @@ Anybody can forge a frame with the MAC of another guest. So a sign of life chang
 probed on the port it came from, and the IP packets of that port looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
+from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.primitives.bounded_map import BoundedMap
@@ -32,13 +33,18 @@ FLUSHED_AFTER = 10.0
 MACS = 64
 """MACs remembered for a port."""
 
+UNLOCATED, ADDRESSES = 4096, 16
+"""MACs whose port is not known, and addresses of each that are remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     next_at: float
     """When a sign counts again."""
     apart: float
-    """Seconds that were waited for that."""
+    """Seconds that are waited for that; 0: the guest was complete."""
+    departed: int
+    """DEPARTED bindings of the MAC. With another number of them a sign counts at once."""
 
 
 class SignsOfLife:
@@ -59,6 +65,8 @@ class SignsOfLife:
         self._ports = ports
         self._seen: dict[int, BoundedMap[MAC, _Seen]] = {}
         """What is known of each MAC, by port."""
+        self._unlocated: BoundedMap[tuple[int, MAC], tuple[IP, ...]] = BoundedMap(UNLOCATED)
+        """Addresses in the kernel's neighbour entries, by segment and MAC, where the port is not known."""
 
     def note(self, now: float, port: Port, mac: MAC) -> None:
         """Handle a frame of a MAC on a port, whatever the frame was."""
@@ -66,15 +74,38 @@ class SignsOfLife:
         if known is None:
             known = self._seen[port.index] = BoundedMap(MACS)
         seen = known.get(mac)
-        if seen is not None and now < seen.next_at:
+        departed = self._table.count_departed(mac)
+        changed = seen is None or departed != seen.departed
+        if not changed and seen is not None and now < seen.next_at:
             return
         remembered, complete = self._inspect(port, mac)
         if complete:
-            known.put(mac, _Seen(now + APART, 0.0))
+            known.put(mac, _Seen(now + APART, 0.0, departed))
         elif self._limits.take_discovery(now, port.index):
-            apart = APART if seen is None or not seen.apart else min(2 * seen.apart, LONGEST)
-            known.put(mac, _Seen(now + apart, apart))
+            apart = APART if changed or seen is None else max(APART, min(2 * seen.apart, LONGEST))
+            known.put(mac, _Seen(now + apart, apart, departed))
             self._look_for(now, port, mac, remembered)
+
+    def find_guest(
+        self, now: float, segment: int, port: int | None, mac: MAC, addresses: Iterable[IP]
+    ) -> None:
+        """Look for a guest that was there before rdnbr.
+
+        Args:
+            now: the time.
+            segment: ifindex.
+            port: ifindex of the port in the bridge's forwarding database. None: the guest was quiet for so long that
+                its entry is gone. It is probed at its first sign of life.
+            mac: of the guest.
+            addresses: of its neighbour entries in the kernel. A guest can have forged them.
+        """
+        at = self._ports.get(port or 0)
+        if at is not None and at.segment == segment:
+            for address in addresses:
+                self._services.probe_remembered(now, at, mac, address)
+            self._services.discover(now, at, mac)
+        elif addresses := tuple(addresses)[:ADDRESSES]:
+            self._unlocated.put((segment, mac), addresses)
 
     def remember_flushed(self, now: float, binding: Binding) -> None:
         """Have the guest of a flushed binding probed soon, and at its next sign of life at once."""
@@ -102,6 +133,11 @@ class SignsOfLife:
         here = [binding for binding in self._table.of_mac(mac) if binding.key.table == segment.table]
         remembered = [binding.key.address for binding in here if binding.state is State.DEPARTED]
         remembered += self._services.waiting(port.index, mac)
+        remembered += [
+            address
+            for address in self._unlocated.get((port.segment, mac)) or ()
+            if self._table.get(Key(segment.table, address)) is None
+        ]
         families = {
             len(binding.key.address)
             for binding in here

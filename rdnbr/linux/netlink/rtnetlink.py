@@ -40,6 +40,7 @@ _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_ANY = 0, 253, 255
 _RTM_F_CLONED, _RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
+_NUD_LEARNED = 0x02 | 0x04 | 0x08 | 0x10  # REACHABLE, STALE, DELAY, PROBE
 _NTF_PROXY = 0x08
 _AF_BRIDGE = 7
 _LENGTHS = {AF_INET: 4, AF_INET6: 16}
@@ -82,8 +83,13 @@ class Entry(NamedTuple):
         return bool(self.state & (_NUD_PERMANENT | _NUD_NOARP))
 
     @property
+    def learned(self) -> bool:
+        """Whether the kernel has resolved the entry itself, and knows its MAC."""
+        return bool(self.state & _NUD_LEARNED) and len(self.mac) == 6
+
+    @property
     def neighbour(self) -> Neighbour:
-        """The entry as a value of the core; valid only if the entry is `ours`."""
+        """The entry as a value of the core; valid only if the entry is `ours` or `learned`."""
         return Neighbour(self.device, self.address, MAC(self.mac))
 
 

@@ -575,7 +575,7 @@ class Model(Departures):
             return "unicast"
         if entry.state == "challenged":
             return ["unicast", "broadcast", "zero"][entry.asked % 3]
-        if entry.asked == sequence - 1 and sequence > 1:
+        if entry.asked >= sequence - 1 and sequence > 1:
             return "zero"
         return "unicast" if entry.asked < 3 else "broadcast"
 

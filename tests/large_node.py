@@ -27,8 +27,9 @@ from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip
 from rdnbr.core.model.fib_entries import Operation
 from rdnbr.core.model.interfaces import InterfaceAddress, Link, Port, Segment
+from rdnbr.core.model.pin import PinKey, PinOperation, PinRefusal, PutPin
 from rdnbr.core.wire import probe_frames
-from rdnbr.daemon import kernel_watcher, loop
+from rdnbr.daemon import command_handler, kernel_watcher, loop, mac_pinning
 from rdnbr.linux.netlink.monitor import Event, LinkChanged, LinkGone
 from rdnbr.linux.nft import command as nft
 from rdnbr.linux.packet.packet_socket import Frame
@@ -194,6 +195,27 @@ class Signals:
         pass
 
 
+class Pins:
+    """Forwarding databases that take every pin."""
+
+    def __init__(self) -> None:
+        self.pins: dict[PinKey, int] = {}
+
+    def close(self) -> None:
+        """Keep the pins."""
+
+    def read(self) -> dict[PinKey, int]:
+        return dict(self.pins)
+
+    def apply(self, operations: Sequence[PinOperation]) -> list[PinRefusal]:
+        for operation in operations:
+            if isinstance(operation, PutPin):
+                self.pins[operation.pin.key] = operation.pin.port
+            else:
+                self.pins.pop(operation.pin.key, None)
+        return []
+
+
 class LargeNode:
     """A daemon whose guests are all bound, and have answered."""
 
@@ -338,10 +360,12 @@ class LargeNode:
             (kernel_watcher, "next_hops", frozenset),
             (loop, "PacketReceiver", lambda *_: self.receiver),
             (loop, "KernelFib", ThisKernel),
+            (mac_pinning, "KernelPins", Pins),
             (loop, "Signals", Signals),
             (loop, "logger", lambda: log),
             (loop, "hold_instance_lock", lambda *_: None),
             (loop, "watchdog_interval", lambda: 30.0),
+            (command_handler, "remove_all_pins", lambda: 0),
             (nft, "is_installed", lambda: True),
             (nft, "run", lambda *_: ""),
             (nft, "list_table", lambda: None),

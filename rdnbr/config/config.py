@@ -20,6 +20,7 @@ SOCKET = Path("/run/rdnbr/rdnbr.sock")
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
+Enforce = Literal[False, "macs", True]
 OnStop = Literal["keep", "withdraw"]
 
 
@@ -51,8 +52,9 @@ class Config:
     """Names or globs of the bridges to serve. Empty: all bridges that own a gateway address."""
     allowlist: Path = ALLOWLIST
     socket: Path = SOCKET
-    enforce: bool = False
-    """Whether guests can send only from addresses that are bound to them. It applies between guests as well."""
+    enforce: Enforce = False
+    """`macs`: bound MACs are pinned to their ports in the bridges' forwarding databases. True: besides, guests can send
+    only from addresses that are bound to them. Both apply between guests as well."""
     on_stop: OnStop = "keep"
     """Whether routes and neighbours stay in the kernel after the daemon is stopped. After a crash they always stay."""
     log: Log = field(default_factory=Log)
@@ -60,6 +62,16 @@ class Config:
     given: CommandLine = field(default_factory=CommandLine)
     allowlist_named: bool = False
     """Whether the file or the command line names the allowlist. If so, the allowlist must exist."""
+
+    @property
+    def pins_macs(self) -> bool:
+        """Whether bound MACs are pinned to their ports."""
+        return self.enforce is not False
+
+    @property
+    def filters_sources(self) -> bool:
+        """Whether guests can send only from addresses that are bound to them."""
+        return self.enforce is True
 
     @property
     def file(self) -> Path:

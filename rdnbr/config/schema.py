@@ -135,10 +135,12 @@ def _value(kind: Any, value: Any) -> Any:
     raise AssertionError(kind)
 
 
-def _choice(choices: tuple[str, ...], value: Any) -> str:
-    if value in choices:
-        return str(value)
-    close = difflib.get_close_matches(str(value), choices, n=1)
+def _choice(choices: tuple[str | bool, ...], value: Any) -> str | bool:
+    for choice in choices:
+        if value == choice and type(value) is type(choice):  # 1 is not true
+            return choice
+    names = [choice for choice in choices if isinstance(choice, str)]
+    close = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {_show(close[0])}?" if close else ""
     raise ValueError(f"must be one of {', '.join(map(_show, choices))}, not {_show(value)}{hint}")
 

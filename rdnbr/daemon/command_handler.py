@@ -18,6 +18,7 @@ from rdnbr.daemon.kernel_watcher import KernelWatcher
 from rdnbr.daemon.parts import Parts
 from rdnbr.daemon.reload import Reloader
 from rdnbr.daemon.startup_errors import CannotStart, no_bridge
+from rdnbr.linux.netlink.kernel_pins import remove_all_pins
 from rdnbr.linux.nft import command
 from rdnbr.linux.nft.enforcement import CannotEnforceError
 from rdnbr.operator.control import json_slices, json_views
@@ -57,6 +58,7 @@ class CommandHandler:
             return "left in place; rdnbr flush removes them"
         try:
             parts.actuator.withdraw_all(now)
+            remove_all_pins()
             parts.source_filter.close()
             command.remove_table()
         except (OSError, command.NftError) as error:
@@ -105,26 +107,35 @@ class CommandHandler:
         return None if self._parts.serving else no_bridge(self.reloader.config)
 
     def start_enforcing(self) -> None:
-        """Filter guests by their bindings if the configuration says so. Else remove a table that an earlier run left.
+        """Filter guests and pin MACs by the bindings as the configuration says. Else remove what an earlier run left.
 
         Raises:
-            CannotStart: the node cannot filter.
+            CannotStart: the node cannot do that.
         """
-        if self.reloader.config.enforce:
-            try:
-                self._parts.source_filter.start()
-            except CannotEnforceError as error:
-                raise CannotStart(str(error)) from error
-            return
+        config, parts = self.reloader.config, self._parts
         try:
-            command.remove_table()
+            if config.filters_sources:
+                parts.source_filter.start()
+            if config.pins_macs:
+                parts.start_pinning()
+        except CannotEnforceError as error:
+            raise CannotStart(str(error)) from error
+        try:
+            if not config.filters_sources:
+                command.remove_table()
         except command.NftError as error:
-            self._parts.log.warning("cannot tell whether a table of enforce is left", why=str(error))
+            parts.log.warning("cannot tell whether a table of enforce is left", why=str(error))
+        try:
+            if not config.pins_macs:
+                remove_all_pins()
+        except OSError as error:
+            parts.log.warning("cannot tell whether pinned MACs of enforce are left", why=str(error))
 
     def verify_enforcement(self) -> None:
-        """Check that the table that filters guests is still there, and write it again if not."""
-        if self.reloader.config.enforce:
+        """Check that the table that filters guests and the pinned MACs are still there; write again what is not."""
+        if self.reloader.config.filters_sources:
             self._parts.source_filter.verify_table()
+        self._parts.mac_pinning.compare()
 
     def _flush(self, now: float, address: IP | None) -> str:
         parts = self._parts

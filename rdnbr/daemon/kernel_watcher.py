@@ -27,6 +27,7 @@ from rdnbr.linux.netlink.monitor import (
     NeighbourTaken,
     NextHopsChanged,
     Overrun,
+    PinGone,
     RouteGone,
     RouteLeft,
     RouteSeen,
@@ -316,6 +317,8 @@ class KernelWatcher:
                 actuator.neighbour_removed(device, address)
             case NeighbourTaken(device, address):
                 actuator.neighbour_taken(device, address)
+            case PinGone(pin):
+                self._parts.mac_pinning.pin_gone(pin)
 
     def _expect_unreported_losses(self, now: float) -> None:
         """Compare the kernel's tables soon: Linux does not report every route that goes.

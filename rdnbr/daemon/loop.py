@@ -31,6 +31,7 @@ from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.daemon.command_handler import CommandHandler
 from rdnbr.daemon.faults import Faults, Step
 from rdnbr.daemon.kernel_watcher import KernelWatcher
+from rdnbr.daemon.mac_pinning import MacPinning
 from rdnbr.daemon.parts import make_parts
 from rdnbr.daemon.single_instance import hold_instance_lock
 from rdnbr.daemon.source_filter import SourceFilter
@@ -138,7 +139,11 @@ class Daemon:
         engine = Engine(config.settings, allowlist)
         source_filter = SourceFilter(self._selector, self._log.error)
         stack.callback(source_filter.close)
-        self._parts = make_parts(engine, self._receiver, events, source_filter, self._log, kernel)
+        mac_pinning = MacPinning(self._log.error)
+        stack.callback(mac_pinning.close)
+        self._parts = make_parts(
+            engine, self._receiver, events, source_filter, mac_pinning, self._log, kernel
+        )
         self._kernel_watcher = KernelWatcher(
             now, self._selector, self._parts, config, self._handle_netlink_fault
         )
@@ -204,6 +209,7 @@ class Daemon:
                 ("timers", self._expire_timers, engine.next_deadline),
                 ("comparison", self._compare, self._kernel_watcher.comparison_deadline),
                 ("kernel", self._parts.actuator.apply_changes, self._parts.actuator.next_deadline),
+                ("MAC pins", self._pin_macs, self._parts.mac_pinning.next_deadline),
                 ("source filter", self._update_source_filter, self._parts.source_filter.next_deadline),
             )
         )
@@ -279,6 +285,9 @@ class Daemon:
 
     def _update_source_filter(self, now: float) -> None:
         self._parts.source_filter.update(now, self._parts.engine)
+
+    def _pin_macs(self, now: float) -> None:
+        self._parts.mac_pinning.update(now, self._parts.engine)
 
     def _feed_watchdog(self, now: float) -> None:
         if self._watchdog is not None and now >= self._next_watchdog:
@@ -373,6 +382,8 @@ class Daemon:
         self._log_serving()
         if self._parts.source_filter.active:
             self._log.info("enforcing: guests send from bound addresses only", table=ruleset.TABLE)
+        if self._parts.mac_pinning.active:
+            self._log.info("enforcing: bound MACs are pinned to their ports")
         if engine.open_mode:
             self._log.warning(
                 "open mode: there is no allowlist, so any guest may claim any address that is not the node's",

@@ -13,10 +13,13 @@ from rdnbr.core.model.address import MAC
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.probing.simulated_guests import SimulatedGuests
 from rdnbr.daemon.kernel_log import KernelLog
+from rdnbr.daemon.mac_pinning import MacPinning
 from rdnbr.daemon.socket_transmitter import SocketTransmitter
 from rdnbr.daemon.source_filter import SourceFilter
 from rdnbr.linux.netlink.bridge_fdb import read_fdb
 from rdnbr.linux.netlink.kernel_fib import KernelFib
+from rdnbr.linux.netlink.kernel_pins import NEEDED, can_pin
+from rdnbr.linux.nft.enforcement import CannotEnforceError
 from rdnbr.linux.packet.receiver import PacketReceiver
 from rdnbr.operator.logging.events import Events
 from rdnbr.operator.text.phrases import counted
@@ -31,6 +34,7 @@ class Parts:
     receiver: PacketReceiver
     events: Events
     source_filter: SourceFilter
+    mac_pinning: MacPinning
     kernel_log: KernelLog
     log: FilteringBoundLogger
     guests: SimulatedGuests | None
@@ -46,6 +50,18 @@ class Parts:
         """Whether there is a bridge to serve."""
         return bool(self.engine.segments)
 
+    def start_pinning(self) -> None:
+        """Pin the bound MACs to their ports from now on.
+
+        Raises:
+            CannotEnforceError: the kernel cannot.
+        """
+        if not can_pin():
+            raise CannotEnforceError(
+                f"enforce needs Linux {'.'.join(map(str, NEEDED))} to pin MACs; set enforce = false"
+            )
+        self.mac_pinning.start()
+
     def status(self) -> str:
         """Return in a few words what is served."""
         bindings, ports = self.engine.count, len(self.engine.ports)
@@ -57,6 +73,7 @@ def make_parts(
     receiver: PacketReceiver,
     events: Events,
     source_filter: SourceFilter,
+    mac_pinning: MacPinning,
     log: FilteringBoundLogger,
     kernel: KernelFib | None,
 ) -> Parts:
@@ -69,12 +86,13 @@ def make_parts(
         events.publish(decision, frame)
         if decision.address is not None:
             source_filter.address_changed(decision.address)
+            mac_pinning.address_changed(decision.address)
 
     kernel_log = KernelLog(log, engine.segments, engine.ports)
     guests = SimulatedGuests() if kernel is None else None
     backend: FibBackend = FakeKernel(None) if kernel is None else kernel
     actuator = Actuator(engine, backend, guests or SocketTransmitter(receiver), publish, kernel_log)
-    return Parts(engine, actuator, receiver, events, source_filter, kernel_log, log, guests)
+    return Parts(engine, actuator, receiver, events, source_filter, mac_pinning, kernel_log, log, guests)
 
 
 def fdb_ports(log: FilteringBoundLogger) -> Mapping[tuple[int, MAC], int]:

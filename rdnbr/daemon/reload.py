@@ -103,8 +103,10 @@ class Reloader:
         """
         parts, engine = self._parts, self._parts.engine
         config, before = parsed.config, self.config
-        if config.enforce and not parts.dry_run:
+        if config.filters_sources and not parts.dry_run:
             parts.source_filter.start()
+        if config.pins_macs and not parts.dry_run:
+            parts.start_pinning()
         later = replace(config, socket=before.socket, log=before.log) != config
         self._later = "; the socket and the log change at the next start" if later else ""
         self._rules = (
@@ -114,7 +116,8 @@ class Reloader:
         self.config = config
         if _files(config) != _files(before):
             self._watcher = _watcher(config, now)
-        (parts.source_filter.verify_table if config.enforce else parts.source_filter.remove_table)()
+        (parts.source_filter.verify_table if config.filters_sources else parts.source_filter.remove_table)()
+        (parts.mac_pinning.compare if config.pins_macs else parts.mac_pinning.release)()
         engine.configure(now, config.settings)
         parts.actuator.handle_outputs(engine.set_allowlist(now, parsed.allowlist))
         self._kernel_watcher.set_config(now, config)

@@ -1,14 +1,20 @@
 """Field cases: one MAC of several hosts, and a MAC that somebody else sends from."""
 
 import contextlib
+import re
 import signal
+import sys
+import threading
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from rdnbr.lab import wait_for
 from rdnbr.lab.frames import arp_request
 from tests.e2e.virtual_router import SHARED, VIP4, VIP6, VirtualRouter
 from tests.field_case import OWNER, field_case
+from tests.netns.filtered import settle, wait_for_table
 
 pytestmark = pytest.mark.root
 
@@ -198,3 +204,175 @@ def advertises(lab, router):
             "an ARP",
         )
         return any(one.outgoing and one.frame[23] == 112 for one in capture.seen())
+
+
+MACS = 'enforce = "macs"\n'
+
+
+def fdb(lab, mac):
+    """Return the entries of a MAC in the bridge's forwarding database, with the port first."""
+    lines = lab.node.run("bridge", "fdb", "show", "br", "vmbr1").splitlines()
+    return [line.split(maxsplit=2)[2] for line in lines if line.startswith(mac)]
+
+
+def pinned(lab):
+    """Return the port of each pinned MAC."""
+    lines = lab.node.run("bridge", "fdb", "show", "br", "vmbr1").splitlines()
+    return {line.split()[0]: line.split()[2] for line in lines if "sticky" in line and "static" in line}
+
+
+def guests_pinned(lab):
+    return {guest.mac: guest.port for guest in lab.guests}
+
+
+@contextlib.contextmanager
+def sending(guest, mac, source, to):
+    """Let a guest send valid packets from a MAC, some 2,000 a second."""
+    frame = bytes(Ether(src=mac, dst=to) / IP(src=source, dst="192.0.2.1") / UDP())
+    ended = threading.Event()
+
+    def send():
+        while not ended.wait(0.0004):
+            guest.send(frame)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def received(lab, guest, family):
+    """Return how many of ten echo requests from the upstream a guest answers."""
+    address = guest.address(family)
+    done = lab.upstream.attempt("ping", "-n", "-q", "-c", "10", "-i", "0.1", "-W", "1", address)
+    return int(re.search(r"(\d+) received", done.stdout)[1])
+
+
+@pytest.mark.parametrize("enforce", ["false", '"macs"', "true"])
+@field_case(
+    OWNER,
+    "a guest sends 2,000 valid packets a second from the MAC of its neighbour",
+    'with `enforce = "macs"` or `true` the neighbour answers 10 of 10 pings, without 0 of 10',
+    within=10,
+)
+def test_stolen_mac(lab, within, enforce):
+    serve(lab, None, f"enforce = {enforce}\n")
+    settle(lab)
+    victim, thief = lab.guests
+    if enforce != "false":
+        wait_for(lambda: pinned(lab) == guests_pinned(lab), within, "the pins")
+    if enforce == "true":
+        wait_for_table(lab)
+    with sending(thief, victim.mac, thief.address4, lab.node.mac):
+        if enforce == "false":
+            wait_for(lambda: fdb(lab, victim.mac)[0].startswith(thief.port), 5, "the theft")
+        assert [received(lab, victim, family) for family in (4, 6)] == (
+            [0, 0] if enforce == "false" else [10, 10]
+        )
+
+
+@field_case(
+    OWNER,
+    'a port with `learning off`, and a second MAC on it; unknown MACs are not flooded to it; `enforce = "macs"`',
+    "the address of the second MAC is reached, by the pin",
+    within=3,
+)
+def test_port_that_learns_nothing(lab, routers, within):
+    serve(lab, None, MACS)
+    router, _ = routers(VIP4, VIP6, carp=False)
+    lab.node.run("bridge", "link", "set", "dev", router.guest.port, "learning", "off", "flood", "off")
+    router.announce()
+    for address in (VIP4, VIP6):
+        wait_for(lambda one=address: lab.upstream.ping(one), within, address)
+    assert pinned(lab) == {SHARED: router.guest.port}
+
+
+@field_case(
+    OWNER,
+    'rdnbr with `enforce = "macs"` is killed, and starts again; one of its guests is gone meanwhile',
+    "the pins stay, and rdnbr takes them over; the one without a guest goes",
+    within=15,
+)
+def test_pins_are_adopted(lab, within):
+    daemon = serve(lab, None, MACS + "[timers]\nadopt_grace = 3.0\n")
+    settle(lab)
+    wait_for(lambda: pinned(lab) == guests_pinned(lab), 5, "the pins")
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    stays, gone = lab.guests
+    gone.ip("link set eth0 down")
+    assert pinned(lab) == guests_pinned(lab)
+    lab.node.start_daemon()
+    wait_for(lambda: pinned(lab) == {stays.mac: stays.port}, within, "the pin of the guest that is there")
+    assert received(lab, stays, 4) == 10
+
+
+@CARP
+@pytest.mark.parametrize("rule", [" vip", ""], ids=["vip", "challenge"])
+@field_case(
+    OWNER,
+    'a virtual router fails over with `enforce = "macs"`, by `vip` or after a challenge',
+    "the pin moves with the address, and traffic with it",
+    within=5,
+)
+def test_pin_fails_over(lab, routers, within, carp, rule):
+    serve(lab, f"{VIP4}{rule}\n{VIP6}{rule}\n", MACS)
+    pair = routers(VIP4, VIP6, carp=carp)
+    pair[0].announce()
+    wait_for(lambda: {VIP4, VIP6} <= lab.node.hosts(), 5, "the routes")
+    for active, backup in (pair[::-1], pair):
+        backup.active = False
+        active.announce(VIP4)
+        wait_for(lambda to=active: pinned(lab) == {SHARED: to.guest.port}, within, "the pin")
+        for address in (VIP4, VIP6):
+            wait_for(lambda one=address: lab.upstream.ping(one), within, address)
+
+
+@field_case(
+    OWNER,
+    '`enforce = "macs"`: an operator has a static entry for a guest\'s MAC; later the entry goes',
+    "the entry stays, and a log line names it; then the MAC is pinned",
+    within=70,
+)
+def test_foreign_static_entry(lab, within):
+    guest, other = lab.guests
+    lab.node.run("bridge", "fdb", "replace", guest.mac, "dev", guest.port, "master", "static")
+    daemon = serve(lab, None, MACS)
+    settle(lab)
+    wait_for(lambda: pinned(lab) == {other.mac: other.port}, 5, "the other pin")
+    wait_for(lambda: "somebody else's static entry" in daemon.log, 5, "the log line")
+    lab.node.run("bridge", "fdb", "del", guest.mac, "dev", guest.port, "master")
+    wait_for(lambda: pinned(lab) == guests_pinned(lab), within, "both pins")
+
+
+@field_case(
+    OWNER,
+    '`enforce = "macs"` becomes `enforce = false` by a reload, or `rdnbr flush` is called, or a dry run starts',
+    "rdnbr's pins are removed, and an operator's static and sticky entries stay; a dry run changes nothing",
+    within=5,
+)
+def test_pins_are_removed(lab, within):
+    operators = ("02:00:00:00:00:77", lab.guest(0).port)
+    lab.node.run("bridge", "fdb", "add", operators[0], "dev", operators[1], "master", "static", "sticky")
+    serve(lab, None, MACS)
+    settle(lab)
+    both = {**guests_pinned(lab), operators[0]: operators[1]}
+    wait_for(lambda: pinned(lab) == both, within, "the pins")
+    for config, expected in (("", dict([operators])), (MACS, both), ("", dict([operators]))):
+        lab.node.write("/etc/rdnbr/rdnbr.toml", config)
+        assert lab.node.rdnbr("reload").returncode == 0
+        wait_for(lambda now=expected: pinned(lab) == now, within, "the reload")
+    lab.node.write("/etc/rdnbr/rdnbr.toml", MACS)
+    lab.node.rdnbr("reload")
+    wait_for(lambda: pinned(lab) == both, within, "the pins")
+    lab.node.stop_daemon()
+    assert pinned(lab) == both
+    dry = lab.node.launch("dry", sys.executable, "-m", "rdnbr", "run", "--dry-run")
+    wait_for(lambda: "serving" in dry.log, 10, "the dry run")
+    assert pinned(lab) == both
+    dry.stop()
+    assert "2 pinned MACs" in lab.node.rdnbr("flush").stdout
+    assert pinned(lab) == dict([operators])

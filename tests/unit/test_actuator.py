@@ -63,7 +63,7 @@ def actuator(engine, kernel, observer):
 
 def test_daemon_dry_run_and_replay_have_the_same_actuator(engine):
     """The daemon, its dry run and replay differ in the backend and the transmitter, not in the actuator."""
-    parts = [make_parts(engine, None, None, None, None, kernel) for kernel in (None, FakeKernel({}))]
+    parts = [make_parts(engine, None, None, None, None, None, kernel) for kernel in (None, FakeKernel({}))]
     assert [part.dry_run for part in parts] == [True, False]
     assert {type(part.actuator) for part in parts} == {type(Replay(HOST.mac)._actuator)} == {Actuator}
 

@@ -109,6 +109,20 @@ def test_what_a_stop_does_is_one_of_two_words(config, mistakes):
     assert mistakes('on_stop = "flush"\n') == ['1: on_stop must be one of "keep", "withdraw", not "flush"']
 
 
+def test_enforcement_has_two_halves(config, mistakes):
+    """`macs` is the cheap half, true is both, and false is the default. Words and numbers are neither."""
+    values = ("", "enforce = false\n", 'enforce = "macs"\n', "enforce = true\n")
+    read = [config(text) for text in values]
+    assert [one.enforce for one in read] == [False, False, "macs", True]
+    assert [one.pins_macs for one in read] == [False, False, True, True]
+    assert [one.filters_sources for one in read] == [False, False, False, True]
+    for wrong, shown in (('"yes"', '"yes"'), ("1", "1"), ('"true"', '"true"')):
+        assert mistakes(f"enforce = {wrong}\n") == [
+            f'1: enforce must be one of false, "macs", true, not {shown}'
+        ]
+    assert mistakes('enforce = "mac"\n')[0].endswith('; did you mean "macs"?')
+
+
 def test_metrics_that_are_no_distance(config, mistakes):
     """A metric may have all bits below zebra's administrative distance, and 0; mobility is one of two words."""
     read = config('mobility = "newest-wins"\n[routes]\nmetric_ipv4 = 16777215\nmetric_ipv6 = 0\n')

@@ -60,7 +60,7 @@ class Reconciler:
         self._attempted: dict[IP, None] = {}
         self._removed_by_others: dict[IP, None] = {}
         """Addresses of which another program has removed or changed an entry since the last `plan_operations`."""
-        self._damping = RemovalDamping()
+        self._damping: RemovalDamping[IP] = RemovalDamping()
         self._new_hold_downs: list[IP] = []
         """Addresses whose hold-down has begun and is not reported yet."""
 

@@ -8,8 +8,12 @@
 4. Entries that go because a device goes down or changes were not removed by another program.
 """
 
-from rdnbr.core.model.address import IP
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
 from rdnbr.core.primitives.bounded_map import BoundedMap
+
+_Key = TypeVar("_Key", bound=Hashable)
 
 ACTS, WINDOW = 3, 60.0
 """Number of acts, and the seconds within which so many start a hold-down."""
@@ -24,18 +28,18 @@ REMEMBERED = 65_536
 """Addresses whose acts are remembered."""
 
 
-class RemovalDamping:
-    """The acts of the last minute, by address."""
+class RemovalDamping(Generic[_Key]):
+    """The acts of the last minute, by address, or by what else the entries belong to."""
 
     def __init__(self) -> None:
-        self._acts: BoundedMap[IP, tuple[float, ...]] = BoundedMap(REMEMBERED)
+        self._acts: BoundedMap[_Key, tuple[float, ...]] = BoundedMap(REMEMBERED)
         self._expected_until = float("-inf")
 
     def expect_removals(self, now: float) -> None:
         """A device has changed."""
         self._expected_until = now + DEVICE_SETTLES
 
-    def hold_down(self, now: float, address: IP) -> float:
+    def hold_down(self, now: float, address: _Key) -> float:
         """Return after how many seconds a removed entry is to be put back: 0, `SAME_ACT` or `HOLD_DOWN`."""
         while (oldest := self._acts.oldest()) is not None and now - oldest[1][-1] > WINDOW:
             self._acts.pop(oldest[0])

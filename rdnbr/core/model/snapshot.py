@@ -31,6 +31,10 @@ class BindingSnapshot(NamedTuple):
     """As in `Binding`."""
     unsent: Unsent | None = None
     """Why its probes cannot be sent; None: they can."""
+    port_index: int | None = None
+    """ifindex; None while `port` is."""
+    segment_index: int = 0
+    """ifindex"""
 
 
 def binding_snapshot(
@@ -53,4 +57,6 @@ def binding_snapshot(
         binding.rule.where if binding.rule else None,
         binding.physical_mac,
         binding.unsent,
+        port.index if port else None,
+        binding.segment,
     )

@@ -10,6 +10,8 @@ from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.address import IP
 from rdnbr.core.model.fib_entries import Neighbour, Route
 from rdnbr.core.model.interfaces import InterfaceAddress, Link
+from rdnbr.core.model.pin import Pin
+from rdnbr.linux.netlink.kernel_pins import read_pin
 from rdnbr.linux.netlink.links import read_address, read_link
 from rdnbr.linux.netlink.monitor_filter import EVENTS
 from rdnbr.linux.netlink.netlink_socket import Message, read_messages
@@ -128,6 +130,13 @@ class NeighbourTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class PinGone:
+    """A pin of ours was removed from a forwarding database, by anybody."""
+
+    pin: Pin
+
+
+@dataclass(frozen=True, slots=True)
 class NextHopsChanged:
     """Routes that are not ours were added or removed; `next_hops` reads the present next hops."""
 
@@ -142,8 +151,10 @@ class Overrun:
     """The body of the message that caused `fault`."""
 
 
-TableEvent = RouteSeen | RouteGone | RouteTaken | RouteLeft | NeighbourSeen | NeighbourGone | NeighbourTaken
-"""What happened to the kernel's tables of routes and neighbours."""
+TableEvent = (
+    RouteSeen | RouteGone | RouteTaken | RouteLeft | NeighbourSeen | NeighbourGone | NeighbourTaken | PinGone
+)
+"""What happened to the kernel's tables of routes and neighbours, and to the bridges' forwarding databases."""
 
 Event = LinkChanged | LinkGone | AddressChanged | AddressGone | TableEvent | NextHopsChanged | Overrun
 
@@ -250,6 +261,9 @@ def _route_events(message: Message) -> Iterator[Event]:
 def _neighbour_events(message: Message) -> Iterator[Event]:
     entry = read_neighbour(message.body)
     if entry is None:
+        pin = read_pin(message.body)
+        if pin is not None and message.type == RTM_DELNEIGH:
+            yield PinGone(pin)
         return
     if message.type == RTM_NEWNEIGH and entry.ours:
         yield NeighbourSeen(entry.neighbour)

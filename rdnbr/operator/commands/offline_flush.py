@@ -4,6 +4,7 @@ from rdnbr.core.fib.diff import plan
 from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.fib_entries import DropRoute
 from rdnbr.linux.netlink.kernel_fib import KernelFib
+from rdnbr.linux.netlink.kernel_pins import remove_all_pins
 from rdnbr.linux.nft import command, ruleset
 from rdnbr.linux.process.capabilities import missing
 from rdnbr.operator.control.client import CommandFailed
@@ -15,7 +16,8 @@ def flush_kernel(address: str | None) -> str:
     """Remove rdnbr's routes and neighbours, and return a sentence that says what was removed.
 
     Args:
-        address: the address whose entries are removed; None removes all entries, and the nftables table.
+        address: the address whose entries are removed; None removes all entries, all pinned MACs and the
+            nftables table.
 
     Raises:
         CommandFailed: the permission is lacking, the address has no entries, or the kernel refuses.
@@ -42,7 +44,15 @@ def flush_kernel(address: str | None) -> str:
         raise CommandFailed(f"nothing of rdnbr's is in the kernel for {address}")
     removed = sum(isinstance(operation, DropRoute) for operation in operations)
     sentence = f"removed {counted(removed, 'route')} and {counted(len(operations) - removed, 'neighbour')}"
-    if address is None and _filter_removed():
+    if address is not None:
+        return sentence
+    try:
+        pins = remove_all_pins()
+    except OSError as error:
+        raise CommandFailed(f"cannot remove the pinned MACs: {error}") from error
+    if pins:
+        sentence += f", and {counted(pins, 'pinned MAC')}"
+    if _filter_removed():
         sentence += f", and the nftables table {ruleset.TABLE}"
     return sentence
 

@@ -18,7 +18,6 @@ from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.filters import Filters, check_filters
 from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.doctor.gateway_addresses import check_gateways
-from rdnbr.operator.doctor.guests import Guests, check_guests
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
 
@@ -44,7 +43,6 @@ class Facts:
     mobility: Mobility = "withdrawal"
     filters: Filters = ()
     """The packet filters of the node."""
-    guests: Guests = Guests()  # noqa: RUF009 (it is frozen)
     uplinks: Mapping[int, str] = field(default_factory=dict)
     """The device that packets to the Internet leave over, by IP version."""
     clock_synchronised: bool = True
@@ -80,7 +78,6 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "ManageForeignRoutes=no under [Network] in /etc/systemd/networkd.conf, "
                 "and systemctl restart systemd-networkd",
             )
-    yield from check_guests(facts.guests)
     yield from frr.check_frr(facts.frr, facts.bridges)
     if facts.mobility == "newest-wins":
         yield from frr.check_metrics(facts.frr)

@@ -11,6 +11,7 @@ Whatever a guest does returns what came of it, one line an output, in order:
     tell alice@tap1i0 of 169.254.0.1                         the same, to one guest alone; only where `all_said`
     listen to tap1i0 without 2.57.57.30                      IP packets are looked at; only where `all_said`
     listen to tap1i0 no more                                 and no longer
+    10.0.0.0/8 covers 10.0.0.9                               a connected prefix contains addresses of guests
 
 Lines of `runs` begin with their time in seconds.
 """
@@ -26,6 +27,7 @@ from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.engine_outputs import (
     Announcement,
+    CoveringPrefix,
     Decision,
     DesiredHost,
     Output,
@@ -282,6 +284,8 @@ class World:
                 assert isinstance(told, Claim)
                 assert told.address is not None
                 yield f"tell {self._who(MAC(frame[:6]))}@{self._port(port)} of {show_ip(told.address)}"
+            case CoveringPrefix(prefix, address):
+                yield f"{prefix} covers {show_ip(address)}"
             case SnoopData(port, None) if self.all_said:
                 yield f"listen to {self._port(port)} no more"
             case SnoopData(port, tuple() as without, families) if self.all_said:

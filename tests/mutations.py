@@ -27,6 +27,7 @@ from rdnbr.core.bindings import (
 )
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
+from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.expiry import Expiry
@@ -308,6 +309,46 @@ def _() -> None:
         return False
 
     before = replace(GatewayAnnouncer, "record_arrival", record_arrival)
+
+
+@mutation("a connected prefix takes the address of a live binding")
+def _() -> None:
+    _authorize_as_live(live=False)
+
+
+@mutation("a connected prefix refuses no new claim")
+def _() -> None:
+    _authorize_as_live(live=True)
+
+
+def _authorize_as_live(*, live: bool) -> None:
+    def authorize(self: Authorization, *given: Any, **_: bool) -> Any:
+        return before(self, *given, live=live)
+
+    before = replace(Authorization, "authorize", authorize)
+
+
+@mutation("a connected prefix takes the addresses of rules that say connected")
+def _() -> None:
+    def authorize(self: Authorization, address: Any, *given: Any, live: bool = False) -> Any:
+        allowlist = self.allowlist
+        if self.builtin_refusal(address) and not live:
+            self.allowlist = None
+        try:
+            return before(self, address, *given, live=live)
+        finally:
+            self.allowlist = allowlist
+
+    before = replace(Authorization, "authorize", authorize)
+
+
+@mutation("a connected prefix is reported with every address")
+def _() -> None:
+    def record(self: CoveringPrefixes, *given: Any) -> None:
+        self._reported.clear()
+        before(self, *given)
+
+    before = replace(CoveringPrefixes, "record", record)
 
 
 @mutation("a MAC of the node counts on every segment")

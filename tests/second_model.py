@@ -75,7 +75,8 @@ class Model(Departures):
             heard = replace(heard, kind="use")  # there is no gateway that could have asked
         entry = self.find(self.tables[segment], heard.address)
         known = entry.card if entry and (entry.port, entry.mac) == (port, heard.mac) else ""
-        why, vip = self.judge_law(heard.address, (port, heard.mac), segment, heard.card or known)
+        live = entry is not None and entry.state in ROUTED
+        why, vip = self.judge_law(heard.address, (port, heard.mac), segment, heard.card or known, live=live)
         if why:
             if why == "own-address" and heard.kind != "packet":
                 self.defend(now, segment, heard.address)
@@ -270,7 +271,8 @@ class Model(Departures):
         if (entry.state == "departed" or not at_home) and self.is_full(port, entry.address):
             return False
         card = card or (entry.card if at_home else "")
-        why, _ = self.judge_law(entry.address, (port, mac), segment, card)
+        live = entry.state in ROUTED
+        why, _ = self.judge_law(entry.address, (port, mac), segment, card, live=live)
         if why or self.quarantined(now, entry.table, entry.address, (port, mac)):
             return False
         if entry.state == "departed":
@@ -355,8 +357,11 @@ class Model(Departures):
         for entry in list(self.entries) if entries is None else entries:
             if entry.state == "departed":
                 continue
-            if self.judge_law(entry.address, (entry.port, entry.mac), entry.segment, entry.card)[0]:
-                self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "no-longer-permitted")
+            live, anchor = entry.state in ROUTED, (entry.port, entry.mac)
+            if self.judge_law(entry.address, anchor, entry.segment, entry.card, live=live)[0]:
+                self.forget(entry, "withdrawn" if live else "expired", "no-longer-permitted")
+            elif live:
+                self.report_prefix(entry.address)
 
     def adopt(
         self, now: float, address: str, mac: str, segment: int, heard_on: int, metric: int | None
@@ -365,15 +370,16 @@ class Model(Departures):
         if table is None or self.find(table, address):
             return
         entry = Entry(table, address, segment, None, mac, now, self.next_number())
-        why, _ = self.judge_law(address, (None, mac), segment)
+        why, _ = self.judge_law(address, (None, mac), segment, live=True)
         if why:
             self.say("withdrawn", why, address, mac, None, None)
             return
         self.entries.append(entry)
-        if heard_on in self.ports and not self.judge_law(address, (heard_on, mac), segment)[0]:
+        if heard_on in self.ports and not self.judge_law(address, (heard_on, mac), segment, live=True)[0]:
             entry.heard_on = heard_on
         self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
+        self.report_prefix(address)
 
     def recall(self, now: float, address: str, mac: str, segment: int, port: int) -> None:
         if port not in self.ports or self.ports[port][1] != segment:

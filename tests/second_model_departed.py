@@ -48,11 +48,16 @@ class Departures(Arrivals):
             return
         if by_hand:
             entry.asked = 0
-        elif self.judge_law(entry.address, (port, entry.mac), entry.segment, entry.card)[0]:
+        elif (why := self.judge_law(entry.address, (port, entry.mac), entry.segment, entry.card)[0]) not in (
+            None,
+            "connected-prefix",
+        ):
             self.ask_no_more(now, entry)
             return
-        elif self.is_full(port, entry.address) or self.quarantined(
-            now, entry.table, entry.address, (port, entry.mac)
+        elif (
+            why
+            or self.is_full(port, entry.address)
+            or self.quarantined(now, entry.table, entry.address, (port, entry.mac))
         ):
             entry.due = slowly(now, entry.asked)
             return

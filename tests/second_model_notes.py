@@ -118,6 +118,14 @@ class Notebook:
         self.open = True
         self.hosts: Hosts = lambda _port, _mac: []
         self.own: Callable[[str], str | None] = lambda _address: None
+        self.covered: dict[str, str] = {}
+        """Addresses that prefixes of other interfaces contain, each with its prefix."""
+        self.connected: set[str] = set()
+        """Addresses of guests that the rules call so."""
+        self.warned: set[str] = set()
+        """Prefixes that were reported since they are there."""
+        self.reported: list[tuple[str, str]] = []
+        """Prefixes, each with an address of a guest."""
         self.entries: list[Entry] = []
         self.unable: set[tuple[int, int]] = set()
         """Segments and families that there is no gateway address for."""
@@ -165,17 +173,26 @@ class Notebook:
         return len(port_inferred) >= self.fill(self.ports[port][0], 6 if ":" in address else 4)
 
     def judge_law(
-        self, address: str, anchor: Anchor, segment: int, card: str = ""
+        self, address: str, anchor: Anchor, segment: int, card: str = "", *, live: bool = False
     ) -> tuple[str | None, bool]:
         why = self.own(address)
         if why:
             return why, False
+        if address in self.covered and address not in self.connected and not live:
+            return "connected-prefix", False
         if anchor[0] is not None:
             return self.law(address, self.ports[anchor[0]][0], anchor[1], card)
         card = card or (ANY_CARD if is_shared(anchor[1]) else "")
         names = [name for name, where in self.ports.values() if where == segment] or [""]
         verdicts = [self.law(address, name, anchor[1], card) for name in names]
         return next((verdict for verdict in verdicts if verdict[0] is None), verdicts[-1])
+
+    def report_prefix(self, address: str) -> None:
+        """Report the prefix that an address with a route is in, if that was not done yet."""
+        prefix = None if address in self.connected else self.covered.get(address)
+        if prefix is not None and prefix not in self.warned:
+            self.warned.add(prefix)
+            self.reported.append((prefix, address))
 
     def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:
         both = (anchor, (anchor[0], ""))
@@ -216,6 +233,6 @@ class Notebook:
 
     def take(self) -> Iterator[list[tuple[object, ...]]]:
         """Hand out what was said, asked, announced and listened to since the last time."""
-        for what in (self.said, self.questions, self.unsent, self.announced, self.listened):
+        for what in (self.said, self.questions, self.unsent, self.announced, self.listened, self.reported):
             yield list(what)
             what.clear()

@@ -16,6 +16,7 @@ from rdnbr.core.model.address import MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.engine_outputs import (
     Announcement,
+    CoveringPrefix,
     Decision,
     DesiredHost,
     Output,
@@ -96,10 +97,26 @@ def _anycast(address: str, _port: str, _mac: str, _card: str) -> tuple[str | Non
     return (None if _prefixes(address) else "not-permitted"), address == VIP6
 
 
+CONNECTED = {"connected": {B4, VIP6}}
+"""What each law calls connected."""
+COVERED = {VIP4: "2.57.57.2/31", B4: "2.57.57.2/31", VIP6: "2001:678::2/127"}
+"""The addresses that the prefixes of another interface contain, while it has them."""
+
+
+def _connected(address: str, port: str, mac: str, card: str) -> tuple[str | None, bool]:
+    if address == VIP6:
+        return (None if port == "tap1i0" else "pinned"), False
+    return _plain(address, port, mac, card)
+
+
 LAWS: dict[str, tuple[str | None, Authorization]] = {
     "open": (None, _open),
     "plain": ("2.57.57.0/24\n2001:678::/64", _plain),
     "anycast": (f"2.57.57.0/24\n2001:678::/64\n{B4} anycast\n{VIP6} anycast vip", _anycast),
+    "connected": (
+        f"2.57.57.0/24\n2001:678::/64\n{B4} connected\n{VIP6} port=tap1i0 connected",
+        _connected,
+    ),
     "vips": (f"2.57.57.0/24\n2001:678::/64\n{VIP4} vip\n{VIP6} vip", _vips),
     "pinned": (
         "\n".join(
@@ -128,7 +145,11 @@ def _pins(port: str, mac: str | None) -> list[tuple[str, str | None]]:
     return by_port + ([(VIP4, mac)] if mac in MACS[:2] else [])
 
 
-HOSTS: dict[str, Hosts] = {"pinned": _pins}
+def _by_port(port: str, _mac: str | None) -> list[tuple[str, str | None]]:
+    return [(VIP6, None)] if port == "tap1i0" else []
+
+
+HOSTS: dict[str, Hosts] = {"pinned": _pins, "connected": _by_port}
 
 
 def frame(heard: Utterance) -> bytes:
@@ -232,7 +253,7 @@ class Side:
         """Do something to the engine; the model's part was done before."""
         self.calls.append(Call(method, arguments, options))
         came = getattr(self.engine, method)(*arguments, **options) or []
-        said, asked, unsent, announced, listened = self.model.take()
+        said, asked, unsent, announced, listened, reported = self.model.take()
         self.outputs += came
         decisions = [output for output in came if isinstance(output, Decision)]
         heard = [spoken(decision) for decision in decisions]
@@ -246,6 +267,10 @@ class Side:
         assert telling == announced, f"{method}{arguments}: the engine tells {telling}, the model {announced}"
         hears = [hearing(output) for output in came if isinstance(output, SnoopData)]
         assert hears == listened, f"{method}{arguments}: the engine hears {hears}, the model {listened}"
+        covering = [(o.prefix, show_ip(o.address)) for o in came if isinstance(o, CoveringPrefix)]
+        assert covering == reported, (
+            f"{method}{arguments}: the engine reports {covering}, the model {reported}"
+        )
         assert all(decision.at == self.now for decision in decisions)
         self.asked = (self.asked + probes)[-20:]
         for output in came:

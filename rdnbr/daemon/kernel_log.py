@@ -6,9 +6,10 @@ from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, family, show_ip, show_mac
-from rdnbr.core.model.engine_outputs import Probe, UnsentProbe
+from rdnbr.core.model.engine_outputs import CoveringPrefix, Probe, UnsentProbe
 from rdnbr.core.model.fib_entries import DropNeighbour, DropRoute, Operation, PutNeighbour, PutRoute
 from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.vrf_tables import MAIN_TABLE
 from rdnbr.core.primitives.bounded_map import BoundedMap
 
@@ -36,6 +37,16 @@ class KernelLog:
             self._log.warning(
                 "the kernel refuses", what=ip_command(report.first, self._segments), why=report.text, **more
             )
+
+    def guests_covered(self, covering: CoveringPrefix) -> None:
+        """Log that the guests of a prefix keep their routes, and what an operator should decide."""
+        self._log.warning(
+            "a prefix of another interface contains addresses of guests; these stay routed, new claims are refused",
+            reason=Reason.CONNECTED_PREFIX.value,
+            prefix=covering.prefix,
+            first=show_ip(covering.address),
+            cure="remove the prefix from the node, or write `ADDRESS connected` in the allowlist for each such guest",
+        )
 
     def removals_contested(self, addresses: Sequence[IP]) -> None:
         """Log how many addresses are held down."""

@@ -15,7 +15,7 @@ from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP, MAC
-from rdnbr.core.model.engine_outputs import Decision, Output, Probe, UnsentProbe, Verb
+from rdnbr.core.model.engine_outputs import CoveringPrefix, Decision, Output, Probe, UnsentProbe, Verb
 from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
@@ -43,6 +43,9 @@ class _NoTrouble:
 
     def entries_refused(self, reports: Sequence[RefusalReport]) -> None:
         raise RefusedError(reports)
+
+    def guests_covered(self, covering: CoveringPrefix) -> None:
+        pass
 
     def removals_contested(self, addresses: Sequence[IP]) -> None:
         raise RefusedError(addresses)

@@ -1,5 +1,6 @@
 """Field cases about the node itself: its addresses, its routes and its other interfaces."""
 
+import json
 import signal
 
 import pytest
@@ -382,3 +383,133 @@ def test_rule_that_matches_nobody(lab, within, words, cure):
     lab.node.rdnbr("reload")
     wait_for(lambda: cure in daemon.log, within, "the log to say so")
     stays(lambda: lab.node.hosts() == set(guest.addresses), 1, "the guest's routes")
+
+
+COVER = {4: "2.57.56.1/21", 6: "2001:678:3a4:100::1/64"}
+"""Addresses of another interface of the node, whose prefixes contain the guests' addresses."""
+COVERED = {4: "2.57.56.0/21", 6: "2001:678:3a4:100::/64"}
+MODES = {
+    "open": None,
+    "prefix": "{prefix4}\n{prefix6}\n",
+    "mac": "{address4} mac={mac}\n{address6} mac={mac}\n",
+}
+
+
+def permit(lab, mode):
+    """Write the allowlist of a mode, with rules for both guests."""
+    if MODES[mode] is not None:
+        words = {"prefix4": COVERED[4], "prefix6": COVERED[6]}
+        lines = {
+            line
+            for guest in lab.guests
+            for line in MODES[mode]
+            .format(address4=guest.address4, address6=guest.address6, mac=guest.mac, **words)
+            .splitlines()
+        }
+        lab.node.write("/etc/rdnbr/allowlist", "\n".join(sorted(lines)) + "\n")
+
+
+def add_docker(node):
+    node.ip(
+        "link add docker0 type bridge",
+        "link set docker0 up",
+        *(f"addr add {address} dev docker0 nodad" for address in COVER.values()),
+    )
+
+
+def covering(daemon):
+    """Return the prefixes that the log warns of, one for each line."""
+    lines = [line for line in daemon.log.splitlines() if "contains addresses of guests" in line]
+    return sorted(prefix for line in lines for prefix in COVERED.values() if prefix in line)
+
+
+@field_case(
+    ROUTED,
+    "a prefix that contains the guests' addresses appears on another interface (Docker, WireGuard), and goes again",
+    "live guests stay routed, over a restart too; one warning for each prefix; new claims are refused until it is gone",
+    within=2,
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_prefix_appears(lab, within, mode):
+    live, new = lab.guests
+    permit(lab, mode)
+    daemon = lab.node.start_daemon()
+    learn(lab, live)
+    add_docker(lab.node)
+    wait_for(lambda: covering(daemon), within, "the warning")
+    live.ping_gateways()
+    stays(lambda: lab.node.hosts() == set(live.addresses), 2, "the live guest's routes")
+    assert covering(daemon) == sorted(COVERED.values())
+    new.configure()
+    new.ping_gateways()
+    refused = lab.node.show("counters")["counters"]
+    assert refused[new.port]["connected-prefix"] > 0
+    assert "connected-prefix" not in refused[live.port]
+    found = json.loads(lab.node.rdnbr("doctor", "--json").stdout)["findings"]
+    messages = [one["message"] for one in found if one["name"] == "guest-in-connected-prefix"]
+    assert [message.split()[0] for message in messages] == list(COVERED.values())
+    explained = lab.node.rdnbr("explain", live.address4).stdout
+    assert "is routed" in explained
+    assert COVERED[4] in explained
+    kill_and_start(lab.node)
+    stays(lambda: lab.node.hosts() == set(live.addresses), 3, "the live guest's routes")
+    assert covering(lab.node.daemon) == sorted(COVERED.values())
+    lab.node.ip("link del docker0")
+    everybody = {address for guest in lab.guests for address in guest.addresses}
+    wait_for(lambda: goes_on(new) or lab.node.hosts() == everybody, 30, "all guests' routes")
+
+
+def goes_on(guest):
+    """Let a guest use both addresses, as one that was refused and does not know."""
+    guest.ping_gateways()
+    guest.attempt("ping", "-n", "-c", "1", "-W", "0.2", "-I", guest.address6, "2001:db8::1")
+
+
+@field_case(
+    ROUTED,
+    "a guest has additional addresses inside the node's own network, and its rules say `connected`",
+    "the guest is routed, whichever comes first; nobody else gets the addresses",
+    within=2,
+)
+@pytest.mark.parametrize("first", ["guest", "prefix"])
+def test_rule_says_connected(lab, within, first):
+    guest, other = lab.guests
+    rules = [f"{prefix}" for prefix in COVERED.values()]
+    rules += [f"{address} vm={guest.vm} connected" for address in guest.addresses]
+    lab.node.write("/etc/rdnbr/allowlist", "\n".join(rules) + "\n")
+    if first == "prefix":
+        add_docker(lab.node)
+    daemon = lab.node.start_daemon()
+    guest.configure()
+    guest.wait_for_dad()
+    guest.ping_gateways()
+    wait_for(lambda: lab.node.hosts() == set(guest.addresses), within, "the guest's routes")
+    if first == "guest":
+        add_docker(lab.node)
+    other.send(announcement(other.mac, guest.address4))
+    other.send(announcement(other.mac, other.address4))
+    refused = wait_for(lambda: lab.node.show("counters")["counters"].get(other.port), 5, "the refusals")
+    wait_for(lambda: "connected-prefix" in lab.node.show("counters")["counters"][other.port], 5, "both")
+    assert refused["pinned"] == 1
+    assert lab.node.hosts() == set(guest.addresses)
+    assert covering(daemon) == []
+    assert lab.upstream.ping(guest.address4)
+    found = json.loads(lab.node.rdnbr("doctor", "--json").stdout)["findings"]
+    assert not [one for one in found if one["name"] == "guest-in-connected-prefix"]
+
+
+@field_case(
+    OWNER,
+    "the node itself takes an address that a guest has",
+    "the guest loses the address, whether or not a rule says `connected`",
+    within=2,
+)
+@pytest.mark.parametrize("flag", ["", " connected"])
+def test_node_takes_the_address_of_a_guest(lab, within, flag):
+    guest = lab.guest(0)
+    rules = [f"{address}{flag}" for address in guest.addresses]
+    lab.node.write("/etc/rdnbr/allowlist", "\n".join(rules) + "\n")
+    lab.node.start_daemon()
+    learn(lab, guest)
+    lab.node.ip(f"addr add {guest.address4}/21 dev uplink")
+    wait_for(lambda: lab.node.hosts() == {guest.address6}, within, "the withdrawal")

@@ -24,6 +24,8 @@ from side_by_side import (
     A4,
     ADDRESSES,
     ANYCAST,
+    CONNECTED,
+    COVERED,
     FOREIGN,
     HOSTS,
     LATER,
@@ -51,7 +53,7 @@ from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import MAC, ZERO_MAC, parse_ip, parse_mac, show_ip, show_mac
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
-from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
 
 IN_AN_ERA = 1_800_000_000.0
 """Seconds since 1970 at the start of a run; the era began in May 2026 and ends in May 2027."""
@@ -64,6 +66,11 @@ MACS_OF_NODE = frozenset(
     }
 )
 """A guest has the MAC of a port of another bridge, and one has the VRRP MAC of the uplink."""
+OF_OTHER_INTERFACE = node_local_addresses(
+    [],
+    [InterfaceAddress(50, parse_ip("2.57.57.2"), 31), InterfaceAddress(50, parse_ip("2001:678::2"), 127)],
+    [],
+)
 OTHER_MAC = parse_mac("02:00:00:00:00:02")
 
 LONGEST_SILENCE = 75.0
@@ -93,9 +100,9 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node = Side()
         self.clock(IN_AN_ERA)
         self.mobility(newest=newest)
-        self.later: bool | None = None
+        self.has: tuple[bool, bool] | None = None
         self.up(BRIDGE)
-        self.node_has(later=False)
+        self.node_has(later=False, prefixes=False)
         self.law(law)
         self.port_up(11, "tap1i0", BRIDGE)
         self.port_up(12, "tap2i0", BRIDGE)
@@ -126,18 +133,27 @@ class EngineAndModel(RuleBasedStateMachine):
         model.open = text is None
         model.law, model.hosts = law, HOSTS.get(name, nobodys)
         model.stamps.anycast = ANYCAST.get(name, set())
+        model.connected = CONNECTED.get(name, set())
         model.judge_again()
         model.look_everywhere(self.node.now)
         self.node.does("set_allowlist", self.node.now, rules(text))
 
-    def node_has(self, *, later: bool) -> None:
+    def node_has(self, *, later: bool, prefixes: bool) -> None:
         own = frozenset(parse_ip(text) for text in [*OWN, *([LATER, A4] if later else [])])
         texts = {show_ip(address) for address in own}
-        self.node.model.own = lambda address: "own-address" if address in texts else None
-        if later is not self.later:
-            self.node.model.judge_again()
-        self.later = later
-        self.node.does("local_addresses_changed", self.node.now, LocalAddresses(own, MACS_OF_NODE))
+        model = self.node.model
+        model.own = lambda address: "own-address" if address in texts else None
+        model.covered = COVERED if prefixes else {}
+        model.warned &= set(model.covered.values())
+        if self.has != (later, prefixes):
+            model.judge_again()
+            if self.has is not None and (self.has[0] > later or self.has[1] > prefixes):
+                model.look_everywhere(self.node.now)
+        self.has = later, prefixes
+        local = replace(
+            OF_OTHER_INTERFACE if prefixes else LocalAddresses(), addresses=own, macs=MACS_OF_NODE
+        )
+        self.node.does("local_addresses_changed", self.node.now, local)
 
     def port_up(self, port: int, name: str, segment: Segment) -> None:
         if segment.index not in self.node.model.tables:
@@ -360,10 +376,10 @@ class EngineAndModel(RuleBasedStateMachine):
             self.node.runs(2.1, {(self.home(guest), MACS[guest])})
             self.node.hears(self.home(guest), utterance(kind, MACS[guest], address))
 
-    @rule(later=st.booleans())
-    def node_changes(self, later: bool) -> None:
+    @rule(later=st.booleans(), prefixes=st.booleans())
+    def node_changes(self, later: bool, prefixes: bool) -> None:
         self.passes()
-        self.node_has(later=later)
+        self.node_has(later=later, prefixes=prefixes)
 
     @rule(address=st.none() | st.sampled_from(ADDRESSES))
     def flushes(self, address: str | None) -> None:

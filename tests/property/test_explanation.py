@@ -31,7 +31,7 @@ T = TypeVar("T")
 PORTS = ["tap1i0", "tap1i1", "tap2i0", "veth1i0"]
 MACS = [f"52:02:45:00:00:0{number}" for number in range(3)] + ["02:00:00:00:00:00"]
 PREFIXES = ["10.0.0.0/8", "10.0.0.0/24", "10.0.0.1", "10.0.0.2"]
-QUALIFIERS = ["", "port=tap1i?", "port=tap2i0", "bridge=vmbr1", "bridge=other", "vm=1", "vlan=7"]
+QUALIFIERS = ["", "port=tap1i?", "port=tap2i0", "bridge=vmbr1", "bridge=other", "vm=1", "vm=2"]
 
 lines = st.builds(
     lambda deny, prefix, *words: " ".join([*(["deny"] if deny else []), prefix, *filter(None, words)]),

@@ -9,6 +9,7 @@ from rdnbr.core.model.interfaces import InterfaceAddress, Link, Segment
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import parse
+from rdnbr.core.policy.local_addresses import node_local_addresses
 from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
 from rdnbr.linux.frr.slow_settings import SlowSetting
 from rdnbr.linux.host.bridge_sysfs import Details
@@ -46,6 +47,10 @@ SETTINGS = {
     "ipv6/conf/vmbr1/accept_untracked_na": 0,
     "ipv6/conf/all/accept_ra": 1,
     "ipv6/conf/vmbr1/accept_ra": 1,
+}
+GUEST_IN_PREFIX = {
+    "node": node_local_addresses([], [InterfaceAddress(5, parse_ip("198.51.100.1"), 24)], []),
+    "guests": frozenset({parse_ip("198.51.100.9"), parse_ip("2.57.57.30")}),
 }
 UP4, UP6 = Session(None, 4, "198.51.100.0", "Established"), Session(None, 6, "2001:db8::1", "Established")
 FRR = Frr(
@@ -170,6 +175,7 @@ OLD_FRR = {"version": (10, 2)}
         (with_settings(ipv6__conf__vmbr1__accept_untracked_na=2), "warning", "vmbr1", "untracked-na-accepted"),
         (with_settings(ipv6__conf__vmbr1__accept_ra=2), "problem", "vmbr1", "router-advertisements-accepted"),
         (replace(RIGHT, networkd=frozenset({7})), "warning", "vmbr1", "networkd-removes-routes"),
+        (replace(RIGHT, **GUEST_IN_PREFIX), "warning", "node", "guest-in-connected-prefix"),
         (replace(RIGHT, daemon=None), "warning", "daemon", "daemon-not-running"),
         (replace(RIGHT, daemon=HIDDEN), "note", "daemon", "not-seen"),
         (replace(RIGHT, daemon="open"), "warning", "daemon", "open-mode"),
@@ -376,3 +382,9 @@ def test_failed_gateway_is_one_finding_with_the_guest_in_it():
     )
     (finding,) = diagnose(with_failed())
     assert "since another host on the bridge has it" in finding.message
+
+
+def test_guest_whose_rule_says_connected_is_no_finding():
+    """The operator knows that the prefix contains the guest."""
+    allowlist = parse([("allowlist", "2.57.57.0/24\n198.51.100.9 connected")])
+    assert diagnose(replace(RIGHT, allowlist=allowlist, **GUEST_IN_PREFIX)) == []

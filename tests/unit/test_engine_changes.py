@@ -199,10 +199,10 @@ def test_fault_in_a_reload_costs_one_binding(monkeypatch: pytest.MonkeyPatch):
     authorization = world.engine._authorization
     real = authorization.authorize
 
-    def planted(address: IP, *arguments: object):
+    def planted(address: IP, *arguments: object, **more: bool):
         if address == parse_ip("2.57.57.3"):
             raise RuntimeError
-        return real(address, *arguments)
+        return real(address, *arguments, **more)
 
     monkeypatch.setattr(authorization, "authorize", planted)
     with pytest.raises(RuntimeError):

@@ -113,12 +113,18 @@ def test_gateway_address_that_is_removed_and_put_back():
 
 
 def test_node_s_own_addresses_are_known():
-    """After the node gets an address on another interface, guests may claim neither it nor an address of its prefix."""
+    """After the node gets an address on another interface, guests may claim neither it nor an address of its prefix.
+
+    An address that has a route keeps the route, until the node itself has it.
+    """
     world = node()
     world.inventory.address_changed(InterfaceAddress(2, parse_ip("2.57.57.1"), 25))
-    assert world.update() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
-    assert world.alice.asks_gateway() == [f"refused {V4} alice@tap1i0: connected-prefix"]
+    assert world.update() == [f"2.57.57.0/25 covers {V4}"]
+    assert world.alice.asks_gateway() == [f"refreshed {V4} alice@tap1i0 valid: evidence"]
+    assert world.alice.asks_gateway("2.57.57.7") == ["refused 2.57.57.7 alice@tap1i0: connected-prefix"]
     assert world.alice.asks_gateway("2.57.57.1") == ["refused 2.57.57.1 alice@tap1i0: own-address"]
+    world.inventory.address_changed(InterfaceAddress(2, parse_ip(V4), 25))
+    assert world.update() == [f"no route {V4}", f"withdrawn {V4} alice@tap1i0: no-longer-permitted"]
 
 
 @pytest.mark.parametrize("text", [V4, "2001:678::80", "fe80::80"])

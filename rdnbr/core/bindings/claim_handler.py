@@ -140,7 +140,10 @@ class ClaimHandler:
         physical_mac = claim.physical_mac
         if physical_mac is None and binding is not None and binding.anchor == anchor:
             physical_mac = binding.physical_mac
-        verdict = self._policy.authorization.authorize(claim.address, anchor, port.segment, physical_mac)
+        live = binding is not None and binding.state in WITH_ROUTE
+        verdict = self._policy.authorization.authorize(
+            claim.address, anchor, port.segment, physical_mac, live=live
+        )
         if verdict.reason is not None:
             if verdict.reason is Reason.OWN_ADDRESS:
                 self._services.defend_gateway(now, port.segment, claim.address)
@@ -345,7 +348,7 @@ class ClaimHandler:
         if at_anchor and physical_mac is None:
             physical_mac = binding.physical_mac
         verdict = self._policy.authorization.authorize(
-            binding.key.address, anchor, port.segment, physical_mac
+            binding.key.address, anchor, port.segment, physical_mac, live=binding.state in WITH_ROUTE
         )
         if not verdict.permitted or self._quarantine.is_quarantined(now, binding.key, anchor):
             return False

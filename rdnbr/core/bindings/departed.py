@@ -11,6 +11,7 @@ from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.primitives.bounded_map import BoundedMap
 from rdnbr.core.probing.timers import BindingTimers
@@ -58,12 +59,14 @@ class DepartedBindings:
         anchor = Anchor(binding.probed_on, binding.anchor.mac)
         address = binding.key.address
         verdict = self._policy.authorization.authorize(address, anchor, binding.segment, binding.physical_mac)
-        if not verdict.permitted:
+        if not verdict.permitted and verdict.reason is not Reason.CONNECTED_PREFIX:
             self._end_probing(binding)
             self._timers.schedule_forget(now, binding)
-        elif self._policy.limits.refuse_full(
-            binding.probed_on, address
-        ) or self._policy.quarantine.is_quarantined(now, binding.key, anchor):
+        elif (
+            not verdict.permitted  # until the prefix goes
+            or self._policy.limits.refuse_full(binding.probed_on, address)
+            or self._policy.quarantine.is_quarantined(now, binding.key, anchor)
+        ):
             self._timers.schedule_slow_probe(now, binding)  # an answer would be refused
         else:
             self._timers.probe_slowly(now, binding)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
+from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.explanation_builder import build_explanation
@@ -101,8 +102,9 @@ class Engine:
         )
         self._expiry = Expiry(self._table, self._transitions, self._departed, self._policy.quarantine)
         self._operator_probes = OperatorProbes(self._transitions, self._departed, self._services)
+        self._covering = CoveringPrefixes(self._authorization, emit)
         self._reauthorization = Reauthorization(
-            self._authorization, self._table, self._transitions, self._services, ports
+            self._authorization, self._table, self._transitions, self._services, ports, self._covering
         )
 
     @property
@@ -193,13 +195,17 @@ class Engine:
         return self.drain_outputs()
 
     def local_addresses_changed(self, now: float, local_addresses: LocalAddresses) -> list[Output]:
-        """Handle a change of the node's own addresses; bindings that are not permitted any more are withdrawn."""
+        """Handle a change of the node's own addresses; bindings that are not permitted any more are withdrawn.
+
+        A binding whose address a connected prefix contains now keeps its route.
+        """
         # Every port that comes or goes changes the node's MACs, and no verdict on a binding depends on those.
         before = self._authorization.local_addresses
         same = replace(local_addresses, macs=before.macs) == before
         self._authorization.local_addresses = local_addresses
         if not same:
-            self._reauthorization.start(now, discover=False)
+            self._covering.local_addresses_changed()
+            self._reauthorization.start(now, discover=before.refuse_more_than(local_addresses))
         return self.drain_outputs()
 
     def set_allowlist(self, now: float, allowlist: Allowlist | None) -> list[Output]:
@@ -238,15 +244,18 @@ class Engine:
         if segment is None or segment.table != key.table or self._table.get(key) is not None:
             return []
         anchor = Anchor(None, mac or ZERO_MAC)
-        verdict = self._authorization.authorize(key.address, anchor, device)
+        verdict = self._authorization.authorize(key.address, anchor, device, live=True)
         binding = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, now, now)
         port = self._ports.get(fdb_port or 0)
         if port is not None and port.segment == device:
-            there = self._authorization.authorize(key.address, Anchor(port.index, anchor.mac), device)
+            there = self._authorization.authorize(
+                key.address, Anchor(port.index, anchor.mac), device, live=True
+            )
             binding.fdb_port = port.index if there.permitted else None
         if verdict.permitted:
             self._transitions.metrics.adopt_metric(now, binding, metric)
             self._transitions.apply(now, binding, BindingEvent.FOUND_IN_KERNEL)
+            self._covering.record(key.address, verdict.rule)
         else:
             self._transitions.apply(now, binding, BindingEvent.FOUND_NOT_PERMITTED, reason=verdict.reason)
         return self.drain_outputs()

@@ -12,6 +12,7 @@ from rdnbr.core.bindings.move_limit import MOVES_WINDOW
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.binding_state import WITH_ROUTE
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.explanation import (
     MAX_EVENTS,
@@ -44,30 +45,27 @@ def build_explanation(
 ) -> Explanation:
     """Return the explanation of `address` at `now`; all its times are seconds on the clock of `now`."""
     authorization, limits = policy.authorization, policy.limits
-    refused = authorization.builtin_refusal(address)
+    builtin = authorization.builtin_refusal(address)
     allowlist = authorization.allowlist
     rules = [] if allowlist is None else rules_about(address, allowlist.rules)
     keys = sorted({Key(segment.table, address) for segment in segments.values()})
-    bindings = (table.get(key) for key in keys)
+    bindings = [binding for key in keys if (binding := table.get(key)) is not None]
+    live = any(binding.state in WITH_ROUTE for binding in bindings)
+    covered = builtin is Reason.CONNECTED_PREFIX
+    refused = None if covered and (live or any(rule.connected for rule in rules)) else builtin
     return Explanation(
         address=address,
         open_mode=allowlist is None,
         refused=refused,
-        connected_prefix=(
-            authorization.local_addresses.enclosing_prefix(address)
-            if refused is Reason.CONNECTED_PREFIX
-            else None
-        ),
+        connected_prefix=(authorization.local_addresses.enclosing_prefix(address) if covered else None),
         rules=tuple(RuleText(rule.where, str(rule)) for rule in rules[:MAX_RULES]),
-        cases=() if refused else tuple(_policy_cases(address, authorization, rules, ports.values())),
+        cases=()
+        if refused
+        else tuple(_policy_cases(address, authorization, rules, ports.values(), live=live)),
         full_ports=tuple(port.name for port in ports.values() if limits.refuse_full(port.index, address)),
         limited_ports=tuple(port.name for port in ports.values() if limits.is_exhausted(now, port.index)),
         hold_downs=tuple(held for key in keys for held in _hold_downs(now, key, policy.quarantine, ports)),
-        bindings=tuple(
-            _detail(binding, transitions, limits, segments, ports)
-            for binding in bindings
-            if binding is not None
-        ),
+        bindings=tuple(_detail(binding, transitions, limits, segments, ports) for binding in bindings),
     )
 
 
@@ -89,7 +87,7 @@ def events_about(address: IP, decisions: Iterable[Decision]) -> tuple[Decision, 
 
 
 def _policy_cases(
-    address: IP, authorization: Authorization, rules: Iterable[Rule], ports: Iterable[Port]
+    address: IP, authorization: Authorization, rules: Iterable[Rule], ports: Iterable[Port], *, live: bool
 ) -> Iterator[PolicyCase]:
     """Authorize each port with every MAC that one of `rules` names, and with one MAC that no rule names.
 
@@ -99,10 +97,10 @@ def _policy_cases(
     unnamed = next(mac for mac in _macs() if mac not in named)
     cases: dict[tuple[MAC | None, Reason | None, Rule | None], list[str]] = {}
     for port in ports:
-        others = authorization.authorize(address, Anchor(port.index, unnamed), port.segment)
+        others = authorization.authorize(address, Anchor(port.index, unnamed), port.segment, live=live)
         cases.setdefault((None, others.reason, others.rule), []).append(port.name)
         for mac in named:
-            verdict = authorization.authorize(address, Anchor(port.index, mac), port.segment)
+            verdict = authorization.authorize(address, Anchor(port.index, mac), port.segment, live=live)
             if verdict != others:
                 cases.setdefault((mac, verdict.reason, verdict.rule), []).append(port.name)
     for (case_mac, reason, rule), names in cases.items():

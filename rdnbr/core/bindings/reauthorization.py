@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Binding
-from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.policy.authorization import Authorization
@@ -33,12 +34,14 @@ class Reauthorization:
         transitions: Transitions,
         services: PortServices,
         ports: Mapping[int, Port],
+        covering: CoveringPrefixes,
     ) -> None:
         self._authorization = authorization
         self._table = table
         self._transitions = transitions
         self._services = services
         self._ports = ports
+        self._covering = covering
         self._bindings: dict[Key, None] = {}
         self._to_discover: dict[int, None] = {}
         self._since = 0.0
@@ -51,7 +54,7 @@ class Reauthorization:
     def start(self, now: float, *, discover: bool) -> None:
         """Handle all bindings, also those that were handled before, beginning with the first slice.
 
-        With `discover` all ports are searched afterwards.
+        With `discover` all ports are searched afterwards for guests that may have been refused before.
         """
         self._since = now
         # Bindings that are still left come first: frequent starts must not keep the last ones waiting for ever.
@@ -87,12 +90,15 @@ class Reauthorization:
         for binding in bindings:
             if binding.state is State.DEPARTED:
                 continue
+            address, live = binding.key.address, binding.state in WITH_ROUTE
             verdict = self._authorization.authorize(
-                binding.key.address, binding.anchor, binding.segment, binding.physical_mac
+                address, binding.anchor, binding.segment, binding.physical_mac, live=live
             )
             binding.rule = verdict.rule
             if not verdict.permitted:
                 self._transitions.apply(now, binding, BindingEvent.NOT_PERMITTED)
+            elif live:
+                self._covering.record(address, verdict.rule)
 
     def next_deadline(self) -> float | None:
         """Return when the next slice is due: at once; None: there is none."""

@@ -20,6 +20,7 @@ from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.engine_outputs import (
     Announcement,
+    CoveringPrefix,
     Decision,
     DesiredHost,
     Output,
@@ -92,6 +93,8 @@ class Actuator:
                     self._to_send.append(output)
                 case SnoopData(port):
                     self._to_snoop[port] = output
+                case CoveringPrefix():
+                    self._observer.guests_covered(output)
 
     def apply_changes(self, now: float) -> None:
         """Make the kernel equal to what is desired, then send the frames."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from rdnbr.core.fib.install_errors import RefusalReport
 from rdnbr.core.model.address import IP
-from rdnbr.core.model.engine_outputs import Announcement, Probe, SnoopData, UnsentProbe
+from rdnbr.core.model.engine_outputs import Announcement, CoveringPrefix, Probe, SnoopData, UnsentProbe
 
 
 class Transmitter(Protocol):
@@ -23,6 +23,9 @@ class Transmitter(Protocol):
 
 class KernelObserver(Protocol):
     """Is told what the kernel does unasked, for people to see. Nothing depends on it."""
+
+    def guests_covered(self, covering: CoveringPrefix) -> None:
+        """A prefix of another interface contains addresses of guests."""
 
     def entries_refused(self, reports: Sequence[RefusalReport]) -> None:
         """The kernel has refused entries."""

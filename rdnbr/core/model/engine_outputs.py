@@ -105,7 +105,15 @@ class DesiredHost(NamedTuple):
     host: Host | None
 
 
-Output = Decision | Probe | UnsentProbe | Announcement | SnoopData | DesiredHost
+class CoveringPrefix(NamedTuple):
+    """A prefix of another interface of the node contains addresses of guests, which keep their routes."""
+
+    prefix: str
+    address: IP
+    """One of the addresses."""
+
+
+Output = Decision | Probe | UnsentProbe | Announcement | SnoopData | DesiredHost | CoveringPrefix
 
 Emit = Callable[[Output], None]
 """Takes one output. The parts of the engine emit in the order in which things happen."""

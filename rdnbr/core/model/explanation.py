@@ -110,7 +110,8 @@ class Explanation:
     refused: Reason | None
     """The built-in refusal: why no guest may have the address, whatever the allowlist says."""
     connected_prefix: str | None
-    """The node's own prefix that the address lies in, if that is the built-in refusal."""
+    """The prefix of another interface of the node that contains the address. Without `refused` the address has a route
+    nevertheless, or a rule that says `connected`."""
     rules: tuple[RuleText, ...]
     """The allowlist rules whose prefix contains the address, the longest first; at most MAX_RULES."""
     cases: tuple[PolicyCase, ...]

@@ -1,4 +1,9 @@
-"""Authorization of claims: what nobody may claim, then what the allowlist says."""
+"""Authorization of claims: what nobody may claim, then what the allowlist says.
+
+A prefix of another interface of the node may appear while guests have addresses in it, as the networks of Docker and
+WireGuard do. Such an address is no new claim, and the guest may be right. So a connected prefix refuses neither an
+address that has a route already, nor one whose rule says `connected`.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -31,16 +36,35 @@ class Authorization:
         self._ports = ports
 
     def authorize(
-        self, address: IP, anchor: Anchor, segment: int, physical_mac: MAC | None = None
+        self,
+        address: IP,
+        anchor: Anchor,
+        segment: int,
+        physical_mac: MAC | None = None,
+        *,
+        live: bool = False,
     ) -> Verdict:
-        """Tell whether `anchor`, on `segment` (ifindex), may have `address`.
+        """Tell whether `anchor`, on `segment` (ifindex), may have `address`, which has a route already if it is `live`.
 
         A rule with `mac=` names the anchor's MAC or the physical MAC behind it, which is None where there is no other.
         An adopted binding of a virtual-router MAC may be that of any card, until its first frame.
         """
         reason = self.builtin_refusal(address)
-        if reason is not None:
+        if reason not in (None, Reason.CONNECTED_PREFIX):
             return _refused(reason)
+        verdict = self._consult_allowlist(address, anchor, segment, physical_mac)
+        if reason is None or live or (verdict.rule is not None and verdict.rule.connected):
+            return verdict
+        return _refused(reason)
+
+    def builtin_refusal(self, address: IP) -> Reason | None:
+        """Return why nobody may have `address`; None: there is no such reason."""
+        # The node's own addresses first: its gateways are link-local, and OWN_ADDRESS says more than LINK_LOCAL.
+        return self.local_addresses.refusal(address) or special_purpose_of(address)
+
+    def _consult_allowlist(
+        self, address: IP, anchor: Anchor, segment: int, physical_mac: MAC | None
+    ) -> Verdict:
         if self.allowlist is None:
             return PERMITTED
         last = _refused(Reason.NOT_PERMITTED)
@@ -53,11 +77,6 @@ class Authorization:
         if anchor.mac == ZERO_MAC and last.reason is Reason.PINNED:
             return PERMITTED  # the first frame of the guest will show whether the guest is the one that is pinned
         return last
-
-    def builtin_refusal(self, address: IP) -> Reason | None:
-        """Return why nobody may have `address`; None: there is no such reason."""
-        # The node's own addresses first: its gateways are link-local, and OWN_ADDRESS says more than LINK_LOCAL.
-        return self.local_addresses.refusal(address) or special_purpose_of(address)
 
     def _claimants(self, anchor: Anchor, segment: int, physical_mac: MAC | None) -> Iterable[Claimant]:
         """Return the claimants that an anchor may be: while its port is not known, one on each port of the segment."""

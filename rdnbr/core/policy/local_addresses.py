@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.interfaces import InterfaceAddress, Link, NextHop, Segment
@@ -34,15 +34,28 @@ class LocalAddresses:
             return Reason.OWN_ADDRESS
         if address in self.next_hops:
             return Reason.NEXT_HOP
-        size, value = len(address), int.from_bytes(address)
-        if any(size == length and value & mask == network for length, mask, network in self._masks):
-            return Reason.CONNECTED_PREFIX
-        return None
+        return None if self._find_connected(address) is None else Reason.CONNECTED_PREFIX
+
+    def refuse_more_than(self, other: "LocalAddresses") -> bool:
+        """Return whether these refuse an address that `other` may not refuse."""
+        return not (
+            self.addresses <= other.addresses
+            and self.next_hops <= other.next_hops
+            and set(self.connected) <= set(other.connected)
+        )
 
     def enclosing_prefix(self, address: IP) -> str | None:
         """Return the connected prefix that contains `address`, or None."""
-        given = ip_address(address)
-        return next((str(network) for network in self.connected if given in network), None)
+        found = self._find_connected(address)
+        return None if found is None else str(self.connected[found])
+
+    def _find_connected(self, address: IP) -> int | None:
+        """Return the index in `connected` of the first prefix that contains `address`, or None."""
+        size, value = len(address), int.from_bytes(address)
+        for index, (length, mask, network) in enumerate(self._masks):
+            if size == length and value & mask == network:
+                return index
+        return None
 
 
 def node_local_addresses(

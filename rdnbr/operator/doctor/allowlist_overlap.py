@@ -83,7 +83,10 @@ _EVERYWHERE = tuple(_refusals_of_every_node())
 def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
     span = _span(ip_network((rule.prefix.address, rule.prefix.length)))
     # `rdnbr.core.policy.rule_parser` already rejects a rule within a prefix of _EVERYWHERE.
-    around = next((refusal for refusal in refusals if refusal.span.holds(span)), None)
+    about = (refusal for refusal in refusals if refusal.span.holds(span))
+    around = next(
+        (one for one in about if not (rule.connected and one.reason is Reason.CONNECTED_PREFIX)), None
+    )
     if around is not None:
         so = "is" if around.span == span else f"lies within {around.prefix},"
         return warning(
@@ -92,6 +95,8 @@ def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
             f"{rule.prefix} {so} {_WHAT[around.reason]}, and stays refused ({around.reason})",
             "remove the rule, or correct its address",
         )
+    if rule.connected:
+        return None
     inside = _without_contained([refusal for refusal in refusals + _EVERYWHERE if span.holds(refusal.span)])
     if not inside:
         return None

@@ -1,6 +1,6 @@
 """Collects the facts of this node for `rdnbr.operator.doctor.diagnosis`. It only reads."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -17,6 +17,7 @@ from rdnbr.linux.frr import frr_json, vtysh
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
 from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysctl
+from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import Snapshot, snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
 from rdnbr.linux.netlink.route_lookup import uplink
@@ -64,6 +65,7 @@ def collect_facts(given: CommandLine) -> Facts:
         read_filters(),
         uplinks(kernel.links),
         clock_sync.is_synchronised(),
+        _guests({segment.table for segment in served}),
     )
 
 
@@ -76,6 +78,16 @@ def collect_local_addresses(globs: tuple[str, ...]) -> LocalAddresses:
     kernel = snapshot()
     served = served_segments(kernel.links, kernel.addresses, globs)
     return node_local_addresses(kernel.links, kernel.addresses, served, next_hops())
+
+
+def _guests(tables: Collection[int]) -> frozenset[IP]:
+    """Return the addresses of the host routes of rdnbr in these routing tables."""
+    fib = KernelFib()
+    try:
+        routes, _ = fib.read_entries(tables)
+    finally:
+        fib.close()
+    return frozenset(route.address for route in routes)
 
 
 def _bridges(kernel: Snapshot, globs: tuple[str, ...]) -> tuple[Bridge, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rdnbr.core.fib.backend import PROTOCOL
+from rdnbr.core.model.address import IP
 from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.settings import Mobility
 from rdnbr.core.model.unread_fact import UnreadFact
@@ -15,6 +16,7 @@ from rdnbr.operator.doctor import bridge, frr, sysctls
 from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
 from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
 from rdnbr.operator.doctor.bridge import Bridge
+from rdnbr.operator.doctor.connected_guests import check_connected_guests
 from rdnbr.operator.doctor.filters import Filters, check_filters
 from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.doctor.gateway_addresses import check_gateways
@@ -47,6 +49,8 @@ class Facts:
     """The device that packets to the Internet leave over, by IP version."""
     clock_synchronised: bool = True
     """Whether the node's clock is synchronised."""
+    guests: frozenset[IP] = frozenset()
+    """The addresses that the kernel has host routes of rdnbr for."""
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -78,6 +82,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "ManageForeignRoutes=no under [Network] in /etc/systemd/networkd.conf, "
                 "and systemctl restart systemd-networkd",
             )
+    yield from check_connected_guests(facts.guests, facts.node, facts.allowlist)
     yield from frr.check_frr(facts.frr, facts.bridges)
     if facts.mobility == "newest-wins":
         yield from frr.check_metrics(facts.frr)

@@ -63,12 +63,21 @@ def _daemon(facts: Facts) -> Layer:
 
 def _builtin(explanation: Explanation) -> Layer:
     reason = explanation.refused
+    if reason is None and explanation.connected_prefix is not None:
+        return Layer("built-in", "ok", _covered(explanation))
     if reason is None:
         return Layer(
             "built-in", "ok", "not special, not the node's own, no next hop, in no network of the node's"
         )
     where = "" if explanation.connected_prefix is None else f", {explanation.connected_prefix}"
     return Layer("built-in", "no", f"{reason}: {BUILTIN_REFUSALS[reason]}{where}")
+
+
+def _covered(explanation: Explanation) -> str:
+    """Return why an address has a route, or may get one, although a connected prefix contains it."""
+    named = any("connected" in rule.text.split() for rule in explanation.rules)
+    why = "its rule says `connected`" if named else "it keeps its route, and a new claim would be refused"
+    return f"in {explanation.connected_prefix}, {BUILTIN_REFUSALS[Reason.CONNECTED_PREFIX]}; {why}"
 
 
 def _allowlist(facts: Facts) -> Layer:

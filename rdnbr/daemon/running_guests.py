@@ -1,4 +1,4 @@
-"""Finds the guests that were there before rdnbr served their bridge, in the kernel's own tables."""
+"""Finds the guests that were there before rdnbr served their bridge: in the kernel's own tables, and by a query."""
 
 from collections.abc import Collection, Mapping
 
@@ -30,3 +30,5 @@ def find_running_guests(
     for (segment, mac), addresses in found.items():
         port = fdb_ports.get((segment, mac))
         parts.actuator.handle_outputs(parts.engine.find_guest(now, segment, port, mac, addresses))
+    for segment in segments:
+        parts.engine.query_listeners(segment)

@@ -8,6 +8,8 @@ from scapy.layers.l2 import ARP, Ether
 from rdnbr.lab import TooLate, wait_for
 
 PROTOCOL = "proto 171"
+QUIET = 3.0
+"""Seconds after which a guest repeats no listener report any more (net/ipv6/mcast.c: twice, one second apart)."""
 
 
 def tables(node):
@@ -68,3 +70,16 @@ def solicitations(seen, address):
         if ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == address:
             asked.append(one)
     return asked
+
+
+def wait_until_quiet(lab, guest):
+    """Wait until the guest has sent all that it sends when its link comes up: DAD and listener reports."""
+    guest.sysctl(ipv6__conf__eth0__router_solicitations=0)
+    begun = time.time()
+    with lab.node.capture(guest.port) as capture:
+
+        def quiet():
+            heard = [begun, *(one.at for one in capture.seen() if not one.outgoing)]
+            return time.time() - heard[-1] > QUIET
+
+        wait_for(quiet, 30, "silence")

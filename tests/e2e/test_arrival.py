@@ -17,7 +17,7 @@ from guest_frames import packet
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.node import BRIDGE
 from tests.e2e import flood
-from tests.e2e.node_view import binding, stays
+from tests.e2e.node_view import binding, stays, wait_until_quiet
 from tests.e2e.timed_move import Routes
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -30,8 +30,6 @@ SHORT = "[timers]\ndata_window = 0.3\n"
 """A short data window, so that tests need not wait for its end."""
 INQUIRED = 4.0
 """Seconds in which all probes of discovery are sent on an empty port."""
-QUIET = 3.0
-"""Seconds after which a guest repeats no listener report any more (net/ipv6/mcast.c: twice, one second apart)."""
 FLOODED = 1.5
 """Seconds."""
 FRAMES, RATE = 1_000_000, 50_000
@@ -51,19 +49,6 @@ def configure_silently(guest):
         ipv6__conf__eth0__accept_dad=0, ipv6__conf__eth0__ndisc_notify=0, ipv4__conf__eth0__arp_notify=0
     )
     guest.configure()
-
-
-def wait_until_quiet(lab, guest):
-    """Wait until the guest has sent all that it sends when its link comes up: DAD and listener reports."""
-    guest.sysctl(ipv6__conf__eth0__router_solicitations=0)
-    begun = time.time()
-    with lab.node.capture(guest.port) as capture:
-
-        def quiet():
-            heard = [begun, *(one.at for one in capture.seen() if not one.outgoing)]
-            return time.time() - heard[-1] > QUIET
-
-        wait_for(quiet, 30, "silence")
 
 
 def set_gateway_macs(guest, mac, state):

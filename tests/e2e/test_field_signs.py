@@ -4,7 +4,7 @@ import pytest
 
 from rdnbr.lab import wait_for
 from rdnbr.lab.node import BRIDGE
-from tests.e2e.node_view import stays
+from tests.e2e.node_view import stays, wait_until_quiet
 from tests.field_case import ROUTED, field_case
 
 pytestmark = [pytest.mark.root]
@@ -150,6 +150,23 @@ def test_silent_guest_without_a_forwarding_entry(lab, within, mode):
     lab.node.start_daemon()
     condition = routed(lab, *guest.addresses)
     wait_for(until(condition, lambda: speaks_link_locally(guest)), within, "both routes")
+
+
+@field_case(
+    ROUTED,
+    "a guest that only answers runs already when rdnbr first starts; neither the kernel nor the bridge knows it",
+    "rdnbr's multicast listener query has it show its MAC, and what the allowlist names for that MAC is probed",
+    within=5,
+)
+def test_silent_guest_that_nobody_knows(lab, within):
+    permit(lab, "mac")
+    guest = lab.guest(0)
+    configure_silently(guest)
+    wait_until_quiet(lab, guest)
+    lab.node.attempt("bridge", "fdb", "del", guest.mac, "dev", guest.port, "master")
+    lab.node.run("ip", "neigh", "flush", "dev", BRIDGE)
+    lab.node.start_daemon()
+    wait_for(routed(lab, *guest.addresses), within, "both routes")
 
 
 @field_case(

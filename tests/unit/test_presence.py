@@ -2,11 +2,12 @@
 
 import guest_frames
 import pytest
-from dialogue import World
+from dialogue import BRIDGE, World
 from scapy.layers.inet6 import (
     ICMPv6MLDMultAddrRec,
     ICMPv6MLDone,
     ICMPv6MLQuery,
+    ICMPv6MLQuery2,
     ICMPv6MLReport,
     ICMPv6MLReport2,
     ICMPv6ND_RS,
@@ -17,14 +18,17 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrHopByHop,
     PadN,
     RouterAlert,
+    in6_chksum,
 )
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from rdnbr.core.model.address import parse_mac
+from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.claim import Claim, Proof, Source
+from rdnbr.core.model.engine_outputs import Announcement
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.wire.decode import decode
+from rdnbr.core.wire.presence import listener_query
 
 GUEST = "52:02:45:76:d2:35"
 MAC = parse_mac(GUEST)
@@ -116,3 +120,39 @@ def test_presence_is_counted_as_other_ipv6(data: bytes):
     assert world.hears("tap1i0", data) == [f"ignored {GUEST}@tap1i0: not-ndp"]
     assert world.counted("tap1i0") == {"not-ndp": 1}
     assert world.engine.claims == 0
+
+
+def test_query_is_what_scapy_reads():
+    """The general query of MLDv2, with a router alert and a right checksum (RFC 3810 §5.1)."""
+    packet = Ether(listener_query(MAC, parse_ip("fe80::1")))
+    ip, query = packet[IPv6], packet[ICMPv6MLQuery2]
+    assert (packet.src, packet.dst) == (GUEST, "33:33:00:00:00:01")
+    assert (ip.src, ip.dst, ip.hlim, ip.plen) == ("fe80::1", "ff02::1", 1, 36)
+    assert RouterAlert in packet
+    assert (query.type, query.mladdr, query.mrd, query.S, query.QRV, query.QQIC) == (
+        130,
+        "::",
+        1000,
+        1,
+        2,
+        125,
+    )
+    assert in6_chksum(58, IPv6(src=ip.src, dst=ip.dst, nh=58), ip.original[48:76]) == 0
+    assert decode(bytes(packet)) is Reason.NOT_NDP
+
+
+def test_guests_are_queried_in_batches():
+    """Five ports at a time get the query, in the order in which they appeared; a port that goes gets none."""
+    world = World()
+    for number in range(12):
+        world.plugs(f"tap{number}i0")
+    world.engine.query_listeners(BRIDGE.index)
+    world.unplugs("tap11i0")
+    queried: list[tuple[float, int]] = []
+    while (due := world.engine.next_deadline()) is not None and due < 5:
+        world.now = max(world.now, due)
+        outputs = world.engine.expire_timers(world.now)
+        queried += [(world.now, output.port) for output in outputs if isinstance(output, Announcement)]
+    names = {index: name for name, index in world.indexes.items()}
+    assert [names[port] for _, port in queried] == [f"tap{number}i0" for number in range(11)]
+    assert [at for at, _ in queried[::5]] == pytest.approx([0.0, 0.1, 0.2])

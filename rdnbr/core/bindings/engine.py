@@ -44,6 +44,7 @@ from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
 from rdnbr.core.probing.gateway_defence import GatewayDefence
+from rdnbr.core.probing.listener_querier import ListenerQuerier
 from rdnbr.core.probing.port_services import PortServices
 from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.slow_probing import SlowPace
@@ -87,6 +88,7 @@ class Engine:
             GatewayDefence(segments, ports, emit),
             Discovery(settings, segments, ports, self._policy, self._table, prober, pace, emit),
             DataSnooping(settings, segments, ports, self._table, emit),
+            ListenerQuerier(segments, ports, emit),
             dad_times,
         )
         self._signs_of_life = SignsOfLife(self._table, self._policy.limits, self._services, segments, ports)
@@ -275,6 +277,10 @@ class Engine:
         """Look for a guest that was on a segment before the segment was served (`SignsOfLife.find_guest`)."""
         self._signs_of_life.find_guest(now, segment, port, mac, addresses)
         return self.drain_outputs()
+
+    def query_listeners(self, segment: int) -> None:
+        """Have all guests of a segment that was not served before show that they are there."""
+        self._services.query_listeners(segment)
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:
         """Withdraw and forget the bindings of one address, or all bindings; a guest that is there is found again."""

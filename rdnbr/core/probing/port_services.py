@@ -1,4 +1,7 @@
-"""What rdnbr does for a port besides its bindings: gateway announcements, gateway defence, discovery, data snooping."""
+"""What rdnbr does for a port besides its bindings.
+
+Gateway announcements, gateway defence, discovery, data snooping, and the query of multicast listeners.
+"""
 
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.claim import Claim
@@ -9,11 +12,12 @@ from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
 from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
 from rdnbr.core.probing.gateway_defence import GatewayDefence
+from rdnbr.core.probing.listener_querier import ListenerQuerier
 from rdnbr.core.wire.ip_source import claim_from_packet
 
 
 class PortServices:
-    """The four services, and their timers."""
+    """The services, and their timers."""
 
     def __init__(
         self,
@@ -21,12 +25,14 @@ class PortServices:
         defence: GatewayDefence,
         discovery: Discovery,
         snooping: DataSnooping,
+        querier: ListenerQuerier,
         dad_times: DadTimes,
     ) -> None:
         self._announcer = announcer
         self._defence = defence
         self._discovery = discovery
         self._snooping = snooping
+        self._querier = querier
         self._dad_times = dad_times
 
     def port_up(self, now: float, port: int) -> None:
@@ -68,6 +74,10 @@ class PortServices:
         """Return the remembered addresses of a MAC on a port (ifindex) that were not probed yet."""
         return self._discovery.waiting(port, mac)
 
+    def query_listeners(self, segment: int) -> None:
+        """Have all guests of a segment (ifindex) show that they are there."""
+        self._querier.start(segment)
+
     def searched_ports(self, address: IP) -> list[int]:
         """Return the ports (ifindex) on which an address is searched for."""
         return self._discovery.searched_ports(address)
@@ -105,6 +115,7 @@ class PortServices:
     def port_gone(self, port: int) -> None:
         """Forget a port (ifindex) that is gone."""
         self._announcer.port_gone(port)
+        self._querier.port_gone(port)
         self._discovery.port_gone(port)
         self._snooping.port_gone(port)
         self._dad_times.port_gone(port)
@@ -117,6 +128,7 @@ class PortServices:
         """Do what is due."""
         self._defence.expire_timers(now)
         self._announcer.expire_timers(now)
+        self._querier.expire_timers(now)
         self._discovery.expire_timers(now)
         self._snooping.expire_timers(now)
 
@@ -125,6 +137,7 @@ class PortServices:
         deadlines = (
             self._defence.next_deadline(),
             self._announcer.next_deadline(),
+            self._querier.next_deadline(),
             self._discovery.next_deadline(),
             self._snooping.next_deadline(),
         )

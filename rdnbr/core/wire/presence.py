@@ -1,11 +1,13 @@
-"""Frames that show that a MAC is on a port, and claim no address.
+"""Frames that show that a MAC is on a port, and claim no address; and the query that has all guests send one.
 
 A router solicitation (RFC 4861 §4.1) and a multicast listener report (RFC 2710, RFC 3810) usually come from a
 link-local address. A running Linux guest may send no other IPv6 frame that rdnbr reads, since it confirms its gateway
 from its link-local address too.
 """
 
-from rdnbr.core.model.address import MAC
+from struct import Struct
+
+from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.claim import Claim, Proof, Source
 from rdnbr.core.wire.icmp6 import HEADER, HOP_BY_HOP, ICMP6, ICMPV6, IP6, remainder
 
@@ -21,6 +23,12 @@ _ROUTER_ALERT = b"\x05\x02\x00\x00"
 """The hop-by-hop option of every multicast listener message (RFC 2711 §2.1)."""
 
 _MULTICAST = 0xFF
+
+# Type, code, checksum; maximum response delay in milliseconds; group; S flag and QRV, QQIC; number of sources.
+_QUERY = Struct("!BBHHxx16sBBH")
+_LISTENER_QUERY, _RESPONSE_TIME, _SUPPRESS_AND_QRV, _QQIC = 130, 1000, 0x0A, 125
+_ALL_NODES, _ALL_NODES_MAC = b"\xff\x02" + bytes(13) + b"\x01", MAC(b"\x33\x33\x00\x00\x00\x01")
+_ETHERTYPE = b"\x86\xdd"
 
 
 def claim_of(frame: bytes, *, cut: bool = False) -> Claim | None:
@@ -52,3 +60,16 @@ def claim_of(frame: bytes, *, cut: bool = False) -> Claim | None:
         return None
     mac = MAC(frame[6:12])
     return Claim(Source.PRESENCE, Proof.PRESENCE, None, mac, mac, None)
+
+
+def listener_query(sender: MAC, source: IP) -> bytes:
+    """Write the general query of MLDv2 (RFC 3810 §5.1), which every host answers with a report within a second.
+
+    Its S flag tells routers to leave their timers alone. A query of MLDv1 would have hosts use that version for some
+    time.
+    """
+    query = (_LISTENER_QUERY, 0, 0, _RESPONSE_TIME, bytes(16), _SUPPRESS_AND_QRV, _QQIC, 0)
+    checksum = -remainder(source + _ALL_NODES, _QUERY.pack(*query)) % 0xFFFF
+    message = bytes((ICMPV6, 0)) + _ROUTER_ALERT + b"\x01\x00" + _QUERY.pack(*query[:2], checksum, *query[3:])
+    header = HEADER.pack(6 << 28, len(message), HOP_BY_HOP, 1, source, _ALL_NODES)
+    return _ALL_NODES_MAC + sender + _ETHERTYPE + header + message

@@ -19,6 +19,7 @@ from typing import Any
 from rdnbr.core.bindings import (
     claim_handler,
     departed,
+    expiry,
     move_limit,
     route_metric,
     signs_of_life,
@@ -36,6 +37,7 @@ from rdnbr.core.bindings.reauthorization import Reauthorization
 from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
+from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.fib import reconciler
 from rdnbr.core.model.address import ZERO_MAC
@@ -587,6 +589,45 @@ def _() -> None:
         binding.probes_sent += 1
 
     before = replace(BindingTimers, "probe_once_more", probe_once_more)
+
+
+@mutation("a static address passes to a challenger that answers")
+def _() -> None:
+    def challenge(self: Conflicts, now: float, binding: Any, challenger: Anchor, segment: int) -> Transition:
+        if binding.state is State.STATIC:
+            self._transitions.apply(now, binding, BindingEvent.NOT_STATIC)
+        return before(self, now, binding, challenger, segment)
+
+    before = replace(Conflicts, "challenge", challenge)
+
+
+@mutation("a static address waits for the answer of its guest")
+def _() -> None:
+    replace(claim_handler, "is_static", lambda _: False)
+
+
+@mutation("a static address whose rule says where it is waits for a frame")
+def _() -> None:
+    replace(StaticBindings, "bind", nothing)
+
+
+@mutation("a static address is probed after a restart")
+def _() -> None:
+    replace(StaticBindings, "settle_adopted", nothing)
+
+
+@mutation("a reload leaves an address static that is so no longer")
+def _() -> None:
+    replace_row(
+        State.STATIC,
+        BindingEvent.NOT_STATIC,
+        Transition(State.STATIC, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+    )
+
+
+@mutation("a frozen static address is probed when it thaws")
+def _() -> None:
+    replace(expiry, "is_static", lambda _: False)
 
 
 @mutation("a claim that comes to nothing makes the guest be forgotten that had the address")

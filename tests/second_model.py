@@ -11,16 +11,16 @@ from typing import Any
 from zlib import crc32
 
 from second_model_arrivals import ANYBODY
-from second_model_departed import Departures
 from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared
 from second_model_stamps import Stamps
+from second_model_static import Statics
 
 
 def family(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-class Model(Departures):
+class Model(Statics):
     """The whole node."""
 
     def __init__(self, *notes: Any, **more: Any) -> None:
@@ -85,10 +85,22 @@ class Model(Departures):
             self.claim_free(now, port, heard, entry)
         elif heard.kind == "packet":
             self.turn_down("no-hint", port, heard)
-        elif entry.mac == heard.mac and (
+        else:
+            self.claim_bound(now, port, heard, entry, vip=vip)
+
+    def claim_bound(self, now: float, port: int, heard: Utterance, entry: Entry, *, vip: bool) -> None:
+        _, segment = self.ports[port]
+        if (entry.state, entry.port_inferred, entry.mac, entry.segment) == (
+            "static",
+            True,
+            heard.mac,
+            segment,
+        ):
+            entry.port, entry.number, entry.port_inferred = port, self.next_number(), False
+        if entry.mac == heard.mac and (
             entry.port == port or (entry.port is None and entry.segment == segment)
         ):
-            if entry.port is None and heard.kind != "intent":
+            if entry.port is None and (heard.kind != "intent" or self.is_static(entry)):
                 if self.has_its_fill_of_surmises(port, heard.address):
                     self.turn_down("port-full", port, heard)
                     return
@@ -124,7 +136,9 @@ class Model(Departures):
             )
             self.give(now, entry, (port, heard.mac), segment, heard.card)
         entry.nonce = heard.nonce
-        if answered:
+        if self.is_static(entry):
+            self.learn_static(now, entry)
+        elif answered:
             entry.proved = True
             self.become(now, entry, "valid", "learned", "answered")
             self.say_of("installed", "answered", entry)
@@ -145,6 +159,10 @@ class Model(Departures):
         answered = heard.kind == "answer" and entry.asked > 0
         if answered or not entry.card:
             entry.card = heard.card or entry.card
+        if self.is_static(entry) and entry.state != "frozen":
+            self.hear_static(now, entry, heard)
+            self.renew_announced(now, entry, heard)
+            return
         if heard.kind == "intent":
             entry.nonce = heard.nonce
             self.hear_owner_intend(now, entry)
@@ -176,6 +194,9 @@ class Model(Departures):
             self.say_of("refreshed", how, entry)
         else:
             self.become(now, entry, "valid", "refreshed", how)
+        self.renew_announced(now, entry, heard)
+
+    def renew_announced(self, now: float, entry: Entry, heard: Utterance) -> None:
         answers_dad = ":" in entry.address and now < entry.last_foreign_dad + 2.0
         if heard.kind == "announcement" and not answers_dad:
             self.renew(now, entry)
@@ -254,6 +275,8 @@ class Model(Departures):
     def contend(self, now: float, entry: Entry, anchor: Anchor, segment: int) -> str | None:
         if entry.state == "frozen":
             return "moved-too-often"
+        if entry.state == "static":
+            return "static"
         if entry.state == "challenged" or (entry.state == "tentative" and entry.challenger):
             return "being-decided"
         entry.challenger, entry.challenger_segment = anchor, segment
@@ -277,7 +300,10 @@ class Model(Departures):
             return False
         if entry.state == "departed":
             self.give(now, entry, (port, mac), segment, card)
-            self.become(now, entry, "tentative", "learned", "arrived")
+            if self.is_static(entry):
+                self.learn_static(now, entry)
+            else:
+                self.become(now, entry, "tentative", "learned", "arrived")
         elif not at_home:
             return self.contend(now, entry, (port, mac), segment) is None
         elif entry.state == "valid":
@@ -306,9 +332,10 @@ class Model(Departures):
             for entry in self.by_number():
                 if (entry.state, entry.port, entry.table) == ("departed", port, self.tables[segment]):
                     self.arrive(now, entry, port, entry.mac)
+            self.bind(now, port, None)
             self.look_for(now, port, None)
         elif before[0] != name:
-            self.judge_again([entry for entry in self.by_number() if entry.port == port])
+            self.judge_again(now, [entry for entry in self.by_number() if entry.port == port])
 
     def port_gone(self, now: float, port: int, why: str = "port-gone") -> None:
         if port not in self.ports:
@@ -348,20 +375,10 @@ class Model(Departures):
         if challenger and challenger[0] != entry.port and challenger[0] in self.ports:
             self.give(now, entry, challenger, segment)
             self.become(now, entry, "tentative", "learned", "arrived")
-        elif entry.port_inferred and why == "port-gone":
+        elif entry.port_inferred and why == "port-gone" and not self.is_static(entry):
             self.ask(now, entry)
         else:
             entry.port_inferred = False
-
-    def judge_again(self, entries: list[Entry] | None = None) -> None:
-        for entry in list(self.entries) if entries is None else entries:
-            if entry.state == "departed":
-                continue
-            live, anchor = entry.state in ROUTED, (entry.port, entry.mac)
-            if self.judge_law(entry.address, anchor, entry.segment, entry.card, live=live)[0]:
-                self.forget(entry, "withdrawn" if live else "expired", "no-longer-permitted")
-            elif live:
-                self.report_prefix(entry.address)
 
     def adopt(
         self, now: float, address: str, mac: str, segment: int, heard_on: int, metric: int | None
@@ -380,6 +397,8 @@ class Model(Departures):
         self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
         self.report_prefix(address)
+        if self.is_static(entry):
+            self.settle(now, entry)
 
     def recall(self, now: float, address: str, mac: str, segment: int, port: int) -> None:
         if port not in self.ports or self.ports[port][1] != segment:
@@ -390,14 +409,18 @@ class Model(Departures):
         if len(self.entries) < self.most:
             entry = Entry(self.tables[segment], address, segment, port, mac, now, self.next_number())
             self.entries.append(entry)
-            self.become(now, entry, "tentative", "learned", "arrived")
+            if self.is_static(entry):
+                self.learn_static(now, entry)
+            else:
+                self.become(now, entry, "tentative", "learned", "arrived")
 
     def flush(self, now: float, address: str | None) -> None:
         for entry in list(self.entries):
             if address in (None, entry.address):
                 self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "flushed")
                 if entry.port in self.ports and entry.state in ROUTED:
-                    self.ask_what_it_had(now, entry.port, entry.mac, entry.address, after=10.0)
+                    if entry.state != "static":
+                        self.ask_what_it_had(now, entry.port, entry.mac, entry.address, after=10.0)
                     self.signs = {key: value for key, value in self.signs.items() if key[0] != entry.port}
 
     def probe(self, now: float, address: str) -> None:
@@ -426,7 +449,7 @@ class Model(Departures):
     # Time
 
     def next_due(self) -> float | None:
-        return min((entry.due for entry in self.entries), default=None)
+        return min((entry.due for entry in self.entries if entry.state != "static"), default=None)
 
     def tick(self, now: float, *, unread: bool = False) -> None:
         while self.resumed:
@@ -434,7 +457,7 @@ class Model(Departures):
             if entry in self.entries and entry.due == due:
                 entry.due = now
                 self.judge(now, entry, unread)
-        while due := [entry for entry in self.entries if entry.due <= now]:
+        while due := [entry for entry in self.entries if entry.due <= now and entry.state != "static"]:
             self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)), unread)
         self.tick_arrivals(now)
 
@@ -450,6 +473,8 @@ class Model(Departures):
             self.ask_departed(now, entry)
         elif entry.state == "departed":
             self.forget(entry, "expired", "forgotten")
+        elif entry.state == "frozen" and now >= entry.frozen_until and self.is_static(entry):
+            self.become(now, entry, "static", "refreshed", "thawed")
         elif entry.state == "frozen" and now >= entry.frozen_until:
             self.become(now, entry, "probing", "kept", "thawed")
         elif entry.state in ("valid", "frozen") and entry.asked == 0:
@@ -614,7 +639,8 @@ class Model(Departures):
     def rest(self, entry: Entry) -> None:
         entry.due = self.quiet_until(entry)
         if entry.state == "frozen":
-            entry.due = min(entry.due, entry.frozen_until)
+            static = self.is_static(entry)
+            entry.due = entry.frozen_until if static else min(entry.due, entry.frozen_until)
 
     def dad(self, entry: Entry) -> float:
         return self.timers.dad_ipv6 if ":" in entry.address else self.timers.dad_ipv4
@@ -656,8 +682,10 @@ class Model(Departures):
             self.lose_incumbent(entry)
         elif wait:
             entry.due = now + wait
-        else:
+        elif state != "static":
             self.ask(now, entry)
+        if state == "valid" and self.is_static(entry):
+            self.become_static(now, entry)
 
     def count_move(self, now: float, entry: Entry, loser: Named) -> None:
         self.stamps.arrive(now, entry)

@@ -85,20 +85,21 @@ class Arrivals(Notebook):
         self.node_macs[segment] = mac
         self.own_of[segment] = own
 
-    def note_arrival(self, now: float, port: int, heard: Utterance) -> None:
+    def note_arrival(self, now: float, port: int, heard: Utterance) -> bool:
         last = self.told.get((port, heard.mac))
         # Whoever uses the gateway's address against the gateway says the same as one that announces it.
         announces = heard.kind in ("rarp", "announcement") or (
             heard.address == GATEWAY and heard.kind in ("use", "answer")
         )
         if last is not None and not (announces and now >= last + 5.0):
-            return
+            return False
         self.told[port, heard.mac] = now
         new = last is None
         self.announced += [(port, heard.mac, own) for own in self.own_of[self.ports[port][1]]]
         self.look_for(now, port, heard.mac)
         if new:
             self.open_window(now, port)
+        return True
 
     def defend(self, now: float, segment: int, address: str) -> None:
         if address not in self.own_of[segment]:
@@ -164,12 +165,6 @@ class Arrivals(Notebook):
                 self.inquiries.append(Inquiry(port, address, who))
                 self.inquire(now, self.inquiries[-1])
 
-    def look_everywhere(self, now: float) -> None:
-        for port in self.ports:
-            mine = [e.mac for e in self.by_number() if e.port == port and e.state != "departed"]
-            for mac in (None, *dict.fromkeys(mine)):
-                self.look_for(now, port, mac)
-
     def search(self, now: float, address: str) -> None:
         """Look for an address on every port, for the operator."""
         for port in self.ports:
@@ -199,11 +194,16 @@ class Arrivals(Notebook):
     def find_guest(self, now: float, segment: int, port: int, mac: str, addresses: list[str]) -> None:
         """Hear from the kernel who was there before the start."""
         if port in self.ports and self.ports[port][1] == segment:
+            self.bind(now, port, mac)
             for address in addresses:
                 self.ask_what_it_had(now, port, mac, address)
             self.look_for(now, port, mac)
         elif addresses:
             self.unlocated[segment, mac] = addresses
+
+    def bind(self, now: float, port: int, mac: str | None) -> None:
+        """Give what static rules give to a MAC or a port."""
+        raise NotImplementedError
 
     def note_sign(self, now: float, port: int, mac: str) -> None:
         gone = sum((entry.mac, entry.state) == (mac, "departed") for entry in self.entries)
@@ -223,6 +223,7 @@ class Arrivals(Notebook):
             return
         apart = min(2 * apart, 600.0) if apart and gone == gone_before else 30.0
         self.signs[port, mac] = (now + apart, apart, gone)
+        self.bind(now, port, mac)
         for address in had:
             self.ask_what_it_had(now, port, mac, address)
         self.look_for(now, port, mac)

@@ -8,7 +8,7 @@ from rdnbr.core.model.settings import Timers
 ANY_CARD = "any"
 """A card that is not known yet."""
 
-ROUTED = {"valid", "probing", "challenged", "frozen", "adopted"}
+ROUTED = {"valid", "probing", "challenged", "frozen", "adopted", "static"}
 
 Anchor = tuple[int | None, str]
 Named = tuple[str | None, str | None]
@@ -116,6 +116,8 @@ class Notebook:
         self.ports: dict[int, tuple[str, int]] = {}
         self.law: Authorization = lambda _address, _port, _mac, _card: (None, False)
         self.open = True
+        self.statics: dict[str, tuple[str | None, str | None]] = {}
+        """Addresses whose rule says static: the port and the MAC that it names."""
         self.hosts: Hosts = lambda _port, _mac: []
         self.own: Callable[[str], str | None] = lambda _address: None
         self.covered: dict[str, str] = {}
@@ -193,6 +195,9 @@ class Notebook:
         if prefix is not None and prefix not in self.warned:
             self.warned.add(prefix)
             self.reported.append((prefix, address))
+
+    def is_static(self, entry: Entry) -> bool:
+        return entry.address in self.statics
 
     def quarantined(self, now: float, table: int, address: str, anchor: Anchor) -> bool:
         both = (anchor, (anchor[0], ""))

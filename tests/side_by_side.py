@@ -85,6 +85,15 @@ def _pinned(address: str, port: str, mac: str, card: str) -> tuple[str | None, b
     return _plain(address, port, mac, card)
 
 
+def _static(address: str, port: str, mac: str, card: str) -> tuple[str | None, bool]:
+    if address in (A4, A6):
+        owner = {mac, card}.isdisjoint({MACS[0] if address == A4 else MACS[1], ANY_CARD})
+        return (("pinned" if owner or (address == A4 and port != "tap1i0") else None), False)
+    if address == B4:
+        return (None if port == "tap1i0" else "pinned"), False
+    return _plain(address, port, mac, card)[0], address == VIP6
+
+
 def _open(_address: str, _port: str, _mac: str, _card: str) -> tuple[str | None, bool]:
     return None, False
 
@@ -117,6 +126,19 @@ LAWS: dict[str, tuple[str | None, Authorization]] = {
         f"2.57.57.0/24\n2001:678::/64\n{B4} connected\n{VIP6} port=tap1i0 connected",
         _connected,
     ),
+    "static": (
+        "\n".join(
+            [
+                "2.57.57.0/24",
+                "2001:678::/64",
+                f"{A4} port=tap1i0 mac={MACS[0]} static",
+                f"{A6} mac={MACS[1]} static",
+                f"{B4} port=tap1i0 static",
+                f"{VIP6} static vip",
+            ]
+        ),
+        _static,
+    ),
     "vips": (f"2.57.57.0/24\n2001:678::/64\n{VIP4} vip\n{VIP6} vip", _vips),
     "pinned": (
         "\n".join(
@@ -148,6 +170,16 @@ def _pins(port: str, mac: str | None) -> list[tuple[str, str | None]]:
 def _by_port(port: str, _mac: str | None) -> list[tuple[str, str | None]]:
     return [(VIP6, None)] if port == "tap1i0" else []
 
+
+STATICS: dict[str, dict[str, tuple[str | None, str | None]]] = {
+    "static": {
+        A4: ("tap1i0", MACS[0]),
+        A6: (None, MACS[1]),
+        B4: ("tap1i0", None),
+        VIP6: (None, None),
+    }
+}
+"""Each law's static addresses, with the port and the MAC that their rules name."""
 
 HOSTS: dict[str, Hosts] = {"pinned": _pins, "connected": _by_port}
 

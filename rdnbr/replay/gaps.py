@@ -39,4 +39,4 @@ class Gap:
         return self._resume
 
     def _is_at_rest(self) -> bool:
-        return all(binding.state is State.VALID for binding in self._engine.snapshot())
+        return all(binding.state in (State.VALID, State.STATIC) for binding in self._engine.snapshot())

@@ -48,6 +48,7 @@ def rules(draw: st.DrawFn) -> Rule:
         qualifiers=draw(st.just(Qualifiers()) | qualifiers),
         anycast=not deny and draw(st.booleans()),
         vip=not deny and draw(st.booleans()),
+        static=not deny and network.prefixlen == network.max_prefixlen and draw(st.booleans()),
         connected=not deny and network.prefixlen == network.max_prefixlen and draw(st.booleans()),
         wide=draw(st.booleans()),
         where="allowlist:1",

@@ -41,6 +41,7 @@ from side_by_side import (
     SECOND6,
     SETTINGS,
     SHARED,
+    STATICS,
     VIP4,
     VIP6,
     VRF_BRIDGE,
@@ -95,7 +96,9 @@ def one_of(mac: MAC) -> str:
 class EngineAndModel(RuleBasedStateMachine):
     """Any event may happen, at any time."""
 
-    @initialize(law=st.sampled_from([*LAWS, "plain", "vips"]), newest=st.booleans(), adopts=st.booleans())
+    @initialize(
+        law=st.sampled_from([*LAWS, "plain", "vips", "static"]), newest=st.booleans(), adopts=st.booleans()
+    )
     def starts(self, law: str, newest: bool, adopts: bool) -> None:
         self.node = Side()
         self.clock(IN_AN_ERA)
@@ -134,7 +137,10 @@ class EngineAndModel(RuleBasedStateMachine):
         model.law, model.hosts = law, HOSTS.get(name, nobodys)
         model.stamps.anycast = ANYCAST.get(name, set())
         model.connected = CONNECTED.get(name, set())
-        model.judge_again()
+        if model.statics:
+            self.node.disturbed = self.node.now  # what was static was not asked, and is from now on
+        model.statics = STATICS.get(name, {})
+        model.judge_again(self.node.now)
         model.look_everywhere(self.node.now)
         self.node.does("set_allowlist", self.node.now, rules(text))
 
@@ -146,7 +152,7 @@ class EngineAndModel(RuleBasedStateMachine):
         model.covered = COVERED if prefixes else {}
         model.warned &= set(model.covered.values())
         if self.has != (later, prefixes):
-            model.judge_again()
+            model.judge_again(self.node.now)
             if self.has is not None and (self.has[0] > later or self.has[1] > prefixes):
                 model.look_everywhere(self.node.now)
         self.has = later, prefixes
@@ -321,6 +327,7 @@ class EngineAndModel(RuleBasedStateMachine):
         self.passes()
         if segment.index in self.node.model.tables:
             self.up(replace(segment, mac=mac, addresses=segment.addresses + more))
+            self.node.disturbed = self.node.now  # a gateway address may be back
 
     @rule(
         segment=st.sampled_from([BRIDGE, BRIDGE, VRF_BRIDGE]),
@@ -508,7 +515,8 @@ class EngineAndModel(RuleBasedStateMachine):
                 permitted = node.model.law(entry.address, view.port, entry.mac, entry.card)
                 assert permitted[0] is None
                 assert node.model.own(show_ip(view.address)) is None
-            if view.state.value in ROUTED and view.unsent is None:
+            asked = view.unsent is None and show_ip(view.address) not in node.model.statics
+            if view.state.value in ROUTED and asked:
                 assert node.now - max(view.last_seen, node.disturbed) < LONGEST_SILENCE
 
     @invariant()
@@ -521,7 +529,8 @@ class EngineAndModel(RuleBasedStateMachine):
         assert len(bindings) <= MOST
         assert sum(map(len, bindings._on_port.values())) == len(bindings)
         assert sum(map(len, bindings._of_mac.values())) == len(bindings)
-        assert len(node.engine._transitions.timers._queue) == len(bindings)
+        static = [binding for binding in bindings if binding.state == "static"]
+        assert len(node.engine._transitions.timers._queue) == len(bindings) - len(static)
         assert len(node.engine._transitions.timers._queue._heap) <= 4 * MOST + 64
         assert sum(map(len, bindings._challenged_from.values())) == sum(
             binding.challenger is not None for binding in bindings

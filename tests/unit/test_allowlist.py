@@ -198,6 +198,7 @@ CONTRADICTION = (
     "vm=100 and port=tap101i0,veth20?i* contradict each other: no port of guest 100 has such a name; leave one of the "
     "two out"
 )
+KNOWN = "known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, static, connected, wide"
 BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:100::/64"
 
 
@@ -251,17 +252,17 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
         ),
         (
             "deny 2.57.57.30 vip",
-            "a rule that denies has no use for 'anycast', 'vip' or 'connected'; leave them out",
+            "a rule that denies has no use for 'anycast', 'vip', 'static' or 'connected'; leave them out",
         ),
         ("2.57.57.30 prot=tap100i0", "unknown qualifier 'prot'; did you mean port=tap100i0?"),
         ("2.57.57.30 anycst", "unknown qualifier 'anycst'; did you mean anycast?"),
         (
             "2.57.57.30 colour=red",
-            "unknown qualifier 'colour'; known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, connected, wide",
+            f"unknown qualifier 'colour'; {KNOWN}",
         ),
         (
             "2.57.57.30 =red",
-            "unknown qualifier '=red'; known are port=, bridge=, mac=, vm=, vlan=, anycast, vip, connected, wide",
+            f"unknown qualifier '=red'; {KNOWN}",
         ),
         (
             "2.57.57.30 2.57.57.31",
@@ -295,6 +296,10 @@ BEGIN = "a rule begins with one, such as 2.57.57.30, 2.57.57.0/24 or 2001:db8:10
         (
             "2.57.57.30 port=tap[9-1]i0",
             "port=tap[9-1]i0 matches no device: the range in it is empty; write the device's name",
+        ),
+        (
+            "2.57.57.0/24 static vm=1",
+            "'static' is for single addresses; write a rule for each address of a guest",
         ),
         (
             "2.57.57.0/24 connected",

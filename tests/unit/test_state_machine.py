@@ -50,6 +50,10 @@ class Scene:
     def adopted(self) -> None:
         self.world.adopts(ADDRESS, self.alice)
 
+    def static(self) -> None:
+        self.world.reloads(f"2001:678::/32 vip\n{ADDRESS} static vip")
+        self.settled(self.alice)
+
     def departed(self) -> None:
         self.valid()
         self.alice.awake = self.bob.awake = False
@@ -103,6 +107,19 @@ class Scene:
         self.departed()
         self.alice.shows_up()
         return self.world.runs(4)
+
+    def becomes_static(self) -> list[str]:
+        if self.world.state(ADDRESS) is None:
+            self.world.reloads(f"2001:678::/32 vip\n{ADDRESS} static")
+            return self.alice.does_dad()
+        if self.world.state(ADDRESS).startswith("departed"):
+            self.world.reloads(f"2001:678::/32 vip\n{ADDRESS} static")
+            return self.alice.asks_gateway()
+        said = self.world.reloads(f"2001:678::/32 vip\n{ADDRESS} static vip")
+        return said if any("static" in line for line in said) else self.alice.asks_gateway()
+
+    def not_static(self) -> list[str]:
+        return self.world.reloads("2001:678::/32 vip")
 
     def challenger_gone(self) -> list[str]:
         return self.world.unplugs("tap2i0")
@@ -253,6 +270,26 @@ ROWS: dict[tuple[str, str], str] = {
     ("adopted", "segment_gone"): "withdrawn X alice@? departed: segment-gone",
     ("adopted", "not_permitted"): "withdrawn X alice@?: no-longer-permitted",
     ("adopted", "flushed"): "withdrawn X alice@?: flushed",
+    ("nothing", "becomes_static"): "learned X alice@tap1i0 static: static",
+    ("tentative", "becomes_static"): "installed X alice@tap1i0 static: static",
+    ("valid", "becomes_static"): "refreshed X alice@tap1i0 static: static",
+    ("probing", "becomes_static"): "refreshed X alice@tap1i0 static: static",
+    ("challenged", "becomes_static"): "refreshed X alice@tap1i0 static: static",
+    ("frozen", "becomes_static"): "refreshed X alice@tap1i0 static: static",
+    ("adopted", "becomes_static"): "refreshed X alice@tap1i0 static: static",
+    ("departed", "becomes_static"): "learned X alice@tap1i0 static: static",
+    ("static", "proof"): "refreshed X alice@tap1i0 static: evidence",
+    ("static", "claim"): "refreshed X alice@tap1i0 static: evidence",
+    ("static", "dad"): "refreshed X alice@tap1i0 static: evidence",
+    ("static", "arrival"): "refreshed X alice@tap1i0 static: arrived",
+    ("static", "challenger_claim"): "refused X bob@tap2i0: static",
+    ("static", "announcement"): "moved X bob@tap2i0 valid: announced",
+    ("static", "moved_too_often"): "frozen X bob@tap2i0 frozen: moved-too-often",
+    ("static", "not_static"): "refreshed X alice@tap1i0 probing: awaiting-answer",
+    ("static", "port_gone"): "withdrawn X alice@tap1i0 departed: port-gone",
+    ("static", "segment_gone"): "withdrawn X alice@tap1i0 departed: segment-gone",
+    ("static", "not_permitted"): "withdrawn X alice@tap1i0: no-longer-permitted",
+    ("static", "flushed"): "withdrawn X alice@tap1i0: flushed",
     ("departed", "proof"): "learned X alice@tap1i0 valid: first-claim",
     ("departed", "claim"): "learned X alice@tap1i0 tentative: awaiting-answer",
     ("departed", "dad"): "learned X alice@tap1i0 tentative: awaiting-dad",
@@ -290,7 +327,8 @@ def test_row(state: str, stimulus: str):
 def test_no_row_is_left_out():
     """The rows above are the whole table."""
     names = {"nothing": None}
-    here = {(names.get(s, s), names.get(e, e.replace("_", "-"))) for s, e in ROWS}
+    events = {"becomes_static": "static"}
+    here = {(names.get(s, s), events.get(e, e.replace("_", "-"))) for s, e in ROWS}
     assert here == {(state, stimulus) for state, stimulus in TABLE}
 
 

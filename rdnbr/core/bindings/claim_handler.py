@@ -11,6 +11,7 @@ from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.move_limit import moved_just_now
 from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
+from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import MAC
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
@@ -20,7 +21,7 @@ from rdnbr.core.model.engine_outputs import Decision, Emit, Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.reason import Reason
-from rdnbr.core.model.rule import Rule
+from rdnbr.core.model.rule import Rule, is_static
 from rdnbr.core.model.virtual_router_mac import is_virtual_router_mac
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.probing.port_services import PortServices
@@ -57,6 +58,7 @@ class ClaimHandler:
         table: BindingTable,
         transitions: Transitions,
         conflicts: Conflicts,
+        static: StaticBindings,
         services: PortServices,
         signs_of_life: SignsOfLife,
         segments: Mapping[int, Segment],
@@ -68,6 +70,7 @@ class ClaimHandler:
         self._table = table
         self._transitions = transitions
         self._conflicts = conflicts
+        self._static = static
         self._services = services
         self._signs_of_life = signs_of_life
         self._segments = segments
@@ -89,7 +92,8 @@ class ClaimHandler:
             if check == "log":
                 self._emit_refusal(now, Verb.NOTED, port, Reason.MAC_MISMATCH, claim)
         reason = self._handle_sender(now, port, claim)
-        self._services.sender_seen(now, port, claim)
+        if self._services.sender_seen(now, port, claim):
+            self._static.bind(now, port, claim.mac)
         self._signs_of_life.note(now, port, claim.mac)
         return reason
 
@@ -103,6 +107,7 @@ class ClaimHandler:
                 break
             if binding.key.table == self._segments[port.segment].table:
                 self._handle_arrival(now, binding, binding.anchor, port, binding.source, binding.physical_mac)
+        self._static.bind(now, port, None)
         self._services.discover(now, port, None)
 
     def probe_orphaned_neighbour(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
@@ -112,7 +117,8 @@ class ClaimHandler:
             return
         if self._limits.refuse_claim(now, port.index, key.address) is None:
             binding = Binding(key, port.segment, anchor, Source.ADOPTED, verdict.rule, now, now)
-            self._transitions.apply(now, binding, BindingEvent.ARRIVAL)
+            event = BindingEvent.STATIC if is_static(verdict.rule) else BindingEvent.ARRIVAL
+            self._transitions.apply(now, binding, event)
 
     def refuse(
         self,
@@ -153,6 +159,11 @@ class ClaimHandler:
         if claim.source is Source.DATA:
             # A guest can write any source address into a packet. The binding's own probes verify its anchor.
             return self.refuse(now, port, Reason.NO_HINT, claim, verdict.rule)
+        same_mac = binding.anchor.mac == anchor.mac and binding.segment == port.segment
+        if binding.state is State.STATIC and binding.port_inferred and same_mac:
+            # Its port was that of the forwarding database at the start. This frame names the address.
+            self._transitions.infer_port(binding, anchor)
+            binding.port_inferred = False
         same_segment = binding.anchor.port is not None or binding.segment == port.segment
         if same_segment and binding.anchor.may_be(anchor):
             return self._handle_incumbent_claim(now, port, binding, anchor, claim, verdict.rule)
@@ -172,7 +183,7 @@ class ClaimHandler:
         excess = refuse(now, port.index, key.address)
         if excess is not None:
             return self.refuse(now, port, excess, claim, rule)
-        event = self._event_of(claim)
+        event = BindingEvent.STATIC if is_static(rule) else self._event_of(claim)
         if departed is None:
             binding = Binding(key, port.segment, anchor, claim.source, rule, now, now, nonce=claim.nonce)
             binding.physical_mac = claim.physical_mac
@@ -180,7 +191,11 @@ class ClaimHandler:
         else:
             departed.nonce = claim.nonce
             asked = departed.anchor == anchor and departed.probes_sent > 0
-            if asked and is_probe_answer(claim, self._segments[port.segment]):
+            if (
+                asked
+                and event is not BindingEvent.STATIC
+                and is_probe_answer(claim, self._segments[port.segment])
+            ):
                 event = BindingEvent.ANSWER
             to = NewAnchor(anchor, port.segment, claim.source, rule, claim.physical_mac)
             row = self._transitions.apply(now, departed, event, to=to)
@@ -206,6 +221,8 @@ class ClaimHandler:
     ) -> Reason:
         answered = binding.probes_sent > 0 and is_probe_answer(claim, self._segments[binding.segment])
         event = BindingEvent.ANSWER if answered else self._event_of(claim)
+        if is_static(rule) and binding.state not in (State.STATIC, State.FROZEN):
+            event = BindingEvent.STATIC
         # DAD announces an intent, and is no evidence of where the address is.
         if binding.anchor.port is None and event is not BindingEvent.DAD:
             _, most = self._limits.usage(port.index, binding.key.address)
@@ -358,7 +375,8 @@ class ClaimHandler:
         elif not at_anchor:
             row = self._conflicts.challenge(now, binding, anchor, port.segment)
             return row.verb is not Verb.REFUSED
-        self._transitions.apply(now, binding, BindingEvent.ARRIVAL, to=to)
+        event = BindingEvent.STATIC if departed and is_static(verdict.rule) else BindingEvent.ARRIVAL
+        self._transitions.apply(now, binding, event, to=to)
         self._transitions.renew_stamp(now, binding)
         return True
 

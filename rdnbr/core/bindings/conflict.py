@@ -34,7 +34,7 @@ class Conflicts:
             binding.state is State.TENTATIVE and binding.challenger is not None
         ):
             return self._transitions.apply(now, binding, BindingEvent.THIRD_CLAIM)
-        if binding.state is not State.FROZEN:
+        if binding.state not in (State.FROZEN, State.STATIC):
             self._table.set_challenger(binding, challenger, segment)
             if binding.port_inferred:
                 self._transitions.forget_port(binding)

@@ -21,12 +21,12 @@ from rdnbr.core.bindings.reauthorization import Reauthorization
 from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent
+from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
-from rdnbr.core.model.binding_state import WITH_ROUTE
 from rdnbr.core.model.claim import Claim, Source
-from rdnbr.core.model.engine_outputs import Output, Probe, Verb
+from rdnbr.core.model.engine_outputs import Output, Probe
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
@@ -91,12 +91,16 @@ class Engine:
             ListenerQuerier(segments, ports, emit),
             dad_times,
         )
-        self._signs_of_life = SignsOfLife(self._table, self._policy.limits, self._services, segments, ports)
+        self._static = StaticBindings(self._policy, self._table, self._transitions, segments, ports)
+        self._signs_of_life = SignsOfLife(
+            self._table, self._policy.limits, self._static, self._services, segments, ports
+        )
         self._claim_handler = ClaimHandler(
             self._policy,
             self._table,
             self._transitions,
             self._conflicts,
+            self._static,
             self._services,
             self._signs_of_life,
             segments,
@@ -106,7 +110,13 @@ class Engine:
         self._operator_probes = OperatorProbes(self._transitions, self._departed, self._services)
         self._covering = CoveringPrefixes(self._authorization, emit)
         self._reauthorization = Reauthorization(
-            self._authorization, self._table, self._transitions, self._services, ports, self._covering
+            self._authorization,
+            self._table,
+            self._transitions,
+            self._static,
+            self._services,
+            ports,
+            self._covering,
         )
 
     @property
@@ -258,6 +268,7 @@ class Engine:
             self._transitions.metrics.adopt_metric(now, binding, metric)
             self._transitions.apply(now, binding, BindingEvent.FOUND_IN_KERNEL)
             self._covering.record(key.address, verdict.rule)
+            self._static.settle_adopted(now, binding)
         else:
             self._transitions.apply(now, binding, BindingEvent.FOUND_NOT_PERMITTED, reason=verdict.reason)
         return self.drain_outputs()
@@ -308,18 +319,12 @@ class Engine:
 
     def kernel_refused(self, now: float, key: Key, reason: Reason) -> list[Output]:
         """Handle that the kernel does not accept the host of a key."""
-        binding = self._table.get(key)
-        if binding is not None and binding.state in WITH_ROUTE and binding.refused is not reason:
-            binding.refused = reason
-            self._transitions.emit_decision(now, binding, Verb.REFUSED, reason)
+        self._transitions.kernel_refused(now, key, reason)
         return self.drain_outputs()
 
     def kernel_accepted(self, now: float, key: Key) -> list[Output]:
         """Handle that the kernel holds the host of a key now, which it had refused."""
-        binding = self._table.get(key)
-        if binding is not None and binding.refused is not None:
-            reason, binding.refused = binding.refused, None
-            self._transitions.emit_decision(now, binding, Verb.INSTALLED, reason)
+        self._transitions.kernel_accepted(now, key)
         return self.drain_outputs()
 
     def handle_frame(

@@ -6,6 +6,8 @@ from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.rule import is_static
 from rdnbr.core.policy.quarantine import Quarantine
 
 AT_ONCE = 300
@@ -56,6 +58,9 @@ class Expiry:
                 return
             case State.DEPARTED:
                 self._transitions.apply(now, binding, BindingEvent.RETENTION_OVER)
+                return
+            case State.FROZEN if now >= binding.frozen_until and is_static(binding.rule):
+                self._transitions.apply(now, binding, BindingEvent.STATIC, reason=Reason.THAWED)
                 return
             case State.FROZEN if now >= binding.frozen_until:
                 self._transitions.apply(now, binding, BindingEvent.FREEZE_OVER)

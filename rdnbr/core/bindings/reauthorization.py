@@ -10,11 +10,13 @@ from itertools import islice
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.state_machine import BindingEvent
+from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port
+from rdnbr.core.model.rule import is_static
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.probing.port_services import PortServices
 
@@ -32,6 +34,7 @@ class Reauthorization:
         authorization: Authorization,
         table: BindingTable,
         transitions: Transitions,
+        static: StaticBindings,
         services: PortServices,
         ports: Mapping[int, Port],
         covering: CoveringPrefixes,
@@ -39,6 +42,7 @@ class Reauthorization:
         self._authorization = authorization
         self._table = table
         self._transitions = transitions
+        self._static = static
         self._services = services
         self._ports = ports
         self._covering = covering
@@ -79,6 +83,7 @@ class Reauthorization:
                 # The new rules may name guests that have been here for long.
                 macs = {binding.anchor.mac: None for binding in self._table.on_port(index)}
                 for mac in (None, *macs):
+                    self._static.bind(now, port, mac)
                     self._services.discover(now, port, mac)
 
     def authorize(self, now: float, bindings: Iterable[Binding]) -> None:
@@ -97,8 +102,12 @@ class Reauthorization:
             binding.rule = verdict.rule
             if not verdict.permitted:
                 self._transitions.apply(now, binding, BindingEvent.NOT_PERMITTED)
-            elif live:
+                continue
+            if live:
                 self._covering.record(address, verdict.rule)
+            if is_static(binding.rule) != (binding.state is State.STATIC) and binding.anchor.port is not None:
+                event = BindingEvent.STATIC if is_static(binding.rule) else BindingEvent.NOT_STATIC
+                self._transitions.apply(now, binding, event)
 
     def next_deadline(self) -> float | None:
         """Return when the next slice is due: at once; None: there is none."""

@@ -5,13 +5,14 @@ neighbour cache sends no ARP frame. So a guest that was paused, flushed, or ther
 without a frame that names its address.
 
 Anybody can forge a frame with the MAC of another guest. So a sign of life changes no binding: it only has addresses
-probed on the port it came from, and the IP packets of that port looked at.
+probed on the port it came from, the IP packets of that port looked at, and what a `static` rule gives the MAC bound.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rdnbr.core.bindings.binding_table import BindingTable
+from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
@@ -54,12 +55,14 @@ class SignsOfLife:
         self,
         table: BindingTable,
         limits: PortLimits,
+        static: StaticBindings,
         services: PortServices,
         segments: Mapping[int, Segment],
         ports: Mapping[int, Port],
     ) -> None:
         self._table = table
         self._limits = limits
+        self._static = static
         self._services = services
         self._segments = segments
         self._ports = ports
@@ -101,6 +104,7 @@ class SignsOfLife:
         """
         at = self._ports.get(port or 0)
         if at is not None and at.segment == segment:
+            self._static.bind(now, at, mac)
             for address in addresses:
                 self._services.probe_remembered(now, at, mac, address)
             self._services.discover(now, at, mac)
@@ -111,9 +115,10 @@ class SignsOfLife:
         """Have the guest of a flushed binding probed soon, and at its next sign of life at once."""
         port = self._ports.get(binding.anchor.port or 0)
         if port is not None and binding.state in WITH_ROUTE:
-            self._services.probe_remembered(
-                now, port, binding.anchor.mac, binding.key.address, after=FLUSHED_AFTER
-            )
+            if binding.state is not State.STATIC:  # need not answer
+                self._services.probe_remembered(
+                    now, port, binding.anchor.mac, binding.key.address, after=FLUSHED_AFTER
+                )
             self._seen.pop(port.index, None)
 
     def port_gone(self, port: int) -> None:
@@ -121,6 +126,7 @@ class SignsOfLife:
         self._seen.pop(port, None)
 
     def _look_for(self, now: float, port: Port, mac: MAC, remembered: list[IP]) -> None:
+        self._static.bind(now, port, mac)
         for address in remembered:
             self._services.probe_remembered(now, port, mac, address)
         self._services.discover(now, port, mac)

@@ -23,6 +23,8 @@ Rules
 8. A binding that lost its route is DEPARTED: it is remembered, so that its MAC is recognised when the MAC returns. If
    it fell silent and its port is there, it is probed on, more and more seldom, since its guest may only answer. Its
    answer makes it VALID again, and silence changes nothing (`departed`).
+9. A binding whose rule says `static` is not probed, since its guest need not answer (`static_bindings`). It begins with
+   any claim of its anchor, is routed while its port is there, and a challenger does not get its address.
 
 States
 ------
@@ -32,6 +34,7 @@ States
     CHALLENGED  route      a challenger claims the address; the incumbent is probed, then the challenger
     FROZEN      route      as VALID and PROBING, but claims of challengers are ignored
     ADOPTED     route      found in the kernel; probed, not answered yet
+    STATIC      route      the rule says `static`; not probed, claims of challengers are refused
     DEPARTED    no route   remembered
 
 `TABLE` is the whole machine. A pair of state and event that has no row cannot happen, and `transition` raises. Nothing
@@ -79,6 +82,10 @@ class BindingEvent(StrEnum):
     """Silence, and no evidence for so long that without the challenger the binding would have been withdrawn before."""
     MOVED_TOO_OFTEN = "moved-too-often"
     """The binding has just moved, and moved too often."""
+    STATIC = "static"
+    """The anchor is there, and the rule that permits it says `static`."""
+    NOT_STATIC = "not-static"
+    """The rule does not say `static` any more."""
     FOUND_IN_KERNEL = "found-in-kernel"
     """The kernel held the route when rdnbr started."""
     FOUND_NOT_PERMITTED = "found-not-permitted"
@@ -113,6 +120,7 @@ class Transition(NamedTuple):
 
 _T, _V, _P = State.TENTATIVE, State.VALID, State.PROBING
 _C, _F, _A, _D = State.CHALLENGED, State.FROZEN, State.ADOPTED, State.DEPARTED
+_S = State.STATIC
 _E = BindingEvent
 
 _EVIDENCE = Transition(_V, Verb.REFRESHED, Reason.EVIDENCE)
@@ -122,7 +130,9 @@ _LEARNED: dict[BindingEvent, Transition] = {
     _E.CLAIM: Transition(_T, Verb.LEARNED, Reason.AWAITING_ANSWER),
     _E.DAD: Transition(_T, Verb.LEARNED, Reason.AWAITING_DAD),
     _E.ARRIVAL: Transition(_T, Verb.LEARNED, Reason.ARRIVED),
+    _E.STATIC: Transition(_S, Verb.LEARNED, Reason.STATIC),
 }
+_NOW_STATIC = Transition(_S, Verb.REFRESHED, Reason.STATIC)
 _KEEPS = Transition(_V, Verb.KEPT, Reason.INCUMBENT_ANSWERED)
 
 _ROUTE_ENDS: dict[BindingEvent, Transition] = {
@@ -149,6 +159,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.THIRD_CLAIM: Transition(_T, Verb.REFUSED, Reason.BEING_DECIDED),
         _E.CHALLENGER_ANSWER: Transition(_V, Verb.INSTALLED, Reason.ANSWERED),
         _E.ANNOUNCEMENT: Transition(_V, Verb.INSTALLED, Reason.ANNOUNCED),
+        _E.STATIC: Transition(_S, Verb.INSTALLED, Reason.STATIC),
         _E.SILENCE: Transition(None, Verb.EXPIRED, Reason.SILENT),
         _E.NOT_RETURNED: Transition(_D, Verb.EXPIRED, Reason.SILENT),
         _E.PORT_GONE: Transition(None, Verb.EXPIRED, Reason.PORT_GONE),
@@ -165,6 +176,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
         _E.DUE: Transition(_P, None, Reason.AWAITING_ANSWER),
         _E.MOVED_TOO_OFTEN: Transition(_F, Verb.FROZEN, Reason.MOVED_TOO_OFTEN),
+        _E.STATIC: _NOW_STATIC,
         **_ROUTE_ENDS,
     },
     _P: {
@@ -176,6 +188,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
         _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
         _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.STATIC: _NOW_STATIC,
         **_ROUTE_ENDS,
     },
     _C: {
@@ -191,6 +204,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
         _E.SILENCE: Transition(_P, Verb.KEPT, Reason.RIVAL_SILENT),
         _E.ABANDONED: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.STATIC: _NOW_STATIC,
         **_ROUTE_ENDS,
     },
     _F: {
@@ -202,6 +216,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.CHALLENGER_CLAIM: Transition(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
         _E.ANNOUNCEMENT: Transition(_F, Verb.REFUSED, Reason.MOVED_TOO_OFTEN),
         _E.FREEZE_OVER: Transition(_P, Verb.KEPT, Reason.THAWED),
+        _E.STATIC: _NOW_STATIC,
         _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
         **_ROUTE_ENDS,
     },
@@ -214,8 +229,20 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.CHALLENGER_CLAIM: Transition(_C, Verb.CHALLENGED, Reason.RIVAL_CLAIM),
         _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
         _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
+        _E.STATIC: _NOW_STATIC,
         # An adopted binding has no port until its first evidence, so PORT_GONE cannot happen to it.
         **{event: row for event, row in _ROUTE_ENDS.items() if event is not _E.PORT_GONE},
+    },
+    _S: {
+        _E.PROOF: Transition(_S, Verb.REFRESHED, Reason.EVIDENCE),
+        _E.CLAIM: Transition(_S, Verb.REFRESHED, Reason.EVIDENCE),
+        _E.DAD: Transition(_S, Verb.REFRESHED, Reason.EVIDENCE),
+        _E.ARRIVAL: Transition(_S, Verb.REFRESHED, Reason.ARRIVED),
+        _E.CHALLENGER_CLAIM: Transition(_S, Verb.REFUSED, Reason.STATIC),
+        _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
+        _E.MOVED_TOO_OFTEN: Transition(_F, Verb.FROZEN, Reason.MOVED_TOO_OFTEN),
+        _E.NOT_STATIC: Transition(_P, Verb.REFRESHED, Reason.AWAITING_ANSWER),
+        **_ROUTE_ENDS,
     },
     _D: {
         **_LEARNED,

@@ -18,6 +18,7 @@ from rdnbr.core.model.engine_outputs import Challenger, Decision, DesiredHost, E
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.rule import is_static
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.probing.timers import BindingTimers
 
@@ -115,8 +116,11 @@ class Transitions:
             self._begin_route(now, binding, row)
         if row.state is not before:
             self._enter_state(now, binding, event)
-            if binding.state is State.VALID and before not in WITH_ROUTE and not binding.answered:
+            is_new = binding.state is State.VALID and before not in WITH_ROUTE
+            if is_new and not binding.answered and not is_static(binding.rule):
                 self.apply(now, binding, BindingEvent.DUE)
+        if binding.state is State.VALID and is_static(binding.rule):
+            self.apply(now, binding, BindingEvent.STATIC)
         if event in _PORT_LOSSES:
             self._after_port_loss(now, binding, event, heir)
         return row
@@ -148,6 +152,20 @@ class Transitions:
     def emit_decision(self, now: float, binding: Binding, verb: Verb, reason: Reason) -> None:
         """Emit a decision about a binding whose state does not change."""
         self._emit_row(now, binding, Transition(binding.state, verb, reason), None)
+
+    def kernel_refused(self, now: float, key: Key, reason: Reason) -> None:
+        """Record and tell that the kernel does not accept the host of a key."""
+        binding = self._table.get(key)
+        if binding is not None and binding.state in WITH_ROUTE and binding.refused is not reason:
+            binding.refused = reason
+            self.emit_decision(now, binding, Verb.REFUSED, reason)
+
+    def kernel_accepted(self, now: float, key: Key) -> None:
+        """Record and tell that the kernel holds the host of a key now, which it had refused."""
+        binding = self._table.get(key)
+        if binding is not None and binding.refused is not None:
+            reason, binding.refused = binding.refused, None
+            self.emit_decision(now, binding, Verb.INSTALLED, reason)
 
     def name_anchor(self, anchor: Anchor) -> Challenger:
         """Return the MAC and the port name of an anchor, as decisions have them."""
@@ -242,7 +260,7 @@ class Transitions:
     ) -> None:
         if heir is not None:
             self.apply(now, binding, BindingEvent.CHALLENGER_INHERITS, to=heir)
-        elif binding.port_inferred and event is BindingEvent.PORT_GONE:
+        elif binding.port_inferred and event is BindingEvent.PORT_GONE and not is_static(binding.rule):
             # The first frame with the MAC may have been forged, and the forger's link taken down. All ports are probed.
             self.timers.probe(now, binding)
         else:
@@ -274,6 +292,8 @@ class Transitions:
                 self.timers.probe(now, binding)
             case State.ADOPTED:
                 self.timers.schedule_adoption(binding)
+            case State.STATIC:
+                self.timers.cancel(binding.key)
             case State.DEPARTED:
                 binding.refused = None
                 dropped = self._departed.add(now, binding, silent=event not in _PORT_LOSSES)

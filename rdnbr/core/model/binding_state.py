@@ -12,8 +12,11 @@ class State(StrEnum):
     CHALLENGED = "challenged"
     FROZEN = "frozen"
     ADOPTED = "adopted"
+    STATIC = "static"
     DEPARTED = "departed"
 
 
-WITH_ROUTE = frozenset({State.VALID, State.PROBING, State.CHALLENGED, State.FROZEN, State.ADOPTED})
+WITH_ROUTE = frozenset(
+    {State.VALID, State.PROBING, State.CHALLENGED, State.FROZEN, State.ADOPTED, State.STATIC}
+)
 """States in which the kernel should hold the binding's route."""

@@ -20,6 +20,8 @@ class Source(StrEnum):
     NA_UNSOLICITED = "na-unsolicited"
     ADOPTED = "adopted"
     DATA = "data"
+    RULE = "rule"
+    """A `static` rule, and no frame that names the address."""
     PRESENCE = "presence"
     """A router solicitation or a multicast listener report. No binding is learned from it."""
 

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     INCUMBENT_SILENT = "incumbent-silent"
     RIVAL_SILENT = "rival-silent"
     BEING_DECIDED = "being-decided"  # a third anchor, during a conflict between two
+    STATIC = "static"  # the rule says `static`: routed without probes, and not moved by claims
     ANNOUNCED = "announced"  # an address of a `vip` rule, which moves with each announcement
     MOVED_TOO_OFTEN = "moved-too-often"
     THAWED = "thawed"

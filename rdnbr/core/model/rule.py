@@ -94,6 +94,8 @@ class Rule:
     """Several nodes may announce the address. Newest-wins never applies to it."""
     vip: bool = False
     """The address fails over: an announcement moves it without a probe to the incumbent."""
+    static: bool = False
+    """The address is routed without probes while its port and MAC are there."""
     connected: bool = False
     """The address is a guest's although a prefix of another interface of the node contains it."""
     wide: bool = False
@@ -101,11 +103,21 @@ class Rule:
     where: str = ""
     """`file:line`"""
 
+    def flags(self) -> tuple[str, ...]:
+        """Return the flags that change what the rule means; `wide` does not."""
+        return tuple(name for name in ("anycast", "vip", "static", "connected") if getattr(self, name))
+
     def __str__(self) -> str:
         """Write it in the syntax of the allowlist. Parsing the text gives an equal rule, except for `where`."""
-        flags = [name for name in ("anycast", "vip", "connected", "wide") if getattr(self, name)]
-        words = ["deny" if self.deny else "", str(self.prefix), str(self.qualifiers), *flags]
+        words = ["deny" if self.deny else "", str(self.prefix), str(self.qualifiers), *self.flags()]
+        if self.wide:
+            words.append("wide")
         return " ".join(word for word in words if word)
+
+
+def is_static(rule: Rule | None) -> bool:
+    """Tell whether a rule, which is None in open mode, says `static`."""
+    return rule is not None and rule.static
 
 
 def matches_any(globs: tuple[str, ...], name: str) -> bool:

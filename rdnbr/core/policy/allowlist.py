@@ -46,12 +46,14 @@ NOT_PERMITTED = Verdict(permitted=False, reason=Reason.NOT_PERMITTED, rule=None)
 class Allowlist:
     """Rules, indexed by prefix. Rules that permit one address to one guest are indexed by that guest as well."""
 
-    __slots__ = ("_by_guest", "_by_shift", "repeated", "rules")
+    __slots__ = ("_by_guest", "_by_shift", "has_static", "repeated", "rules")
 
     def __init__(self, rules: Iterable[Rule], repeated: Iterable[tuple[Rule, Rule]] = ()) -> None:
         self.rules = tuple(rules)
         self.repeated = tuple(repeated)
         """Pairs of equal rules. The first of each pair takes effect."""
+        self.has_static = any(rule.static for rule in self.rules)
+        """Whether a rule says `static`."""
         tables: dict[int, dict[int, dict[int, list[Rule]]]] = {4: {}, 16: {}}
         for rule in self.rules:
             size = len(rule.prefix.address)
@@ -154,7 +156,7 @@ def parse(texts: Iterable[tuple[str, str]]) -> Allowlist:
                 problems += (Problem(file, number, mistake) for mistake in rule)
                 continue
             first = earlier.setdefault((rule.prefix, rule.deny, rule.qualifiers), rule)
-            if (first.anycast, first.vip, first.connected) != (rule.anycast, rule.vip, rule.connected):
+            if first.flags() != rule.flags():
                 message = (
                     f"contradicts {first.where}, of the same prefix and qualifiers; remove one of the two"
                 )

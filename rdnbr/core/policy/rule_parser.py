@@ -15,7 +15,7 @@ from rdnbr.core.policy.unmatchable import unmatchable
 
 EXAMPLES = "2.57.57.30, 2.57.57.0/24 or 2001:db8:100::/64"
 NARROWEST_WITHOUT_WIDE = {4: 8, 6: 16}
-FLAGS = ("anycast", "vip", "connected", "wide")
+FLAGS = ("anycast", "vip", "static", "connected", "wide")
 
 _V4_MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -187,7 +187,7 @@ QUALIFIERS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
 
 
 def _contradictions(
-    prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, connected: bool, wide: bool
+    prefix: Prefix, *, deny: bool, anycast: bool, vip: bool, static: bool, connected: bool, wide: bool
 ) -> list[str]:
     network = ip_network((prefix.address, prefix.length))
     mistakes = []
@@ -196,10 +196,16 @@ def _contradictions(
         mistakes.append(
             f"{prefix} is wider than /{narrowest}; write a longer prefix, or add 'wide' if all of it is meant"
         )
-    if deny and (anycast or vip or connected):
-        mistakes.append("a rule that denies has no use for 'anycast', 'vip' or 'connected'; leave them out")
-    if connected and prefix.length < network.max_prefixlen:
-        mistakes.append("'connected' is for single addresses; write a rule for each address of a guest")
+    if deny and (anycast or vip or static or connected):
+        mistakes.append(
+            "a rule that denies has no use for 'anycast', 'vip', 'static' or 'connected'; leave them out"
+        )
+    if prefix.length < network.max_prefixlen:
+        mistakes += [
+            f"'{flag}' is for single addresses; write a rule for each address of a guest"
+            for flag, given in (("static", static), ("connected", connected))
+            if given
+        ]
     name = None if deny else special_purpose_name(prefix)
     if name is not None:
         mistakes.append(f"{prefix} is {name}: nobody may claim it; remove the rule")

@@ -86,9 +86,11 @@ class Discovery:
         if allowlist is None:
             return
         rules = allowlist.rules_naming(mac, port.name, self._segments[port.segment].name)
-        if rules:
+        if not all(rule.static for rule in rules):
             self._slow.start(now, port, mac)
         for rule in rules:
+            if rule.static:  # its guest need not answer
+                continue
             address = rule.prefix.address
             searches = self._searches.get(port.index, {})
             anchor = Anchor(port.index, mac or rule.qualifiers.mac or ZERO_MAC)

@@ -49,14 +49,20 @@ class PortServices:
         self._discovery.configure(settings)
         self._snooping.configure(settings)
 
-    def sender_seen(self, now: float, port: Port, claim: Claim) -> None:
-        """Handle the sender of a valid frame: a guest that has arrived hears of its gateway and is searched for."""
+    def sender_seen(self, now: float, port: Port, claim: Claim) -> bool:
+        """Handle the sender of a valid frame: a guest that has arrived hears of its gateway and is searched for.
+
+        Returns:
+            Whether it has arrived.
+        """
         is_new = not self._announcer.is_known(port.index, claim.mac)
-        if self._announcer.record_arrival(now, port.index, claim):
+        arrived = self._announcer.record_arrival(now, port.index, claim)
+        if arrived:
             self._announcer.announce(port, claim.mac)
             self._discovery.start(now, port, claim.mac)
             if is_new:
                 self._snooping.start(now, port.index)
+        return arrived
 
     def discover(self, now: float, port: Port, mac: MAC | None) -> None:
         """Probe the addresses that the allowlist names for a guest on a port; without a MAC, for the port."""

@@ -121,8 +121,10 @@ class SlowDiscovery:
         for mac in rounds.macs:
             for rule in allowlist.rules_naming(mac, port.name, self._segments[port.segment].name):
                 to = mac or rule.qualifiers.mac or ZERO_MAC
-                if len(wanted) < self._policy.limits.capacity(port.index) and self._lacks(
-                    now, port, rule.prefix.address, to
+                if (
+                    not rule.static
+                    and len(wanted) < self._policy.limits.capacity(port.index)
+                    and self._lacks(now, port, rule.prefix.address, to)
                 ):
                     wanted.setdefault(rule.prefix.address, to)
         return list(wanted.items())

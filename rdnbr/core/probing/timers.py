@@ -8,6 +8,7 @@ from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.engine_outputs import Emit, UnsentProbe
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Segment
+from rdnbr.core.model.rule import is_static
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
 from rdnbr.core.probing import intervals, slow_probing
@@ -137,7 +138,7 @@ class BindingTimers:
         """Probe the binding when it has been quiet for `reprobe`; a frozen one no later than its freeze ends."""
         at = intervals.reprobe_at(binding, self.settings)
         if binding.state is State.FROZEN:
-            at = min(at, binding.frozen_until)
+            at = binding.frozen_until if is_static(binding.rule) else min(at, binding.frozen_until)
         self._set(binding.key, at)
 
     def schedule_adoption(self, binding: Binding) -> None:

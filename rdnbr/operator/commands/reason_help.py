@@ -64,6 +64,7 @@ REASON_HELP: Mapping[str, str] = {
     Reason.INCUMBENT_SILENT: "the guest that had it was silent, and the other answered",
     Reason.RIVAL_SILENT: "the guest that claimed it from another was silent",
     Reason.BEING_DECIDED: "a third claimant, during a conflict between two",
+    Reason.STATIC: "the rule says static: routed without probes; a claim of another guest changes nothing",
     Reason.ANNOUNCED: "a vip address follows its announcement",
     Reason.MOVED_TOO_OFTEN: "moved too often, and stays where it is for a while",
     Reason.THAWED: "may move again",

@@ -23,6 +23,7 @@ _STATE_STYLES = {
     "probing": "yellow",
     "challenged": "yellow",
     "adopted": "cyan",
+    "static": "green",
     "frozen": "bold red",
     "tentative": "dim",
     "departed": "dim",

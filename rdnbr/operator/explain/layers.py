@@ -172,7 +172,9 @@ def _binding(detail: BindingDetail, facts: Facts) -> Iterator[str]:
         yield f"in table {detail.table},"
     since, seen = age(epoch(shown.since), facts.now), age(epoch(shown.last_seen), facts.now)
     yield f"since {since}, last seen {seen} ago ({shown.source})"
-    if shown.unsent is not None:
+    if shown.state is State.STATIC:
+        yield "— static: not probed, moved by no claim"
+    elif shown.unsent is not None:
         yield f"— cannot be asked: {_UNSENT[shown.unsent].format(shown)}"
     elif detail.probes_sent:
         yield f"— asked {detail.probes_sent} times, no answer yet"

@@ -296,7 +296,9 @@ class World:
     def _timed(self, lines: Iterable[str]) -> list[str]:
         return [f"{self.now:.2f} {line}" for line in lines]
 
-    def _who(self, mac: MAC) -> str:
+    def _who(self, mac: MAC | None) -> str:
+        if mac is None:
+            return "somebody"
         return next((guest.name for guest in self.guests if parse_mac(guest.mac) == mac), show_mac(mac))
 
     def _port(self, index: int) -> str:

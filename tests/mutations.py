@@ -26,6 +26,7 @@ from rdnbr.core.bindings import (
     state_machine,
     transitions,
 )
+from rdnbr.core.bindings.answer_collection import AnswerCollection
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
@@ -721,6 +722,29 @@ def _() -> None:
 @mutation("guests are not probed when the gateway address is back")
 def _() -> None:
     replace(BindingTimers, "segment_changed", nothing)
+
+
+@mutation("the fastest of several guests gets an address that several ports were asked for")
+def _() -> None:
+    replace(AnswerCollection, "collect", lambda *_: False)
+
+
+@mutation("of several claims that are as good as each other the first one wins")
+def _() -> None:
+    def settle(self: AnswerCollection, now: float) -> Any:
+        for winner, claims in before(self, now):
+            yield (winner, claims) if winner is not None else (claims[0], claims[1:])
+
+    before = replace(AnswerCollection, "settle", settle)
+
+
+@mutation("an adopted binding for which several guests answer is withdrawn")
+def _() -> None:
+    def dispute(self: Transitions, now: float, binding: Any) -> None:
+        before(self, now, binding)
+        binding.disputed = False
+
+    before = replace(Transitions, "dispute", dispute)
 
 
 def pytest_configure() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from zlib import crc32
 
 from second_model_arrivals import ANYBODY
-from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared
+from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared, packed
 from second_model_stamps import Stamps
 from second_model_static import Statics
 
@@ -69,7 +69,7 @@ class Model(Statics):
         else:
             self.claim(now, port, heard)
 
-    def claim(self, now: float, port: int, heard: Utterance) -> None:
+    def claim(self, now: float, port: int, heard: Utterance, *, settled: bool = False) -> None:
         _, segment = self.ports[port]
         if heard.kind == "answer" and (segment, family(heard.address)) in self.unable:
             heard = replace(heard, kind="use")  # there is no gateway that could have asked
@@ -81,6 +81,8 @@ class Model(Statics):
             if why == "own-address" and heard.kind != "packet":
                 self.defend(now, segment, heard.address)
             self.turn_down(why, port, heard)
+        elif not settled and self.has_to_wait(port, heard, entry):
+            self.collect(now, port, heard, entry)
         elif entry is None or entry.state == "departed":
             self.claim_free(now, port, heard, entry)
         elif heard.kind == "packet":
@@ -97,18 +99,62 @@ class Model(Statics):
             segment,
         ):
             entry.port, entry.number, entry.port_inferred = port, self.next_number(), False
-        if entry.mac == heard.mac and (
+        if entry.mac in (heard.mac, ANYBODY) and (
             entry.port == port or (entry.port is None and entry.segment == segment)
         ):
             if entry.port is None and (heard.kind != "intent" or self.is_static(entry)):
                 if self.has_its_fill_of_surmises(port, heard.address):
                     self.turn_down("port-full", port, heard)
                     return
-                entry.port, entry.number = port, self.next_number()
+                entry.port, entry.mac, entry.number = port, heard.mac, self.next_number()
                 entry.port_inferred = True
             self.hear_owner(now, entry, heard)
         else:
             self.hear_rival(now, entry, port, heard, vip=vip)
+
+    def has_to_wait(self, port: int, heard: Utterance, entry: Entry | None) -> bool:
+        """Tell whether several ports were asked, so that others may claim it with as much right."""
+        if heard.kind not in ("use", "answer", "announcement"):
+            return False
+        unknown = entry and (entry.port, entry.mac, entry.segment) == (None, ANYBODY, self.ports[port][1])
+        if entry and unknown and entry.state in ("adopted", "challenged"):
+            return True
+        asked = {one.port for one in self.inquiries if one.address == heard.address}
+        free = entry is None or entry.state == "departed"
+        return free and heard.kind == "answer" and len(asked) > 1 and port in asked
+
+    def collect(self, now: float, port: int, heard: Utterance, entry: Entry | None) -> None:
+        key = (self.tables[self.ports[port][1]], heard.address)
+        if key not in self.collected:
+            self.collected[key] = (now + 0.2, {})
+            if entry and entry.mac == ANYBODY and entry.state in ("adopted", "challenged"):
+                if entry.asked == 0:
+                    self.put_question(now, entry)
+                entry.due = max(entry.due, now + 0.2)
+        claimants = self.collected[key][1]
+        if len(claimants) < 8 or (port, heard.mac) in claimants:
+            claimants[port, heard.mac] = heard
+        self.say("noted", "collected", heard.address, heard.mac, self.ports[port][0], None)
+
+    def settle(self, now: float) -> None:
+        due = sorted(
+            (at, key[0], packed(key[1]), key) for key, (at, _) in self.collected.items() if at <= now
+        )
+        for _, _, _, key in due:
+            _, found = self.collected.pop(key)
+            # Of all who may have an address, the law names all or none; and a proxy does not override.
+            claimants = sorted(found.items(), key=lambda item: not item[1].override)
+            best = [one for one in claimants if one[1].override == claimants[0][1].override]
+            if len(best) == 1:
+                (port, _), heard = claimants.pop(0)
+                self.claim(now, port, heard, settled=True)
+            else:
+                entry = self.find(*key)
+                if entry and entry.mac == ANYBODY and entry.state in ("adopted", "challenged"):
+                    entry.disputed, entry.seen = True, now
+                    self.say_of("kept", "several-answers", entry)
+            for (port, _), heard in claimants:
+                self.turn_down("several-answers", port, heard)
 
     def claim_free(self, now: float, port: int, heard: Utterance, entry: Entry | None) -> None:
         _, segment = self.ports[port]
@@ -452,6 +498,7 @@ class Model(Statics):
         return min((entry.due for entry in self.entries if entry.state != "static"), default=None)
 
     def tick(self, now: float, *, unread: bool = False) -> None:
+        self.settle(now)
         while self.resumed:
             entry, due = self.resumed.pop(0)
             if entry in self.entries and entry.due == due:
@@ -505,6 +552,10 @@ class Model(Statics):
                 self.become(now, entry, "departed", "withdrawn", "silent")
             else:
                 self.become(now, entry, "probing", "kept", "rival-silent")
+            return
+        if entry.disputed:
+            entry.disputed, entry.asked, entry.asked_since = False, 0, None
+            entry.due = now + self.timers.reprobe
             return
         back_home = entry.memory is not None and entry.memory[:2] == (entry.port, entry.mac)
         if not entry.proved and not back_home:

@@ -338,6 +338,11 @@ class Arrivals(Notebook):
         self.windows.pop(port, None)
         self.signs = {key: value for key, value in self.signs.items() if key[0] != port}
         self.came_up.pop(port, None)
+        for key, (_, claimants) in list(self.collected.items()):
+            for anchor in [anchor for anchor in claimants if anchor[0] == port]:
+                del claimants[anchor]
+            if not claimants:
+                del self.collected[key]
         self.checked = {key: at for key, at in self.checked.items() if key[0] != port}
 
     def may_give_up(self, now: float, port: int, address: str) -> bool:

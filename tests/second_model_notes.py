@@ -66,6 +66,8 @@ class Entry:
     nonce: bytes = b""
     card: str = ""
     """What it sends from, where that is not its MAC."""
+    disputed: bool = False
+    """Several answered for it, of whom nothing is known."""
     unsent: str = ""
     """Why it cannot be asked."""
     heard_on: int | None = None
@@ -129,6 +131,8 @@ class Notebook:
         self.reported: list[tuple[str, str]] = []
         """Prefixes, each with an address of a guest."""
         self.entries: list[Entry] = []
+        self.collected: dict[tuple[int, str], tuple[float, dict[tuple[int, str], Utterance]]] = {}
+        """Who claims what several ports were asked for, and until when others may."""
         self.unable: set[tuple[int, int]] = set()
         """Segments and families that there is no gateway address for."""
         self.waiting: list[tuple[Entry, float]] = []
@@ -182,6 +186,9 @@ class Notebook:
             return why, False
         if address in self.covered and address not in self.connected and not live:
             return "connected-prefix", False
+        if anchor[1] == "00:00:00:00:00:00":
+            why, vip = self.judge_law(address, (anchor[0], "nobody"), segment, card, live=live)
+            return (None if why == "pinned" else why), vip  # it may be the one
         if anchor[0] is not None:
             return self.law(address, self.ports[anchor[0]][0], anchor[1], card)
         card = card or (ANY_CARD if is_shared(anchor[1]) else "")

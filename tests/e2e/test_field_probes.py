@@ -4,7 +4,7 @@ import pytest
 
 from rdnbr.lab import wait_for
 from tests.e2e.node_view import binding, stays
-from tests.field_case import ROUTED, field_case
+from tests.field_case import OWNER, ROUTED, field_case
 
 pytestmark = [pytest.mark.root]
 
@@ -221,3 +221,80 @@ def test_port_takes_no_frames(lab, within):
     lab.node.run("tc", "qdisc", "del", "dev", guest.port, "root")
     wait_for(lambda: all(one["unsent"] is None for one in routed(lab)), within, "the probes")
     stays(is_routed(lab, *guest.addresses), 3, "both addresses routed")
+
+
+def has_proxy(guest, owner):
+    """Let a guest answer at once for the addresses of another, over a second card."""
+    guest.configure()
+    guest.ip(
+        "link add eth1 type veth peer name peer1",
+        "link set eth1 up",
+        "link set peer1 up",
+        f"route add {owner.address4}/32 dev eth1",
+    )
+    guest.sysctl(
+        ipv4__ip_forward=1,
+        ipv4__conf__eth0__proxy_arp=1,
+        ipv4__neigh__eth0__proxy_delay=0,
+        ipv6__conf__all__forwarding=1,
+        ipv6__conf__eth0__proxy_ndp=1,
+        ipv6__neigh__eth0__proxy_delay=0,
+    )
+    guest.ip(f"neigh add proxy {owner.address6} dev eth0")
+
+
+def neighbour(lab, address):
+    """Return the MAC of the permanent neighbour of an address; None: there is none."""
+    words = lab.node.run("ip", "neigh", "show", address, "dev", "vmbr1", "nud", "permanent").split()
+    return words[words.index("lladdr") + 1] if "lladdr" in words else None
+
+
+def restarted_without_neighbours(lab, owner, proxy):
+    """Let a guest be routed, and start the daemon anew after somebody has flushed the neighbours."""
+    daemon_of(lab)
+    settled(lab, owner)
+    has_proxy(proxy, owner)
+    assert lab.node.stop_daemon() == 0
+    lab.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
+    daemon_of(lab)
+    assert lab.node.hosts() >= set(owner.addresses)
+
+
+@field_case(
+    OWNER,
+    "the neighbours are flushed before a restart, and a guest with proxy ARP (or proxy NDP) answers first",
+    "two answers are a conflict; a probe from 0.0.0.0, or the Override flag, tells who has the address",
+    within=20,
+)
+@pytest.mark.parametrize("first", ["owner", "proxy"])
+@pytest.mark.parametrize("allowlist", [True, False])
+def test_proxy_arp_after_a_restart(lab, within, first, allowlist):
+    rules(lab, allowlist)
+    owner, proxy = lab.guests if first == "owner" else reversed(lab.guests)
+    restarted_without_neighbours(lab, owner, proxy)
+    for address in owner.addresses:
+        wait_for(lambda: neighbour(lab, address), within, f"the neighbour of {address}")  # noqa: B023
+    stays(lambda: {neighbour(lab, one) for one in owner.addresses} == {owner.mac}, 3, "the owner's MAC")
+
+
+@field_case(
+    OWNER,
+    "the same, and the allowlist names the guest by `mac=` or `port=`",
+    "it gets its address with the first answers",
+    within=5,
+)
+@pytest.mark.parametrize("name", ["mac", "port"])
+def test_proxy_arp_and_a_rule_that_names_the_guest(lab, within, name):
+    rules(lab)
+    proxy, owner = lab.guests
+    named = f"{name}={getattr(owner, name)}"
+    lines = [
+        f"{owner.address4} {named}",
+        f"{owner.address6} {named}",
+        "2.57.56.0/21",
+        "2001:678:3a4:100::/64",
+    ]
+    lab.node.write("/etc/rdnbr/allowlist", "\n".join(lines) + "\n")
+    restarted_without_neighbours(lab, owner, proxy)
+    for address in owner.addresses:
+        wait_for(lambda: neighbour(lab, address) == owner.mac, within, f"the neighbour of {address}")  # noqa: B023

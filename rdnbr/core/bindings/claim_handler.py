@@ -6,6 +6,7 @@ makes a binding. `policy` says whether the claim is permitted, `state_machine` w
 
 from collections.abc import Mapping
 
+from rdnbr.core.bindings.answer_collection import Answer, AnswerCollection
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.move_limit import moved_just_now
@@ -75,6 +76,7 @@ class ClaimHandler:
         self._signs_of_life = signs_of_life
         self._segments = segments
         self._emit = emit
+        self.answers = AnswerCollection(table, transitions, services, policy.limits, segments)
 
     def handle_claim(self, now: float, port: Port, claim: Claim) -> Reason:
         """Handle one claim, and return the reason that its frame is counted under."""
@@ -135,7 +137,8 @@ class ClaimHandler:
         self._emit_refusal(now, verb, port, reason, claim, rule)
         return reason
 
-    def _handle_sender(self, now: float, port: Port, claim: Claim) -> Reason:
+    def _handle_sender(self, now: float, port: Port, claim: Claim, *, settled: bool = False) -> Reason:
+        """Handle a claim; `settled`: it was collected, and no other claim is as good."""
         anchor = Anchor(port.index, claim.mac)
         if claim.source is Source.PRESENCE:
             return self.refuse(now, port, Reason.NOT_NDP, claim)
@@ -154,6 +157,9 @@ class ClaimHandler:
             if verdict.reason is Reason.OWN_ADDRESS:
                 self._services.defend_gateway(now, port.segment, claim.address)
             return self.refuse(now, port, verdict.reason, claim, verdict.rule)
+        if not settled and self.answers.collect(now, key, Answer(port, claim, verdict.rule)):
+            self._emit_refusal(now, Verb.NOTED, port, Reason.COLLECTED, claim, verdict.rule)
+            return Reason.COLLECTED
         if binding is None or binding.state is State.DEPARTED:
             return self._handle_new_claim(now, port, key, anchor, claim, verdict.rule)
         if claim.source is Source.DATA:
@@ -168,6 +174,14 @@ class ClaimHandler:
         if same_segment and binding.anchor.may_be(anchor):
             return self._handle_incumbent_claim(now, port, binding, anchor, claim, verdict.rule)
         return self._handle_challenger_claim(now, port, binding, anchor, claim, verdict.rule)
+
+    def settle_answers(self, now: float) -> None:
+        """Decide between the claims to addresses that several ports were asked for, whose time is over."""
+        for winner, losers in self.answers.settle(now):
+            if winner is not None:
+                self._handle_sender(now, winner.port, winner.claim, settled=True)
+            for port, claim, rule in losers:
+                self.refuse(now, port, Reason.SEVERAL_ANSWERS, claim, rule)
 
     def _handle_new_claim(
         self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim, rule: Rule | None

@@ -368,6 +368,7 @@ class Engine:
         """
         if self.reauthorizing:
             self._reauthorization.handle_slice(now)
+        self._claim_handler.settle_answers(now)
         self._expiry.expire_timers(now, unread=unread)
         self._transitions.review_metrics(now)
         self._services.expire_timers(now)
@@ -379,6 +380,7 @@ class Engine:
             self._transitions.timers.next_deadline(),
             self._transitions.metrics.next_deadline(),
             self._services.next_deadline(),
+            self._claim_handler.answers.next_deadline(),
             self._reauthorization.next_deadline(),
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -435,4 +437,5 @@ class Engine:
         self._signs_of_life.port_gone(index)
         self._transitions.timers.port_gone(index)
         self._conflicts.port_gone(now, port)
+        self._claim_handler.answers.port_gone(index)
         self.counters.port_gone(port.name)

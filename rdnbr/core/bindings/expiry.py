@@ -106,6 +106,10 @@ class Expiry:
                 now, binding, BindingEvent.ABANDONED if abandoned else BindingEvent.SILENCE
             )
             return
+        if binding.disputed:
+            binding.disputed = False
+            self._timers.probe_again_later(now, binding)
+            return
         returning = binding.memory is not None and binding.memory.anchor.anchor == binding.anchor
         if not binding.answered and not returning:
             for port in {anchor.port: None for anchor in (binding.anchor, binding.challenger) if anchor}:

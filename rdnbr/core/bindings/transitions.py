@@ -149,6 +149,13 @@ class Transitions:
         if not known:
             self._emit_desired(binding)
 
+    def dispute(self, now: float, binding: Binding | None) -> None:
+        """Keep an adopted binding for which several guests have answered; the next probes may tell them apart."""
+        assert binding is not None
+        binding.disputed = True
+        binding.last_seen = now  # somebody has it
+        self.emit_decision(now, binding, Verb.KEPT, Reason.SEVERAL_ANSWERS)
+
     def emit_decision(self, now: float, binding: Binding, verb: Verb, reason: Reason) -> None:
         """Emit a decision about a binding whose state does not change."""
         self._emit_row(now, binding, Transition(binding.state, verb, reason), None)

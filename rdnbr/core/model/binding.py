@@ -91,6 +91,8 @@ class Binding:
     """Why its probes cannot be sent now; its guest does not count as silent meanwhile."""
     wait_until: float = 0.0
     """When the next probe may be sent, where the rate limiter had no token for it."""
+    disputed: bool = False
+    """Whether several guests answered for an adopted binding whose MAC is not known; then it is not withdrawn."""
     answered: bool = False
     """Whether this anchor ever answered a probe."""
     probed_on: int | None = None

@@ -78,6 +78,10 @@ class Reason(StrEnum):
     INCUMBENT_ANSWERED = "incumbent-answered"
     INCUMBENT_SILENT = "incumbent-silent"
     RIVAL_SILENT = "rival-silent"
+    COLLECTED = "collected"  # a claim that waits for others, since several ports were asked
+    SEVERAL_ANSWERS = (
+        "several-answers"  # several ports were asked, and another guest answered as well or better
+    )
     BEING_DECIDED = "being-decided"  # a third anchor, during a conflict between two
     STATIC = "static"  # the rule says `static`: routed without probes, and not moved by claims
     ANNOUNCED = "announced"  # an address of a `vip` rule, which moves with each announcement

@@ -103,6 +103,20 @@ class BindingTimers:
         """Probe a DEPARTED binding later."""
         self._set(binding.key, slow_probing.next_at(now, binding.probes_sent))
 
+    def await_answers(self, now: float, binding: Binding, seconds: float, *, ask: bool) -> None:
+        """Judge no silence within some seconds, since claims are being collected; `ask`: all ports, besides."""
+        if ask:
+            self.probe_once_more(now, binding)
+        due = self._queue.deadline(binding.key)
+        if due is not None and due < now + seconds:
+            self._set(binding.key, now + seconds)
+
+    def probe_again_later(self, now: float, binding: Binding) -> None:
+        """Begin the sequence of a binding anew after `reprobe`."""
+        binding.probes_sent = 0
+        binding.probing_since = None
+        self._set(binding.key, now + self.settings.reprobe)
+
     def restart_probes(self, now: float, binding: Binding, *, after_dad: bool) -> None:
         """Start the probe sequence of the state: at once, or after a DAD that has just begun has ended."""
         binding.probes_sent = 0

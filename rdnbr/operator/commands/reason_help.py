@@ -63,6 +63,8 @@ REASON_HELP: Mapping[str, str] = {
     Reason.INCUMBENT_ANSWERED: "the guest that had it answered, and keeps it",
     Reason.INCUMBENT_SILENT: "the guest that had it was silent, and the other answered",
     Reason.RIVAL_SILENT: "the guest that claimed it from another was silent",
+    Reason.COLLECTED: "several ports were asked; other answers are awaited for a moment",
+    Reason.SEVERAL_ANSWERS: "several ports were asked, and another guest answered too (proxy ARP?)",
     Reason.BEING_DECIDED: "a third claimant, during a conflict between two",
     Reason.STATIC: "the rule says static: routed without probes; a claim of another guest changes nothing",
     Reason.ANNOUNCED: "a vip address follows its announcement",

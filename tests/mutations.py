@@ -52,6 +52,7 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.core.policy import authorization
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
+from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.probing import data_snooping, gateway_defence, intervals, slow_probing
 from rdnbr.core.probing.dad_times import DadTimes
@@ -343,6 +344,11 @@ def _() -> None:
             self.allowlist = allowlist
 
     before = replace(Authorization, "authorize", authorize)
+
+
+@mutation("nobody is searched for when a connected prefix goes")
+def _() -> None:
+    replace(LocalAddresses, "have_more_than", lambda *_: False)
 
 
 @mutation("a connected prefix is reported with every address")

@@ -158,7 +158,7 @@ CLAIMS = (
     Attack("BGP peer, or any next hop of the node", _BUILTIN, ("next-hop",), every_kind(*PEER), reached=NODE),
     Attack(
         "Address inside a prefix of the node's other interfaces",
-        _BUILTIN,
+        "refused, unless it has a route already or its rule says `connected`",
         ("connected-prefix",),
         every_kind("192.0.2.77", "2001:db8:eeee::77"),
     ),

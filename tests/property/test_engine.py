@@ -506,6 +506,8 @@ class EngineAndModel(RuleBasedStateMachine):
                 if entry.state in ROUTED
             }
         assert node.engine._transitions.timers.next_deadline() == node.model.next_due()
+        if node.model.unable:
+            node.disturbed = node.now  # nobody is probed meanwhile
         views = node.engine.snapshot()
         assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
             (entry.address, entry.mac, entry.state) for entry in node.model.entries

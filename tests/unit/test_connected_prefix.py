@@ -117,6 +117,19 @@ def test_all_is_as_before_when_the_prefix_goes(family: int):
 
 
 @families
+def test_guest_that_the_allowlist_names_is_searched_for_when_the_prefix_goes(family: int):
+    """A guest that was refused, and says nothing more, is found if a rule names it."""
+    world = World(f"{ALLOW}\n{GUEST[family]} port=tap1i0")
+    prefix_comes(world, family)
+    world.guest("alice", "tap1i0", GUEST[family]).asks_gateway()
+    world.runs(20)
+    assert world.routes() == []
+    node_has(world)
+    world.runs(1)
+    assert world.routes() == [f"{GUEST[family]} alice"]
+
+
+@families
 def test_own_address_and_next_hop_take_the_address(family: int):
     """An address that the node itself has, or has as its router, is withdrawn, in a connected prefix or not."""
     world = World(ALLOW)

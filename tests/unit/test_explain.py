@@ -25,7 +25,7 @@ from explaining import (
 from rdnbr.core.bindings.explanation_builder import events_about
 from rdnbr.core.model.address import parse_ip, show_ip
 from rdnbr.core.model.engine_outputs import Decision, Verb
-from rdnbr.core.model.explanation import DesiredEntry
+from rdnbr.core.model.explanation import DesiredEntry, RuleText
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import PortPolicy, Settings
 from rdnbr.linux.frr.host_routes import Advertisement, ZebraRoute
@@ -43,6 +43,20 @@ def said(made: Facts) -> dict[str, tuple[str, str]]:
 
 def verdict(made: Facts) -> AddressVerdict:
     return verdict_of(made, layers(made))
+
+
+def test_a_routed_address_in_a_connected_prefix():
+    """The built-in layer says why a prefix of the node does not refuse the address: it is live, or its rule says so."""
+    explanation = replace(explained(bound()), connected_prefix="2.57.57.0/24")
+    answer, text = said(facts(explanation))["built-in"]
+    assert (answer, text.rpartition("; ")[2]) == (
+        "ok",
+        "it keeps its route, and a new claim would be refused",
+    )
+    assert "2.57.57.0/24" in text
+    rules = (RuleText("allowlist:1", f"{V4} connected"),)
+    answer, text = said(facts(replace(explanation, rules=rules)))["built-in"]
+    assert (answer, text.rpartition("; ")[2]) == ("ok", "its rule says `connected`")
 
 
 def test_a_routed_address():

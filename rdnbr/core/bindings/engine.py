@@ -217,7 +217,7 @@ class Engine:
         self._authorization.local_addresses = local_addresses
         if not same:
             self._covering.local_addresses_changed()
-            self._reauthorization.start(now, discover=before.refuse_more_than(local_addresses))
+            self._reauthorization.start(now, discover=before.have_more_than(local_addresses))
         return self.drain_outputs()
 
     def set_allowlist(self, now: float, allowlist: Allowlist | None) -> list[Output]:

@@ -36,13 +36,12 @@ class LocalAddresses:
             return Reason.NEXT_HOP
         return None if self._find_connected(address) is None else Reason.CONNECTED_PREFIX
 
-    def refuse_more_than(self, other: "LocalAddresses") -> bool:
-        """Return whether these refuse an address that `other` may not refuse."""
-        return not (
-            self.addresses <= other.addresses
-            and self.next_hops <= other.next_hops
-            and set(self.connected) <= set(other.connected)
-        )
+    def have_more_than(self, other: "LocalAddresses") -> bool:
+        """Return whether these have an address or a connected prefix that `other` has not.
+
+        Next hops are left out: a routing daemon may change them every second.
+        """
+        return not (self.addresses <= other.addresses and set(self.connected) <= set(other.connected))
 
     def enclosing_prefix(self, address: IP) -> str | None:
         """Return the connected prefix that contains `address`, or None."""

@@ -77,7 +77,7 @@ def _covered(explanation: Explanation) -> str:
     """Return why an address has a route, or may get one, although a connected prefix contains it."""
     named = any("connected" in rule.text.split() for rule in explanation.rules)
     why = "its rule says `connected`" if named else "it keeps its route, and a new claim would be refused"
-    return f"in {explanation.connected_prefix}, {BUILTIN_REFUSALS[Reason.CONNECTED_PREFIX]}; {why}"
+    return f"{BUILTIN_REFUSALS[Reason.CONNECTED_PREFIX]}, {explanation.connected_prefix}; {why}"
 
 
 def _allowlist(facts: Facts) -> Layer:

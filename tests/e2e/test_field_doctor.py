@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rdnbr.lab import Lab
-from rdnbr.lab.guest import GATEWAY6
+from rdnbr.lab.fabric import Fabric, Peering
+from rdnbr.lab.guest import GATEWAY6, Guest
 from rdnbr.lab.node import BRIDGE, Node
 from rdnbr.lab.wait import wait_for
 from tests.field_case import FOUND, field_case
@@ -211,3 +212,141 @@ def test_packet_filter_drops_guests(lab: Lab, name: str, rules: str) -> None:
     else:
         pytest.fail(f"still found: {found}")
     assert node.run("nft", "list", "ruleset")
+
+
+def explained(node: Node, address: str) -> dict[str, Any]:
+    """Return the document of `explain --json`."""
+    document: dict[str, Any] = json.loads(node.rdnbr("explain", address, "--json").stdout)
+    return document
+
+
+def obstacle(node: Node, address: str, layer: str) -> str | None:
+    """Return what explain says of a layer that is in the way; None if it is not."""
+    found = [one for one in explained(node, address)["layers"] if one["layer"] == layer]
+    return next((one["text"] for one in found if one["answer"] == "no"), None)
+
+
+def routed(lab: Lab, guest: Guest) -> None:
+    """Give a guest its addresses, and wait until both are routed."""
+    guest.configure()
+    guest.wait_for_dad()
+    guest.ping_gateways()
+    guest.announce()
+    wait_for(lambda: set(guest.addresses) <= lab.node.hosts(), 15.0, "the guest's routes")
+
+
+@field_case(
+    FOUND,
+    "`fe80::1` of the bridge failed duplicate address detection, or a FORWARD policy drops guests: "
+    "somebody asks why a routed address is not reached",
+    "`explain` names it for each address of that IP version, in its verdict, with the cure",
+)
+def test_explain_names_what_is_in_the_way(lab: Lab) -> None:
+    """A gateway that failed DAD and a FORWARD policy are in explain's verdict for the addresses they concern."""
+    node, rogue, guest = lab.node, *lab.guests
+    node.start_daemon()
+    routed(lab, guest)
+    assert [obstacle(node, address, "gateway") for address in guest.addresses] == [None, None]
+    rogue.ip(f"addr add {GATEWAY6}/64 dev eth0 nodad")
+    node.sysctl(**{f"ipv6__conf__{BRIDGE}__accept_dad": 1})
+    node.ip(f"addr del {GATEWAY6}/64 dev {BRIDGE}", f"addr add {GATEWAY6}/64 dev {BRIDGE}")
+    wait_for(lambda: obstacle(node, guest.address6, "gateway"), 10.0, "the gateway to be named")
+    assert obstacle(node, guest.address4, "gateway") is None
+    load(node, FILTERS["policy"][1])  # of IPv4
+    document = explained(node, guest.address4)
+    assert (
+        ", but the policy of chain FORWARD of table ip filter (nftables) drops its packets"
+        in document["verdict"]
+    )
+    node.run(*shlex.split(document["cure"]))
+    node.run(*shlex.split(explained(node, guest.address4)["cure"]))
+    assert obstacle(node, guest.address4, "filter") is None
+
+
+@pytest.mark.parametrize("flood", ["off", "on"])
+@field_case(
+    FOUND,
+    "learning is off on a port (Proxmox: `bridge-disable-mac-learning`), and the bridge has no entry for a guest's MAC",
+    "`doctor` and `explain` name port and MAC, and the command that adds the entry",
+)
+def test_learning_is_off(lab: Lab, flood: str) -> None:
+    """A routed guest whose MAC the bridge cannot learn is named; the cure, pasted, lets packets reach it."""
+    node, guest = lab.node, lab.guests[0]
+    node.start_daemon()
+    routed(lab, guest)
+    assert finding(node, "fdb-entry-missing") is None
+    node.run("bridge", "link", "set", "dev", guest.port, "learning", "off", "flood", flood)
+    node.run("bridge", "fdb", "del", guest.mac, "dev", guest.port, "master")
+    found = finding(node, "fdb-entry-missing")
+    assert found is not None
+    assert found["severity"] == ("warning" if flood == "on" else "problem")
+    assert node.ping(guest.address4) is (flood == "on")
+    assert guest.mac in (obstacle(node, guest.address4, "fdb") or "")
+    node.run(*shlex.split(found["cure"].partition(", or ")[0]))
+    assert finding(node, "fdb-entry-missing") is None
+    assert node.ping(guest.address4)
+    assert obstacle(node, guest.address4, "fdb") is None
+
+
+SHORT = "[timers]\nreprobe = 1.0\nprobe_retrans = 0.2\n"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@field_case(
+    FOUND,
+    "a guest's own filter drops the probes of one IP version (`arp_ignore`, a rule against NDP)",
+    "`explain` says that the guest is alive and does not answer, what it must answer, and the cure; `doctor` notes it",
+    within=30,
+)
+def test_guest_drops_probes(lab: Lab, family: int, within: float) -> None:
+    """A guest that is silent in one IP version and alive in the other is named by explain and doctor."""
+    node, guest = lab.node, lab.guests[0]
+    node.write("/etc/rdnbr/rdnbr.toml", SHORT)
+    node.write("/etc/rdnbr/allowlist", "2.57.56.0/21\n2001:678:3a4:100::/64\n")
+    node.start_daemon()
+    routed(lab, guest)
+    assert finding(node, "guest-half-silent") is None
+    if family == 4:
+        guest.sysctl(ipv4__conf__all__arp_ignore=8)
+    else:
+        guest.run(
+            "nft",
+            "table inet f { chain i { type filter hook input priority 0; icmpv6 type nd-neighbor-solicit drop\n}\n}",
+        )
+    node.rdnbr("probe", guest.address(family))
+    address = guest.address(family)
+    wait_for(lambda: obstacle(node, address, "guest"), within, "the silent guest to be named")
+    document = explained(node, address)
+    assert f"{guest.mac} on {guest.port} is alive" in document["verdict"]
+    assert document["cure"].startswith("in the guest: ")
+    found = finding(node, "guest-half-silent")
+    assert found is not None
+    assert address in found["message"]
+
+
+@pytest.mark.frr
+@field_case(
+    FOUND,
+    "another node announces the address of a guest of this node too",
+    "`doctor` and `explain` name the address and the other node's next hop",
+    within=15,
+)
+def test_two_nodes_announce_one_address(within: float) -> None:
+    """A path of another node for a guest of this one is found in FRR's own table."""
+    with Lab(guests=1, nodes=2, frr=True, fabric=Fabric(Peering.AS_PER_NODE)) as lab:
+        guest, other = lab.guests[0], lab.nodes[1]
+        other.ip(f"route add {guest.address4} dev {BRIDGE} proto 171")
+        frr = lab.upstream.frr
+        assert frr is not None
+        path = f"show bgp ipv4 unicast {guest.address4}/32 json"
+        wait_for(lambda: frr.show(path).get("paths"), within, "the upstream to hear of it")
+        lab.node.start_daemon()
+        routed(lab, guest)
+        wait_for(lambda: finding(lab.node, "announced-twice"), within, "the other node's path to be found")
+        found = finding(lab.node, "announced-twice")
+        assert found is not None
+        assert guest.address4 in found["message"]
+        assert "another node announces it too" in (obstacle(lab.node, guest.address4, "node") or "")
+        assert obstacle(lab.node, guest.address6, "node") is None
+        other.ip(f"route del {guest.address4} dev {BRIDGE}")
+        wait_for(lambda: finding(lab.node, "announced-twice") is None, within, "the path to go")

@@ -3,7 +3,14 @@
 import pytest
 
 from rdnbr.core.model.address import show_ip
-from rdnbr.linux.frr.frr_json import VtyshError, read_kernel_routes, read_paths, read_routes, read_sessions
+from rdnbr.linux.frr.frr_json import (
+    VtyshError,
+    read_kernel_routes,
+    read_many_paths,
+    read_paths,
+    read_routes,
+    read_sessions,
+)
 from rdnbr.linux.frr.frr_running_config import read_redistributions
 from rdnbr.linux.frr.frr_status import Redistribution, Session
 
@@ -156,9 +163,26 @@ def test_routes_of_a_host():
 def test_paths_of_a_host():
     """BGP tells whether the host is this node's own, and to whom it is advertised."""
     own = '{"paths": [{"sourced": true}], "advertisedTo": {"198.51.100.0": {"hostname": "upstream"}}}'
-    assert read_paths(own) == (True, ("198.51.100.0",))
-    assert read_paths('{"paths": [{"aspath": {}}]}') == (False, ())
-    assert read_paths("{}") == read_paths("") == (False, ())
+    assert read_paths(own) == (True, ("198.51.100.0",), ())
+    assert read_paths('{"paths": [{"aspath": {}}]}') == (False, (), ())
+    assert read_paths("{}") == read_paths("") == (False, (), ())
+
+
+OWN = '{"sourced": true, "valid": true, "nexthops": [{"ip": "0.0.0.0"}]}'
+OTHER = '{"valid": true, "nexthops": [{"ip": "198.51.100.3"}, {"ip": "fe80::3"}]}'
+DEAD = '{"valid": false, "nexthops": [{"ip": "198.51.100.5"}]}'
+
+
+def test_paths_of_other_nodes():
+    """Valid paths of other nodes are told by their next hops, one for each path."""
+    assert read_paths(f'{{"paths": [{OWN}, {OTHER}, {DEAD}]}}') == (True, (), ("198.51.100.3",))
+    answers = (
+        f'{{"prefix": "2.57.57.30/32", "paths": [{OWN}, {OTHER}]}}\n\n{{}}\n'
+        f'{{"prefix": "2.57.57.31/32", "paths": [{OWN}]}}{{"prefix": "2.57.57.32/32", "paths": [{OTHER}]}}\n'
+    )
+    assert read_many_paths(answers) == [("2.57.57.30/32", ("198.51.100.3",))]
+    with pytest.raises(VtyshError, match="no list of paths"):
+        read_many_paths("{} % nonsense")
 
 
 @pytest.mark.parametrize("text", ["% BGP instance not found", "[1]", '{"x": [1]}'])

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from rdnbr.core.model.address import IP, parse_ip
 from rdnbr.linux.frr.frr_status import Session
@@ -44,19 +45,51 @@ def read_routes(text: str) -> Iterator[ZebraRoute]:
         raise VtyshError(f"no list of routes ({error})") from None
 
 
-def read_paths(text: str) -> tuple[bool, tuple[str, ...]]:
-    """Read `show bgp ipv4 unicast PREFIX json`: whether a path is this node's own, and the peers that have the best.
+def read_paths(text: str) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+    """Read `show bgp ipv4 unicast PREFIX json`.
+
+    Returns:
+        Whether a path is this node's own, the peers that have the best path, and the next hops of paths of others.
 
     Raises:
         VtyshError: `text` is something else.
     """
     try:
-        found = json.loads(text or "{}")
-        return any(path.get("sourced") for path in found.get("paths", ())), tuple(
-            found.get("advertisedTo", {})
-        )
+        return _paths(json.loads(text or "{}"))
     except (ValueError, AttributeError, TypeError) as error:
         raise VtyshError(f"no list of paths ({error})") from None
+
+
+def read_many_paths(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Read several answers to `show bgp ipv4 unicast PREFIX json`, one after the other.
+
+    Returns:
+        The prefix of each that is this node's own and has paths of other nodes, and the next hops of those.
+
+    Raises:
+        VtyshError: `text` is something else.
+    """
+    decoder, at, found = json.JSONDecoder(), 0, []
+    try:
+        while (at := len(text) - len(text[at:].lstrip())) < len(text):
+            document, at = decoder.raw_decode(text, at)
+            own, _, others = _paths(document)
+            if own and others:
+                found.append((document["prefix"], others))
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise VtyshError(f"no list of paths ({error})") from None
+    return found
+
+
+def _paths(document: Any) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+    paths = document.get("paths", ())
+    others = (
+        hop["ip"]
+        for path in paths
+        if path.get("valid") and not path.get("sourced")
+        for hop in path.get("nexthops", ())[:1]
+    )
+    return any(path.get("sourced") for path in paths), tuple(document.get("advertisedTo", {})), tuple(others)
 
 
 def read_kernel_routes(text: str) -> Iterator[tuple[tuple[IP, str], bool]]:

@@ -20,3 +20,5 @@ class Advertisement(NamedTuple):
     """Whether bgpd has a path of this node's own (`redistribute kernel`)."""
     peers: tuple[str, ...]
     """The peers that bgpd advertises the best path to."""
+    elsewhere: tuple[str, ...] = ()
+    """The next hops of valid paths that other nodes announce."""

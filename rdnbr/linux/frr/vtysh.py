@@ -4,10 +4,18 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 
-from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.address import IP, parse_ip, show_ip
 from rdnbr.core.model.unread_fact import UnreadFact
-from rdnbr.linux.frr.frr_json import VtyshError, read_kernel_routes, read_paths, read_routes, read_sessions
+from rdnbr.linux.frr.frr_json import (
+    VtyshError,
+    read_kernel_routes,
+    read_many_paths,
+    read_paths,
+    read_routes,
+    read_sessions,
+)
 from rdnbr.linux.frr.frr_running_config import read_redistributions
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.host_routes import Advertisement
@@ -15,6 +23,11 @@ from rdnbr.linux.frr.slow_settings import read_slow_settings
 
 _TIMEOUT = 10.0
 """Seconds that vtysh may take: it needs some for a full table."""
+
+ASKED = 1000
+"""Addresses that bgpd is asked about at most, for paths of other nodes."""
+_AT_ONCE = 50
+"""Commands of one vtysh."""
 
 _VERSION = re.compile(r"FRRouting (\d+)\.(\d+)")
 
@@ -84,15 +97,37 @@ def advertisement(address: IP, vrf: str | None, timeout: float) -> Advertisement
     version, bits = (4, 32) if len(address) == 4 else (6, 128)
     prefix = f"{show_ip(address)}/{bits}"
     where = f"vrf {vrf} " if vrf else ""
-    routes = _show(f"show {'ip' if version == 4 else 'ipv6'} route {where}{prefix} json", timeout)
-    paths = _show(f"show bgp {where}ipv{version} unicast {prefix} json", timeout)
+    routes = _show(f"show {'ip' if version == 4 else 'ipv6'} route {where}{prefix} json", timeout=timeout)
+    paths = _show(f"show bgp {where}ipv{version} unicast {prefix} json", timeout=timeout)
     return Advertisement(tuple(read_routes(routes)), *read_paths(paths))
 
 
-def _show(command: str, timeout: float = _TIMEOUT) -> str:
+def announced_elsewhere(addresses: Sequence[IP], vrf: str | None) -> dict[IP, tuple[str, ...]]:
+    """Return the addresses that this node announces and others too, with the next hops of the others.
+
+    Args:
+        addresses: to ask about; at most ASKED of them are.
+        vrf: the VRF to read; None for the default one.
+
+    Raises:
+        VtyshError: bgpd does not answer.
+    """
+    where = f"vrf {vrf} " if vrf else ""
+    commands = [
+        f"show bgp {where}ipv{4 if len(one) == 4 else 6} unicast {show_ip(one)}/{len(one) * 8} json"
+        for one in addresses[:ASKED]
+    ]
+    found: dict[IP, tuple[str, ...]] = {}
+    for start in range(0, len(commands), _AT_ONCE):
+        text = _show(*commands[start : start + _AT_ONCE])
+        found |= {parse_ip(prefix.partition("/")[0]): hops for prefix, hops in read_many_paths(text)}
+    return found
+
+
+def _show(*commands: str, timeout: float = _TIMEOUT) -> str:
     try:
         done = subprocess.run(  # noqa: S603
-            ["vtysh", "-c", command],  # noqa: S607 (its directory differs between distributions)
+            ["vtysh", *(word for command in commands for word in ("-c", command))],  # noqa: S607 (its directory differs between distributions)
             check=False,
             text=True,
             capture_output=True,

@@ -1,7 +1,9 @@
 """Collects the facts of this node for `rdnbr.operator.doctor.diagnosis`. It only reads."""
 
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
@@ -11,20 +13,24 @@ from rdnbr.core.model.interfaces import Link
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.unread_fact import UnreadFact
-from rdnbr.core.policy.allowlist import AllowlistError
+from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
 from rdnbr.linux.frr import frr_json, vtysh
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.zebra_diff import ServedBridge, compare
 from rdnbr.linux.host import bridge_sysfs, clock_sync, networkd, rt_protos, sysctl
+from rdnbr.linux.netlink.bridge_fdb import read_fdb
+from rdnbr.linux.netlink.bridge_ports import read_port_settings
 from rdnbr.linux.netlink.kernel_fib import KernelFib
 from rdnbr.linux.netlink.links import Snapshot, snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
 from rdnbr.linux.netlink.route_lookup import uplink
 from rdnbr.linux.nft.filters import read_filters
+from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses
 from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.control.json_fields import Fields, text
 from rdnbr.operator.doctor import sysctls
+from rdnbr.operator.doctor.bound_guests import BoundGuests
 from rdnbr.operator.doctor.bridge import Bridge, Claimant
 from rdnbr.operator.doctor.diagnosis import Facts
 from rdnbr.operator.doctor.filters import BRIDGE_CALLS
@@ -51,6 +57,7 @@ def collect_facts(given: CommandLine) -> Facts:
         for bridge in _bridges(kernel, config.bridges)
     )
     served = [bridge.segment for bridge in bridges]
+    frr = _frr(bridges)
     return Facts(
         bridges,
         sysctl.read({path for segment in served for path in sysctl_paths(segment.name)}),
@@ -58,11 +65,12 @@ def collect_facts(given: CommandLine) -> Facts:
         allowlist,
         tuple(mistakes),
         _daemon(config),
-        _frr(bridges),
+        frr,
         networkd.cleans(),
         rt_protos.name_of(PROTOCOL),
         config.settings.mobility,
         read_filters(),
+        _bound_guests(config, kernel, allowlist, frr),
         uplinks(kernel.links),
         clock_sync.is_synchronised(),
         _guests({segment.table for segment in served}),
@@ -114,6 +122,43 @@ def sysctl_paths(device: str) -> list[str]:
     """Return the paths, under net/, of all sysctls that are read for a bridge."""
     accept_dad = (ACCEPT_DAD.format(name) for name in ("all", device))
     return [*sysctls.sysctl_paths(device), *accept_dad, *BRIDGE_CALLS]
+
+
+def _bound_guests(config: Config, kernel: Snapshot, allowlist: Allowlist | None, frr: Seen) -> BoundGuests:
+    """Return what is known of the guests; nothing without a daemon.
+
+    Raises:
+        OSError: netlink does not answer.
+    """
+    try:
+        with Client(config.socket) as client:
+            bound = read_bound_addresses(client)
+    except CommandFailed:
+        return BoundGuests()
+    names = {link.index: link.name for link in kernel.links}
+    unlearned = {
+        names[index]: one.unicast_flood
+        for index, one in read_port_settings().items()
+        if not one.learning and index in names
+    }
+    fdb = frozenset((names.get(bridge, ""), mac) for bridge, mac in read_fdb()) if unlearned else frozenset()
+    return BoundGuests(bound, unlearned, fdb, _announced_elsewhere(bound, allowlist, frr), time.time())
+
+
+def _announced_elsewhere(
+    bound: Iterable[BoundAddress], allowlist: Allowlist | None, frr: Seen
+) -> dict[IP, tuple[str, ...]]:
+    """Return the routed addresses that other nodes announce too, without those that may be on several nodes."""
+    if not isinstance(frr, Frr) or "bgpd" not in frr.daemons:
+        return {}
+    rules = () if allowlist is None else allowlist.rules
+    anycast = [ip_network((rule.prefix.address, rule.prefix.length)) for rule in rules if rule.anycast]
+    routed = dict.fromkeys(one.address for one in bound if one.installed)
+    addresses = [one for one in routed if not any(ip_address(one) in network for network in anycast)]
+    try:
+        return vtysh.announced_elsewhere(addresses, None)
+    except frr_json.VtyshError:
+        return {}  # `frr` says why FRR does not answer
 
 
 def uplinks(links: Iterable[Link]) -> dict[int, str]:

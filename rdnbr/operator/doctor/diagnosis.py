@@ -15,6 +15,7 @@ from rdnbr.linux.frr.frr_status import Seen
 from rdnbr.operator.doctor import bridge, frr, sysctls
 from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
 from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
+from rdnbr.operator.doctor.bound_guests import BoundGuests, check_bound_guests
 from rdnbr.operator.doctor.bridge import Bridge
 from rdnbr.operator.doctor.connected_guests import check_connected_guests
 from rdnbr.operator.doctor.filters import Filters, check_filters
@@ -45,6 +46,7 @@ class Facts:
     mobility: Mobility = "withdrawal"
     filters: Filters = ()
     """The packet filters of the node."""
+    bound_guests: BoundGuests = BoundGuests()  # noqa: RUF009 (it is frozen)
     uplinks: Mapping[int, str] = field(default_factory=dict)
     """The device that packets to the Internet leave over, by IP version."""
     clock_synchronised: bool = True
@@ -83,6 +85,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "and systemctl restart systemd-networkd",
             )
     yield from check_connected_guests(facts.guests, facts.node, facts.allowlist)
+    yield from check_bound_guests(facts.bound_guests)
     yield from frr.check_frr(facts.frr, facts.bridges)
     if facts.mobility == "newest-wins":
         yield from frr.check_metrics(facts.frr)

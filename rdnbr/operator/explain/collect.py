@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.interface_inventory import InterfaceInventory
-from rdnbr.core.model.address import IP, parse_ip, show_ip
+from rdnbr.core.model.address import IP, family, parse_ip, show_ip
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.interfaces import Link
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
@@ -16,11 +16,17 @@ from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.frr.zebra_diff import ServedBridge, served
 from rdnbr.linux.host import rt_protos
 from rdnbr.linux.netlink import route_lookup
+from rdnbr.linux.netlink.bridge_fdb import read_fdb
+from rdnbr.linux.netlink.bridge_ports import read_port_settings
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
+from rdnbr.linux.netlink.route_lookup import uplink
+from rdnbr.linux.nft.filters import read_filters
+from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses
 from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.explain.explanation_json import decode
 from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel, NoAnswer
+from rdnbr.operator.explain.obstacles import Surroundings, obstacles
 
 VTYSH_TIMEOUT = 3.0
 """Seconds that each answer of FRR may take. It is short: the operator has a guest that does not work."""
@@ -56,20 +62,23 @@ def collect(text: str, given: CommandLine, socket: str | None = None) -> Facts:
     node = _node(config)
     path = Path(socket) if socket else config.socket
     no_answer = None
+    bound: tuple[BoundAddress, ...] = ()
     try:
-        explanation = _of_daemon(address, path)
+        explanation, bound = _of_daemon(address, path)
     except CommandFailed as error:
         explanation, mistakes = _of_files(address, config, node)
         why, _, cure = str(error).partition("; ")
         if isinstance(error, NoDaemon):
             why, cure = f"no daemon answers on {path}", "systemctl start rdnbr"
         no_answer = NoAnswer(why + mistakes, cure)
+    frr, now = _frr(address, node), datetime.now(UTC)
     return Facts(
         explanation=explanation,
         no_answer=no_answer,
         kernel=node if isinstance(node, str) else _kernel(address, node),
-        frr=_frr(address, node),
-        now=datetime.now(UTC),
+        frr=frr,
+        now=now,
+        obstacles=tuple(obstacles(explanation, _surroundings(address, node, bound), frr, now)),
     )
 
 
@@ -85,14 +94,40 @@ def _node(config: Config) -> _Node | str:
     return _Node(tuple(found.links), tuple(served(found, config.bridges)), inventory)
 
 
-def _of_daemon(address: IP, socket: Path) -> Explanation:
-    """Return the daemon's explanation.
+def _surroundings(address: IP, node: _Node | str, bound: tuple[BoundAddress, ...]) -> Surroundings:
+    """Return what is known of the node around the guest; what cannot be read is left out."""
+    if isinstance(node, str):
+        return Surroundings(bound=bound)
+    names = {link.index: link.name for link in node.links}
+    filters = read_filters()
+    try:
+        found = uplink(family(address))
+        ports = read_port_settings()
+        fdb = read_fdb()
+    except OSError:
+        found, ports, fdb = None, {}, {}
+    return Surroundings(
+        segments=node.inventory.segments(),
+        filters=filters if isinstance(filters, tuple) else (),
+        uplink=None if found is None else names.get(found),
+        unlearned={
+            names.get(index, ""): one.unicast_flood for index, one in ports.items() if not one.learning
+        },
+        fdb=frozenset((names.get(bridge, ""), mac) for bridge, mac in fdb),
+        bound=bound,
+    )
+
+
+def _of_daemon(address: IP, socket: Path) -> tuple[Explanation, tuple[BoundAddress, ...]]:
+    """Return the daemon's explanation, and all its bindings.
 
     Raises:
         CommandFailed: no daemon answers, or one of another version does.
     """
     with Client(socket) as client:
-        return decode(client.request("explain", show_ip(address)))
+        explanation = decode(client.request("explain", show_ip(address)))
+    with Client(socket) as client:
+        return explanation, read_bound_addresses(client)
 
 
 def _of_files(address: IP, config: Config, node: _Node | str) -> tuple[Explanation, str]:

@@ -52,6 +52,15 @@ class Kernel:
         return f"proto {protocol}" + (f" ({name})" if name else "")
 
 
+class Obstacle(NamedTuple):
+    """What keeps packets of a guest from passing, or the guest from answering: a layer of its own, which says no."""
+
+    layer: str
+    """gateway, filter, fdb, guest or node."""
+    text: str
+    cure: str
+
+
 class NoAnswer(NamedTuple):
     """No daemon has answered."""
 
@@ -72,6 +81,8 @@ class Facts:
     frr: Advertisement | str
     """Or why FRR does not answer."""
     now: datetime
+    obstacles: tuple[Obstacle, ...] = ()
+    """In the order in which they matter."""
 
     @property
     def installed(self) -> BindingDetail | None:

@@ -51,6 +51,7 @@ def layers(facts: Facts) -> list[Layer]:
         *_state(facts),
         *_kernel(facts.kernel),
         *_frr(facts),
+        *(Layer(obstacle.layer, "no", obstacle.text) for obstacle in facts.obstacles),
     ]
 
 

@@ -75,6 +75,9 @@ def _routed(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
         return AddressVerdict(
             routed=True, sentence=f"{routed}; {facts.no_answer.why}", cure=facts.no_answer.cure
         )
+    if facts.obstacles:
+        first = facts.obstacles[0]
+        return AddressVerdict(routed=True, sentence=f"{routed}, but {first.text}", cure=first.cure)
     if found["zebra"].answer == "no":
         but, cure = _zebra(facts, found["zebra"].text)
         return AddressVerdict(routed=True, sentence=f"{routed}, but {but}", cure=cure)
@@ -109,6 +112,9 @@ def _zebra(facts: Facts, text: str) -> tuple[str, str]:
 def _not_bound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
     """Return the verdict where no binding has a route."""
     explanation = facts.explanation
+    half_silent = next((one for one in facts.obstacles if one.layer == "guest"), None)
+    if half_silent is not None:
+        return _not_routed(facts, half_silent.text, half_silent.cure)
     shown = [detail.shown for detail in explanation.bindings]
     tentative = next((one for one in explanation.bindings if one.shown.state is State.TENTATIVE), None)
     if tentative is not None:

@@ -1,0 +1,44 @@
+"""Reads `bindings` of the daemon: which address is where, and when its guest was last heard."""
+
+from typing import NamedTuple
+
+from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.binding_state import State
+from rdnbr.operator.control.client import Client
+from rdnbr.operator.control.json_fields import Fields, flag, ip, mac, moment, text
+
+
+class BoundAddress(NamedTuple):
+    """One binding, as far as other commands than `show` need it."""
+
+    address: IP
+    mac: MAC
+    port: str | None
+    bridge: str
+    state: State
+    installed: bool
+    since: float
+    """Seconds since 1970."""
+    last_seen: float
+    """Seconds since 1970."""
+
+
+def read_bound_addresses(client: Client) -> tuple[BoundAddress, ...]:
+    """Return all bindings.
+
+    Raises:
+        CommandFailed: the daemon does not answer, or is of another version.
+    """
+    return tuple(
+        BoundAddress(
+            one.get("address", ip),
+            one.get("mac", mac),
+            one.optional("port", text),
+            one.get("bridge", text),
+            one.get("state", lambda value: State(text(value))),
+            one.get("installed", flag),
+            one.get("since", moment),
+            one.get("last_seen", moment),
+        )
+        for one in Fields(client.request("bindings")).objects("bindings")
+    )

@@ -2,6 +2,8 @@
 
 import pytest
 
+from rdnbr.core.model.unread_fact import UnreadFact
+from rdnbr.linux.nft import filters
 from rdnbr.linux.nft.filter_rules import Chain, Condition, find_drop
 from rdnbr.linux.nft.guest_filters import cure, forward_drops, port_drops
 from rdnbr.linux.nft.iptables_save import read_save
@@ -204,3 +206,15 @@ def test_unknown_field_is_neither_true_nor_false() -> None:
     assert Condition("iif", ("vmbr1",)).holds({}) is None
     assert Condition("iif", None).holds({"iif": "vmbr1"}) is None
     assert Condition("iif", ("vmbr1",), negated=True).holds({"iif": "vmbr1"}) is False
+
+
+@pytest.mark.parametrize(
+    "listing", [{}, {"nftables": [{"chain": {}}]}, {"nftables": [{"rule": {"expr": ["x"]}}]}, []]
+)
+def test_listing_in_an_unknown_form_is_said(listing: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing of another nft that is not understood is a fact that was not read, and no fault."""
+    monkeypatch.setattr(filters.command, "is_installed", lambda: True)
+    monkeypatch.setattr(filters.command, "list_ruleset", lambda: listing)
+    found = filters.read_filters()
+    assert isinstance(found, UnreadFact)
+    assert "unknown form" in found.message

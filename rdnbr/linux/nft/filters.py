@@ -19,13 +19,28 @@ _NAMES = {"ip": Path("/proc/net/ip_tables_names"), "ip6": Path("/proc/net/ip6_ta
 
 def read_filters() -> tuple[Chain, ...] | UnreadFact:
     """Return all chains that filter packets or frames."""
+    try:
+        return _filters()
+    except command.NftError as error:
+        return UnreadFact(f"packet filters were not looked at, for nft says: {error}", "be root")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return UnreadFact(
+            f"packet filters were not looked at: what nft or iptables lists is in an unknown form ({error!r})",
+            "nft list ruleset shows them; report the rule",
+        )
+
+
+def _filters() -> tuple[Chain, ...]:
+    """Return all chains that filter packets or frames.
+
+    Raises:
+        NftError: nft is not permitted.
+        LookupError, TypeError, ValueError, AttributeError: a listing is not in the form that its program documents.
+    """
     chains: list[Chain] = []
     if command.is_installed():
-        try:
-            listing = command.list_ruleset()
-            chains += read_ruleset(listing)
-        except command.NftError as error:
-            return UnreadFact(f"packet filters were not looked at, for nft says: {error}", "be root")
+        listing = command.list_ruleset()
+        chains += read_ruleset(listing)
         for family, program in _PROGRAMS.items():
             saved = _saved(family, f"{program}-nft", program) if has_xtables_rules(listing, family) else []
             if saved:  # nft has not understood all rules of this table

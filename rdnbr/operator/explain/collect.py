@@ -119,13 +119,15 @@ def _surroundings(address: IP, node: _Node | str, bound: tuple[BoundAddress, ...
 
 
 def _of_daemon(address: IP, socket: Path) -> tuple[Explanation, tuple[BoundAddress, ...]]:
-    """Return the daemon's explanation, and all its bindings.
+    """Return the daemon's explanation; for an address without a route also all bindings, else none.
 
     Raises:
         CommandFailed: no daemon answers, or one of another version does.
     """
     with Client(socket) as client:
         explanation = decode(client.request("explain", show_ip(address)))
+    if any(detail.shown.installed for detail in explanation.bindings):
+        return explanation, ()
     with Client(socket) as client:
         return explanation, read_bound_addresses(client)
 

@@ -444,7 +444,7 @@ class Model(Statics):
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
         self.report_prefix(address)
         if self.is_static(entry):
-            self.settle(now, entry)
+            self.settle_static(now, entry)
 
     def recall(self, now: float, address: str, mac: str, segment: int, port: int) -> None:
         if port not in self.ports or self.ports[port][1] != segment:

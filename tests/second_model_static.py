@@ -40,7 +40,7 @@ class Statics(Departures):
         verb = "refreshed" if entry.state in ROUTED else "installed"
         self.become(now, entry, "static", verb, "static")
 
-    def settle(self, now: float, entry: Entry) -> None:
+    def settle_static(self, now: float, entry: Entry) -> None:
         """Give what was found in the kernel, and is static, the port that its rule names or where it was heard."""
         name, only = self.statics[entry.address]
         here = [port for port, known in self.ports.items() if known == (name, entry.segment)]

@@ -26,6 +26,7 @@ class FaultLab:
         self.bridge_mac = self.node.run("cat", "/sys/class/net/vmbr1/address").strip()
         self.make_bridge("vmbr2")
         self.node.ip("link add vmbr3 type bridge", "link set vmbr3 up")
+        self.node.write("/etc/rdnbr/rdnbr.toml", 'enforce = "macs"\n')
         self.daemon = self.node.start_daemon("--log-format", "json")
         for guest in lab.guests:
             guest.configure()
@@ -33,6 +34,8 @@ class FaultLab:
             self.settle(guest)
         self.normal = self.entries()
         assert len(self.normal) == 4 * len(lab.guests)
+        wait_for(lambda: len(self.pins()) == len(lab.guests), 5, "the pins")
+        self.normal_pins = self.pins()
 
     def settle(self, guest):
         """Give a guest its addresses, and wait until they are routed."""
@@ -72,6 +75,11 @@ class FaultLab:
     def guest_claims(self, address):
         self.guest.send(announcement(self.guest.mac, address))
 
+    def pins(self):
+        """Return the sticky entries of the bridges' forwarding databases."""
+        lines = self.node.run("bridge", "fdb", "show").splitlines()
+        return sorted(" ".join(line.split()) for line in lines if "sticky" in line)
+
     def entries(self):
         """Return the kernel's entries of protocol 171, table by table."""
         commands = ("-4 route show table all", "-6 route show table all", "-4 neigh", "-6 neigh")
@@ -94,7 +102,7 @@ class FaultLab:
         wait_for(lambda: self._as_before() or condition(), 5, "the daemon to put it back, or not")
 
     def _as_before(self):
-        return self.entries() == self.normal
+        return (self.entries(), self.pins()) == (self.normal, self.normal_pins)
 
     def _all_shown(self):
         shown = {one["address"] for one in self.node.show()["bindings"] if one["installed"]}

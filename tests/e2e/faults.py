@@ -42,6 +42,15 @@ def flush_neighbours(fault_lab: FaultLab) -> None:
     fault_lab.node.run("ip", "neigh", "flush", "all", "nud", "permanent")
 
 
+def remove_pin(fault_lab: FaultLab) -> None:
+    fault_lab.node.run("bridge", "fdb", "del", fault_lab.guest.mac, "dev", fault_lab.guest.port, "master")
+
+
+def replace_pin(fault_lab: FaultLab) -> None:
+    port = fault_lab.other.port
+    fault_lab.node.run("bridge", "fdb", "replace", fault_lab.guest.mac, "dev", port, "master", "dynamic")
+
+
 def remove_route_repeatedly(fault_lab: FaultLab) -> None:
     logged = len(fault_lab.daemon.log)
     while KEEPS_REMOVING not in fault_lab.daemon.log[logged:]:
@@ -327,6 +336,13 @@ FAULTS = (
         flush_routes,
     ),
     Fault("`ip neigh flush all nud permanent`", "nothing", 2.0, flush_neighbours),
+    Fault("`bridge fdb del` of a pinned MAC (`enforce`)", "nothing", 2.0, remove_pin),
+    Fault(
+        "another program replaces the pin of a MAC by an entry that leads to another port",
+        "packets to it are lost until the comparison of each minute, or until it sends a frame",
+        62.0,
+        replace_pin,
+    ),
     Fault(
         "another program removes a route for the third time in a minute",
         "the route is absent for 10 s, and the log says so",

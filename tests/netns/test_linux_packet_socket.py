@@ -3,6 +3,7 @@
 import contextlib
 import select
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -179,6 +180,18 @@ def test_frames_from_before_the_port_went_down(net: Net) -> None:
     until(lambda: select.select([net.ports[0]], [], [], 0)[0])
     net.run("ip link set t0 down")
     assert net.ports[0].receive(1) == [Frame(GARP, None, 42)]
+
+
+def test_port_whose_name_is_not_utf8(net: Net) -> None:
+    """Frames of such a port are lost, one by one, and raise nothing; the other ports are heard."""
+    with net.run.entered():
+        subprocess.run([b"ip", b"link", b"set", b"t0", b"name", b"\xff\xfe"], check=True)
+    net.guests[0].send(GARP)
+    until(lambda: select.select([net.ports[0]], [], [], 0)[0])
+    assert net.ports[0].attached
+    assert net.ports[0].receive(1) == []
+    net.guests[1].send(GARP)
+    until(lambda: net.ports[1].receive(100) != [])
 
 
 def test_port_deleted(net: Net) -> None:

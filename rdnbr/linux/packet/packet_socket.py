@@ -75,7 +75,10 @@ class PortSocket:
     @property
     def attached(self) -> bool:
         """Whether the device still exists: the kernel detaches a socket for good when its device is deleted."""
-        return bool(self._socket.getsockname()[0])
+        try:
+            return bool(self._socket.getsockname()[0])
+        except UnicodeDecodeError:  # it has a name, which is not UTF-8
+            return True
 
     def set_filter(self, program: bytes) -> None:
         """Use another program of `filters` from the next frame on."""
@@ -85,13 +88,17 @@ class PortSocket:
         """Return at most `budget` queued frames; if there are fewer, no frame is left."""
         frames: list[Frame] = []
         receive = self._socket.recvmsg
-        while len(frames) < budget:
+        unreadable = 0
+        while len(frames) + unreadable < budget:
             try:
                 data, ancillary, _, _ = receive(FRAME_SNAPLEN, _ANCILLARY)
             except OSError as error:
                 if error.errno == ENETDOWN:
                     continue  # reported once when the port goes down; older frames may be queued
                 break  # no frame is queued, or the device has an error, which concerns no other port
+            except UnicodeDecodeError:
+                unreadable += 1  # the port's name is not UTF-8, and Python cannot return the frame without it
+                continue
             vlan, length = None, len(data)
             if ancillary:
                 status, length, _, _, _, tci, _ = _AUXDATA.unpack_from(ancillary[0][2])

@@ -70,11 +70,14 @@ class DebianRoot:
         return {one for one in found if not one.startswith((*_VOLATILE, "run/")) and "__pycache__" not in one}
 
     def systemctl_calls(self) -> list[str]:
-        """Return how systemctl was called since the last call of this method, without questions."""
+        """Return how systemctl was called for units of rdnbr since the last call of this method, without questions.
+
+        A trigger of systemd in Debian 13 also restarts systemd-sysctl after the file in sysctl.d was installed.
+        """
         log = self.path / "run/systemctl.log"
         lines = log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
-        return [line for line in lines if " is-" not in f" {line}" and "daemon-reload" not in line]
+        return [line for line in lines if "rdnbr" in line and " is-" not in f" {line}"]
 
     def _apt(self, *arguments: str) -> None:
         options = ("-qq", "-o", "APT::Install-Recommends=false", "-o", "Dpkg::Use-Pty=false")
@@ -84,9 +87,9 @@ class DebianRoot:
 
 
 def run(*argv: str) -> str:
-    """Run a command, at most for six minutes, and return its output; fail with all that it wrote."""
+    """Run a command, at most for ten minutes, and return its output; fail with all that it wrote."""
     done = subprocess.run(
-        argv, check=False, capture_output=True, text=True, timeout=360, stdin=subprocess.DEVNULL
+        argv, check=False, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}{done.stderr}"
     return done.stdout

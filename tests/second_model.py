@@ -6,7 +6,7 @@ compares gives the engine one that never runs out.
 """
 
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from typing import Any
 from zlib import crc32
 
@@ -733,7 +733,9 @@ class Model(Statics):
             self.lose_incumbent(entry)
         elif wait:
             entry.due = now + wait
-        elif state != "static":
+        elif state == "static":
+            entry.due = inf
+        else:
             self.ask(now, entry)
         if state == "valid" and self.is_static(entry):
             self.become_static(now, entry)

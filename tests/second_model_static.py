@@ -1,5 +1,6 @@
 """The second model's part of `static` rules: bound without a question, and moved by nobody."""
 
+from second_model_arrivals import ANYBODY
 from second_model_departed import Departures
 from second_model_notes import ROUTED, Entry, Utterance
 
@@ -42,6 +43,8 @@ class Statics(Departures):
 
     def settle_static(self, now: float, entry: Entry) -> None:
         """Give what was found in the kernel, and is static, the port that its rule names or where it was heard."""
+        if entry.mac == ANYBODY:
+            return
         name, only = self.statics[entry.address]
         here = [port for port, known in self.ports.items() if known == (name, entry.segment)]
         named = here[0] if here and only in (None, entry.mac) else None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
-from rdnbr.core.model.address import MAC
+from rdnbr.core.model.address import MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
@@ -53,7 +53,7 @@ class StaticBindings:
         Without either the binding is adopted as any other, until a frame of its MAC arrives.
         """
         rule, mac = binding.rule, binding.anchor.mac
-        if rule is None or not rule.static:
+        if rule is None or not rule.static or mac == ZERO_MAC:
             return
         on_segment = [port for port in self._ports.values() if port.segment == binding.segment]
         named = [port for port in on_segment if self._names_port(rule, port, mac)]

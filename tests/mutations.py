@@ -30,6 +30,7 @@ from rdnbr.core.bindings.answer_collection import AnswerCollection
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
+from rdnbr.core.bindings.damped_ports import DampedPorts
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.expiry import Expiry
@@ -45,11 +46,11 @@ from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Source
-from rdnbr.core.model.engine_outputs import Verb
+from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.med_timestamp import LONG_AGO
 from rdnbr.core.model.reason import Reason
-from rdnbr.core.policy import authorization
+from rdnbr.core.policy import authorization, flap_damping
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.local_addresses import LocalAddresses
@@ -156,6 +157,55 @@ def _() -> None:
         return before(self, now, binding, event, **given)
 
     before = replace(Transitions, "apply", apply)
+
+
+@mutation("a port that flaps is not damped")
+def _() -> None:
+    replace(flap_damping, "SUPPRESS", float("inf"))
+
+
+@mutation("the penalty of a port that flaps does not decay")
+def _() -> None:
+    replace(flap_damping, "_decayed", lambda penalty, _now: penalty.points)
+
+
+@mutation("the penalty of a port that flaps has no ceiling")
+def _() -> None:
+    replace(flap_damping, "CEILING", float("inf"))
+
+
+@mutation("routes that were held back are not installed when the damping ends")
+def _() -> None:
+    replace(DampedPorts, "review", nothing)
+
+
+@mutation("a bridge that goes is a flap of its ports")
+def _() -> None:
+    def remove_port(self: Engine, now: float, index: int, event: BindingEvent) -> None:
+        if event is BindingEvent.SEGMENT_GONE and index in self._ports:
+            self._damped_ports.record_loss(now, self._ports[index])
+        before(self, now, index, event)
+
+    before = replace(Engine, "_remove_port", remove_port)
+
+
+@mutation("a port without routes flaps as well")
+def _() -> None:
+    def record_loss(self: DampedPorts, now: float, port: Any) -> None:
+        if self._damping.record_loss(now, port.name):
+            self._emit(Decision(now, Verb.HELD, Reason.DAMPED, port=port.name))
+
+    replace(DampedPorts, "record_loss", record_loss)
+
+
+@mutation("the routes of a damped port are installed")
+def _() -> None:
+    replace(Transitions, "_is_damped", lambda *_: False)
+
+
+@mutation("an operator cannot end the damping of a port")
+def _() -> None:
+    replace(DampedPorts, "release_port", nothing)
 
 
 @mutation("a reload withdraws nothing")

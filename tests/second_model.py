@@ -11,6 +11,7 @@ from typing import Any
 from zlib import crc32
 
 from second_model_arrivals import ANYBODY
+from second_model_damping import Damping
 from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared, packed
 from second_model_stamps import Stamps
 from second_model_static import Statics
@@ -26,6 +27,7 @@ class Model(Statics):
     def __init__(self, *notes: Any, **more: Any) -> None:
         super().__init__(*notes, **more)
         self.stamps = Stamps()
+        self.damping = Damping()
 
     # What happens
 
@@ -187,14 +189,16 @@ class Model(Statics):
         elif answered:
             entry.proved = True
             self.become(now, entry, "valid", "learned", "answered")
-            self.say_of("installed", "answered", entry)
+            if not self.is_damped(entry):
+                self.say_of("installed", "answered", entry)
         elif heard.kind == "intent":
             self.become(now, entry, "tentative", "learned", "awaiting-dad", wait=self.dad(entry))
         elif heard.kind in ("unconfirmed", "packet") or self.open:
             self.become(now, entry, "tentative", "learned", "awaiting-answer")
         else:
             self.become(now, entry, "valid", "learned", "first-claim")
-            self.say_of("installed", "first-claim", entry)
+            if not self.is_damped(entry):
+                self.say_of("installed", "first-claim", entry)
             self.become(now, entry, "probing")
         for other in self.by_number():
             if other.mac == heard.mac and other.state == "departed" and other.table == table:
@@ -362,7 +366,7 @@ class Model(Statics):
         return True
 
     def renew(self, now: float, entry: Entry) -> None:
-        if self.stamps.renew(now, entry):
+        if self.stamps.renew(now, entry) and entry.unwelcome != "damped":
             self.say_of("installed", "renewed", entry)
 
     # Ports, rules, the node, the operator, the kernel
@@ -382,10 +386,15 @@ class Model(Statics):
             self.look_for(now, port, None)
         elif before[0] != name:
             self.judge_again(now, [entry for entry in self.by_number() if entry.port == port])
+            self.hold_or_let_go(name)
 
     def port_gone(self, now: float, port: int, why: str = "port-gone") -> None:
         if port not in self.ports:
             return
+        lost = self.ports[port][0]
+        routed = any(entry.port == port and entry.state in ROUTED for entry in self.entries)
+        if why == "port-gone" and routed and self.damping.lose(now, lost):
+            self.say("held", "damped", None, None, lost, None)
         for entry in self.by_number():
             if entry.port == port and entry.state != "departed":
                 self.depart(now, entry, why)
@@ -463,13 +472,65 @@ class Model(Statics):
     def flush(self, now: float, address: str | None) -> None:
         for entry in list(self.entries):
             if address in (None, entry.address):
-                self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "flushed")
-                if entry.port in self.ports and entry.state in ROUTED:
-                    if entry.state != "static":
-                        self.ask_what_it_had(now, entry.port, entry.mac, entry.address, after=10.0)
-                    self.signs = {key: value for key, value in self.signs.items() if key[0] != entry.port}
+                self.forget_flushed(now, entry)
+                self.let_go_of(entry)
+        if address is None:
+            for port in sorted(self.damping.held, key=lambda port: self.damping.losses[port][-1]):
+                self.let_go(port)
+
+    def flush_port(self, now: float, name: str) -> None:
+        there = [entry for entry in self.by_number() if self.port_name(entry) == name]
+        for entry in sorted(there, key=lambda entry: entry.state == "departed"):
+            self.forget_flushed(now, entry)
+        self.let_go(name)
+
+    def forget_flushed(self, now: float, entry: Entry) -> None:
+        self.forget(entry, "withdrawn" if entry.state in ROUTED else "expired", "flushed")
+        if entry.port in self.ports and entry.state in ROUTED:
+            if entry.state != "static":
+                self.ask_what_it_had(now, entry.port, entry.mac, entry.address, after=10.0)
+            self.signs = {key: value for key, value in self.signs.items() if key[0] != entry.port}
+
+    # Ports that flap
+
+    def port_name(self, entry: Entry) -> str | None:
+        where = self.ports.get(entry.port or 0)
+        return where[0] if where else None
+
+    def is_damped(self, entry: Entry) -> bool:
+        return self.port_name(entry) in self.damping.held
+
+    def let_go_of(self, entry: Entry) -> None:
+        name = self.port_name(entry)
+        if name is not None:
+            self.let_go(name)
+
+    def let_go(self, name: str) -> None:
+        if self.damping.forget(name):
+            self.say("released", "damped", None, None, name, None)
+            self.hold_or_let_go(name)
+
+    def hold_or_let_go(self, name: str) -> None:
+        """Hold back or install the routes on a port, whichever is right now."""
+        for entry in self.by_number():
+            there = self.port_name(entry) == name and entry.state in ROUTED
+            if there and self.is_damped(entry) is not (entry.unwelcome == "damped"):
+                self.install(entry)
+
+    def install(self, entry: Entry) -> None:
+        """Have the entry's route in the kernel, or held back."""
+        if self.is_damped(entry):
+            if entry.unwelcome != "damped":
+                entry.unwelcome = "damped"
+                self.say_of("held", "damped", entry)
+        elif entry.unwelcome == "damped":
+            entry.unwelcome = None
+            self.say_of("installed", "damped", entry)
 
     def probe(self, now: float, address: str) -> None:
+        for entry in sorted(self.entries, key=lambda entry: entry.table):
+            if entry.address == address:
+                self.let_go_of(entry)
         known = [e for e in self.entries if e.address == address and (e.state != "departed" or e.probed_on)]
         for entry in known:
             if entry.state == "valid":
@@ -483,7 +544,7 @@ class Model(Statics):
 
     def kernel_says(self, table: int, address: str, why: str | None) -> None:
         entry = self.find(table, address)
-        if entry is None:
+        if entry is None or entry.unwelcome == "damped":
             return
         if why is None and entry.unwelcome:
             self.say_of("installed", entry.unwelcome, entry)
@@ -506,6 +567,9 @@ class Model(Statics):
                 self.judge(now, entry, unread)
         while due := [entry for entry in self.entries if entry.due <= now and entry.state != "static"]:
             self.judge(now, min(due, key=lambda entry: (entry.due, entry.table, entry.packed)), unread)
+        for port in self.damping.over(now):
+            self.say("released", "damped", None, None, port, None)
+            self.hold_or_let_go(port)
         self.tick_arrivals(now)
 
     def judge(self, now: float, entry: Entry, unread: bool) -> None:
@@ -711,6 +775,7 @@ class Model(Statics):
     ) -> None:
         if state in ROUTED - {"adopted"} and entry.state not in ROUTED:
             self.stamps.arrive(now, entry)
+        begins = state in ROUTED - {"adopted"} and entry.state not in ROUTED
         entry.state = state
         entry.entered = now
         entry.asked = 0
@@ -718,8 +783,10 @@ class Model(Statics):
         if state != "tentative":
             entry.memory = None
         entry.unsent = ""
-        if verb:
+        if verb and not (begins and verb == "installed" and self.is_damped(entry)):
             self.say_of(verb, reason, entry, challenger=challenger)
+        if begins:
+            self.install(entry)
         if state not in ("tentative", "challenged"):
             entry.challenger = None
         if state in ("valid", "frozen"):
@@ -742,6 +809,7 @@ class Model(Statics):
 
     def count_move(self, now: float, entry: Entry, loser: Named) -> None:
         self.stamps.arrive(now, entry)
+        self.install(entry)
         entry.moves = [*entry.moves, now][-5:]
         if len(entry.moves) == 5 and now - entry.moves[0] <= 180.0:
             entry.frozen_until = now + min(self.timers.freeze * 2**entry.freezes, 3600.0)

@@ -211,7 +211,11 @@ class Notebook:
         return any(now < self.terms.get((table, address, who), (-1000.0, 0.0, False))[0] for who in both)
 
     def routes(self) -> dict[tuple[int, str], tuple[int, str]]:
-        return {(e.table, e.address): (e.segment, e.mac) for e in self.entries if e.state in ROUTED}
+        return {
+            (e.table, e.address): (e.segment, e.mac)
+            for e in self.entries
+            if e.state in ROUTED and e.unwelcome != "damped"
+        }
 
     def turn_down(self, why: str, port: int, heard: Utterance, verb: str = "refused") -> None:
         if heard.kind == "packet":

@@ -35,7 +35,8 @@ class Statics(Departures):
 
     def learn_static(self, now: float, entry: Entry) -> None:
         self.become(now, entry, "static", "learned", "static")
-        self.say_of("installed", "static", entry)
+        if not self.is_damped(entry):
+            self.say_of("installed", "static", entry)
 
     def become_static(self, now: float, entry: Entry) -> None:
         verb = "refreshed" if entry.state in ROUTED else "installed"

@@ -102,6 +102,23 @@ class CommandHandler:
             case "reannounce":
                 return {"message": self._reannounce(address)}
 
+    def flush_port(self, name: str) -> Reply:
+        """Withdraw and forget the bindings on a port, and end its damping.
+
+        Raises:
+            Refused: there is no such port.
+        """
+        engine = self._parts.engine
+        damped = engine.damped_until(name) is not None
+        if not damped and name not in {port.name for port in engine.ports.values()}:
+            raise Refused(
+                f"{name[:60]} is no address and no port that is served; rdnbr show ports lists the ports"
+            )
+        before = engine.count
+        self._parts.actuator.handle_outputs(engine.flush_port(time.monotonic(), name))
+        ended = f"; the routes of {name} are held back no more" if damped else ""
+        return {"message": f"withdrew and forgot {counted(before - engine.count, 'binding')}{ended}"}
+
     def waits_for(self) -> str | None:
         """Return the sentence that there is no bridge to serve; None while there is one."""
         return None if self._parts.serving else no_bridge(self.reloader.config)
@@ -243,6 +260,7 @@ class CommandHandler:
                 engine.count_on_port(port.index),
                 engine.counters.of_port(port.name),
                 drops.get(port.index, 0),
+                None if (until := engine.damped_until(port.name)) is None else self._wall(until),
             )
             for port in engine.ports.values()
         ]

@@ -312,6 +312,33 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.model.port_gone(self.node.now, port)
         self.node.does("port_gone", self.node.now, port)
 
+    @rule(
+        guest=guests,
+        address=st.sampled_from(ADDRESSES),
+        times=st.integers(2, 12),
+        apart=st.sampled_from([0.5, 3.0, 20.0]),
+        awake=st.booleans(),
+    )
+    def flaps(self, guest: int, address: str, times: int, apart: float, awake: bool) -> None:
+        """A port goes and returns, again and again, with a guest that uses its address each time."""
+        port = self.home(guest)
+        name, segment = self.node.model.ports[port]
+        if segment != BRIDGE.index:
+            return
+        for _ in range(times):
+            self.node.hears(port, utterance("use", MACS[guest], address))
+            self.node.runs(apart, {(port, MACS[guest])} if awake else set())
+            self.unplugs(port)
+            self.port_up(port, name, BRIDGE)
+            self.passes()
+        self.node.hears(port, utterance("use", MACS[guest], address))
+
+    @rule(name=st.sampled_from(NAMES))
+    def port_is_flushed(self, name: str) -> None:
+        self.passes()
+        self.node.model.flush_port(self.node.now, name)
+        self.node.does("flush_port", self.node.now, name)
+
     @rule(segment=st.sampled_from([BRIDGE, OTHER_BRIDGE, VRF_BRIDGE]))
     def bridge_goes(self, segment: Segment) -> None:
         self.passes()
@@ -503,11 +530,14 @@ class EngineAndModel(RuleBasedStateMachine):
             assert metrics == {
                 (entry.table, entry.address): node.model.stamps.metric(node.now, entry)
                 for entry in node.model.entries
-                if entry.state in ROUTED
+                if entry.state in ROUTED and entry.unwelcome != "damped"
             }
         assert node.engine._transitions.timers.next_deadline() == node.model.next_due()
         if node.model.unable:
             node.disturbed = node.now  # nobody is probed meanwhile
+        assert {
+            name: until for until, name in node.engine._damping._ends._entries.values()
+        } == node.model.damping.held
         views = node.engine.snapshot()
         assert [(show_ip(view.address), show_mac(view.mac), view.state.value) for view in views] == [
             (entry.address, entry.mac, entry.state) for entry in node.model.entries

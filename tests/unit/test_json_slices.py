@@ -103,7 +103,7 @@ def test_ports():
     assert "".join(json_slices.ports([made], Head("open", None, [SEGMENT]))) == (
         '{"mode": "open", "waiting": null, "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}], '
         '"ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
-        '"bindings": 2, "frames": 99, "drops": 1}]}'
+        '"bindings": 2, "frames": 99, "drops": 1, "damped_until": null}]}'
     )
 
 

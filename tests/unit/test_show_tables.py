@@ -119,6 +119,17 @@ def test_ports():
     ]
 
 
+def test_ports_that_flap():
+    """Where a port is damped, a column says until when."""
+    port = {"port": "tap100i0", "vm": 100, "bridge": "vmbr1", "bindings": 2, "frames": 12345, "drops": 0}
+    damped = {"port": "tap101i0", "vm": 101, "bridge": "vmbr1", "bindings": 2, "frames": 1, "drops": 0}
+    damped["damped_until"] = "2026-01-01T00:00:00.000+00:00"
+    titles, *lines = shown("ports", {"mode": "allowlist", "ports": [port, damped]}, 80)
+    assert titles.endswith("DROPS  DAMPED UNTIL")
+    assert lines[0].split()[-1] == "-"
+    assert lines[1].split()[-1].count(":") == 2
+
+
 def test_counters():
     """Counters are rows, for each port the largest first."""
     counters = {"tap100i0": {"code": 1, "evidence": 20}, "tap101i0": {"denied": 3}}

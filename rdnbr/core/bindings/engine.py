@@ -12,9 +12,11 @@ from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
+from rdnbr.core.bindings.damped_ports import DampedPorts
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.expiry import Expiry
 from rdnbr.core.bindings.explanation_builder import build_explanation
+from rdnbr.core.bindings.flush import Flush
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.operator_probe import OperatorProbes
 from rdnbr.core.bindings.reauthorization import Reauthorization
@@ -35,6 +37,7 @@ from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.authorization import Authorization
+from rdnbr.core.policy.flap_damping import FlapDamping
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.policy.policy import Policy
@@ -73,15 +76,18 @@ class Engine:
         prober, pace = Prober(settings, segments, ports, dad_times), SlowPace(settings)
         timers = BindingTimers(settings, prober, pace, emit)
         self._departed = DepartedBindings(self._table, timers, self._policy, ports)
+        self._damping = FlapDamping()
         self._transitions = Transitions(
             self._table,
             timers,
             RouteMetrics(settings, self._table),
             self._policy.quarantine,
             self._departed,
+            self._damping,
             ports,
             emit,
         )
+        self._damped_ports = DampedPorts(self._damping, self._table, self._transitions, ports, emit)
         self._conflicts = Conflicts(settings, self._table, self._transitions)
         self._services = PortServices(
             GatewayAnnouncer(segments, ports, self._policy.limits, emit),
@@ -106,6 +112,7 @@ class Engine:
             segments,
             emit,
         )
+        self._flush = Flush(self._table, self._transitions, self._damped_ports, self._signs_of_life, ports)
         self._expiry = Expiry(self._table, self._transitions, self._departed, self._policy.quarantine)
         self._operator_probes = OperatorProbes(self._transitions, self._departed, self._services)
         self._covering = CoveringPrefixes(self._authorization, emit)
@@ -198,6 +205,7 @@ class Engine:
         elif before.name != port.name:
             self.counters.port_gone(before.name)
             self._reauthorization.authorize(now, self._table.on_port(port.index))
+            self._damped_ports.review(now, port.index)
         return self.drain_outputs()
 
     def port_gone(self, now: float, index: int, *, segment_gone: bool = False) -> list[Output]:
@@ -295,15 +303,24 @@ class Engine:
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:
         """Withdraw and forget the bindings of one address, or all bindings; a guest that is there is found again."""
-        for binding in self._table:
-            if address is None or binding.key.address == address:
-                self._transitions.apply(now, binding, BindingEvent.FLUSHED)
-                self._signs_of_life.remember_flushed(now, binding)
+        self._flush.flush(now, address)
         return self.drain_outputs()
+
+    def flush_port(self, now: float, name: str) -> list[Output]:
+        """Withdraw and forget the bindings on the port with this name."""
+        self._flush.flush_port(now, name)
+        return self.drain_outputs()
+
+    def damped_until(self, port: str) -> float | None:
+        """Return until when the routes of a port are held back, since the port flaps; None if they are not."""
+        return self._damping.damped_until(port)
 
     def probe(self, now: float, address: IP) -> list[Output]:
         """Probe an address now, known or not; `searched_ports` says where it is searched for."""
-        self._operator_probes.probe(now, address, self._bindings_of(address))
+        bindings = self._bindings_of(address)
+        for binding in bindings:
+            self._damped_ports.release_port_of(now, binding)
+        self._operator_probes.probe(now, address, bindings)
         return self.drain_outputs()
 
     def searched_ports(self, address: IP) -> list[str]:
@@ -370,6 +387,7 @@ class Engine:
             self._reauthorization.handle_slice(now)
         self._claim_handler.settle_answers(now)
         self._expiry.expire_timers(now, unread=unread)
+        self._damped_ports.expire_timers(now)
         self._transitions.review_metrics(now)
         self._services.expire_timers(now)
         return self.drain_outputs()
@@ -379,6 +397,7 @@ class Engine:
         deadlines = (
             self._transitions.timers.next_deadline(),
             self._transitions.metrics.next_deadline(),
+            self._damping.next_deadline(),
             self._services.next_deadline(),
             self._claim_handler.answers.next_deadline(),
             self._reauthorization.next_deadline(),
@@ -428,6 +447,8 @@ class Engine:
         port = self._ports.get(index)
         if port is None:
             return
+        if event is BindingEvent.PORT_GONE:
+            self._damped_ports.record_loss(now, port)
         for binding in self._table.on_port(index):
             self._transitions.apply(now, binding, event)
         self._departed.port_gone(now, index)

@@ -140,6 +140,7 @@ def _detail(
         moves=len([at for at in binding.moves if at > binding.moves[-1] - MOVES_WINDOW]),
         frozen_until=binding.frozen_until or None,
         refused=binding.refused,
+        damped_until=transitions.damped_until(binding),
         port_addresses=held,
         port_limit=most,
     )

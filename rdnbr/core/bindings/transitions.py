@@ -19,6 +19,7 @@ from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import is_static
+from rdnbr.core.policy.flap_damping import FlapDamping
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.probing.timers import BindingTimers
 
@@ -46,6 +47,7 @@ class Transitions:
         metrics: RouteMetrics,
         quarantine: Quarantine,
         departed: DepartedBindings,
+        damping: FlapDamping,
         ports: Mapping[int, Port],
         emit: Emit,
     ) -> None:
@@ -54,6 +56,7 @@ class Transitions:
         self._table = table
         self._quarantine = quarantine
         self._departed = departed
+        self._damping = damping
         self._ports = ports
         self._emit = emit
 
@@ -110,9 +113,13 @@ class Transitions:
         if before in WITH_ROUTE and row.state not in WITH_ROUTE:
             self._emit(DesiredHost(binding.key, None))
         self._set_state(binding, row.state)
-        if row.verb is not Verb.REFUSED:  # the claim handler emits the refusal, which names the challenger
+        begins = binding.state in WITH_ROUTE and before not in WITH_ROUTE
+        held = begins and row.verb is Verb.INSTALLED and self._is_damped(binding)
+        if (
+            row.verb is not Verb.REFUSED and not held
+        ):  # the claim handler emits the refusal; it names the challenger
             self._emit_row(now, binding, row, challenger)
-        if binding.state in WITH_ROUTE and before not in WITH_ROUTE:
+        if begins:
             self._begin_route(now, binding, row)
         if row.state is not before:
             self._enter_state(now, binding, event)
@@ -128,7 +135,17 @@ class Transitions:
     def route_arrival(self, now: float, binding: Binding) -> None:
         """Install the route anew where the guest has arrived, with the metric of that time."""
         self.metrics.stamp_arrival(now, binding)
-        self._emit_desired(binding)
+        self._emit_desired(now, binding)
+
+    def damped_until(self, binding: Binding) -> float | None:
+        """Return until when the route of a binding is held back, since its port flaps; None if it is not."""
+        port = self._ports.get(binding.anchor.port or 0)
+        return None if port is None else self._damping.damped_until(port.name)
+
+    def review_damping(self, now: float, binding: Binding) -> None:
+        """Hold back the route of a binding whose port is damped, or install it if the port is damped no more."""
+        if self._is_damped(binding) is not (binding.refused is Reason.DAMPED):
+            self._emit_desired(now, binding)
 
     def count_inferred(self, port: int, size: int) -> int:
         """Return how many adopted addresses of `size` bytes are on a port that is only inferred."""
@@ -147,7 +164,7 @@ class Transitions:
         self._table.set_anchor(binding, anchor)
         binding.port_inferred = True
         if not known:
-            self._emit_desired(binding)
+            self._emit_host(binding)
 
     def dispute(self, now: float, binding: Binding | None) -> None:
         """Keep an adopted binding for which several guests have answered; the next probes may tell them apart."""
@@ -163,14 +180,18 @@ class Transitions:
     def kernel_refused(self, now: float, key: Key, reason: Reason) -> None:
         """Record and tell that the kernel does not accept the host of a key."""
         binding = self._table.get(key)
-        if binding is not None and binding.state in WITH_ROUTE and binding.refused is not reason:
+        if (
+            binding is not None
+            and binding.state in WITH_ROUTE
+            and binding.refused not in (reason, Reason.DAMPED)
+        ):
             binding.refused = reason
             self.emit_decision(now, binding, Verb.REFUSED, reason)
 
     def kernel_accepted(self, now: float, key: Key) -> None:
         """Record and tell that the kernel holds the host of a key now, which it had refused."""
         binding = self._table.get(key)
-        if binding is not None and binding.refused is not None:
+        if binding is not None and binding.refused not in (None, Reason.DAMPED):
             reason, binding.refused = binding.refused, None
             self.emit_decision(now, binding, Verb.INSTALLED, reason)
 
@@ -194,8 +215,9 @@ class Transitions:
         if not self.may_renew_stamp(now, binding):
             return False
         self.metrics.renew(now, binding)
-        self._emit_desired(binding)
-        self.emit_decision(now, binding, Verb.INSTALLED, Reason.RENEWED)
+        self._emit_desired(now, binding)
+        if binding.refused is not Reason.DAMPED:
+            self.emit_decision(now, binding, Verb.INSTALLED, Reason.RENEWED)
         return True
 
     def may_renew_stamp(self, now: float, binding: Binding) -> bool:
@@ -205,7 +227,7 @@ class Transitions:
     def review_metrics(self, now: float) -> None:
         """Change the metric of routes that should have another one."""
         for binding in self.metrics.run_review(now):
-            self._emit_desired(binding)
+            self._emit_desired(now, binding)
 
     def quarantine_challenger(self, now: float, binding: Binding, seconds: float, *, defends: bool) -> None:
         """Ignore a challenger that lost, and all else on its port; but never the port of the incumbent itself."""
@@ -309,13 +331,31 @@ class Transitions:
 
     def _begin_route(self, now: float, binding: Binding, row: Transition) -> None:
         if binding.state is State.ADOPTED:
-            self._emit_desired(binding)  # as it was found
+            self._emit_host(binding)  # as it was found
         else:
             self.route_arrival(now, binding)
-        if row.verb not in (Verb.INSTALLED, Verb.ADOPTED):
+        if row.verb not in (Verb.INSTALLED, Verb.ADOPTED) and binding.refused is not Reason.DAMPED:
             self.emit_decision(now, binding, Verb.INSTALLED, row.reason)
 
-    def _emit_desired(self, binding: Binding) -> None:
+    def _is_damped(self, binding: Binding) -> bool:
+        return self.damped_until(binding) is not None
+
+    def _emit_desired(self, now: float, binding: Binding) -> None:
+        """Emit the host of a binding; none while its port is damped."""
+        was_held = binding.refused is Reason.DAMPED
+        if self._is_damped(binding):
+            if not was_held:
+                binding.refused = Reason.DAMPED
+                self._emit(DesiredHost(binding.key, None))
+                self.emit_decision(now, binding, Verb.HELD, Reason.DAMPED)
+            return
+        if was_held:
+            binding.refused = None
+        self._emit_host(binding)
+        if was_held:
+            self.emit_decision(now, binding, Verb.INSTALLED, Reason.DAMPED)
+
+    def _emit_host(self, binding: Binding) -> None:
         key = binding.key
         mac = None if binding.anchor.mac == ZERO_MAC else binding.anchor.mac
         self._emit(DesiredHost(key, Host(key, binding.segment, mac, binding.metric)))

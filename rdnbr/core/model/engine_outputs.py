@@ -27,6 +27,10 @@ class Verb(StrEnum):
     NOTED = "noted"
     """Believed, though odd."""
     IGNORED = "ignored"
+    HELD = "held"
+    """The routes of a port are held back from now on, or, where the decision has an address, a route of that port."""
+    RELEASED = "released"
+    """The routes of a port are held back no more."""
 
 
 class Challenger(NamedTuple):

@@ -75,6 +75,8 @@ class BindingDetail:
     frozen_until: float | None
     refused: Reason | None
     """Why the kernel does not hold the binding's route; None if it does, or if it should not."""
+    damped_until: float | None
+    """Until when the route is held back, since the port flaps; None if it is not."""
     port_addresses: int | None
     """How many addresses of this family its port has; None if the port is unknown or gone."""
     port_limit: int | None

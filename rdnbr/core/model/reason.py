@@ -100,6 +100,7 @@ class Reason(StrEnum):
     CONTESTED = (
         "contested"  # another program keeps removing it from the kernel; it is put back after a hold-down
     )
+    DAMPED = "damped"  # its port flaps, and the routes of the port are held back for a while (RFC 2439)
     UNKNOWN_PORT = "unknown-port"  # F2
     NO_HINT = "no-hint"  # an IP packet whose source address leads to no claim (data snooping)
 

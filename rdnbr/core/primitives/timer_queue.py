@@ -3,7 +3,7 @@
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
-_Key = TypeVar("_Key", bound=int | tuple[object, ...])
+_Key = TypeVar("_Key", bound=int | str | tuple[object, ...])
 
 
 class TimerQueue(Generic[_Key]):

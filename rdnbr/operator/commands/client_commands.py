@@ -6,6 +6,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rdnbr.core.model.address import parse_ip
 from rdnbr.operator.control.client import Client, NoDaemon
 from rdnbr.operator.control.protocol import Json
 
@@ -41,9 +42,11 @@ def watch(args: Namespace) -> int:
 
 
 def send_command(args: Namespace) -> int:
-    """Send the command to the daemon, and print its message."""
+    """Send the command to the daemon, and print its message. What is no address is the name of a port to flush."""
+    target = getattr(args, "address", None)
+    address, port = (None, target) if _is_port(target) else (target, None)
     with Client(_socket(args)) as client:
-        print(client.request(args.command, getattr(args, "address", None))["message"])
+        print(client.request(args.command, address, port=port)["message"])
     return 0
 
 
@@ -52,10 +55,22 @@ def flush(args: Namespace) -> int:
     try:
         return send_command(args)
     except NoDaemon:
+        if _is_port(args.address):
+            raise
         from rdnbr.operator.commands.offline_flush import flush_kernel  # noqa: PLC0415 (only this case needs netlink)
 
         print("no daemon answers, so the kernel itself is looked at:", flush_kernel(args.address))
         return 0
+
+
+def _is_port(target: str | None) -> bool:
+    if target is None:
+        return False
+    try:
+        parse_ip(target)
+    except ValueError:
+        return True
+    return False
 
 
 def _in_words(frame: Json) -> str | None:

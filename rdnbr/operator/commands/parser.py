@@ -100,6 +100,7 @@ routes and neighbours of protocol 171 are removed, and nothing else.
 
 examples:
   rdnbr flush 2.57.57.30
+  rdnbr flush tap100i0    (all on this port; if it flapped, its routes are held back no more)
   systemctl stop rdnbr && rdnbr flush""",
     "probe": """\
 An address that a guest has, or had and fell silent, is probed where it is. Any other address is probed on every port
@@ -205,7 +206,7 @@ def parser() -> ArgumentParser:
     made["watch"].add_argument("--json", action="store_true", help="one JSON object a line")
     _frames(made["watch"])
     made["flush"].add_argument(
-        "address", nargs="?", type=_address, metavar="ADDRESS", help="this one only (all)"
+        "address", nargs="?", type=_flush_target, metavar="ADDRESS|PORT", help="this one only (all)"
     )
     made["explain"].add_argument("address", type=_address, metavar="ADDRESS", help="a guest's address")
     made["explain"].add_argument("--json", action="store_true", help="one JSON document")
@@ -315,6 +316,13 @@ def _frames(command: ArgumentParser) -> None:
     command.add_argument(
         "--frames", action="store_true", help="with each decision the frame that caused it, in words"
     )
+
+
+def _flush_target(text: str) -> str:
+    """Take an address, or whatever else may be the name of a network device (net/core/dev.c, dev_valid_name)."""
+    if len(text) < 16 and "/" not in text and ":" not in text and not text[:1].isdigit():
+        return text
+    return _address(text)
 
 
 def _address(text: str) -> str:

@@ -81,6 +81,7 @@ REASON_HELP: Mapping[str, str] = {
     Reason.KERNEL_REFUSED: "the kernel refuses; the log has its message",
     Reason.FOREIGN_ROUTE: "another program's route or neighbour is in its place",
     Reason.CONTESTED: "another program keeps removing it from the kernel",
+    Reason.DAMPED: "its port flaps; the routes of the port are held back for a while",
     Reason.UNKNOWN_PORT: "the port was gone before the frame was read",
     Reason.NO_HINT: "a packet from an address that is bound already, or that no guest may have",
     # Limits

@@ -128,6 +128,11 @@ def _plain(key: str) -> Callable[[Mapping[str, Any]], Text]:
     return lambda row: Text("-" if row[key] is None else str(row[key]))
 
 
+def _until(key: str) -> Callable[[Mapping[str, Any]], Text]:
+    """Return a cell with a time; a daemon that runs since before an upgrade may not send it."""
+    return lambda row: Text(clock(datetime.fromisoformat(row[key])) if row.get(key) else "-")
+
+
 def _count(key: str) -> Callable[[Mapping[str, Any]], Text]:
     return lambda row: Text(f"{row[key]:,}")
 
@@ -171,6 +176,8 @@ def _ports(document: Mapping[str, Any], _now: datetime) -> Shape:
         Column("FRAMES", _count("frames"), number=True),
         Column("DROPS", _count("drops"), number=True),
     ]
+    if any(row.get("damped_until") for row in document["ports"]):
+        columns.append(Column("DAMPED UNTIL", _until("damped_until")))
     return columns, document["ports"]
 
 

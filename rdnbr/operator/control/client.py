@@ -55,7 +55,9 @@ class Client:
         self._lines.close()
         self._socket.close()
 
-    def request(self, command: str, address: str | None = None, *, frames: bool = False) -> Document:
+    def request(
+        self, command: str, address: str | None = None, *, port: str | None = None, frames: bool = False
+    ) -> Document:
         """Send a command, and return its result; `rdnbr.operator.control.protocol` lists the commands.
 
         Raises:
@@ -65,6 +67,8 @@ class Client:
         request: Document = {"command": command}
         if address is not None:
             request["address"] = address
+        if port is not None:
+            request["port"] = port
         if frames:
             request["frames"] = True
         try:

@@ -33,6 +33,8 @@ class PortView(NamedTuple):
     """Frames received."""
     drops: int
     """Frames that the kernel dropped because the socket's buffer was full (PACKET_STATISTICS)."""
+    damped_until: datetime | None = None
+    """Until when the routes of the port are held back, since it flaps; None if they are not."""
 
 
 def epoch(at: float) -> datetime:
@@ -98,4 +100,5 @@ def port(view: PortView) -> Document:
         "bindings": view.bindings,
         "frames": view.frames,
         "drops": view.drops,
+        "damped_until": None if view.damped_until is None else timestamp(view.damped_until),
     }

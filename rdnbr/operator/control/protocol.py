@@ -12,7 +12,7 @@ counters      no          `json_slices.counters`
 events        no          `json_slices.events`
 reload        no          ``{"message": "what was done"}``
 explain       yes         `explanation_json.encode`
-flush         optional    ``{"message": "what was done"}``
+flush         optional    ``{"message": "what was done"}``; with ``"port": NAME`` instead, that port is flushed
 probe         yes         ``{"message": "what was done"}``
 reannounce    yes         ``{"message": "what was done"}``
 watch         no          ``{"watching": true}``, then one decision a line, until the client disconnects
@@ -62,5 +62,13 @@ class CommandTarget(Protocol):
 
         Raises:
             Refused: the command cannot be executed.
+        """
+        ...
+
+    def flush_port(self, name: str) -> Reply:
+        """Execute `flush` for one port.
+
+        Raises:
+            Refused: there is no such port.
         """
         ...

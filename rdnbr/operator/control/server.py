@@ -218,12 +218,14 @@ class ControlServer:
     def _execute(self, client: Connection, request: bytes) -> None:
         """Execute one request, and reply whatever is in it."""
         try:
-            command, address, frames = _read(request)
+            command, address, port, frames = _read(request)
             check_permission(command, may_withdraw=client.may_withdraw)
             client.watching = command == "watch"
             client.wants_frames = frames
             reply: Reply = {"watching": True}
-            if command != "watch":
+            if command == "flush" and port is not None:
+                reply = self._target.flush_port(port)
+            elif command != "watch":
                 reply = self._target.execute(command, address)
         except Refused as error:
             client.send_reply(_refusal(error))
@@ -259,6 +261,8 @@ class ControlServer:
 class _Request(NamedTuple):
     command: Command | Literal["watch"]
     address: IP | None
+    port: str | None
+    """Name of the port to flush."""
     frames: bool
     """Whether a watcher wants the frame behind each decision."""
 
@@ -280,10 +284,11 @@ def _read(request: bytes) -> _Request:
         raise Refused(f"unknown command {_short(command)}; known are {', '.join(COMMANDS)}, watch")
     frames = document.get("frames") is True
     text = document.get("address")
+    port = document.get("port")
     if text is None:
-        return _Request(command, None, frames)
+        return _Request(command, None, None if port is None else str(port), frames)
     try:
-        return _Request(command, parse_ip(str(text)), frames)
+        return _Request(command, parse_ip(str(text)), None, frames)
     except ValueError:
         raise Refused(f"{_short(text)} is not an IPv4 or IPv6 address") from None
 

@@ -123,6 +123,7 @@ def _encode_binding(detail: BindingDetail, wall: Wall) -> Json:
         "moves": detail.moves,
         "frozen_until": _time(detail.frozen_until, wall),
         "refused": detail.refused and detail.refused.value,
+        "damped_until": _time(detail.damped_until, wall),
         "port_addresses": detail.port_addresses,
         "port_limit": detail.port_limit,
     }
@@ -154,6 +155,8 @@ def _decode_binding(fields: Fields) -> BindingDetail:
         moves=fields.get("moves", integer),
         frozen_until=fields.optional("frozen_until", moment),
         refused=fields.optional("refused", _reason),
+        # An older daemon does not send it.
+        damped_until=fields.optional("damped_until", moment) if "damped_until" in fields else None,
         port_addresses=fields.optional("port_addresses", integer),
         port_limit=fields.optional("port_limit", integer),
     )

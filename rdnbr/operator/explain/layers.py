@@ -199,6 +199,12 @@ _UNSENT = {
 def _desired(facts: Facts) -> Layer:
     desired = facts.explanation.desired
     if not desired:
+        held = next((one for one in facts.explanation.bindings if one.refused is Reason.DAMPED), None)
+        if held is not None and held.damped_until is not None:
+            until = clock(epoch(held.damped_until))
+            return Layer(
+                "wanted", "no", f"damped: {held.shown.port} flaps, its routes are held back until {until}"
+            )
         return Layer("wanted", "no", "nothing: no binding asks for a route")
     held_up = any(entry.kernel_error or entry.retry_at is not None for entry in desired)
     text = "; ".join(_desired_entry(entry, facts) for entry in desired)

@@ -56,6 +56,8 @@ def verdict(facts: Facts, layers: Sequence[Layer]) -> AddressVerdict:
         return _not_routed(facts, why, facts.no_answer.cure)
     if found["wanted"].answer == "no" and desired:
         return _not_routed(facts, found["wanted"].text, _RETRIED if desired[0].kernel_error else _REMOVED)
+    if any(detail.refused is Reason.DAMPED for detail in facts.explanation.bindings):
+        return _not_routed(facts, found["wanted"].text, _DAMPED)
     if bound:
         return _not_routed(
             facts,
@@ -170,6 +172,7 @@ _ZEBRA_PROTOCOLS = frozenset({11, *range(186, 199)})
 """Protocols of the routes that FRR makes (zebra/rt_netlink.c, is_selfroute), without babel's."""
 
 _RETRIED = "the log has the kernel's words, and journalctl -k perhaps more; it is tried again by itself"
+_DAMPED = "see why the port goes down and up (ip monitor link); rdnbr probe ADDRESS ends the damping at once"
 _REMOVED = "ip -ts monitor route neigh shows when; look for another program that cleans up"
 _NOT_ADVERTISED = (
     "vtysh -c 'show bgp summary' tells whether a session is up; "

@@ -1,6 +1,7 @@
 """Writes decisions to the log, with limits, so that no guest can fill the log.
 
-1. `refreshed` and `ignored` are logged at the level `debug`.
+1. `refreshed` and `ignored` are logged at the level `debug`, and so is each route of a port that flaps. The port
+   itself is logged, once when its routes are held back, and once when they are held back no more.
 2. A new refusal is logged at once. The same refusal (port, reason, address) is logged again at most every `QUIET`
    seconds, with the number of repetitions that were left out.
 3. In `WINDOW` seconds, each port may cause `UNPROVEN` lines that cost a guest only a frame each (refusals, and claims
@@ -37,6 +38,8 @@ _LEVELS = {
     Verb.CHALLENGED: "warning",
     Verb.KEPT: "warning",
     Verb.REFUSED: "warning",
+    Verb.HELD: "warning",
+    Verb.RELEASED: "warning",
     Verb.FROZEN: "error",
 }
 """All other decisions have the level `info`."""
@@ -66,6 +69,8 @@ class DecisionLog:
         """Log a decision, or count it."""
         self.log_suppressed(decision.at)
         level = _LEVELS.get(decision.verb, "info")
+        if decision.reason is Reason.DAMPED and decision.address is not None:
+            level = "debug"
         if level == "debug":
             if self._verbose:
                 self._write(level, decision, 0)

@@ -138,7 +138,7 @@ class Model(Statics):
             claimants[port, heard.mac] = heard
         self.say("noted", "collected", heard.address, heard.mac, self.ports[port][0], None)
 
-    def settle(self, now: float) -> None:
+    def settle_answers(self, now: float) -> None:
         due = sorted(
             (at, key[0], packed(key[1]), key) for key, (at, _) in self.collected.items() if at <= now
         )
@@ -559,10 +559,10 @@ class Model(Statics):
         return min((entry.due for entry in self.entries if entry.state != "static"), default=None)
 
     def tick(self, now: float, *, unread: bool = False) -> None:
-        self.settle(now)
+        self.settle_answers(now)
         while self.resumed:
             entry, due = self.resumed.pop(0)
-            if entry in self.entries and entry.due == due:
+            if entry in self.entries and entry.due == due and entry.state != "static":
                 entry.due = now
                 self.judge(now, entry, unread)
         while due := [entry for entry in self.entries if entry.due <= now and entry.state != "static"]:
@@ -699,7 +699,8 @@ class Model(Statics):
         entry = self.find(self.tables[self.ports[port][1]], address)
         if entry is None or (entry.port, entry.mac) != (port, mac):
             return
-        if entry.state in ROUTED or (entry.state == "tentative" and not entry.challenger):
+        is_asked = entry.state in ROUTED and entry.state != "static"
+        if is_asked or (entry.state == "tentative" and not entry.challenger):
             entry.unsent, entry.asked, entry.asked_since, entry.due = "port", 0, None, now + 1.0
 
     def has_gateways(self, now: float, segment: int, families: set[int]) -> None:
@@ -708,7 +709,11 @@ class Model(Statics):
         self.unable -= {(segment, number) for number in (4, 6)}
         self.unable |= {(segment, number) for number in {4, 6} - families}
         if back:
-            still = [entry for entry, due in (*self.resumed, *self.waiting) if entry.due == due]
+            still = [
+                entry
+                for entry, due in (*self.resumed, *self.waiting)
+                if entry.due == due and entry.state != "static"
+            ]
             self.waiting.clear()
             self.resumed = [(entry, now) for entry in still if entry in self.entries]
             for entry, _ in self.resumed:

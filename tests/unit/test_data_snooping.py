@@ -148,7 +148,7 @@ def test_port_that_loses_its_routes_is_looked_at_again(address: str):
 def test_segment_without_a_gateway_of_a_family_is_not_looked_at_for_it():
     """Nobody could be probed in that family."""
     world = World(ALLOW, all_said=True)
-    world.engine.segment_changed(replace(BRIDGE, gateway6=None))
+    world.engine.segment_changed(world.now, replace(BRIDGE, gateway6=None))
     learned(world, V4)
     assert listening(world.runs(60)) == ["10.00 listen to tap1i0 no more"]
 

@@ -131,7 +131,8 @@ class BindingTimers:
         While a TENTATIVE binding has a challenger, the anchor may keep its port from taking frames only to delay the
         challenger. It has no route to lose.
         """
-        if binding.state in WITH_ROUTE or (binding.state is State.TENTATIVE and binding.challenger is None):
+        is_probed = binding.state in WITH_ROUTE and binding.state is not State.STATIC
+        if is_probed or (binding.state is State.TENTATIVE and binding.challenger is None):
             self._hold(binding, Unsent.PORT, now + UNSENT_RETRY)
 
     def segment_changed(self, now: float, before: Segment | None, segment: Segment) -> None:

@@ -76,9 +76,12 @@ class Node(Host):
 
     def connect(self, link: Link, fabric: Fabric | None) -> None:
         """Add the addresses of the uplink and the default routes, and start FRR. Without a fabric there is no BGP."""
+        self.sysctl(
+            ipv6__conf__uplink__accept_dad=0
+        )  # its addresses are usable at once, and do not change later
         self.ip(
             f"addr add {link.node4}/31 dev uplink",
-            f"addr add {link.node6}/127 dev uplink nodad",  # the address is usable at once
+            f"addr add {link.node6}/127 dev uplink",
             "link set uplink up",
             f"route add default via {link.upstream4}",
             f"route add default via {link.upstream6}",

@@ -51,6 +51,13 @@ def configure_silently(guest):
     guest.configure()
 
 
+def send_no_listener_reports(guest):
+    """Have the guest answer no listener query, so that its first frame after the daemon's start is the test's."""
+    guest.run("nft", "add table ip6 quiet")
+    guest.run("nft", "add chain ip6 quiet output { type filter hook output priority 0 ; }")
+    guest.run("nft", "add rule ip6 quiet output icmpv6 type mld2-listener-report drop")
+
+
 def set_gateway_macs(guest, mac, state):
     """Give the guest permanent-looking neighbour entries of its gateways at `mac`."""
     guest.ip(*(f"neigh replace {gateway} lladdr {mac} dev eth0 nud {state}" for gateway in GATEWAYS))
@@ -220,6 +227,7 @@ def test_arriving_guest_is_told_of_its_gateway(lab, state):
     guest = lab.guest(0)
     configure_silently(guest)
     wait_until_quiet(lab, guest)
+    send_no_listener_reports(guest)
     lab.node.start_daemon()
     set_gateway_macs(guest, OLD, state)
     assert gateway_macs(guest) == [OLD, OLD]
@@ -232,6 +240,7 @@ def test_guest_that_probes_its_old_gateway_is_told_the_new_one(lab):
     guest = lab.guest(0)
     configure_silently(guest)
     wait_until_quiet(lab, guest)
+    send_no_listener_reports(guest)
     lab.node.start_daemon()
     set_gateway_macs(guest, OLD, "delay")
     wait_for(lambda: gateway_macs(guest) == [lab.node.mac] * 2, 5, "both gateways' MAC")
@@ -242,6 +251,7 @@ def test_permanent_gateway_entry_in_a_guest_stays(lab):
     guest = lab.guest(0)
     configure_silently(guest)
     wait_until_quiet(lab, guest)
+    send_no_listener_reports(guest)
     lab.node.start_daemon()
     set_gateway_macs(guest, OLD, "permanent")
     with lab.node.capture(guest.port) as capture:

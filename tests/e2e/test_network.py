@@ -162,5 +162,6 @@ def test_binding_is_shown_with_the_promised_keys(lab):
         "vm": 100,
         "installed": True,
         "rule": None,
+        "unsent": None,
     }
     assert shown["source"] in {"arp-request", "arp-reply"}

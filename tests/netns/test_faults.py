@@ -253,7 +253,8 @@ def test_fault_of_all_timers_is_no_busy_loop(node: Node, monkeypatch: pytest.Mon
         before = len(tries)
         tries += [tenth / 10] * (node.daemon._parts.actuator.counters.get("internal-error", 0) - before)
         node.turn(0.1)
-    assert tries == pytest.approx([0.1, 1.1, 3.1, 7.1], abs=0.21)
+    # Each of the three waits may end one turn later.
+    assert tries == pytest.approx([0.1, 1.1, 3.1, 7.1], abs=0.31)
     assert node.other_guest_is_learned()
     assert len(node.faults()) == 1
 

@@ -135,7 +135,7 @@ class Model(Statics):
                 entry.due = max(entry.due, now + 0.2)
         claimants = self.collected[key][1]
         if len(claimants) < 8 or (port, heard.mac) in claimants:
-            claimants[port, heard.mac] = heard
+            claimants[port, heard.mac] = (heard.address in self.by_name, heard)
         self.say("noted", "collected", heard.address, heard.mac, self.ports[port][0], None)
 
     def settle_answers(self, now: float) -> None:
@@ -144,10 +144,12 @@ class Model(Statics):
         )
         for _, _, _, key in due:
             _, found = self.collected.pop(key)
-            # Of all who may have an address, the law names all or none; and a proxy does not override.
-            claimants = sorted(found.items(), key=lambda item: not item[1].override)
-            best = [one for one in claimants if one[1].override == claimants[0][1].override]
-            if len(best) == 1:
+            # The law of that time named the claimant, or not; and a proxy does not override.
+            ranks = {anchor: (named, heard.override) for anchor, (named, heard) in found.items()}
+            claimants = [
+                (anchor, found[anchor][1]) for anchor in sorted(found, key=ranks.__getitem__, reverse=True)
+            ]
+            if list(ranks.values()).count(max(ranks.values())) == 1:
                 (port, _), heard = claimants.pop(0)
                 self.claim(now, port, heard, settled=True)
             else:
@@ -415,6 +417,7 @@ class Model(Statics):
             if entry.port is None and entry.segment == segment and entry.state != "departed":
                 self.depart(now, entry, "segment-gone")
         self.tables.pop(segment, None)
+        self.unable -= {(segment, number) for number in (4, 6)}
         self.node_macs.pop(segment, None)
         self.defended = {key: at for key, at in self.defended.items() if key[0] != segment}
         self.to_defend = {key: at for key, at in self.to_defend.items() if key[0] != segment}
@@ -666,16 +669,12 @@ class Model(Statics):
             asked = [*to_incumbent, (entry.challenger[0], entry.address, entry.challenger[1])]
         else:
             asked = to_incumbent
-        for port, address, mac in asked:
+        for number, (port, address, mac) in enumerate(asked):
             how = self.how_to_ask(entry)
             if mac == ANYBODY and how == "unicast":
                 how = "broadcast"
-            if (
-                entry.state == "tentative"
-                and wide
-                and len(ports) > 1
-                and (port, address, mac) in to_incumbent
-            ):
+            # A rival is asked besides, in its own way, also where it has the MAC that is asked for everywhere.
+            if entry.state == "tentative" and wide and len(ports) > 1 and number < len(to_incumbent):
                 how = "unicast"
             if how == "zero" and (":" in address or self.may_give_up(now, port, address)):
                 how = "broadcast"

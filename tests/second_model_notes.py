@@ -131,8 +131,12 @@ class Notebook:
         self.reported: list[tuple[str, str]] = []
         """Prefixes, each with an address of a guest."""
         self.entries: list[Entry] = []
-        self.collected: dict[tuple[int, str], tuple[float, dict[tuple[int, str], Utterance]]] = {}
-        """Who claims what several ports were asked for, and until when others may."""
+        self.by_name: set[str] = set()
+        """Addresses whose rules say who may have them."""
+        self.collected: dict[
+            tuple[int, str], tuple[float, dict[tuple[int, str], tuple[bool, Utterance]]]
+        ] = {}
+        """Who claims what several ports were asked for, whether by a rule that names him, and until when others may."""
         self.unable: set[tuple[int, int]] = set()
         """Segments and families that there is no gateway address for."""
         self.waiting: list[tuple[Entry, float]] = []

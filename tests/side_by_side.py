@@ -181,6 +181,9 @@ STATICS: dict[str, dict[str, tuple[str | None, str | None]]] = {
 }
 """Each law's static addresses, with the port and the MAC that their rules name."""
 
+BY_NAME = {"connected": {VIP6}, "static": {A4, A6, B4}, "pinned": {A4, A6, VIP4}}
+"""Each law's addresses whose rules say which port or MAC may have them."""
+
 HOSTS: dict[str, Hosts] = {"pinned": _pins, "connected": _by_port}
 
 

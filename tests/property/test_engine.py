@@ -25,6 +25,7 @@ from side_by_side import (
     A4,
     ADDRESSES,
     ANYCAST,
+    BY_NAME,
     CONNECTED,
     COVERED,
     FOREIGN,
@@ -138,6 +139,7 @@ class EngineAndModel(RuleBasedStateMachine):
         model.law, model.hosts = law, HOSTS.get(name, nobodys)
         model.stamps.anycast = ANYCAST.get(name, set())
         model.connected = CONNECTED.get(name, set())
+        model.by_name = BY_NAME.get(name, set())
         if model.statics:
             self.node.disturbed = self.node.now  # what was static was not asked, and is from now on
         model.statics = STATICS.get(name, {})

@@ -100,7 +100,9 @@ class Model(Statics):
             heard.mac,
             segment,
         ):
-            entry.port, entry.number, entry.port_inferred = port, self.next_number(), False
+            entry.port, entry.number = port, self.next_number()
+            self.release(entry)
+            entry.port_inferred = False
         if entry.mac in (heard.mac, ANYBODY) and (
             entry.port == port or (entry.port is None and entry.segment == segment)
         ):
@@ -110,6 +112,7 @@ class Model(Statics):
                     return
                 entry.port, entry.mac, entry.number = port, heard.mac, self.next_number()
                 entry.port_inferred = True
+                self.release(entry)
             self.hear_owner(now, entry, heard)
         else:
             self.hear_rival(now, entry, port, heard, vip=vip)
@@ -519,6 +522,11 @@ class Model(Statics):
             there = self.port_name(entry) == name and entry.state in ROUTED
             if there and self.is_damped(entry) is not (entry.unwelcome == "damped"):
                 self.install(entry)
+
+    def release(self, entry: Entry) -> None:
+        """Install what was held back, if the port where it was heard now is not damped; hold back nothing."""
+        if entry.unwelcome == "damped":
+            self.install(entry)
 
     def install(self, entry: Entry) -> None:
         """Have the entry's route in the kernel, or held back."""

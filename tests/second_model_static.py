@@ -31,6 +31,7 @@ class Statics(Departures):
                     self.learn_static(now, entry)
             elif (entry.port, entry.mac, entry.segment) == (None, only, segment):
                 entry.port, entry.number, entry.port_inferred = port, self.next_number(), True
+                self.release(entry)
                 self.become_static(now, entry)
 
     def learn_static(self, now: float, entry: Entry) -> None:

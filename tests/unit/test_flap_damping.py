@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import pytest
-from dialogue import BRIDGE, World
+from dialogue import BRIDGE, Guest, World
 
+from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.flap_damping import LONGEST, PORTS, FlapDamping
 
 ALLOW = "2.57.57.0/24\n2001:678::/64"
@@ -186,3 +187,46 @@ def test_kernel_is_not_asked_meanwhile():
     assert world.engine.explain(world.now, key.address).bindings[0].damped_until == world.engine.damped_until(
         "tap1i0"
     )
+
+
+def adopted_on_a_damped_port(allow: str) -> tuple[World, Guest]:
+    """Return a world that damps tap1i0, and a guest there whose route is adopted and not held back."""
+    world, _ = flapping(10, allow=allow)
+    bob = world.guest("bob", "tap1i0", V6)
+    world.adopts(V6, bob)
+    bob.asks_gateway()
+    assert world.state(V6) == "valid bob@tap1i0"
+    assert f"{V6} bob" in world.routes()
+    return world, bob
+
+
+def test_new_metric_holds_no_route_back():
+    """An adopted route did not flap. A frame, which may be forged, put it on the damped port, and it stays."""
+    world, bob = adopted_on_a_damped_port(ALLOW)
+    world.carries_out(world.engine.configure(world.now, Settings(mobility="newest-wins")) or [])
+    world.runs(5)
+    assert f"{V6} bob" in world.routes()
+    said = bob.announces()
+    assert f"installed {V6} bob@tap1i0 valid: renewed" in said
+    assert f"route {V6} to bob" in said
+
+
+def test_damping_that_ends_during_a_conflict_leaves_no_route_behind():
+    """A conflict over an adopted address forgets the port; the frame that shows the port installs the route."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    world.adopts(V4, alice)
+    index = world.indexes["tap1i0"]
+    for _ in range(10):
+        alice.asks_gateway()
+        world.unplugs("tap1i0")
+        world.plugs("tap1i0", index)
+        world.runs(0.5)
+    assert world.state(V4) == "valid alice@tap1i0"
+    assert world.routes() == []
+    alice.awake = False
+    world.guest("bob", "tap2i0", V4).asks_gateway()
+    assert world.state(V4) == "challenged alice@?"
+    assert "released on tap1i0: damped" in world.carries_out(world.engine.flush_port(world.now, "tap1i0"))
+    assert f"installed {V4} alice@tap1i0 challenged: damped" in alice.asks_gateway()
+    assert world.routes() == [f"{V4} alice"]

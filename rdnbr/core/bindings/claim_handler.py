@@ -168,7 +168,7 @@ class ClaimHandler:
         same_mac = binding.anchor.mac == anchor.mac and binding.segment == port.segment
         if binding.state is State.STATIC and binding.port_inferred and same_mac:
             # Its port was that of the forwarding database at the start. This frame names the address.
-            self._transitions.infer_port(binding, anchor)
+            self._transitions.infer_port(now, binding, anchor)
             binding.port_inferred = False
         same_segment = binding.anchor.port is not None or binding.segment == port.segment
         if same_segment and binding.anchor.may_be(anchor):
@@ -244,7 +244,7 @@ class ClaimHandler:
                 # Before the restart no guest had more addresses than its limit. A port that claims more adopted
                 # bindings than that is forging MACs.
                 return self.refuse(now, port, Reason.PORT_FULL, claim, rule)
-            self._transitions.infer_port(binding, anchor)
+            self._transitions.infer_port(now, binding, anchor)
         if binding.rule is not rule:
             binding.rule = rule
             self._transitions.metrics.schedule_review(now, [binding])

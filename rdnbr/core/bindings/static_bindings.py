@@ -78,7 +78,7 @@ class StaticBindings:
                 to = NewAnchor(anchor, port.segment, Source.RULE, rule)
                 self._transitions.apply(now, binding, BindingEvent.STATIC, to=to)
         elif binding.anchor == Anchor(None, anchor.mac) and binding.segment == port.segment:
-            self._transitions.infer_port(binding, anchor)
+            self._transitions.infer_port(now, binding, anchor)
             self._transitions.apply(now, binding, BindingEvent.STATIC)
 
     def _names_port(self, rule: Rule, port: Port, mac: MAC) -> bool:

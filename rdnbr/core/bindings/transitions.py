@@ -158,13 +158,19 @@ class Transitions:
         self._table.set_anchor(binding, Anchor(None, binding.anchor.mac))
         binding.port_inferred = False
 
-    def infer_port(self, binding: Binding, anchor: Anchor) -> None:
-        """Complete the anchor of an adopted binding from the first frame with its MAC."""
+    def infer_port(self, now: float, binding: Binding, anchor: Anchor) -> None:
+        """Complete the anchor of an adopted binding from the first frame with its MAC.
+
+        A frame may be forged, so it never has the route held back; but a route that was held back is installed, if the
+        port of this frame is not damped.
+        """
         known = binding.anchor.mac == anchor.mac
         self._table.set_anchor(binding, anchor)
         binding.port_inferred = True
         if not known:
             self._emit_host(binding)
+        if binding.refused is Reason.DAMPED:
+            self.review_damping(now, binding)
 
     def dispute(self, now: float, binding: Binding | None) -> None:
         """Keep an adopted binding for which several guests have answered; the next probes may tell them apart."""
@@ -215,8 +221,8 @@ class Transitions:
         if not self.may_renew_stamp(now, binding):
             return False
         self.metrics.renew(now, binding)
-        self._emit_desired(now, binding)
         if binding.refused is not Reason.DAMPED:
+            self._emit_host(binding)
             self.emit_decision(now, binding, Verb.INSTALLED, Reason.RENEWED)
         return True
 
@@ -225,9 +231,10 @@ class Transitions:
         return binding.state in WITH_ROUTE and self.metrics.may_renew(now, binding)
 
     def review_metrics(self, now: float) -> None:
-        """Change the metric of routes that should have another one."""
+        """Change the metric of routes that should have another one; a route that is held back gets it later."""
         for binding in self.metrics.run_review(now):
-            self._emit_desired(now, binding)
+            if binding.refused is not Reason.DAMPED:
+                self._emit_host(binding)
 
     def quarantine_challenger(self, now: float, binding: Binding, seconds: float, *, defends: bool) -> None:
         """Ignore a challenger that lost, and all else on its port; but never the port of the incumbent itself."""

@@ -722,9 +722,9 @@ class Model(Statics):
                 if entry.due == due and entry.state != "static"
             ]
             self.waiting.clear()
-            self.resumed = [(entry, now) for entry in still if entry in self.entries]
-            for entry, _ in self.resumed:
-                entry.due = now
+            for entry in still:
+                entry.due = min(entry.due, now)
+            self.resumed = [(entry, entry.due) for entry in still if entry in self.entries]
 
     def how_to_ask(self, entry: Entry) -> str:
         """Tell how the next question is put: the last ones reach those who are deaf to the first."""

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from dialogue import BRIDGE, Guest, World, kinds
+from dialogue import BRIDGE, MAIN, Guest, World, kinds
 
+from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.engine_outputs import Probe
+from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.settings import Limits, Settings
 
 V4, V6 = "2.57.57.30", "2001:678::80"
@@ -66,7 +68,7 @@ def test_silent_guest_is_probed_at_once_when_the_gateway_is_back(address: str):
     loses_gateway(world, address)
     world.runs(600)
     gets_gateway_back(world)
-    assert world.engine.next_deadline() == world.now
+    assert world.engine.explain(world.now, parse_ip(address)).bindings[0].deadline == world.now
     assert [line.split(maxsplit=1)[1] for line in world.runs(0.1)] == [
         f"ask alice@tap1i0 for {address}",
         f"refreshed {address} alice@tap1i0 valid: answered",
@@ -132,6 +134,23 @@ def test_adopted_route_stays_while_there_is_no_gateway(address: str):
     assert world.state(address) == "adopted alice@?"
     gets_gateway_back(world)
     world.runs(3)
+    assert world.state(address) == "valid alice@tap1i0"
+
+
+@both
+def test_claim_to_an_adopted_route_without_a_mac_probes_once(address: str):
+    """When the gateway is back, the first claim has all ports asked, and the turn after it does not ask again."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", address)
+    world.plugs("tap2i0")
+    world.carries_out(world.engine.adopt(world.now, Key(MAIN, parse_ip(address)), None, BRIDGE.index))
+    loses_gateway(world, address)
+    world.runs(600)
+    gets_gateway_back(world)
+    assert world.engine.explain(world.now, parse_ip(address)).bindings[0].deadline == world.now
+    said = alice.asks_gateway() + world.runs(0.15)
+    assert len([line for line in said if f"for {address}" in line and "ask " in line]) == 2
+    world.runs(0.1)
     assert world.state(address) == "valid alice@tap1i0"
 
 

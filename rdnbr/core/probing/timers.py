@@ -37,9 +37,8 @@ class BindingTimers:
         self._queue: TimerQueue[Key] = TimerQueue()
         self._without_gateway: dict[Key, None] = {}
         """Bindings that wait for a gateway address, in the order in which they began to wait."""
-        self._to_resume: dict[Key, None] = {}
-        """Those that are to be probed, since a gateway address is back."""
-        self._resumed_at = 0.0
+        self._to_resume: dict[Key, float] = {}
+        """Those that are to be probed, and since when: a gateway address is back."""
 
     def configure(self, settings: Settings) -> None:
         """Use other intervals and rates from the next probe on."""
@@ -107,7 +106,7 @@ class BindingTimers:
         """Judge no silence within some seconds, since claims are being collected; `ask`: all ports, besides."""
         if ask:
             self.probe_once_more(now, binding)
-        due = self._queue.deadline(binding.key)
+        due = self.deadline_of(binding)
         if due is not None and due < now + seconds:
             self._set(binding.key, now + seconds)
 
@@ -139,9 +138,8 @@ class BindingTimers:
         """Probe what waits for a gateway address that is back now, as fast as the rate of probes permits."""
         if before is None or not segment.has_more_gateways_than(before):
             return
-        self._to_resume |= self._without_gateway
+        self._to_resume |= dict.fromkeys(self._without_gateway, now)
         self._without_gateway = {}
-        self._resumed_at = now
 
     def end_wait(self, now: float, binding: Binding) -> None:
         """Let the next probe no longer wait for the rate limiter."""
@@ -191,12 +189,12 @@ class BindingTimers:
 
     def next_deadline(self) -> float | None:
         """Return when the next binding is due; None: there is none."""
-        at = self._queue.next_deadline()
-        return at if at is None or not self._to_resume else min(at, self._resumed_at)
+        deadlines = (self._queue.next_deadline(), next(iter(self._to_resume.values()), None))
+        return min((at for at in deadlines if at is not None), default=None)
 
     def deadline_of(self, binding: Binding) -> float | None:
         """Return when a binding is due."""
-        return self._queue.deadline(binding.key)
+        return self._to_resume.get(binding.key, self._queue.deadline(binding.key))
 
     def is_quiet(self, now: float, binding: Binding) -> bool:
         """Tell whether the last evidence is so old that the binding is to be probed."""

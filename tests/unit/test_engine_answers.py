@@ -7,6 +7,7 @@ from dialogue import BRIDGE, GATEWAY4, MAIN, Guest, World, from_zero
 from rdnbr.core.bindings.answer_collection import COLLECTED
 from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port
 from rdnbr.core.model.settings import Settings, Timers
 
 V4, V6 = "2.57.57.30", "2001:678::80"
@@ -177,3 +178,33 @@ def test_flood_of_claims_is_bounded():
     assert len(collected) == 8
     world.runs(1)
     assert world.state(V4) == "adopted 00:00:00:00:00:00@?"
+
+
+@both
+def test_port_that_is_renamed_meanwhile_has_its_new_name(address: str):
+    """The claims of a port wait for a moment, in which it may get another name; no rule for the old name counts."""
+    world = World(f"{address} port=tap1i0", QUICK)
+    alice = world.guest("alice", "tap1i0", address, awake=False)
+    adopts(world, address)
+    alice.asks_gateway()
+    world.carries_out(
+        world.engine.port_changed(world.now, Port(world.indexes["tap1i0"], "tap9i0", BRIDGE.index))
+    )
+    said = world.runs(COLLECTED + 0.01)
+    assert any(f"refused {address} alice@tap9i0: pinned" in line for line in said)
+    assert not any("tap1i0" in line for line in said if "refused" in line)
+
+
+@both
+def test_claim_that_is_older_than_its_rivals_rule_does_not_win(address: str):
+    """A reload comes between two claims: the claimant whom the new rule names comes before the other."""
+    world = World(ALLOW, QUICK)
+    alice = world.guest("alice", "tap1i0", address, awake=False)
+    bob = world.guest("bob", "tap2i0", address, awake=False)
+    adopts(world, address)
+    alice.asks_gateway()
+    world.reloads(f"{ALLOW}\n{address} port=tap2i0")
+    bob.asks_gateway()
+    said = world.runs(COLLECTED + 0.01)
+    assert any(f"refused {address} alice@tap1i0: several-answers" in line for line in said)
+    assert world.routes() == [f"{address} bob"]

@@ -107,6 +107,12 @@ class AnswerCollection:
         """Return when `settle` has something to yield; None: nothing was collected."""
         return self._ends.next_deadline()
 
+    def port_renamed(self, port: Port) -> None:
+        """Let the claims of a port be those of the port under its new name, which other rules may name."""
+        for found in self._answers.values():
+            for anchor in [anchor for anchor in found if anchor.port == port.index]:
+                found[anchor] = found[anchor]._replace(port=port)
+
     def port_gone(self, port: int) -> None:
         """Forget the claims of a port (ifindex)."""
         for key, found in list(self._answers.items()):

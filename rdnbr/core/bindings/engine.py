@@ -204,6 +204,7 @@ class Engine:
             self._claim_handler.probe_departed(now, port)
         elif before.name != port.name:
             self.counters.port_gone(before.name)
+            self._claim_handler.answers.port_renamed(port)
             self._reauthorization.authorize(now, self._table.on_port(port.index))
             self._damped_ports.review(now, port.index)
         return self.drain_outputs()

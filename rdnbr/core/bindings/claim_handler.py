@@ -7,6 +7,7 @@ makes a binding. `policy` says whether the claim is permitted, `state_machine` w
 from collections.abc import Mapping
 
 from rdnbr.core.bindings.answer_collection import Answer, AnswerCollection
+from rdnbr.core.bindings.arrivals import Arrivals
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
 from rdnbr.core.bindings.move_limit import moved_just_now
@@ -14,7 +15,6 @@ from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
-from rdnbr.core.model.address import MAC
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import ANNOUNCEMENTS, Claim, Proof, Source
@@ -61,6 +61,7 @@ class ClaimHandler:
         conflicts: Conflicts,
         static: StaticBindings,
         services: PortServices,
+        arrivals: Arrivals,
         signs_of_life: SignsOfLife,
         segments: Mapping[int, Segment],
         emit: Emit,
@@ -73,6 +74,7 @@ class ClaimHandler:
         self._conflicts = conflicts
         self._static = static
         self._services = services
+        self._arrivals = arrivals
         self._signs_of_life = signs_of_life
         self._segments = segments
         self._emit = emit
@@ -98,29 +100,6 @@ class ClaimHandler:
             self._static.bind(now, port, claim.mac)
         self._signs_of_life.note(now, port, claim.mac)
         return reason
-
-    def probe_departed(self, now: float, port: Port) -> None:
-        """Probe the departed bindings of a port that has appeared: a guest whose link returns need not send anything.
-
-        The port may be on another bridge now, or on a bridge of the same name that was made anew.
-        """
-        for binding in self._table.departed_on_port(port.index):
-            if self._limits.is_exhausted(now, port.index):
-                break
-            if binding.key.table == self._segments[port.segment].table:
-                self._handle_arrival(now, binding, binding.anchor, port, binding.source, binding.physical_mac)
-        self._static.bind(now, port, None)
-        self._services.discover(now, port, None)
-
-    def probe_orphaned_neighbour(self, now: float, port: Port, key: Key, anchor: Anchor) -> None:
-        """Probe a guest that had an address before rdnbr started; no route is installed before it answers."""
-        verdict = self._policy.authorization.authorize(key.address, anchor, port.segment)
-        if self._table.get(key) is not None or not verdict.permitted:
-            return
-        if self._limits.refuse_claim(now, port.index, key.address) is None:
-            binding = Binding(key, port.segment, anchor, Source.ADOPTED, verdict.rule, now, now)
-            event = BindingEvent.STATIC if is_static(verdict.rule) else BindingEvent.ARRIVAL
-            self._transitions.apply(now, binding, event)
 
     def refuse(
         self,
@@ -213,22 +192,9 @@ class ClaimHandler:
                 event = BindingEvent.ANSWER
             to = NewAnchor(anchor, port.segment, claim.source, rule, claim.physical_mac)
             row = self._transitions.apply(now, departed, event, to=to)
-        self._probe_other_addresses(now, port, key, anchor, claim)
+        self._arrivals.probe_other_addresses(now, port, key, anchor, claim)
         self._services.discover(now, port, claim.mac)
         return row.reason
-
-    def _probe_other_addresses(self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim) -> None:
-        """Probe the departed addresses of the claimant's MAC.
-
-        A guest moves with all its addresses, of both families, and may have claimed only one of them.
-        """
-        if self._limits.is_exhausted(now, port.index):
-            return
-        for other in self._table.of_mac(claim.mac):
-            if other.state is State.DEPARTED and other.key.table == key.table:
-                self._handle_arrival(now, other, anchor, port, claim.source, claim.physical_mac)
-                if self._limits.is_exhausted(now, port.index):
-                    return
 
     def _handle_incumbent_claim(
         self, now: float, port: Port, binding: Binding, anchor: Anchor, claim: Claim, rule: Rule | None
@@ -318,12 +284,7 @@ class ClaimHandler:
         before = binding.anchor
         row = self._conflicts.hand_over(now, binding, event, to)
         if binding.anchor == to.anchor and before.mac == to.anchor.mac:
-            for other in self._table.of_mac(before.mac):
-                if self._limits.is_exhausted(now, port.index):
-                    break
-                same = other.key.table == binding.key.table and other.anchor == before
-                if same and other.state is not State.DEPARTED:
-                    self._handle_arrival(now, other, to.anchor, port, to.source, to.physical_mac)
+            self._arrivals.challenge_other_addresses(now, port, binding, before, to)
         return row
 
     def _note_foreign_dad(self, now: float, port: Port, claim: Claim) -> None:
@@ -347,7 +308,7 @@ class ClaimHandler:
         self._services.snoop_data(now, port.index)
         known = False
         for binding in self._table.of_mac(anchor.mac):
-            if binding.key.table == table and self._handle_arrival(
+            if binding.key.table == table and self._arrivals.handle_arrival(
                 now, binding, anchor, port, claim.source, claim.physical_mac
             ):
                 known = True
@@ -358,41 +319,6 @@ class ClaimHandler:
             self._services.discover(now, port, claim.mac)
         known |= self._services.is_discovering(port.index, claim.mac)
         return Reason.ARRIVED if known else self.refuse(now, port, Reason.UNKNOWN_MAC, claim)
-
-    def _handle_arrival(
-        self,
-        now: float,
-        binding: Binding,
-        anchor: Anchor,
-        port: Port,
-        source: Source,
-        physical_mac: MAC | None,
-    ) -> bool:
-        """Handle that the MAC of a binding is on a port; tell whether the binding is affected."""
-        departed = binding.state is State.DEPARTED
-        at_anchor = binding.anchor.may_be(anchor)
-        # Each arrival causes probes. A guest that sends many MACs, or one MAC often, must not use up the probe rate.
-        if self._limits.refuse_probe(now, port.index) is not None:
-            return False
-        if (departed or not at_anchor) and self._limits.refuse_full(port.index, binding.key.address):
-            return False
-        if at_anchor and physical_mac is None:
-            physical_mac = binding.physical_mac
-        verdict = self._policy.authorization.authorize(
-            binding.key.address, anchor, port.segment, physical_mac, live=binding.state in WITH_ROUTE
-        )
-        if not verdict.permitted or self._quarantine.is_quarantined(now, binding.key, anchor):
-            return False
-        to = None
-        if departed:
-            to = NewAnchor(anchor, port.segment, source, verdict.rule, physical_mac)
-        elif not at_anchor:
-            row = self._conflicts.challenge(now, binding, anchor, port.segment)
-            return row.verb is not Verb.REFUSED
-        event = BindingEvent.STATIC if departed and is_static(verdict.rule) else BindingEvent.ARRIVAL
-        self._transitions.apply(now, binding, event, to=to)
-        self._transitions.renew_stamp(now, binding)
-        return True
 
     def _event_of(self, claim: Claim) -> BindingEvent:
         if claim.proof is Proof.USE:

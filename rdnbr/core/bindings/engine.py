@@ -8,24 +8,11 @@ uses, and never go back.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from rdnbr.core.bindings.binding_table import BindingTable
-from rdnbr.core.bindings.claim_handler import ClaimHandler
-from rdnbr.core.bindings.conflict import Conflicts
-from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
-from rdnbr.core.bindings.damped_ports import DampedPorts
-from rdnbr.core.bindings.departed import DepartedBindings
-from rdnbr.core.bindings.expiry import Expiry
+from rdnbr.core.bindings.engine_parts import make_parts
 from rdnbr.core.bindings.explanation_builder import build_explanation
-from rdnbr.core.bindings.flush import Flush
 from rdnbr.core.bindings.frame_counters import FrameCounters
-from rdnbr.core.bindings.operator_probe import OperatorProbes
-from rdnbr.core.bindings.reauthorization import Reauthorization
-from rdnbr.core.bindings.route_metric import RouteMetrics
-from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent
-from rdnbr.core.bindings.static_bindings import StaticBindings
-from rdnbr.core.bindings.transitions import Transitions
-from rdnbr.core.model.address import IP, MAC, ZERO_MAC
+from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.model.engine_outputs import Output, Probe
@@ -36,22 +23,7 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot
 from rdnbr.core.policy.allowlist import Allowlist
-from rdnbr.core.policy.authorization import Authorization
-from rdnbr.core.policy.flap_damping import FlapDamping
-from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.local_addresses import LocalAddresses
-from rdnbr.core.policy.policy import Policy
-from rdnbr.core.policy.quarantine import Quarantine
-from rdnbr.core.probing.dad_times import DadTimes
-from rdnbr.core.probing.data_snooping import DataSnooping
-from rdnbr.core.probing.discovery import Discovery
-from rdnbr.core.probing.gateway_announcer import GatewayAnnouncer
-from rdnbr.core.probing.gateway_defence import GatewayDefence
-from rdnbr.core.probing.listener_querier import ListenerQuerier
-from rdnbr.core.probing.port_services import PortServices
-from rdnbr.core.probing.prober import Prober
-from rdnbr.core.probing.slow_probing import SlowPace
-from rdnbr.core.probing.timers import BindingTimers
 from rdnbr.core.wire.decode import decode
 
 _IP_PACKETS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
@@ -69,62 +41,25 @@ class Engine:
         """Outputs of the present event."""
         self._segments: dict[int, Segment] = {}
         self._ports: dict[int, Port] = {}
-        self._table = BindingTable()
-        emit, segments, ports, dad_times = self._outputs.append, self._segments, self._ports, DadTimes()
-        self._authorization = Authorization(allowlist, segments, ports)
-        self._policy = Policy(self._authorization, PortLimits(settings, self._table), Quarantine())
-        prober, pace = Prober(settings, segments, ports, dad_times), SlowPace(settings)
-        timers = BindingTimers(settings, prober, pace, emit)
-        self._departed = DepartedBindings(self._table, timers, self._policy, ports)
-        self._damping = FlapDamping()
-        self._transitions = Transitions(
-            self._table,
-            timers,
-            RouteMetrics(settings, self._table),
-            self._policy.quarantine,
-            self._departed,
-            self._damping,
-            ports,
-            emit,
-        )
-        self._damped_ports = DampedPorts(self._damping, self._table, self._transitions, ports, emit)
-        self._conflicts = Conflicts(settings, self._table, self._transitions)
-        self._services = PortServices(
-            GatewayAnnouncer(segments, ports, self._policy.limits, emit),
-            GatewayDefence(segments, ports, emit),
-            Discovery(settings, segments, ports, self._policy, self._table, prober, pace, emit),
-            DataSnooping(settings, segments, ports, self._table, emit),
-            ListenerQuerier(segments, ports, emit),
-            dad_times,
-        )
-        self._static = StaticBindings(self._policy, self._table, self._transitions, segments, ports)
-        self._signs_of_life = SignsOfLife(
-            self._table, self._policy.limits, self._static, self._services, segments, ports
-        )
-        self._claim_handler = ClaimHandler(
-            self._policy,
-            self._table,
-            self._transitions,
-            self._conflicts,
-            self._static,
-            self._services,
-            self._signs_of_life,
-            segments,
-            emit,
-        )
-        self._flush = Flush(self._table, self._transitions, self._damped_ports, self._signs_of_life, ports)
-        self._expiry = Expiry(self._table, self._transitions, self._departed, self._policy.quarantine)
-        self._operator_probes = OperatorProbes(self._transitions, self._departed, self._services)
-        self._covering = CoveringPrefixes(self._authorization, emit)
-        self._reauthorization = Reauthorization(
-            self._authorization,
-            self._table,
-            self._transitions,
-            self._static,
-            self._services,
-            ports,
-            self._covering,
-        )
+        parts = make_parts(settings, allowlist, self._segments, self._ports, self._outputs.append)
+        self._table = parts.table
+        self._policy = parts.policy
+        self._authorization = parts.policy.authorization
+        self._departed = parts.departed
+        self._damping = parts.damping
+        self._damped_ports = parts.damped_ports
+        self._transitions = parts.transitions
+        self._conflicts = parts.conflicts
+        self._services = parts.services
+        self._signs_of_life = parts.signs_of_life
+        self._claim_handler = parts.claim_handler
+        self._arrivals = parts.arrivals
+        self._adopter = parts.adopter
+        self._flush = parts.flush
+        self._expiry = parts.expiry
+        self._operator_probes = parts.operator_probes
+        self._covering = parts.covering
+        self._reauthorization = parts.reauthorization
 
     @property
     def segments(self) -> Mapping[int, Segment]:
@@ -201,7 +136,7 @@ class Engine:
         self._policy.limits.set_port(port)
         if before is None:
             self._services.port_up(now, port.index)
-            self._claim_handler.probe_departed(now, port)
+            self._arrivals.probe_departed(now, port)
         elif before.name != port.name:
             self.counters.port_gone(before.name)
             self._claim_handler.answers.port_renamed(port)
@@ -248,47 +183,15 @@ class Engine:
         fdb_port: int | None = None,
         metric: int | None = None,
     ) -> list[Output]:
-        """Adopt a host that the kernel held when rdnbr started.
-
-        Args:
-            now: when rdnbr started.
-            key: table and address of its route.
-            mac: of its neighbour entry; None where the route had lost its neighbour.
-            device: ifindex of its segment.
-            fdb_port: ifindex of the port in the bridge's forwarding database. Any guest of the bridge can have put it
-                there, by one frame with that source MAC before the start. So the port only gets the first probe, which
-                spares hundreds of other ports a copy. It stays unknown until a frame arrives, and further probes go to
-                all ports. A forger delays the answer of the true owner by one probe.
-            metric: of its route. It stays if this node would give it.
-        """
-        segment = self._segments.get(device)
-        if segment is None or segment.table != key.table or self._table.get(key) is not None:
-            return []
-        anchor = Anchor(None, mac or ZERO_MAC)
-        verdict = self._authorization.authorize(key.address, anchor, device, live=True)
-        binding = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, now, now)
-        port = self._ports.get(fdb_port or 0)
-        if port is not None and port.segment == device:
-            there = self._authorization.authorize(
-                key.address, Anchor(port.index, anchor.mac), device, live=True
-            )
-            binding.fdb_port = port.index if there.permitted else None
-        if verdict.permitted:
-            self._transitions.metrics.adopt_metric(now, binding, metric)
-            self._transitions.apply(now, binding, BindingEvent.FOUND_IN_KERNEL)
-            self._covering.record(key.address, verdict.rule)
-            self._static.settle_adopted(now, binding)
-        else:
-            self._transitions.apply(now, binding, BindingEvent.FOUND_NOT_PERMITTED, reason=verdict.reason)
+        """Adopt a host that the kernel held when rdnbr started (`Adopter.adopt` has the arguments)."""
+        self._adopter.adopt(now, key, mac, device, fdb_port, metric)
         return self.drain_outputs()
 
     def probe_orphaned_neighbour(
         self, now: float, key: Key, mac: MAC, device: int, fdb_port: int | None
     ) -> list[Output]:
         """Probe a guest of which the kernel held a neighbour and no route at the start, on the port where it is."""
-        port = self._ports.get(fdb_port or 0)
-        if port is not None and port.segment == device and self._segments[device].table == key.table:
-            self._claim_handler.probe_orphaned_neighbour(now, port, key, Anchor(port.index, mac))
+        self._adopter.probe_orphaned_neighbour(now, key, mac, device, fdb_port)
         return self.drain_outputs()
 
     def find_guest(

@@ -145,11 +145,12 @@ def test_flush_forgets():
 
 
 def test_probe_command_probes_once():
-    """The `probe` command probes at once; during a probe sequence it changes nothing."""
+    """The `probe` command sends one probe at once, also during a probe sequence, whose state it does not change."""
     world, alice = settled()
     alice.awake = False
     assert world.asks(V4) == [f"ask alice@tap1i0 for {V4}"]
-    assert world.asks(V4) == []
+    assert world.asks(V4) == [f"ask alice@tap1i0 for {V4}"]
+    assert world.state(V4) == "probing alice@tap1i0"
     assert world.asks("2.57.57.99") == []
 
 

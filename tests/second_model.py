@@ -453,7 +453,8 @@ class Model(Statics):
             self.say("withdrawn", why, address, mac, None, None)
             return
         self.entries.append(entry)
-        if heard_on in self.ports and not self.judge_law(address, (heard_on, mac), segment, live=True)[0]:
+        there = heard_on in self.ports and self.ports[heard_on][1] == segment
+        if there and not self.judge_law(address, (heard_on, mac), segment, live=True)[0]:
             entry.heard_on = heard_on
         self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")

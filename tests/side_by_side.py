@@ -361,7 +361,7 @@ class Side:
             self.ticks()
             self.answers(awake)
             self.reconciles()
-        self.now = until
+        self.now = max(self.now, until)
 
     def answers(self, awake: set[tuple[int, str]]) -> None:
         while self.asked:

@@ -237,3 +237,14 @@ def test_explanation_names_the_prefix():
     assert explained.cases[0].reason is None
     explained = world.engine.explain(world.now, parse_ip(OTHER[4]))
     assert (explained.refused, explained.connected_prefix) == ("connected-prefix", "10.0.0.0/8")
+
+
+@families
+def test_probe_by_hand_finds_the_guest_that_a_connected_rule_names(family: int):
+    """A probe for any MAC may find the one that the rule names, on a port that no rule names."""
+    world = World(f"{ALLOW}\n{GUEST[family]} mac=52:02:45:00:00:01 connected")
+    prefix_comes(world, family)
+    world.guest("alice", "tap1i0", GUEST[family])
+    world.asks(GUEST[family])
+    world.runs(2)
+    assert world.routes() == [f"{GUEST[family]} alice"]

@@ -53,9 +53,12 @@ class Authorization:
         if reason not in (None, Reason.CONNECTED_PREFIX):
             return _refused(reason)
         verdict = self._consult_allowlist(address, anchor, segment, physical_mac)
-        if reason is None or live or (verdict.rule is not None and verdict.rule.connected):
-            return verdict
-        return _refused(reason)
+        connected = verdict.rule is not None and verdict.rule.connected
+        if reason is not None and not live and not connected:
+            return _refused(reason)
+        if anchor.mac == ZERO_MAC and verdict.reason is Reason.PINNED:
+            return PERMITTED  # the first frame of the guest will show whether the guest is the one that is pinned
+        return verdict
 
     def builtin_refusal(self, address: IP) -> Reason | None:
         """Return why nobody may have `address`; None: there is no such reason."""
@@ -74,8 +77,6 @@ class Authorization:
             last = self.allowlist.authorize(address, claimant)
             if last.permitted:
                 return last
-        if anchor.mac == ZERO_MAC and last.reason is Reason.PINNED:
-            return PERMITTED  # the first frame of the guest will show whether the guest is the one that is pinned
         return last
 
     def _claimants(self, anchor: Anchor, segment: int, physical_mac: MAC | None) -> Iterable[Claimant]:

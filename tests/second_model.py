@@ -540,10 +540,11 @@ class Model(Statics):
             self.say_of("installed", "damped", entry)
 
     def probe(self, now: float, address: str) -> None:
-        for entry in sorted(self.entries, key=lambda entry: entry.table):
-            if entry.address == address:
-                self.let_go_of(entry)
-        known = [e for e in self.entries if e.address == address and (e.state != "departed" or e.probed_on)]
+        # Only tables of bridges that are there; what is remembered of another one is nowhere.
+        there = [e for e in self.entries if e.address == address and e.table in self.tables.values()]
+        for entry in sorted(there, key=lambda entry: entry.table):
+            self.let_go_of(entry)
+        known = [e for e in there if e.state != "departed" or e.probed_on]
         for entry in known:
             if entry.state == "valid":
                 self.become(now, entry, "probing")

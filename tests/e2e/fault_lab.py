@@ -86,6 +86,11 @@ class FaultLab:
         lines = (line for command in commands for line in self.node.run("ip", *command.split()).splitlines())
         return sorted(" ".join(line.split()) for line in lines if PROTOCOL in line)
 
+    def forget_flaps(self):
+        """Have the ports start anew: several faults take a port away, and together they are a flapping port."""
+        for guest in self.lab.guests:
+            self.node.rdnbr("probe", guest.address4)
+
     def guest_entries(self):
         return [line for line in self.entries() if line.split()[0] in self.guest.addresses]
 

@@ -18,6 +18,7 @@ def fault_lab():
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.title)
 def test_fault_is_repaired(fault_lab, fault):
     """Kernel and daemon are as before within the time that the table says; nothing is lost, nothing crashes."""
+    fault_lab.forget_flaps()
     logged = len(fault_lab.daemon.log)
     fault.breaks(fault_lab)
     if fault.meanwhile is not None:

@@ -32,9 +32,12 @@ def test_probes_and_dad_alone_never_install(lab):
     lab.node.start_daemon()
     guest.send(intent(guest.mac, "2.57.57.99"))
     guest.send(intent(guest.mac, "2001:678:3a4:100::99"))
-    for address in ("2.57.57.99", "2001:678:3a4:100::99"):
-        wait_for(lambda: binding(lab.node, address), 2, f"{address} to be tentative")  # noqa: B023
-        assert binding(lab.node, address)["state"] == "tentative"
+    claimed = {"2.57.57.99": "tentative", "2001:678:3a4:100::99": "tentative"}
+    wait_for(
+        lambda: {one["address"]: one["state"] for one in lab.node.show()["bindings"]} == claimed,
+        2,
+        "both claims",
+    )
     stays(lambda: lab.node.hosts() == set(), 5, "no route")
     assert binding(lab.node, "2.57.57.99") is None
     assert binding(lab.node, "2001:678:3a4:100::99") is None

@@ -12,6 +12,7 @@ def seeds() -> Iterator[bytes]:
     for command in (*COMMANDS, "watch"):
         yield b'{"command": "%s"}' % command.encode()
     yield b'{"command": "flush", "address": "2.57.57.30"}'
+    yield b'{"command": "flush", "port": "tap100i0"}'
     yield b'{"command": "watch", "frames": true}'
     yield b'{"command": "probe", "address": "fe80::1%eth0"}'
     yield b'{"command": ["show"], "address": 1e9}'
@@ -21,10 +22,10 @@ def seeds() -> Iterator[bytes]:
 def try_one(content: bytes) -> None:
     """Parse a request, or check that its refusal can be encoded."""
     try:
-        command, address, _ = _read(content)
+        request = _read(content)
     except Refused as error:
         said = str(error)
     else:
-        said = f"{command} {show_ip(address)}" if address else command
+        said = f"{request.command} {show_ip(request.address)}" if request.address else request.command
     assert said.isprintable()
     assert _line({"ok": False, "error": said}).endswith(b"\n")

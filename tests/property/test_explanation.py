@@ -88,7 +88,9 @@ snapshots = st.builds(
     since=times,
     last_seen=times,
     rule=st.none() | names,
-    physical_mac=st.none(),  # no document has it
+    physical_mac=st.none(),  # no document has this one, nor the two ifindexes
+    port_index=st.none(),
+    segment_index=st.just(0),
 )
 
 

@@ -50,7 +50,7 @@ def test_bound_address_is_in_the_set_of_its_family():
 def test_senders_are_the_bindings_with_a_route(state):
     """An address is a permitted source exactly as long as it has a route, challenged or not."""
     bound = contents(view(FOUR, state=state)).bound4
-    assert bool(bound) == (state.value in {"valid", "probing", "challenged", "frozen", "adopted"})
+    assert bool(bound) == (state.value in {"valid", "probing", "challenged", "frozen", "adopted", "static"})
 
 
 def test_moved_binding_leaves_its_old_port():

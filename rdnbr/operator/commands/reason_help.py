@@ -66,7 +66,7 @@ REASON_HELP: Mapping[str, str] = {
     Reason.COLLECTED: "several ports were asked; other answers are awaited for a moment",
     Reason.SEVERAL_ANSWERS: "several ports were asked, and another guest answered too (proxy ARP?)",
     Reason.BEING_DECIDED: "a third claimant, during a conflict between two",
-    Reason.STATIC: "the rule says static: routed without probes; a claim of another guest changes nothing",
+    Reason.STATIC: "the rule says static: routed without probes, whatever other guests claim",
     Reason.ANNOUNCED: "a vip address follows its announcement",
     Reason.MOVED_TOO_OFTEN: "moved too often, and stays where it is for a while",
     Reason.THAWED: "may move again",

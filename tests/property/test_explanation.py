@@ -108,6 +108,7 @@ details = st.builds(
     refused=reasons,
     port_addresses=st.none() | counts,
     port_limit=st.none() | counts,
+    damped_until=st.none() | times,
 )
 desired_entries = st.builds(
     DesiredEntry,

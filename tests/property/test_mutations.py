@@ -28,6 +28,7 @@ def test_mutation_without_its_target_raises():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_nothing_is_noticed_where_nothing_is_broken():
     """The property test passes on the code as it is."""
     assert mutations.passes(None)

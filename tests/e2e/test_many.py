@@ -9,7 +9,7 @@ from tests.e2e.node_view import stays
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
-MOST_CPU = 0.02
+MOST_CPU = 0.06
 """Fraction of one core."""
 OFTEN = "[timers]\nreprobe = 10.0\n"
 """Three times as often as by default, so that a short test probes all guests."""

@@ -88,6 +88,10 @@ class Segment:
         gateways = (self.gateway4, self.gateway6)
         return tuple(len(gateway) for gateway in gateways if gateway is not None)
 
+    def gateway(self, size: int) -> IP | None:
+        """Return the gateway address of the family whose addresses have `size` bytes."""
+        return self.gateway4 if size == 4 else self.gateway6
+
     @property
     def dad_failed(self) -> tuple[IP, ...]:
         """The addresses of the bridge that the node does not use, since another host has them (`gateway-dadfailed`)."""

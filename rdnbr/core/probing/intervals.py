@@ -80,6 +80,11 @@ def form(state: State, probes_sent: int, timers: Timers) -> Form:
     return Form.ZERO_SENDER if last and count > 1 else Form.BROADCAST
 
 
+def forms(state: State, timers: Timers) -> tuple[Form, ...]:
+    """Return the forms of all probes of a state, in their order."""
+    return tuple(form(state, probes_sent, timers) for probes_sent in range(len(waits(state, timers))))
+
+
 def probes_challenger(probes_sent: int) -> bool:
     """Tell whether the next probe of a conflict goes to the challenger; the incumbent is probed first."""
     return probes_sent >= CHALLENGE_PROBES

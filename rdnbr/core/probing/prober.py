@@ -42,7 +42,7 @@ class Prober:
         self._bucket_bound, self._bucket_new = TokenBucket(rate, burst), TokenBucket(rate, burst)
         self._bucket_copies = TokenBucket(COPIES * rate, COPIES * burst)
         self._port_buckets = PortBuckets()
-        self._timers = settings.timers
+        self._forms = {state: intervals.forms(state, settings.timers) for state in State}
         self._all_ports_from = min(BROADCAST_AFTER, settings.timers.probe_count - 1)
 
     def probes_all_ports(self, binding: Binding, probes_sent: int) -> bool:
@@ -91,13 +91,15 @@ class Prober:
             binding.state is State.CHALLENGED and intervals.probes_challenger(binding.probes_sent)
         ):
             return False
-        indexes = {binding.segment}
-        if binding.state is State.TENTATIVE and binding.challenger is not None:
-            indexes.add(binding.challenger_segment)
-        segments = [self._segments[index] for index in indexes if index in self._segments]
-        family4 = len(binding.key.address) == 4
-        gateways = [segment.gateway4 if family4 else segment.gateway6 for segment in segments]
-        return bool(gateways) and not any(gateways)
+        size, segment = len(binding.key.address), self._segments.get(binding.segment)
+        if segment is not None and segment.gateway(size) is not None:
+            return False
+        if binding.state is not State.TENTATIVE or binding.challenger is None:
+            return segment is not None
+        other = self._segments.get(binding.challenger_segment)
+        if other is not None and other.gateway(size) is not None:
+            return False
+        return segment is not None or other is not None
 
     def postpones_until(self, binding: Binding) -> float:
         """Return the time before which the next probe could not have its form; 0: it can have it now.
@@ -105,8 +107,8 @@ class Prober:
         The last probe to a guest that may lose its route is the one from 0.0.0.0, if that is the only one that the
         guest answers. The guest cannot postpone it by a DAD, only the time since its port came up counts.
         """
-        form = intervals.form(binding.state, binding.probes_sent, self._timers)
-        if binding.state is State.PROBING and form is Form.ZERO_SENDER and len(binding.key.address) == 4:
+        is_incumbent4 = binding.state is State.PROBING and len(binding.key.address) == 4
+        if is_incumbent4 and self._form(binding) is Form.ZERO_SENDER:
             return self._dad_times.unknown_until(binding.anchor.port)
         return 0.0
 
@@ -136,7 +138,7 @@ class Prober:
         if segment is None:
             return
         address = binding.key.address
-        form = intervals.form(binding.state, binding.probes_sent, self._timers)
+        form = self._form(binding)
         ports = self._probed_ports(binding, anchor, index)
         if anchor.mac != ZERO_MAC and len(ports) > 1 and binding.state is State.TENTATIVE:
             form = Form.UNICAST  # an answer with another MAC would make its sender a challenger that answers
@@ -152,6 +154,11 @@ class Prober:
         frame = probe_frames.probe_frame(segment, address, mac, broadcast=broadcast, zero_sender=zero)
         if frame is not None:
             yield Probe(port, address, mac, frame)
+
+    def _form(self, binding: Binding) -> Form:
+        """Return the form of the next probe; further probes of a sequence have the form of its last one."""
+        forms = self._forms[binding.state]
+        return forms[min(binding.probes_sent, len(forms) - 1)]
 
     def _probed_ports(self, binding: Binding, anchor: Anchor, segment: int) -> list[int]:
         if anchor.port is not None and not self.probes_all_ports(binding, binding.probes_sent):

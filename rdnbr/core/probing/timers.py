@@ -30,7 +30,7 @@ class BindingTimers:
     """One timer for each binding."""
 
     def __init__(self, settings: Settings, prober: Prober, slow_pace: SlowPace, emit: Emit) -> None:
-        self.settings = settings.timers
+        self._use_timers(settings)
         self._prober = prober
         self._slow_pace = slow_pace
         self._emit = emit
@@ -42,7 +42,7 @@ class BindingTimers:
 
     def configure(self, settings: Settings) -> None:
         """Use other intervals and rates from the next probe on."""
-        self.settings = settings.timers
+        self._use_timers(settings)
         self._prober.configure(settings)
         self._slow_pace.configure(settings)
 
@@ -70,7 +70,7 @@ class BindingTimers:
         binding.probes_sent += 1
         if binding.probing_since is None:
             binding.probing_since = now
-        waits = intervals.waits(binding.state, self.settings)
+        waits = self._waits[binding.state]
         at = now + waits[binding.probes_sent]
         if not self.all_probes_sent(binding):
             at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
@@ -202,7 +202,7 @@ class BindingTimers:
 
     def all_probes_sent(self, binding: Binding) -> bool:
         """Tell whether all probes of the state were sent; after a reload with fewer probes, more than all."""
-        return binding.probes_sent >= len(intervals.waits(binding.state, self.settings)) - 1
+        return binding.probes_sent >= len(self._waits[binding.state]) - 1
 
     def all_ports_probed(self, binding: Binding) -> bool:
         """Tell whether the last probe went to all ports of the segment, since the binding's own port is silent."""
@@ -216,6 +216,10 @@ class BindingTimers:
         sequence = sum(intervals.probing(self.settings))
         quiet = now - binding.last_seen > self.settings.reprobe * 1.25 + sequence
         return quiet and binding.probing_since is not None and now - binding.probing_since >= sequence
+
+    def _use_timers(self, settings: Settings) -> None:
+        self.settings = settings.timers
+        self._waits = {state: intervals.waits(state, settings.timers) for state in State}
 
     def _set(self, key: Key, at: float) -> None:
         self._without_gateway.pop(key, None)

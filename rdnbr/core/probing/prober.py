@@ -126,12 +126,15 @@ class Prober:
             yield from self._build_probe(now, binding, *incumbent)
         yield from self._build_probe(now, binding, *challenger)
 
-    def build_slow_probe(self, now: float, binding: Binding) -> Iterator[Probe]:
-        """Build the next slow probe of a DEPARTED binding, which goes to one port; the forms take turns."""
+    def build_slow_probe(self, now: float, binding: Binding) -> Probe | None:
+        """Build the next slow probe of a DEPARTED binding, which goes to one port; the forms take turns.
+
+        None: there is no gateway address to send it from.
+        """
         assert binding.probed_on is not None
         segment, port, anchor = self._segments[binding.segment], binding.probed_on, binding.anchor
         form = tuple(Form)[binding.probes_sent % len(Form)]
-        yield from self.build_copy(now, segment, port, binding.key.address, anchor.mac, form)
+        return self.build_copy(now, segment, port, binding.key.address, anchor.mac, form)
 
     def _build_probe(self, now: float, binding: Binding, anchor: Anchor, index: int) -> Iterator[Probe]:
         segment = self._segments.get(index)
@@ -143,17 +146,18 @@ class Prober:
         if anchor.mac != ZERO_MAC and len(ports) > 1 and binding.state is State.TENTATIVE:
             form = Form.UNICAST  # an answer with another MAC would make its sender a challenger that answers
         for port in ports:
-            yield from self.build_copy(now, segment, port, address, anchor.mac, form)
+            probe = self.build_copy(now, segment, port, address, anchor.mac, form)
+            if probe is not None:
+                yield probe
 
     def build_copy(
         self, now: float, segment: Segment, port: int, address: IP, mac: MAC, form: Form
-    ) -> Iterator[Probe]:
-        """Build the probe for one port; there is none without a gateway address to send it from."""
+    ) -> Probe | None:
+        """Build the probe for one port; None: there is no gateway address to send it from."""
         zero = form is Form.ZERO_SENDER and not self._dad_times.may_be_in_dad(now, port, address)
         broadcast = form is not Form.UNICAST or mac == ZERO_MAC
         frame = probe_frames.probe_frame(segment, address, mac, broadcast=broadcast, zero_sender=zero)
-        if frame is not None:
-            yield Probe(port, address, mac, frame)
+        return None if frame is None else Probe(port, address, mac, frame)
 
     def _form(self, binding: Binding) -> Form:
         """Return the form of the next probe; further probes of a sequence have the form of its last one."""

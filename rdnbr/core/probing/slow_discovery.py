@@ -138,5 +138,6 @@ class SlowDiscovery:
     def _probe(self, now: float, port: Port, address: IP, mac: MAC, finished: int) -> None:
         form = tuple(Form)[finished % len(Form)]
         segment = self._segments[port.segment]
-        for probe in self._prober.build_copy(now, segment, port.index, address, mac, form):
+        probe = self._prober.build_copy(now, segment, port.index, address, mac, form)
+        if probe is not None:
             self._emit(probe._replace(guess=True))

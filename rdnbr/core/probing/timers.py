@@ -90,12 +90,12 @@ class BindingTimers:
             self._set(binding.key, at)
             return
         binding.wait_until = binding.state_since
-        probes = list(self._prober.build_slow_probe(now, binding))
-        for probe in probes:
+        probe = self._prober.build_slow_probe(now, binding)
+        if probe is not None:
             self._emit(probe)
-        binding.probes_sent += len(probes)
+            binding.probes_sent += 1
         self.schedule_slow_probe(now, binding)
-        if not probes:
+        if probe is None:
             self._await_gateway(binding)
 
     def schedule_slow_probe(self, now: float, binding: Binding) -> None:

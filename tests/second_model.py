@@ -78,6 +78,7 @@ class Model(Statics):
         entry = self.find(self.tables[segment], heard.address)
         known = entry.card if entry and (entry.port, entry.mac) == (port, heard.mac) else ""
         live = entry is not None and entry.state in ROUTED
+        free = entry is None or entry.state == "departed"
         why, vip = self.judge_law(heard.address, (port, heard.mac), segment, heard.card or known, live=live)
         if why:
             if why == "own-address" and heard.kind != "packet":
@@ -85,10 +86,10 @@ class Model(Statics):
             self.turn_down(why, port, heard)
         elif not settled and self.has_to_wait(port, heard, entry):
             self.collect(now, port, heard, entry)
+        elif heard.kind == "packet" and (not free or heard.address in self.statics):
+            self.turn_down("no-hint", port, heard)
         elif entry is None or entry.state == "departed":
             self.claim_free(now, port, heard, entry)
-        elif heard.kind == "packet":
-            self.turn_down("no-hint", port, heard)
         else:
             self.claim_bound(now, port, heard, entry, vip=vip)
 

@@ -2,6 +2,7 @@
 
 import pytest
 from dialogue import World, kinds
+from guest_frames import packet
 
 from rdnbr.core.model.settings import PortPolicy, Settings
 
@@ -33,6 +34,17 @@ def test_mac_of_the_rule_is_heard(address: str):
     assert world.runs(100) == []
     assert f"route {address} to alice" in alice.announces("fe80::1:2")
     assert world.runs(10_000) == []
+    assert world.routes() == [f"{address} alice"]
+
+
+@families
+def test_packet_takes_no_static_address(address: str):
+    """A packet from the address proves nothing, and nothing would ever verify it; ARP and NDP of the owner count."""
+    world = node("static", address)
+    mallory = world.guest("mallory", "tap2i0", awake=False)
+    assert mallory.says(packet(mallory.mac, address)) == [f"ignored {address} mallory@tap2i0: no-hint"]
+    assert world.routes() == []
+    world.guest("alice", "tap1i0", address, awake=False).announces()
     assert world.routes() == [f"{address} alice"]
 
 

@@ -139,11 +139,13 @@ class ClaimHandler:
         if not settled and self.answers.collect(now, key, Answer(port, claim, verdict.rule)):
             self._emit_refusal(now, Verb.NOTED, port, Reason.COLLECTED, claim, verdict.rule)
             return Reason.COLLECTED
+        unbound = binding is None or binding.state is State.DEPARTED
+        if claim.source is Source.DATA and (not unbound or is_static(verdict.rule)):
+            # A guest can write any source address into a packet. A binding has probes of its own that verify its
+            # anchor, and a static address has no probe that could verify the packet.
+            return self.refuse(now, port, Reason.NO_HINT, claim, verdict.rule)
         if binding is None or binding.state is State.DEPARTED:
             return self._handle_new_claim(now, port, key, anchor, claim, verdict.rule)
-        if claim.source is Source.DATA:
-            # A guest can write any source address into a packet. The binding's own probes verify its anchor.
-            return self.refuse(now, port, Reason.NO_HINT, claim, verdict.rule)
         same_mac = binding.anchor.mac == anchor.mac and binding.segment == port.segment
         if binding.state is State.STATIC and binding.port_inferred and same_mac:
             # Its port was that of the forwarding database at the start. This frame names the address.

@@ -264,7 +264,7 @@ class Model(Statics):
             self.say_of("refreshed", "awaiting-answer", entry)
         else:
             self.say_of("refreshed", "awaiting-dad", entry)
-            if entry.state == "tentative" and entry.challenger is None:
+            if entry.state == "tentative" and entry.challenger is None and now < entry.entered + 10.0:
                 entry.asked = 0
                 entry.due = now + self.dad(entry)
 

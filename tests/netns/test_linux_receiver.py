@@ -24,6 +24,8 @@ RARP = ALL + GUEST + bytes.fromhex("8035 0001 0800 06 04 0003") + PAIRS
 IP6 = GUEST + bytes.fromhex("86dd 60000000 0018 3aff") + bytes(32)
 ASKING = NODE + IP6 + bytes.fromhex("87000000") + bytes(20)
 ANSWERING = NODE + IP6 + bytes.fromhex("88000000 40000000") + bytes(16)
+OF_ITS_LINK = NODE + IP6 + bytes.fromhex("88000000 40000000 fe80") + bytes(14)
+"""The answer to a solicitation of its link-local address, which no probe asks for and every neighbour can."""
 ANNOUNCING = bytes.fromhex("333300000001") + IP6 + bytes.fromhex("88000000 20000000") + bytes(16)
 RATE = 10
 
@@ -143,6 +145,7 @@ def test_port_in_another_segment_is_listened_on_anew(wire: Wire) -> None:
         (RARP, False),
         (ASKING, False),
         (ANSWERING, True),
+        (OF_ITS_LINK, False),
         (ANNOUNCING, False),
     ],
 )

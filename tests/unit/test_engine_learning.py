@@ -103,6 +103,22 @@ def test_dad_wait_starts_again_with_each_probe():
     assert world.runs(0.6)[0] == f"5.05 ask alice@tap1i0 for {V4}"
 
 
+@pytest.mark.parametrize("address", [V4, V6])
+def test_dad_without_end_holds_no_address(address: str):
+    """After ten seconds further DAD postpones no probe, so a guest that only does DAD does not keep the address."""
+    world = World(f"{address}")
+    mallory = world.guest("mallory", "tap2i0", awake=False)
+    for _ in range(40):
+        mallory.does_dad(address)
+        world.runs(0.7)
+        if world.state(address) is None:
+            break
+    assert world.state(address) is None
+    assert 10.0 < world.now < 20.0
+    alice = world.guest("alice", "tap1i0", address)
+    assert f"route {address} to alice" in alice.announces()
+
+
 def test_announcement_after_dad_installs():
     """The announcement that ends DAD installs the route without waiting for a probe."""
     world = World(ALLOW)

@@ -49,6 +49,10 @@ DAD_ANSWER_TIME = 2.0
 answer goes to all nodes, since a node that does DAD has no address yet (RFC 4861 §7.2.4). Linux answers within a
 millisecond."""
 
+LONGEST_DAD = 10.0
+"""Seconds from the first DAD for an unbound address in which further ones postpone its probes. RFC 5227 §1.1 takes 7 s
+at most. A guest that goes on must not keep an address from its owner for ever."""
+
 
 class ClaimHandler:
     """Decides what a valid frame means for the bindings."""
@@ -226,7 +230,7 @@ class ClaimHandler:
             if event is not BindingEvent.DAD:
                 if binding.probes_sent == 0:
                     self._transitions.timers.restart_probes(now, binding, after_dad=False)
-            elif binding.challenger is None:
+            elif binding.challenger is None and now < binding.state_since + LONGEST_DAD:
                 # With a challenger, probes are under way, and a DAD does not postpone them.
                 self._transitions.timers.restart_probes(now, binding, after_dad=True)
         return row.reason

@@ -75,7 +75,7 @@ _FRAMES = (
 
 
 def _is_answer(yes: str, no: str) -> tuple[Step | str, ...]:
-    """Jump to `yes` for a unicast answer: an ARP reply or a solicited advertisement."""
+    """Jump to `yes` for a unicast answer: an ARP reply, or a solicited advertisement of an address that is routed."""
     return (
         byte(0),
         any_bit(1, no),
@@ -87,7 +87,10 @@ def _is_answer(yes: str, no: str) -> tuple[Step | str, ...]:
         byte(_ETHERNET + _IPV6),  # type
         equal(136, None, no),
         byte(_ETHERNET + _IPV6 + 4),  # flags
-        any_bit(0x40, yes, no),
+        any_bit(0x40, None, no),
+        # A neighbour that solicits link-local addresses of the guest must not fill the socket with the answers.
+        half(_ETHERNET + _IPV6 + 8),  # first half of the target
+        equal(0xFE80, no, yes),
         "arp",
         half(_ETHERNET + 6),  # operation
         equal(2, yes, no),

@@ -17,6 +17,7 @@ from guest_frames import packet
 from rdnbr.lab import Lab, wait_for
 from rdnbr.lab.node import BRIDGE
 from tests.e2e import flood
+from tests.e2e.learning import configure_silently
 from tests.e2e.node_view import binding, stays, wait_until_quiet
 from tests.e2e.timed_move import Routes
 
@@ -41,14 +42,6 @@ def lab():
     """A node without its daemon, and two guests that have addresses and have sent nothing."""
     with Lab(guests=2, frr=False) as lab:
         yield lab
-
-
-def configure_silently(guest):
-    """Give the guest its addresses without a frame: no DAD, and no request for a gateway that it knows already."""
-    guest.sysctl(
-        ipv6__conf__eth0__accept_dad=0, ipv6__conf__eth0__ndisc_notify=0, ipv4__conf__eth0__arp_notify=0
-    )
-    guest.configure()
 
 
 def send_no_listener_reports(guest):

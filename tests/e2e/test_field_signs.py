@@ -4,6 +4,7 @@ import pytest
 
 from rdnbr.lab import wait_for
 from rdnbr.lab.node import BRIDGE
+from tests.e2e.learning import configure_silently
 from tests.e2e.node_view import stays, wait_until_quiet
 from tests.field_case import ROUTED, field_case
 
@@ -35,14 +36,6 @@ def permit(lab, mode):
     elif mode == "mac":
         lines = [f"{address} mac={guest.mac}\n" for guest in lab.guests for address in guest.addresses]
         lab.node.write("/etc/rdnbr/allowlist", "".join(lines))
-
-
-def configure_silently(guest):
-    """Give the guest its addresses without a frame: no DAD, and no request for a gateway."""
-    guest.sysctl(
-        ipv6__conf__eth0__accept_dad=0, ipv6__conf__eth0__ndisc_notify=0, ipv4__conf__eth0__arp_notify=0
-    )
-    guest.configure()
 
 
 def knows_gateways(lab, guest):

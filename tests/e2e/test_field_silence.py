@@ -4,6 +4,7 @@ import pytest
 
 from rdnbr.lab import wait_for
 from rdnbr.lab.node import BRIDGE
+from tests.e2e.learning import configure_silently
 from tests.e2e.node_view import solicitations, stays
 from tests.field_case import OWNER, ROUTED, field_case
 from tests.guest_frames import announcement, request
@@ -34,15 +35,6 @@ def permit(lab, rule=None):
             for address in guest.addresses
         ]
         lab.node.write("/etc/rdnbr/allowlist", "".join(lines))
-
-
-def configure_silently(guest, *addresses):
-    """Give the guest addresses without a frame: no DAD, no announcement, no request for a gateway."""
-    guest.sysctl(
-        ipv6__conf__eth0__accept_dad=0, ipv6__conf__eth0__ndisc_notify=0, ipv4__conf__eth0__arp_notify=0
-    )
-    for address in addresses:
-        guest.ip(f"addr add {address}/{32 if '.' in address else 128} dev eth0")
 
 
 def routed(lab, *addresses):

@@ -12,6 +12,7 @@ from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.model.address import MAC
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.fib_entries import Key
@@ -80,11 +81,17 @@ class Reauthorization:
             del self._to_discover[index]
             port = self._ports.get(index)
             if port is not None:
-                # The new rules may name guests that have been here for long.
-                macs = {binding.anchor.mac: None for binding in self._table.on_port(index)}
-                for mac in (None, *macs):
+                for mac in (None, *self._named_macs(index)):
                     self._static.bind(now, port, mac)
                     self._services.discover(now, port, mac)
+
+    def _named_macs(self, port: int) -> list[MAC]:
+        """Return the MACs on a port (ifindex) that the new rules name; their guests may have been here for long."""
+        allowlist = self._authorization.allowlist
+        if allowlist is None:
+            return []
+        macs = {binding.anchor.mac: None for binding in self._table.on_port(port)}
+        return [mac for mac in macs if allowlist.names_mac(mac)]
 
     def authorize(self, now: float, bindings: Iterable[Binding]) -> None:
         """Withdraw bindings that are not permitted any more. A DEPARTED binding is authorized when its MAC arrives."""

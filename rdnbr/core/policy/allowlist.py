@@ -84,6 +84,10 @@ class Allowlist:
             if rule.qualifiers.match(Claimant(mac or rule.qualifiers.mac or ZERO_MAC, port, bridge, vm, None))
         ]
 
+    def names_mac(self, mac: MAC) -> bool:
+        """Tell whether a rule with `mac=` permits one address to this MAC."""
+        return mac in self._by_guest
+
     def macs_naming(self, address: IP) -> set[MAC]:
         """Return the MACs that rules with `mac=` permit an address to."""
         number = int.from_bytes(address, "big")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, BindingLookup
+from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.engine_outputs import Emit
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
@@ -117,17 +118,29 @@ class SlowDiscovery:
         allowlist = self._policy.authorization.allowlist
         if allowlist is None:
             return []
+        bridge = self._segments[port.segment].name
+        of_port = allowlist.rules_naming(None, port.name, bridge)
+        free = {rule.prefix.address for rule in of_port if self._is_free(port, rule.prefix.address)}
         wanted: dict[IP, MAC] = {}
         for mac in rounds.macs:
-            for rule in allowlist.rules_naming(mac, port.name, self._segments[port.segment].name):
-                to = mac or rule.qualifiers.mac or ZERO_MAC
-                if (
-                    not rule.static
-                    and len(wanted) < self._policy.limits.capacity(port.index)
-                    and self._lacks(now, port, rule.prefix.address, to)
-                ):
-                    wanted.setdefault(rule.prefix.address, to)
+            # A port may have as many MACs as addresses. What is bound already is looked up once for all of them.
+            if not free and (mac is None or not allowlist.names_mac(mac)):
+                continue
+            for rule in allowlist.rules_naming(mac, port.name, bridge):
+                to, address = mac or rule.qualifiers.mac or ZERO_MAC, rule.prefix.address
+                if rule.static or address in wanted or not self._lacks(now, port, address, to):
+                    continue
+                if len(wanted) == self._policy.limits.capacity(port.index):
+                    return list(wanted.items())
+                wanted[address] = to
+                free.discard(address)
         return list(wanted.items())
+
+    def _is_free(self, port: Port, address: IP) -> bool:
+        """Tell whether nobody has an address, and the port may have one more."""
+        binding = self._bindings.get(Key(self._segments[port.segment].table, address))
+        is_unbound = binding is None or binding.state is State.DEPARTED
+        return is_unbound and self._policy.limits.refuse_full(port.index, address) is None
 
     def _lacks(self, now: float, port: Port, address: IP, mac: MAC) -> bool:
         """Tell whether an address is to be probed; one that has departed in silence has probes of its own."""

@@ -279,11 +279,21 @@ def _settle(day: Soak) -> float:
 
 
 def _descriptors(day: Soak, pid: int) -> int:
-    """Count open descriptors beside those of the ports, after data snooping has ended on all ports."""
-    ports = len(day.node.show("ports")["ports"])
-    sockets = Path(f"/proc/{pid}/net/packet")
-    wait_for(lambda: len(sockets.read_text().splitlines()) - 1 == ports, 15, "one packet socket a port")
-    return -ports + len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    """Count open descriptors beside those of the ports.
+
+    A port has one packet socket, and a second one as long as a family has no route on it: data snooping goes on then.
+    """
+
+    def expected() -> int:
+        ports = {port["port"] for port in day.node.show("ports")["ports"]}
+        routed = {(one["port"], one["family"]) for one in day.node.show()["bindings"] if one["installed"]}
+        return len(ports) + sum(not {(port, 4), (port, 6)} <= routed for port in ports)
+
+    def opened() -> int:
+        return len(Path(f"/proc/{pid}/net/packet").read_text().splitlines()) - 1
+
+    wait_for(lambda: opened() == expected(), 15, "the end of data snooping where both families are routed")
+    return -opened() + len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 @pytest.fixture

@@ -96,9 +96,7 @@ class Reauthorization:
     def authorize(self, now: float, bindings: Iterable[Binding]) -> None:
         """Withdraw bindings that are not permitted any more. A DEPARTED binding is authorized when its MAC arrives."""
         bindings = list(bindings)
-        self._transitions.metrics.schedule_review(
-            now, bindings
-        )  # the rule may say `anycast` now, or no longer
+        self._transitions.metrics.schedule_review(now, bindings)  # `anycast` may be new, or gone
         for binding in bindings:
             if binding.state is State.DEPARTED:
                 continue

@@ -115,9 +115,8 @@ class Transitions:
         self._set_state(binding, row.state)
         begins = binding.state in WITH_ROUTE and before not in WITH_ROUTE
         held = begins and row.verb is Verb.INSTALLED and self._is_damped(binding)
-        if (
-            row.verb is not Verb.REFUSED and not held
-        ):  # the claim handler emits the refusal; it names the challenger
+        # The claim handler emits a refusal, which names the challenger.
+        if row.verb is not Verb.REFUSED and not held:
             self._emit_row(now, binding, row, challenger)
         if begins:
             self._begin_route(now, binding, row)

@@ -14,6 +14,7 @@ from rdnbr.lab import wait_for
 from rdnbr.lab.frames import arp_request
 from tests.e2e.virtual_router import SHARED, VIP4, VIP6, VirtualRouter
 from tests.field_case import OWNER, field_case
+from tests.guest_frames import announcement
 from tests.netns.filtered import settle, wait_for_table
 
 pytestmark = pytest.mark.root
@@ -276,6 +277,29 @@ def test_stolen_mac(lab, within, enforce):
         assert [received(lab, victim, family) for family in (4, 6)] == (
             [0, 0] if enforce == "false" else [10, 10]
         )
+
+
+@pytest.mark.parametrize("enforce", ['"macs"', "true"])
+@field_case(
+    OWNER,
+    "a guest claims an address of its own from the MAC of its neighbour, whose link fails for a moment",
+    "with `enforce` the MAC goes back to the neighbour, whose rule has it as `mac=`",
+    within=5,
+)
+def test_mac_goes_back(lab, within, enforce):
+    victim, thief = lab.guests
+    mine = "".join(f"{address} mac={victim.mac}\n" for address in victim.addresses)
+    serve(lab, f"{mine}{thief.address4}\n{thief.address6}\n{VIP4}\n", f"enforce = {enforce}\n")
+    settle(lab)
+    wait_for(lambda: pinned(lab) == guests_pinned(lab), 5, "the pins")
+    thief.send(announcement(victim.mac, VIP4))
+    wait_for(lambda: holder(lab, VIP4) == (victim.mac, thief.port), 5, "its claim")
+    lab.node.ip(f"link set {victim.port} down")
+    wait_for(lambda: pinned(lab).get(victim.mac) == thief.port, 5, "the theft of the MAC")
+    lab.node.ip(f"link set {victim.port} up")
+    for address in victim.addresses:
+        wait_for(lambda one=address: lab.upstream.ping(one), within, address)
+    assert pinned(lab)[victim.mac] == victim.port
 
 
 @field_case(

@@ -91,6 +91,7 @@ snapshots = st.builds(
     physical_mac=st.none(),  # no document has this one, nor the two ifindexes
     port_index=st.none(),
     segment_index=st.just(0),
+    rule_names_mac=st.just(False),
 )
 
 

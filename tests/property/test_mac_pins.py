@@ -14,10 +14,10 @@ ADDRESSES = [parse_ip(text) for text in ("2.57.57.1", "2.57.57.2", "2001:db8::1"
 KEYS = [PinKey(bridge, MAC(bytes(5) + bytes([last]))) for bridge in (1, 2) for last in (1, 2)]
 PORTS = [11, 12]
 
-Bound = tuple[PinKey, float, int | None, State]
+Bound = tuple[PinKey, tuple[str, float], int | None, State]
 bound = st.tuples(
     st.sampled_from(KEYS),
-    st.sampled_from([1.0, 2.0, 3.0]),
+    st.tuples(st.sampled_from(["by its rule", "by use"]), st.sampled_from([1.0, 2.0, 3.0])),  # in this order
     st.sampled_from([*PORTS, None]),
     st.sampled_from([State.VALID, State.CHALLENGED, State.ADOPTED, State.DEPARTED]),
 )
@@ -52,8 +52,9 @@ def views(address: IP, there: list[Bound]) -> list[BindingSnapshot]:
             None,
             port_index=port,
             segment_index=key.bridge,
+            rule_names_mac=how == "by its rule",
         )
-        for key, since, port, state in there
+        for key, (how, since), port, state in there
     ]
 
 

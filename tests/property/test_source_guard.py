@@ -14,14 +14,14 @@ MACS = [MAC(bytes(5) + bytes([last])) for last in (1, 2, 3)]
 PORTS = ["tap1i0", "tap2i0", "tap*"]
 GATEWAY = parse_ip("fe80::1")
 
-Bound = tuple[float, MAC, str | None, State, MAC | None]
+Bound = tuple[tuple[str, float], MAC, str | None, State, MAC | None]
 changes = st.lists(
     st.tuples(
         st.sampled_from(ADDRESSES),
         st.dictionaries(
             st.sampled_from(["vmbr1", "vmbr2"]),
             st.tuples(
-                st.sampled_from([1.0, 2.0, 3.0]),
+                st.tuples(st.sampled_from(["by its rule", "by use"]), st.sampled_from([1.0, 2.0, 3.0])),
                 st.sampled_from(MACS),
                 st.sampled_from([*PORTS, None]),
                 st.sampled_from([State.VALID, State.ADOPTED, State.DEPARTED]),
@@ -38,8 +38,22 @@ listed = st.sets(st.builds(Sender, st.sampled_from(PORTS), st.sampled_from(MACS)
 
 def snapshots(address: IP, bound: dict[str, Bound]) -> list[BindingSnapshot]:
     return [
-        BindingSnapshot(address, mac, port, bridge, None, state, True, Source.NS, since, since, None, card)
-        for bridge, (since, mac, port, state, card) in bound.items()
+        BindingSnapshot(
+            address,
+            mac,
+            port,
+            bridge,
+            None,
+            state,
+            True,
+            Source.NS,
+            since,
+            since,
+            None,
+            card,
+            rule_names_mac=how == "by its rule",
+        )
+        for bridge, ((how, since), mac, port, state, card) in bound.items()
     ]
 
 
@@ -56,7 +70,7 @@ def at_once(there: dict[IP, dict[str, Bound]], known: set[Sender], ports: set[st
 
     def owner(bridge: str, mac: MAC) -> str | None:
         return min(
-            ((one[1], one[3]) for one in placed if one[0] == bridge and one[2] == mac), default=(0, None)
+            ((one[1], one[3]) for one in placed if one[0] == bridge and one[2] == mac), default=(None, None)
         )[1]
 
     own = [one for one in placed if one[3] == owner(one[0], one[2])]

@@ -78,6 +78,14 @@ def test_oldest_binding_keeps_the_pin():
     assert apply(made) == [put(OTHER_PORT)]
 
 
+def test_mac_that_a_rule_names_belongs_to_that_guest():
+    """A guest that bound its own address to the MAC while the owner's link was down gives the pin back."""
+    made = pins(view(OTHER, port=OTHER_PORT, since=1.0))
+    assert apply(made) == [put(OTHER_PORT)]
+    made.update_address(FOUR, [view(FOUR, since=2.0)._replace(rule_names_mac=True)])
+    assert apply(made) == [put()]
+
+
 def test_same_mac_on_two_bridges_has_two_pins():
     """Each bridge has a forwarding database of its own."""
     assert set(apply(pins(view(FOUR), view(OTHER, port=21, bridge=2)))) == {

@@ -84,6 +84,14 @@ def test_mac_belongs_to_the_port_of_its_oldest_binding():
     assert found.places == {Place("tap100i0", MAC)}
 
 
+def test_mac_that_a_rule_names_belongs_to_that_guest():
+    """A guest that bound its own address to the MAC while the owner's link was down gives the MAC back."""
+    owner = view(FOUR, since=2.0)._replace(rule_names_mac=True)
+    found = contents(view(OTHER, port="tap101i0", since=1.0), owner)
+    assert found.bound4 == {Sender("tap100i0", MAC, FOUR)}
+    assert found.places == {Place("tap100i0", MAC)}
+
+
 def test_mac_may_be_on_two_bridges():
     """The same MAC on another bridge belongs to another guest, and changes nothing on the first bridge."""
     found = contents(view(FOUR), view(OTHER, port="tap101i0", bridge="vmbr2", since=1.0))

@@ -3,7 +3,8 @@
 1. A sender is the port, the MAC and the address of a binding that has a route. While an address is challenged, the
    incumbent is the sender. Behind a virtual router's MAC the physical MAC is a sender as well, unless that MAC belongs
    to another port.
-2. A bound MAC belongs to one port of its bridge: the port of its oldest binding. Otherwise a guest could bind an
+2. A bound MAC belongs to one port of its bridge: the port of a binding whose rule names the MAC, else of its oldest
+   binding (`BindingSnapshot.mac_precedence`). Otherwise a guest could bind an
    address of its own to the MAC of another guest, and the bridge would forward the other guest's traffic to its port.
 3. The port of an adopted binding is not known before its first frame. If the filter of an earlier run has a port for
    the binding, that port stays, and so do the MACs that sent from it. If there is no filter yet, none is made until
@@ -72,7 +73,7 @@ class Difference(NamedTuple):
 
 
 class _Held(NamedTuple):
-    since: float
+    precedence: tuple[bool, float]
     bridge: str
     port: str | None
     mac: MAC
@@ -145,7 +146,7 @@ class SourceGuard:
     def update_address(self, address: IP, bindings: Sequence[BindingSnapshot]) -> None:
         """Replace the held bindings of an address; `bindings` are all its bindings, of all routing tables."""
         held = tuple(
-            _Held(one.since, one.segment, one.port, one.mac, address, one.physical_mac)
+            _Held(one.mac_precedence, one.segment, one.port, one.mac, address, one.physical_mac)
             for one in bindings
             if one.state in WITH_ROUTE
         )
@@ -190,7 +191,9 @@ class SourceGuard:
 
     def _update_owner(self, group: _Group) -> bool:
         """Find the port that a MAC belongs to; return whether it is another one now."""
-        placed = [(one.since, port) for one in self._groups.get(group, ()) for port in self._ports_of(one)]
+        placed = [
+            (one.precedence, port) for one in self._groups.get(group, ()) for port in self._ports_of(one)
+        ]
         before = self._owners.pop(group, None)
         if placed:
             self._owners[group] = min(placed)[1]

@@ -5,7 +5,8 @@ neighbour's traffic, whatever the neighbour entry of the route says. A pin stays
 
 1. The MAC of a binding that has a route is pinned to the binding's port. While an address is challenged, the incumbent
    keeps the pin.
-2. A MAC with bindings on several ports is pinned to the port of the oldest one, as in `bindings.source_guard`.
+2. A MAC with bindings on several ports is pinned to the port of the one that has the MAC by its rule, else of the
+   oldest one, as in `bindings.source_guard`.
 3. The port of an adopted binding is not known before its first frame. A pin of an earlier run stays until then.
 4. A pin that another program removes is put back, with the hold-down of `removal_damping`.
 5. What the kernel refuses is tried again after a wait that doubles, up to a minute.
@@ -30,7 +31,7 @@ _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 
 
 class _Held(NamedTuple):
-    since: float
+    precedence: tuple[bool, float]
     port_name: str
     key: PinKey
     port: int | None
@@ -59,7 +60,13 @@ class MacPins:
     def update_address(self, address: IP, bindings: Sequence[BindingSnapshot]) -> None:
         """Replace the held bindings of an address; `bindings` are all its bindings, of all routing tables."""
         held = tuple(
-            _Held(one.since, one.port or "", PinKey(one.segment_index, one.mac), one.port_index, address)
+            _Held(
+                one.mac_precedence,
+                one.port or "",
+                PinKey(one.segment_index, one.mac),
+                one.port_index,
+                address,
+            )
             for one in bindings
             if one.state in WITH_ROUTE and one.mac != ZERO_MAC
         )
@@ -174,5 +181,5 @@ class MacPins:
         held = self._of_key.get(key)
         if not held:
             return None
-        known = [(one.since, one.port_name, one.port) for one in held if one.port is not None]
+        known = [(one.precedence, one.port_name, one.port) for one in held if one.port is not None]
         return min(known)[2] if known else self._present.get(key)

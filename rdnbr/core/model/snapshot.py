@@ -35,6 +35,17 @@ class BindingSnapshot(NamedTuple):
     """ifindex; None while `port` is."""
     segment_index: int = 0
     """ifindex"""
+    rule_names_mac: bool = False
+    """Whether the rule that permits the binding has its MAC as `mac=`."""
+
+    @property
+    def mac_precedence(self) -> tuple[bool, float]:
+        """Which of several bindings of one MAC the MAC belongs to: the least.
+
+        A binding whose rule names the MAC comes before one that any guest may have made, then the oldest binding: a
+        guest can bind an address of its own to a neighbour's MAC, and wait until the neighbour's link fails.
+        """
+        return not self.rule_names_mac, self.since
 
 
 def binding_snapshot(
@@ -59,4 +70,5 @@ def binding_snapshot(
         binding.unsent,
         port.index if port else None,
         binding.segment,
+        binding.rule is not None and binding.rule.qualifiers.mac == binding.anchor.mac,
     )

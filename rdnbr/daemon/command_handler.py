@@ -161,8 +161,6 @@ class CommandHandler:
         before = parts.engine.count
         parts.actuator.handle_outputs(parts.engine.flush(now, address))
         gone = before - parts.engine.count
-        if address is None:
-            parts.source_filter.remove_table()
         if address is not None and not gone:
             raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
         return f"withdrew and forgot {counted(gone, 'binding')}"
@@ -173,7 +171,6 @@ class CommandHandler:
             self._parts.actuator.withdraw_all(now)
         except OSError as error:
             raise Refused(f"the kernel does not answer: {error}; try again") from error
-        self._parts.source_filter.remove_table()
         return "no bridge is served; removed what an earlier run left in the kernel"
 
     def _probe(self, now: float, address: IP | None) -> str:

@@ -170,6 +170,8 @@ class KernelWatcher:
         if source_filter.active and (changes.filtered or source_filter.needs_ports):
             source_filter.set_ports(self._inventory.guest_ports(), self._inventory.own_addresses())
         source_filter.ports_renamed(changes.renamed)
+        if changes.renamed:
+            parts.mac_pinning.review_bindings()
         self._look_for_guests(now, engine.segments.keys() - (before.keys() if self._adopted else ()))
         if before != engine.segments:
             self._gateway_log.segments_changed(engine.segments.values())

@@ -74,6 +74,10 @@ class MacPinning:
         if self.active:
             self._touched[address] = None
 
+    def review_bindings(self) -> None:
+        """The rules that permit the bindings may have changed."""
+        self._all_touched |= self.active
+
     def pin_gone(self, pin: Pin) -> None:
         """The kernel has announced that a pin is gone."""
         if self.active:

@@ -126,6 +126,8 @@ class Reloader:
         withdrawn = counted(self._no_longer_permitted, "binding")
         message = f"reloaded: {self._rules}, {withdrawn} no longer permitted{self._later}"
         self._parts.log.info(message)
+        self._parts.source_filter.review_bindings()
+        self._parts.mac_pinning.review_bindings()
         self._reply({"message": message})
 
     def _refuse(self, sentence: str) -> None:

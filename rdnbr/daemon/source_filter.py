@@ -65,6 +65,11 @@ class SourceFilter:
         if self._enforcement is not None:
             self._enforcement.address_changed(address)
 
+    def review_bindings(self) -> None:
+        """The rules that permit the bindings may have changed."""
+        if self._enforcement is not None:
+            self._enforcement.review_bindings()
+
     def verify_table(self) -> None:
         """Make sure that the table is there."""
         if self._enforcement is not None:

@@ -15,7 +15,7 @@ from rdnbr.lab.frames import arp_request
 from tests.e2e.virtual_router import SHARED, VIP4, VIP6, VirtualRouter
 from tests.field_case import OWNER, field_case
 from tests.guest_frames import announcement
-from tests.netns.filtered import settle, wait_for_table
+from tests.netns.filtered import senders, settle, wait_for_table
 
 pytestmark = pytest.mark.root
 
@@ -300,6 +300,42 @@ def test_mac_goes_back(lab, within, enforce):
     for address in victim.addresses:
         wait_for(lambda one=address: lab.upstream.ping(one), within, address)
     assert pinned(lab)[victim.mac] == victim.port
+
+
+@pytest.mark.parametrize(("mode", "where"), [("macs", "reload"), ("true", "reload"), ("macs", "rename")])
+@field_case(
+    OWNER,
+    "the rule that names a guest's MAC as `mac=` comes by a reload, after its neighbour has claimed that MAC",
+    "with `enforce` the MAC goes to the guest whose rule has it, with the reload",
+    within=3,
+)
+def test_rule_that_names_the_mac_comes_later(lab, within, mode, where):
+    """Nothing is decided about an address by such a reload, and yet pins and filter follow it; by a new port name too."""
+    victim, thief = lab.guests
+    open_rules = f"{victim.address4}\n{victim.address6}\n{VIP4}\n"
+    named = "".join(f"{address} mac={victim.mac} port=tap1*\n" for address in victim.addresses)
+    serve(lab, open_rules, f"enforce = {mode if mode == 'true' else chr(34) + mode + chr(34)}\n")
+    thief.send(announcement(victim.mac, VIP4))
+    wait_for(lambda: holder(lab, VIP4) == (victim.mac, thief.port), 5, "the neighbour's claim")
+    for address in victim.addresses[:1]:
+        victim.send(announcement(victim.mac, address))
+        wait_for(lambda one=address: holder(lab, one), 5, "the victim's route")
+    wait_for(lambda: pinned(lab).get(victim.mac) == thief.port, 5, "the pin of the older binding")
+    if where == "rename":
+        lab.node.write("/etc/rdnbr/allowlist", open_rules + named.replace("tap1*", "renamed*"))
+        lab.node.rdnbr("reload")
+        assert pinned(lab).get(victim.mac) == thief.port
+        if lab.node.attempt("ip", "link", "set", victim.port, "name", "renamed0").returncode:
+            pytest.skip("before Linux 6.2 a device that is up cannot be renamed")
+        wait_for(lambda: pinned(lab).get(victim.mac) == "renamed0", within, "the pin at the renamed port")
+        return
+    lab.node.write("/etc/rdnbr/allowlist", open_rules + named)
+    lab.node.rdnbr("reload")
+    wait_for(lambda: pinned(lab).get(victim.mac) == victim.port, within, "the pin at the guest that is named")
+    if mode == "true":
+        wait_for(
+            lambda: (victim.port, victim.mac, victim.address4) in senders(lab.node), within, "its sender"
+        )
 
 
 @field_case(

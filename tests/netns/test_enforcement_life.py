@@ -149,8 +149,8 @@ def test_dry_run_makes_no_table(lab):
     assert lab.node.run("nft", "list", "tables") == ""
 
 
-def test_flush_removes_the_table(lab):
-    """`rdnbr flush` removes the table, with the daemon and without; a flush of one address leaves it."""
+def test_flush_without_a_daemon_removes_the_table(lab):
+    """`rdnbr flush` leaves the table to a running daemon, which enforces on; without a daemon it removes the table."""
     # The second daemon adopts what guests announced after the flush, and its table waits for that.
     lab.node.write("/etc/rdnbr/rdnbr.toml", ENFORCE + "[timers]\nadopt_grace = 5.0\n")
     lab.node.start_daemon()
@@ -158,8 +158,10 @@ def test_flush_removes_the_table(lab):
     wait_for_table(lab)
     lab.node.rdnbr("flush", lab.guest(0).address4)
     wait_for(lambda: lab.guest(0).address4 not in {one[2] for one in senders(lab.node)}, 5, "its end")
+    lab.node.run("ip", "link", "set", lab.guest(2).port, "down")
     lab.node.rdnbr("flush")
-    wait_for(lambda: senders(lab.node) is None, 5, "the table's end")
+    assert not reaches(lab, SPOOFS["arp announcement"](*cast(lab)))
+    wait_for(lambda: lab.guest(2).mac not in {one[1] for one in senders(lab.node)}, 5, "an end in the table")
     lab.node.stop_daemon()
     lab.node.start_daemon()
     wait_for(lambda: senders(lab.node) is not None, 10, "a new table")

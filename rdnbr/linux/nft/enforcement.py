@@ -6,12 +6,16 @@ only. After a failure the state of the table is unknown, so the whole table is w
 
 import selectors
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.bindings.source_guard import SourceGuard
 from rdnbr.core.model.address import IP
 from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.linux.nft import command, ruleset
+
+ADDRESSES_AT_ONCE = 500
+"""Addresses whose bindings are read in one turn."""
 
 _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 """Seconds from a transaction that failed to the next; doubles each time."""
@@ -71,6 +75,10 @@ class Enforcement:
         """Record that the engine made a decision on an address."""
         self._touched[address] = None
 
+    def review_bindings(self) -> None:
+        """Read all bindings anew at the next updates: the rules that permit them may have changed."""
+        self._all_touched = True
+
     def remove_table(self) -> None:
         """Remove the table at the next `update`; none is written until `verify_table`."""
         self._dismissed = self._removal_due = True
@@ -83,8 +91,8 @@ class Enforcement:
     def update(self, now: float, engine: Engine) -> None:
         """Start the transaction that is due, if one is and none is running."""
         self._read_bindings(engine)
-        if self._nft.busy or not self._back_off.is_due(now):
-            return
+        if self._touched or self._nft.busy or not self._back_off.is_due(now):
+            return  # the first table must have all bindings
         if self._removal_due:
             self._removal_due, self._written = False, False
             self._nft.start(ruleset.ABSENCE, lambda error: self._removed(now, error))
@@ -96,6 +104,8 @@ class Enforcement:
 
     def next_deadline(self) -> float | None:
         """Return when `update` is due without a further event; None if it is not."""
+        if self._touched or self._all_touched:
+            return 0.0
         if self._nft.busy or not (self._removal_due or self._write_due):
             return None
         return self._back_off.retry_at or 0.0
@@ -110,11 +120,11 @@ class Enforcement:
 
     def _read_bindings(self, engine: Engine) -> None:
         if self._all_touched:
-            self._touched |= dict.fromkeys(one.address for one in engine.snapshot())
+            self._touched |= dict.fromkeys(key.address for key in engine.keys())
             self._all_touched = False
-        for address in self._touched:
+        for address in list(islice(self._touched, ADDRESSES_AT_ONCE)):
+            del self._touched[address]
             self._guard.update_address(address, engine.snapshot_address(address))
-        self._touched.clear()
 
     def _write(self, now: float) -> None:
         difference = self._guard.drain_changes()

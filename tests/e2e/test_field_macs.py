@@ -310,7 +310,7 @@ def test_mac_goes_back(lab, within, enforce):
     within=3,
 )
 def test_rule_that_names_the_mac_comes_later(lab, within, mode, where):
-    """Nothing is decided about an address by such a reload, and yet pins and filter follow it; by a new port name too."""
+    """Nothing is decided about an address by such a reload or a new port name, and yet pins and filter follow."""
     victim, thief = lab.guests
     open_rules = f"{victim.address4}\n{victim.address6}\n{VIP4}\n"
     named = "".join(f"{address} mac={victim.mac} port=tap1*\n" for address in victim.addresses)

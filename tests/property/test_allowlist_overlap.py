@@ -10,7 +10,7 @@ from rdnbr.core.model.interfaces import InterfaceAddress, NextHop
 from rdnbr.core.model.rule import Prefix, Rule
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import node_local_addresses
-from rdnbr.operator.doctor.diagnosis import find_overlaps
+from rdnbr.operator.findings.diagnosis import find_overlaps
 
 # Sixteen addresses, so that rules often overlap, and every address can be tested.
 BASE = int(IPv4Address("198.51.100.0"))

@@ -3,7 +3,7 @@
 import pytest
 
 from rdnbr.core.policy.allowlist import parse
-from rdnbr.operator.doctor.diagnosis import lint_allowlist
+from rdnbr.operator.findings.diagnosis import lint_allowlist
 
 
 def found(*lines: str) -> list[str]:

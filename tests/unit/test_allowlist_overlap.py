@@ -6,7 +6,7 @@ from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.interfaces import InterfaceAddress, NextHop
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.core.policy.local_addresses import node_local_addresses
-from rdnbr.operator.doctor.diagnosis import find_overlaps
+from rdnbr.operator.findings.diagnosis import find_overlaps
 
 NODE = node_local_addresses(
     links=[],

@@ -14,8 +14,8 @@ from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
 from rdnbr.linux.frr.slow_settings import SlowSetting
 from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.linux.nft.iptables_save import read_save
-from rdnbr.operator.doctor.bridge import Bridge, Claimant
-from rdnbr.operator.doctor.diagnosis import Facts, diagnose
+from rdnbr.operator.findings.bridge import Bridge, Claimant
+from rdnbr.operator.findings.diagnosis import Facts, diagnose
 
 SEGMENT = Segment(
     index=7,

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from rdnbr.operator.doctor.command import json_document, text_lines
-from rdnbr.operator.doctor.finding import note, problem, warning
+from rdnbr.operator.findings.finding import note, problem, warning
 
 FINDINGS = [
     problem("bridge-down", "vmbr1", "the bridge is down", "ip link set vmbr1 up"),

@@ -11,10 +11,10 @@ from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.interfaces import InterfaceAddress, Segment
 from rdnbr.linux.nft.iptables_save import read_save
 from rdnbr.operator.control.bound_addresses import BoundAddress
-from rdnbr.operator.doctor.bound_guests import BoundGuests, check_bound_guests
 from rdnbr.operator.explain.layers import layers
 from rdnbr.operator.explain.obstacles import Surroundings, obstacles
 from rdnbr.operator.explain.verdict import verdict
+from rdnbr.operator.findings.bound_guests import BoundGuests, check_bound_guests
 
 V6 = "2001:678:3a4:100::80"
 NOW = datetime.fromtimestamp(100, UTC)

@@ -120,7 +120,8 @@ class Enforcement:
 
     def _read_bindings(self, engine: Engine) -> None:
         if self._all_touched:
-            self._touched |= dict.fromkeys(key.address for key in engine.keys())
+            bound = engine.keys()
+            self._touched |= dict.fromkeys(key.address for key in bound)
             self._all_touched = False
         for address in list(islice(self._touched, ADDRESSES_AT_ONCE)):
             del self._touched[address]

@@ -37,8 +37,8 @@ def check(given: CommandLine) -> CheckResult:
 def _remarks(allowlist: Allowlist, config: Config) -> list[str]:
     # Their import takes time, and only an allowlist that can be read needs them.
     from rdnbr.core.policy.local_addresses import LocalAddresses  # noqa: PLC0415
-    from rdnbr.operator.doctor.collect import collect_local_addresses  # noqa: PLC0415
-    from rdnbr.operator.doctor.diagnosis import find_overlaps, lint_allowlist  # noqa: PLC0415
+    from rdnbr.operator.findings.collect import collect_local_addresses  # noqa: PLC0415
+    from rdnbr.operator.findings.diagnosis import find_overlaps, lint_allowlist  # noqa: PLC0415
 
     try:
         node = collect_local_addresses(config.bridges)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from rdnbr.config.config import CommandLine
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.frr.frr_status import Frr
-from rdnbr.operator.doctor.collect import collect_facts
-from rdnbr.operator.doctor.diagnosis import Facts, Finding, Severity, diagnose
+from rdnbr.operator.findings.collect import collect_facts
+from rdnbr.operator.findings.diagnosis import Facts, Finding, Severity, diagnose
 
 
 def doctor(args: Namespace) -> int:

@@ -12,15 +12,15 @@ from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.linux.frr.frr_status import Seen
-from rdnbr.operator.doctor import bridge, frr, sysctls
-from rdnbr.operator.doctor.allowlist_lint import lint_allowlist
-from rdnbr.operator.doctor.allowlist_overlap import find_overlaps
-from rdnbr.operator.doctor.bound_guests import BoundGuests, check_bound_guests
-from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.connected_guests import check_connected_guests
-from rdnbr.operator.doctor.filters import Filters, check_filters
-from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
-from rdnbr.operator.doctor.gateway_addresses import check_gateways
+from rdnbr.operator.findings import bridge, frr, sysctls
+from rdnbr.operator.findings.allowlist_lint import lint_allowlist
+from rdnbr.operator.findings.allowlist_overlap import find_overlaps
+from rdnbr.operator.findings.bound_guests import BoundGuests, check_bound_guests
+from rdnbr.operator.findings.bridge import Bridge
+from rdnbr.operator.findings.connected_guests import check_connected_guests
+from rdnbr.operator.findings.filters import Filters, check_filters
+from rdnbr.operator.findings.finding import Finding, Severity, note, problem, unread, warning
+from rdnbr.operator.findings.gateway_addresses import check_gateways
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
 

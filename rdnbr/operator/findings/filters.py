@@ -6,8 +6,8 @@ from rdnbr.core.model.interfaces import GUEST_KINDS
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.nft.filter_rules import Chain, Drop
 from rdnbr.linux.nft.guest_filters import cure, forward_drops, input_drop, port_drops, why
-from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, problem, unread, warning
+from rdnbr.operator.findings.bridge import Bridge
+from rdnbr.operator.findings.finding import Finding, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 Filters = tuple[Chain, ...] | UnreadFact

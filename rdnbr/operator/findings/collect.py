@@ -1,4 +1,4 @@
-"""Collects the facts of this node for `rdnbr.operator.doctor.diagnosis`. It only reads."""
+"""Collects the facts of this node for `rdnbr.operator.findings.diagnosis`. It only reads."""
 
 import time
 from collections.abc import Collection, Iterable
@@ -29,12 +29,12 @@ from rdnbr.linux.nft.filters import read_filters
 from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses
 from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
 from rdnbr.operator.control.json_fields import Fields, text
-from rdnbr.operator.doctor import sysctls
-from rdnbr.operator.doctor.bound_guests import BoundGuests
-from rdnbr.operator.doctor.bridge import Bridge, Claimant
-from rdnbr.operator.doctor.diagnosis import Facts
-from rdnbr.operator.doctor.filters import BRIDGE_CALLS
-from rdnbr.operator.doctor.gateway_addresses import ACCEPT_DAD
+from rdnbr.operator.findings import sysctls
+from rdnbr.operator.findings.bound_guests import BoundGuests
+from rdnbr.operator.findings.bridge import Bridge, Claimant
+from rdnbr.operator.findings.diagnosis import Facts
+from rdnbr.operator.findings.filters import BRIDGE_CALLS
+from rdnbr.operator.findings.gateway_addresses import ACCEPT_DAD
 
 
 def collect_facts(given: CommandLine) -> Facts:

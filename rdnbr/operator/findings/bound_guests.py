@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rdnbr.core.model.address import IP, MAC, family, show_ip, show_mac
 from rdnbr.operator.control.bound_addresses import BoundAddress
 from rdnbr.operator.control.silent_guest import CURES, PROBE_OF, alive_address
-from rdnbr.operator.doctor.finding import Finding, Severity, note, warning
+from rdnbr.operator.findings.finding import Finding, Severity, note, warning
 from rdnbr.operator.text.phrases import listed
 
 _MAX_NAMED = 3

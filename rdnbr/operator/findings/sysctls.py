@@ -7,7 +7,7 @@ sysctl (include/linux/inetdevice.h: IN_DEV_MAXCONF, IN_DEV_ORCONF).
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from rdnbr.operator.doctor.finding import Finding, Severity
+from rdnbr.operator.findings.finding import Finding, Severity
 
 
 class SysctlCheck(NamedTuple):

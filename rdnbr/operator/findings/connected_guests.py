@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
-from rdnbr.operator.doctor.finding import Finding, warning
+from rdnbr.operator.findings.finding import Finding, warning
 from rdnbr.operator.text.phrases import listed
 
 _MAX_NAMED = 3

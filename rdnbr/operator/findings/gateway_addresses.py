@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.core.model.interfaces import InterfaceAddress
-from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, problem, warning
+from rdnbr.operator.findings.bridge import Bridge
+from rdnbr.operator.findings.finding import Finding, problem, warning
 from rdnbr.operator.text.phrases import listed
 
 ACCEPT_DAD = "ipv6/conf/{}/accept_dad"

@@ -13,7 +13,7 @@ from rdnbr.core.model.rule import Rule
 from rdnbr.core.model.special_purpose import SPECIAL_PURPOSE, special_purpose_of
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
-from rdnbr.operator.doctor.finding import Finding, note, warning
+from rdnbr.operator.findings.finding import Finding, note, warning
 from rdnbr.operator.text.phrases import listed
 
 _MAX_NAMED = 4

@@ -8,7 +8,7 @@ from rdnbr.core.model.address import IP, show_mac
 from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.host.bridge_sysfs import Details
-from rdnbr.operator.doctor.finding import Finding, Severity, note, problem, unread, warning
+from rdnbr.operator.findings.finding import Finding, Severity, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 _MAX_NAMED = 5

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.allowlist import Allowlist
-from rdnbr.operator.doctor.finding import Finding, warning
+from rdnbr.operator.findings.finding import Finding, warning
 
 
 def lint_allowlist(allowlist: Allowlist) -> list[Finding]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from rdnbr.core.model.address import IP, family, show_ip
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.frr.frr_status import Frr, Seen
-from rdnbr.operator.doctor.bridge import Bridge
-from rdnbr.operator.doctor.finding import Finding, note, problem, unread, warning
+from rdnbr.operator.findings.bridge import Bridge
+from rdnbr.operator.findings.finding import Finding, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 CARRIER_SINCE = (10, 3)

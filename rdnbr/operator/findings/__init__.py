@@ -1,0 +1,1 @@
+"""What will not work on a node, and for one guest: the findings that `doctor` and `explain` show."""

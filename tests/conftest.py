@@ -15,6 +15,9 @@ from rdnbr.lab.namespace import existing, leftovers, own_prefix, remove
 LONG = float(os.environ.get("RDNBR_LONG", "1"))
 """How many times as many examples as usual are tried of whatever may happen."""
 
+# All tests there need root. To import them takes seconds.
+collect_ignore = ["debian", "e2e", "netns"] if "RDNBR_QUICK" in os.environ else []
+
 settings.register_profile("rdnbr", settings.default, max_examples=int(100 * LONG))
 settings.load_profile("rdnbr")
 

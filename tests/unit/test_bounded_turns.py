@@ -17,6 +17,8 @@ from tests.large_node import FIRST_PORT, GUESTS, LargeNode, LinkGone
 FEW, MANY = 10, 40
 """Ports, with 50 bindings each."""
 
+pytestmark = pytest.mark.slow  # two large nodes are built
+
 SAME = {
     name: turns
     for name, turns in (TURNS | ENFORCE).items()

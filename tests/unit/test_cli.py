@@ -12,6 +12,8 @@ import pytest
 
 from rdnbr.operator.commands.parser import parser
 
+pytestmark = pytest.mark.slow  # each test starts processes
+
 HEAVY = ("rich", "scapy", "pyroute2", "structlog", "cachetools")
 
 BINDING = {

@@ -89,6 +89,7 @@ def test_prefix_is_reported_once():
     assert len(world.routes()) == 9
 
 
+@pytest.mark.slow
 def test_many_guests_stay_through_all_slices():
     """More guests than one slice handles stay, and are one report."""
     world = World("10.0.0.0/8")

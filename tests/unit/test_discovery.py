@@ -165,6 +165,7 @@ def test_full_port_is_asked_for_nothing():
     assert alice.shows_up() == ["refreshed 2.57.57.31 alice@tap1i0 probing: arrived"]
 
 
+@pytest.mark.slow
 def test_liar_of_many_macs_is_asked_at_a_port_share():
     """Who shows the MACs of a thousand rules gets a quarter of the pace, and no more at once than it may have."""
     macs = [f"52:02:45:00:{number >> 8:02x}:{number & 255:02x}" for number in range(1000)]

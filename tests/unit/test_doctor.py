@@ -97,10 +97,13 @@ def test_a_daemon(files, mode):
         listener.listen()
 
         def serve():
-            peer, _ = listener.accept()
-            with peer, peer.makefile("rwb") as stream:
-                stream.readline()
-                stream.write(json.dumps({"ok": True, "result": {"mode": mode, "ports": []}}).encode() + b"\n")
+            while True:
+                peer, _ = listener.accept()
+                with peer, peer.makefile("rwb") as stream:
+                    stream.readline()
+                    stream.write(
+                        json.dumps({"ok": True, "result": {"mode": mode, "ports": []}}).encode() + b"\n"
+                    )
 
         threading.Thread(target=serve, daemon=True).start()
         found = names(files)
@@ -115,7 +118,8 @@ def test_a_daemon_that_does_not_answer(files):
         listener.listen()
 
         def hang_up():
-            listener.accept()[0].close()
+            while True:
+                listener.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
         found = names(files)

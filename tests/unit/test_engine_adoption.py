@@ -3,6 +3,7 @@
 from collections import Counter
 
 import guest_frames
+import pytest
 from dialogue import BRIDGE, GATEWAY4, MAIN, NODE, World, rules
 
 from rdnbr.core.bindings.engine import Engine
@@ -122,6 +123,7 @@ def test_forged_dad_does_not_redirect_the_probes():
     assert world.routes() == [f"{V4} alice"]
 
 
+@pytest.mark.slow
 def test_endless_conflicts_do_not_withdraw_an_adopted_binding():
     """Conflicts without end do not withdraw an adopted binding: the guest was probed in each of them."""
     world = three_ports(None)
@@ -263,6 +265,7 @@ class Node:
         return {view.state for view in self.engine.snapshot()}
 
 
+@pytest.mark.slow
 def test_five_thousand_are_verified_within_the_grace():
     """5,000 adopted addresses on 1,000 ports are probed in 60 s, never more than 250 in one second, and all stay."""
     node = Node(5000, 1000, hints=True)
@@ -274,6 +277,7 @@ def test_five_thousand_are_verified_within_the_grace():
     assert len(node.engine.snapshot()) == 5000
 
 
+@pytest.mark.slow
 def test_guests_that_left_are_withdrawn_within_the_grace():
     """Of 5,000 guests, the 20 that do not answer are withdrawn within 60 s, and no other guest is."""
     node = Node(5000, 50, hints=True, asleep=20)
@@ -281,6 +285,7 @@ def test_guests_that_left_are_withdrawn_within_the_grace():
     assert set(node.withdrawn) == {f"10.0.0.{number}" for number in range(20)}
 
 
+@pytest.mark.slow
 def test_no_guest_is_withdrawn_without_being_probed():
     """5,000 guests at 50 probes a second take 100 s, longer than `adopt_grace`: all that answer stay."""
     node = Node(5000, 100, hints=True, rate=50)
@@ -291,6 +296,7 @@ def test_no_guest_is_withdrawn_without_being_probed():
     assert node.withdrawn == {}
 
 
+@pytest.mark.slow
 def test_absent_guests_do_not_delay_the_probes_of_present_ones():
     """1,000 guests that left, and are probed on 200 ports each, do not delay the 1,000 guests that stayed."""
     node = Node(2000, 200, hints=True, asleep=1000, grace=1.0)
@@ -301,6 +307,7 @@ def test_absent_guests_do_not_delay_the_probes_of_present_ones():
     assert len(node.withdrawn) == 1000
 
 
+@pytest.mark.slow
 def test_probes_to_all_ports_are_sent_more_slowly():
     """If no port is known, each probe goes to 400 ports: 20,000 frames a second, after a rest 5,000 more."""
     node = Node(300, 400, hints=False, grace=1.0)

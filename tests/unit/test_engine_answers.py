@@ -166,6 +166,7 @@ def test_search_of_the_operator_makes_no_race(address: str, allow: str | None):
     assert {made.reason for made in world.decisions} >= {"collected", "several-answers"}
 
 
+@pytest.mark.slow
 def test_flood_of_claims_is_bounded():
     """A guest that claims an adopted address with a thousand MACs adds nothing to memory, and wins nothing."""
     world = World(ALLOW, Settings(Timers(adopt_grace=60.0)))

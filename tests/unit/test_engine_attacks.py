@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import guest_frames
+import pytest
 from dialogue import BRIDGE, MAIN, World
 
 from rdnbr.core.model.address import parse_ip, parse_mac
@@ -163,6 +164,7 @@ def test_ports_that_come_and_go_leave_no_counters():
     assert sum(world.engine.counters.values()) == 100
 
 
+@pytest.mark.slow
 def test_number_of_departed_bindings_is_limited():
     """Of 5,000 that departed, the latest 4,096 are remembered."""
     world = World("10.0.0.0/8", Settings(port=PortPolicy(addresses_ipv4=5000)))

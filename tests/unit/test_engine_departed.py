@@ -196,6 +196,7 @@ def test_adopted_guest_that_is_silent_is_probed_on_where_the_bridge_saw_it():
     assert world.routes() == [f"{V4} alice"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1, 20, 200])
 def test_slow_probes_stay_within_a_tenth_of_the_rate(rate: int):
     """However many guests fall silent at once: in no span of time more than a tenth of the probe rate."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import guest_frames
+import pytest
 from dialogue import NODE, World
 
 from rdnbr.core.model.address import parse_mac
@@ -55,6 +56,7 @@ def arrival(count: int, *, departed: bool) -> tuple[int, list[str]]:
     return effort(lambda: said.extend(mallory.shows_up())), said
 
 
+@pytest.mark.slow
 def test_rarp_beyond_the_rate_costs_the_same_for_any_number_of_bindings():
     """A RARP beyond the port's rate is refused as quickly for a MAC of 300 addresses as for one of 30."""
     for departed in (True, False):

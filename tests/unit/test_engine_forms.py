@@ -145,6 +145,7 @@ def test_challenger_in_dad_is_not_probed_from_zero():
     assert [probe.port for probe in zero_probes(world)] == [world.indexes["tap1i0"]]
 
 
+@pytest.mark.slow
 def test_flood_of_arp_probes_on_one_port_forgets_no_dad_on_another():
     """A guest that probes for a thousand addresses hides no DAD but its own."""
     world = World(None)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from dialogue import BRIDGE, MAIN, Guest, World
 
 from rdnbr.core.bindings.route_metric import RENEWALS, RENEWED_EVERY, REVIEWED
@@ -198,6 +199,7 @@ def test_one_renewal_a_tick():
     assert len(alice.announces()) == 3
 
 
+@pytest.mark.slow
 def test_guest_that_announces_itself_all_day_is_renewed_seldom():
     """An address announced every 5 s is renewed about two dozen times at first, then once in ten minutes."""
     world = node()
@@ -328,6 +330,7 @@ def test_a_reload_switches_to_newest_wins_and_back():
     assert metric(world, V4) == metric(world, "2.57.57.31") == 0
 
 
+@pytest.mark.slow
 def test_a_change_of_mobility_is_limited_in_rate():
     """Each change is a BGP update: no more than 200 routes change in a second, and all of them do."""
     addresses = [f"2.57.{number >> 8}.{number & 255}" for number in range(256, 756)]

@@ -54,6 +54,7 @@ def test_quiet_guest_that_is_gone_is_withdrawn_in_time():
         assert 22.5 + 13.1 < withdrawn[0] < 37.5 + 0.5 + 13.2
 
 
+@pytest.mark.slow
 def test_probes_of_many_guests_are_spread():
     """Of a thousand quiet guests, no more than a sixth are probed in one second."""
     world = World(ALLOW)
@@ -62,6 +63,7 @@ def test_probes_of_many_guests_are_spread():
     assert max(seconds.count(second) for second in set(seconds)) < 50
 
 
+@pytest.mark.slow
 def test_probes_do_not_exceed_the_rate():
     """A thousand bindings due at one moment are probed at 200 a second after a burst of 50, and all are probed."""
     world = World(ALLOW, Settings(port=PortPolicy(addresses_ipv4=1000)))

@@ -154,6 +154,7 @@ def test_claim_to_an_adopted_route_without_a_mac_probes_once(address: str):
     assert world.state(address) == "valid alice@tap1i0"
 
 
+@pytest.mark.slow
 def test_many_that_waited_are_probed_within_the_rate():
     """The return of the gateway makes no storm: 1,000 guests are probed at 200 a second, after a burst of 50."""
     world = World(ALLOW, Settings(limits=Limits()))

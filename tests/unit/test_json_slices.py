@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.fib_entries import Key
@@ -76,6 +78,7 @@ def test_one_address_in_two_tables_is_in_the_order_of_bridges():
     assert [row["bridge"] for row in document["bindings"]] == ["vmbr1", "vmbr9"] * (ROWS + 5)
 
 
+@pytest.mark.slow
 def test_many_bindings_are_sorted_and_written_in_bounded_slices():
     """No slice makes more than `ROWS` rows or sorts more than `RUN` keys; a binding that has gone is left out."""
     count = 2 * RUN + 10

@@ -219,6 +219,7 @@ def test_pcapng_torn_frame_is_named(file: Path):
     assert complaint.startswith(f"{file}: the file ends inside frame 2; ")
 
 
+@pytest.mark.slow
 def test_gzip_cut_anywhere(file: Path):
     """Wherever a gzip'd capture is cut, what can be unpacked is read, and the cut is told."""
     noise = Random(171).randbytes(600)
@@ -332,6 +333,7 @@ def test_reads_pcapng_as_scapy_does(tmp_path_factory, frames, order):
     assert [(frame.at, frame.data, frame.length) for frame in read(file)] == theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.binary(max_size=200), st.integers(0, 150), st.integers(0, 255))
 def test_damage_never_raises_anything_else(tmp_path_factory, tail, place, value):

@@ -36,6 +36,7 @@ def sender(frame: Packet) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
 @pytest.mark.parametrize("silent", [False, True], ids=["answered", "silent"])
 def test_each_frame_has_one_reason_and_no_forged_one_binds(capture: Path, silent: bool) -> None:

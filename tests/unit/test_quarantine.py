@@ -1,5 +1,7 @@
 """Who is not heard on an address, and for how long."""
 
+import pytest
+
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.fib_entries import Key
@@ -96,6 +98,7 @@ def test_terms_that_defend_end_with_the_incumbent():
     assert quarantine.is_quarantined(101.0, OTHER, ALICE)
 
 
+@pytest.mark.slow
 def test_index_is_as_small_as_the_terms():
     """What is released, lost or pushed out leaves nothing behind."""
     quarantine = Quarantine()

@@ -425,6 +425,7 @@ def test_a_broken_capture_does_not_stop_the_others(write, tmp_path, capsys):
     ] == [True]
 
 
+@pytest.mark.slow
 def test_more_guests_than_probes_at_once(write, replay):
     """Where probes have to wait for their turn, every guest still gets its route."""
     frames = [
@@ -436,6 +437,7 @@ def test_more_guests_than_probes_at_once(write, replay):
     assert [found["state"] for found in summary["bindings"]] == ["valid"] * 300
 
 
+@pytest.mark.slow
 def test_text_tells_of_equal_refusals_once(write, capsys):
     """A flood of one refused claim is one line and a count."""
     flood = [(n / 100, na(tllao(OTHER), mac=GUEST)) for n in range(500)]

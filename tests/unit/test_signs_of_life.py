@@ -172,6 +172,7 @@ def test_signs_of_a_complete_guest_cost_nothing():
         assert [line for line in alice.says(frame) if not line.startswith(("ignored", "tell"))] == []
 
 
+@pytest.mark.slow
 def test_signs_of_an_incomplete_guest_count_ever_more_seldom():
     """A guest without IPv6 is asked for the address that the allowlist names, at growing intervals."""
     world = World(BY_MAC)
@@ -184,6 +185,7 @@ def test_signs_of_an_incomplete_guest_count_ever_more_seldom():
     assert 5 <= len(asked) <= 40
 
 
+@pytest.mark.slow
 def test_guest_with_many_macs_causes_few_probes():
     """A flood of new MACs takes tokens of its own port, and remembers no more MACs than a port may have."""
     world = World(BY_MAC, Settings(port=PortPolicy(new_addresses_per_second=1)))

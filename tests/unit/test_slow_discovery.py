@@ -94,6 +94,7 @@ def test_guest_that_arrives_again_and_again_does_not_postpone_the_rounds():
     assert 30.0 in probes(said, V4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [2, 20])
 def test_rounds_of_a_large_allowlist_stay_within_a_tenth_of_the_rate(rate: int):
     """50 ports with 5 named addresses each: a tenth of the rate is for them and for what departed, together."""

@@ -619,4 +619,4 @@ EngineAndModel.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 test_engine_and_model = EngineAndModel.TestCase
-test_engine_and_model.pytestmark = [pytest.mark.timeout(max(60, WALKS * 5 // 2))]
+test_engine_and_model.pytestmark = [pytest.mark.timeout(max(300, WALKS * 5))]

@@ -10,6 +10,7 @@ Whatever a guest does returns what came of it, one line an output, in order:
     tell tap1i0 of the gateway                               an announcement
     tell alice@tap1i0 of 169.254.0.1                         the same, to one guest alone; only where `all_said`
     listen to tap1i0 without 2.57.57.30                      IP packets are looked at; only where `all_said`
+    listen to tap1i0 for 2.57.57.30 alone                    a packet of a guest that answers nothing is awaited
     listen to tap1i0 no more                                 and no longer
     10.0.0.0/8 covers 10.0.0.9                               a connected prefix contains addresses of guests
 
@@ -286,8 +287,10 @@ class World:
                 yield f"tell {self._who(MAC(frame[:6]))}@{self._port(port)} of {show_ip(told.address)}"
             case CoveringPrefix(prefix, address):
                 yield f"{prefix} covers {show_ip(address)}"
-            case SnoopData(port, None) if self.all_said:
+            case SnoopData(port, None, _, ()) if self.all_said:
                 yield f"listen to {self._port(port)} no more"
+            case SnoopData(port, None, _, awaited) if self.all_said:
+                yield f"listen to {self._port(port)} for {', '.join(map(show_ip, awaited))} alone"
             case SnoopData(port, tuple() as without, families) if self.all_said:
                 which = {(4,): " for IPv4", (16,): " for IPv6"}.get(families, "")
                 known = ", ".join(map(show_ip, without)) or "exception"

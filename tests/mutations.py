@@ -53,12 +53,14 @@ from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.med_timestamp import LONG_AGO
 from rdnbr.core.model.reason import Reason
+from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy import authorization, flap_damping
 from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.policy.quarantine import Quarantine
 from rdnbr.core.probing import data_snooping, gateway_defence, intervals, slow_probing
+from rdnbr.core.probing.awaited_sources import AwaitedSources
 from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
@@ -487,6 +489,47 @@ def _() -> None:
 @mutation("sources that came to nothing are looked at again all the time")
 def _() -> None:
     replace(data_snooping, "LONGEST", 0.0)
+
+
+@mutation("a packet of an incumbent that answers nothing is no evidence")
+def _() -> None:
+    replace(BindingTimers, "awaits_packet", lambda *_: False)
+
+
+@mutation("a packet of an incumbent counts although it answers its probes")
+def _() -> None:
+    states = (State.PROBING, State.CHALLENGED, State.FROZEN, State.ADOPTED)
+    replace(BindingTimers, "awaits_packet", lambda _, binding: binding.state in states)
+
+
+@mutation("a packet counts on a port that is only inferred before all ports were probed")
+def _() -> None:
+    def awaits_packet(self: BindingTimers, binding: Binding) -> bool:
+        inferred, binding.port_inferred = binding.port_inferred, False
+        found: bool = before(self, binding)
+        binding.port_inferred = inferred
+        return found
+
+    before = replace(BindingTimers, "awaits_packet", awaits_packet)
+
+
+@mutation("a packet from another port, or with another MAC, is evidence")
+def _() -> None:
+    def counts(self: ClaimHandler, binding: Binding | None, anchor: Anchor, rule: Rule | None) -> bool:
+        there: bool = binding is not None and self._transitions.timers.awaits_packet(binding)
+        return there or before(self, binding, anchor, rule)
+
+    before = replace(ClaimHandler, "_counts", counts)
+
+
+@mutation("an awaited packet is looked at again and again")
+def _() -> None:
+    replace(AwaitedSources, "discard", lambda self, port, source: source in self._sources.get(port, {}))
+
+
+@mutation("a source is awaited for ever")
+def _() -> None:
+    replace(AwaitedSources, "end_waits", lambda *_: set())
 
 
 @mutation("a sign of life has nothing probed")

@@ -86,7 +86,9 @@ class Model(Statics):
             self.turn_down(why, port, heard)
         elif not settled and self.has_to_wait(port, heard, entry):
             self.collect(now, port, heard, entry)
-        elif heard.kind == "packet" and (not free or heard.address in self.statics):
+        elif heard.kind == "packet" and (
+            heard.address in self.statics or not (free or self.is_deaf_owner(entry, port, heard.mac))
+        ):
             self.turn_down("no-hint", port, heard)
         elif entry is None or entry.state == "departed":
             self.claim_free(now, port, heard, entry)
@@ -117,6 +119,24 @@ class Model(Statics):
             self.hear_owner(now, entry, heard)
         else:
             self.hear_rival(now, entry, port, heard, vip=vip)
+
+    def is_deaf_owner(self, entry: Entry | None, port: int, mac: str) -> bool:
+        """Tell whether a packet is from the owner itself, who was asked and said nothing."""
+        assert entry is not None
+        return (port, mac) == (self.home_of(entry), entry.mac) and self.is_deaf(entry)
+
+    def home_of(self, entry: Entry) -> int | None:
+        return entry.heard_on if entry.port is None else entry.port
+
+    def is_deaf(self, entry: Entry) -> bool:
+        """Tell whether an owner had the time of one question and said nothing; all ports, if its port is not certain."""
+        if entry.state not in ("probing", "challenged", "frozen", "adopted"):
+            return False
+        if entry.port is None:
+            return entry.asked > 2
+        if entry.port_inferred:
+            return entry.asked > 1 and self.asks_anybody(entry, entry.asked - 2)
+        return entry.asked > 1 or entry.asked == len(self.patience(entry)) > 0
 
     def has_to_wait(self, port: int, heard: Utterance, entry: Entry | None) -> bool:
         """Tell whether several ports were asked, so that others may claim it with as much right."""
@@ -661,6 +681,9 @@ class Model(Statics):
         if last and entry.state == "probing" and "." in entry.address:
             known = self.came_up.get(entry.port or 0, -1e9) + 10.0
             entry.due = max(entry.due, min(known, entry.due + self.patience(entry)[-1]))
+        home = self.home_of(entry)
+        if home in self.ports and self.is_deaf(entry):
+            self.await_packet(home, entry.address, entry.due)
 
     def put_question(self, now: float, entry: Entry) -> None:
         everywhere = [port for port, (_, segment) in self.ports.items() if segment == entry.segment]

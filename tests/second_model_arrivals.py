@@ -66,6 +66,8 @@ class Arrivals(Notebook):
         self.everybody: list[str] = []
         """The MACs that the rules may name."""
         self.windows: dict[int, Window] = {}
+        self.awaited: dict[int, dict[str, float]] = {}
+        """By port, the addresses of those who are deaf, and until when one packet from there counts."""
         self.unlocated: dict[tuple[int, str], list[str]] = {}
         self.signs: dict[tuple[int, str], tuple[float, float, int]] = {}
         """When a frame of a MAC on a port counts as a sign of life again, how long that was, and how many were gone."""
@@ -139,6 +141,12 @@ class Arrivals(Notebook):
                 self.inquiries.remove(inquiry)
             else:
                 self.inquire(now, inquiry)
+        over = {
+            port for port, awaited in self.awaited.items() if any(until <= now for until in awaited.values())
+        }
+        for port in sorted(over):
+            self.awaited[port] = {who: until for who, until in self.awaited[port].items() if until > now}
+            self.say_whom_to_hear(port)
         due_windows = [(one.until, port) for port, one in self.windows.items() if one.until is not None]
         for _, port in sorted(item for item in due_windows if item[0] <= now):
             self.review_window(port)
@@ -290,23 +298,37 @@ class Arrivals(Notebook):
         self.windows[port].length = self.timers.data_window
         self.windows[port].until = now + self.timers.data_window
 
+    def await_packet(self, port: int, source: str, until: float) -> None:
+        awaited = self.awaited.setdefault(port, {})
+        new = source not in awaited
+        awaited[source] = until
+        if new:
+            self.say_whom_to_hear(port)
+
+    def say_whom_to_hear(self, port: int) -> None:
+        window, awaited = self.windows.get(port), tuple(self.awaited.get(port, ()))
+        if window is None or len(window.sources) >= 8:
+            self.listened.append((port, None, (), awaited))
+        else:
+            self.listened.append((port, tuple(window.sources), window.families, awaited))
+
     def listen(self, port: int, families: tuple[int, ...]) -> None:
         window = self.windows.setdefault(port, Window(self.timers.data_window))
         if window.families != families:
             window.families = families
-            self.listened.append((port, tuple(window.sources), families))
+            self.say_whom_to_hear(port)
 
     def review_window(self, port: int) -> None:
         window, lacking = self.windows[port], self.lacking(port)
         window.until = None
         if not lacking:
             del self.windows[port]
-            self.listened.append((port, None, ()))
+            self.say_whom_to_hear(port)
         elif window.sources:
             useless = lacking == window.families
             window.length = min(window.length * 2, 300.0) if useless else self.timers.data_window
             window.families, window.sources = lacking, []
-            self.listened.append((port, (), lacking))
+            self.say_whom_to_hear(port)
         else:
             self.listen(port, lacking)
 
@@ -319,6 +341,10 @@ class Arrivals(Notebook):
         )
 
     def packet_counts(self, now: float, port: int, source: str) -> bool:
+        if source in self.awaited.get(port, {}):
+            del self.awaited[port][source]
+            self.say_whom_to_hear(port)
+            return True
         window = self.windows.get(port)
         if window is None or source.startswith(("169.254.", "fe80:")) or source in window.sources:
             return False
@@ -326,7 +352,7 @@ class Arrivals(Notebook):
             return False
         window.sources.append(source)
         window.until = now + window.length if window.until is None else window.until
-        self.listened.append((port, tuple(window.sources), window.families))
+        self.say_whom_to_hear(port)
         return True
 
     def port_leaves(self, port: int) -> None:
@@ -336,6 +362,7 @@ class Arrivals(Notebook):
         self.inquiries = [one for one in self.inquiries if one.port != port]
         self.rounds.pop(port, None)
         self.windows.pop(port, None)
+        self.awaited.pop(port, None)
         self.signs = {key: value for key, value in self.signs.items() if key[0] != port}
         self.came_up.pop(port, None)
         for key, (_, claimants) in list(self.collected.items()):

@@ -152,7 +152,8 @@ class Notebook:
         """Addresses that could not be asked for."""
         self.announced: list[tuple[int, str, str]] = []
         """Port, MAC or "all", and the gateway that they are told of."""
-        self.listened: list[tuple[int, tuple[str, ...] | None, tuple[int, ...]]] = []
+        self.listened: list[tuple[int, tuple[str, ...] | None, tuple[int, ...], tuple[str, ...]]] = []
+        """Port, sources that are left out (None: all), families, and sources that are heard in any case."""
         self._number = 0
 
     def wait_for_gateway(self, entry: Entry) -> None:

@@ -390,12 +390,15 @@ def told(announcement: Announcement) -> tuple[int, str, str]:
     return announcement.port, "all" if to[0] & 1 else show_mac(to), show_ip(claim.address)
 
 
-def hearing(listen: SnoopData) -> tuple[int, tuple[str, ...] | None, tuple[int, ...]]:
+def hearing(
+    listen: SnoopData,
+) -> tuple[int, tuple[str, ...] | None, tuple[int, ...], tuple[str, ...]]:
     """Say whose packets are heard, as the model does."""
+    awaited = tuple(map(show_ip, listen.awaited))
     if listen.without is None:
-        return listen.port, None, ()
+        return listen.port, None, (), awaited
     families = tuple({4: 4, 16: 6}[size] for size in listen.families)
-    return listen.port, tuple(map(show_ip, listen.without)), families
+    return listen.port, tuple(map(show_ip, listen.without)), families, awaited
 
 
 def spoken(decision: Decision) -> tuple[object, ...]:

@@ -20,4 +20,4 @@ class SocketTransmitter:
 
     def snoop_data(self, change: SnoopData) -> None:
         """Change which IP packets of a port are received."""
-        self._receiver.snoop_data(change.port, change.without, change.families)
+        self._receiver.snoop_data(change.port, change.without, change.families, change.awaited)

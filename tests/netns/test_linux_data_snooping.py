@@ -99,6 +99,26 @@ def test_sources_that_were_heard_are_left_out(wire: Wire, source: str, neighbour
     assert hears(wire, guest_frames.packet(MAC, neighbour), source, *others)
 
 
+@pytest.mark.parametrize("families", [(), (4,), (16,), (4, 16)])
+def test_awaited_sources_are_heard_beside_others(wire: Wire, families: tuple[int, ...]) -> None:
+    """As many as are awaited at once, of either family; of other sources those of the families, and no tagged packet."""
+    awaited = [*(f"2.57.58.{number}" for number in range(3)), V4, V6]
+    awaited += [f"2001:678::{number:x}:1" for number in range(3)]
+    without = [f"2001:678::{number:x}:2" for number in range(7)]
+    ear = PortSocket(wire.port, packets(map(parse_ip, without), families, [parse_ip(one) for one in awaited]))
+    others = ["2.57.57.31", "2001:678::81"]
+    for source in (*awaited, *without, *others):
+        wire.guest.send(sent(source))
+    wire.guest.send(bytes(Ether(src=MAC, dst=NODE) / Dot1Q(vlan=100) / IP(src=V4, dst="192.0.2.1") / UDP()))
+    wire.guest.send(guest_frames.request(MAC, V6, "fe80::1"))
+    wire.guest.send(sent(V4))
+    wanted = [*awaited, *(one for one in others if (16 if ":" in one else 4) in families), V4]
+    heard: list[bytes] = []
+    until(lambda: heard.extend(one.data for one in ear.receive(50)) or len(heard) >= len(wanted))
+    ear.close()
+    assert heard == [sent(source)[:PACKET_SNAPLEN] for source in wanted]
+
+
 def test_packets_are_heard_only_when_asked_for(wire: Wire) -> None:
     """First not, then but for whom was heard, then no more."""
     index, first, second = wire.port.index, sent(V4), sent("2.57.57.31")
@@ -116,6 +136,8 @@ def test_packets_are_heard_only_when_asked_for(wire: Wire) -> None:
     until(lambda: heard(first) == [first[:PACKET_SNAPLEN]])
     wire.receiver.snoop_data(index, [parse_ip(V4)])
     until(lambda: heard(first, second) == [second[:PACKET_SNAPLEN]])
+    wire.receiver.snoop_data(index, None, awaited=[parse_ip(V4)])
+    until(lambda: heard(first, second) == [first[:PACKET_SNAPLEN]])
     wire.receiver.snoop_data(index, None)
     assert heard(first, second) == []
     assert len(wire.selector.get_map()) == 1

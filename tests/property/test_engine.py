@@ -298,6 +298,29 @@ class EngineAndModel(RuleBasedStateMachine):
             self.node.runs(4.0, {(port, mac)})
 
     @rule(
+        guest=guests,
+        address=st.sampled_from(ADDRESSES),
+        spoken=st.booleans(),
+        rival=st.none() | guests,
+        apart=st.sampled_from([0.4, 4.0]),
+        times=st.integers(3, 14),
+    )
+    def is_deaf_and_sends_packets(
+        self, guest: int, address: str, spoken: bool, rival: int | None, apart: float, times: int
+    ) -> None:
+        """A guest drops all questions and goes on sending packets; a rival that answers may want its address."""
+        if spoken:
+            self.node.hears(self.home(guest), utterance("use", MACS[guest], address))
+        if rival is not None:
+            self.node.hears(self.home(rival), utterance("use", MACS[rival], address))
+        others = {(self.home(other), MACS[other]) for other in range(len(MACS)) if other != guest}
+        for _ in range(times):
+            self.node.runs(apart, others)
+            self.node.hears(self.home(guest), utterance("packet", MACS[guest], address))
+            if rival is not None:
+                self.node.hears(self.home(rival), utterance("packet", MACS[rival], address))
+
+    @rule(
         port=ports,
         name=st.sampled_from(NAMES),
         segment=st.sampled_from([BRIDGE] * 3 + [OTHER_BRIDGE, VRF_BRIDGE]),

@@ -143,10 +143,7 @@ class ClaimHandler:
         if not settled and self.answers.collect(now, key, Answer(port, claim, verdict.rule)):
             self._emit_refusal(now, Verb.NOTED, port, Reason.COLLECTED, claim, verdict.rule)
             return Reason.COLLECTED
-        unbound = binding is None or binding.state is State.DEPARTED
-        if claim.source is Source.DATA and (not unbound or is_static(verdict.rule)):
-            # A guest can write any source address into a packet. A binding has probes of its own that verify its
-            # anchor, and a static address has no probe that could verify the packet.
+        if claim.source is Source.DATA and not self._counts(binding, anchor, verdict.rule):
             return self.refuse(now, port, Reason.NO_HINT, claim, verdict.rule)
         if binding is None or binding.state is State.DEPARTED:
             return self._handle_new_claim(now, port, key, anchor, claim, verdict.rule)
@@ -159,6 +156,20 @@ class ClaimHandler:
         if same_segment and binding.anchor.may_be(anchor):
             return self._handle_incumbent_claim(now, port, binding, anchor, claim, verdict.rule)
         return self._handle_challenger_claim(now, port, binding, anchor, claim, verdict.rule)
+
+    def _counts(self, binding: Binding | None, anchor: Anchor, rule: Rule | None) -> bool:
+        """Tell whether the source of a packet means anything. A guest can write any source address into a packet.
+
+        A static address has no probe that could verify the packet. A binding has probes of its own that verify its
+        anchor. While the anchor leaves them unanswered, its packet is evidence (RFC 6620 §3.2.2): on its own port it
+        can forge a packet no better than an answer.
+        """
+        if is_static(rule):
+            return False
+        if binding is None or binding.state is State.DEPARTED:
+            return True
+        at_anchor = anchor == (binding.likely_port, binding.anchor.mac)
+        return at_anchor and self._transitions.timers.awaits_packet(binding)
 
     def settle_answers(self, now: float) -> None:
         """Decide between the claims to addresses that several ports were asked for, whose time is over."""

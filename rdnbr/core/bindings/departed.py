@@ -40,7 +40,7 @@ class DepartedBindings:
         Returns:
             The binding that must be forgotten, since this one needs its room; None if there was room.
         """
-        port = self._ports.get(_home(binding) or 0)
+        port = self._ports.get(binding.likely_port or 0)
         if silent and port is not None and port.segment == binding.segment:
             self._probe_on(now, binding, port.index)
         else:
@@ -113,8 +113,3 @@ class DepartedBindings:
         del self._probed_on[name][binding.key]
         if not self._probed_on[name]:
             del self._probed_on[name]
-
-
-def _home(binding: Binding) -> int | None:
-    """Return the port (ifindex) on which a departed guest may be again; None if it is not known."""
-    return binding.anchor.port if binding.anchor.port is not None else binding.fdb_port

@@ -80,7 +80,8 @@ def make_parts(
     table, damping, dad_times = BindingTable(), FlapDamping(), DadTimes()
     policy = Policy(Authorization(allowlist, segments, ports), PortLimits(settings, table), Quarantine())
     prober, pace = Prober(settings, segments, ports, dad_times), SlowPace(settings)
-    timers = BindingTimers(settings, prober, pace, emit)
+    snooping = DataSnooping(settings, segments, ports, table, emit)
+    timers = BindingTimers(settings, prober, pace, snooping, emit)
     departed = DepartedBindings(table, timers, policy, ports)
     metrics = RouteMetrics(settings, table)
     transitions = Transitions(table, timers, metrics, policy.quarantine, departed, damping, ports, emit)
@@ -90,7 +91,7 @@ def make_parts(
         GatewayAnnouncer(segments, ports, policy.limits, emit),
         GatewayDefence(segments, ports, emit),
         Discovery(settings, segments, ports, policy, table, prober, pace, emit),
-        DataSnooping(settings, segments, ports, table, emit),
+        snooping,
         ListenerQuerier(segments, ports, emit),
         dad_times,
     )

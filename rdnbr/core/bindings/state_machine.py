@@ -5,12 +5,13 @@ Rules
 1. The first permitted anchor that proves to use an address gets the address (RFC 6620: first come, first served).
 2. An ARP probe and a DAD solicitation announce an intent and prove nothing. They install no route. The address is
    probed after DAD has ended, and the answer makes the binding VALID. The source of an IP packet proves no more than
-   that, with or without an allowlist, and is probed at once.
+   that, with or without an allowlist, and is probed at once; but see rule 4.
 3. With an allowlist, use of the address is enough: the binding is VALID at once, and is then probed. In open mode
    nobody vouches for the claimant, so the binding waits for the answer.
 4. A quiet binding is probed. A binding that answers no probe of the sequence loses its route. Every frame from its
    anchor that shows use counts as an answer. If the loop was stalled, or frames are unread, an answer may be lost or
-   waiting. Such probes do not count, and the probe sequence starts again.
+   waiting. Such probes do not count, and the probe sequence starts again. Once it has left a probe unanswered, an IP
+   packet from its address, MAC and port counts too; while its port is only inferred, after all ports were probed.
 5. The incumbent is probed first. A challenger gets the address only when the incumbent is silent and the challenger
    answers. Until then the route stays with the incumbent. Claims of a challenger that lost are ignored for a while.
 6. A binding that moves too often is FROZEN: the incumbent keeps the address and claims of challengers are ignored until

@@ -127,6 +127,11 @@ class Binding:
     refused: Reason | None = None
     """Why the kernel does not hold the route although the binding asks for it."""
 
+    @property
+    def likely_port(self) -> int | None:
+        """The port (ifindex) of the anchor; of an adopted binding without one, that of the forwarding database."""
+        return self.fdb_port if self.anchor.port is None else self.anchor.port
+
 
 class BindingLookup(Protocol):
     """What policy, discovery and data snooping read from the binding table (`bindings.binding_table`)."""

@@ -97,9 +97,11 @@ class SnoopData(NamedTuple):
     port: int
     """ifindex"""
     without: tuple[IP, ...] | None
-    """Source addresses that were seen already and are left out; None: receive no IP packets any more."""
+    """Source addresses that were seen already and are left out; None: receive packets of `awaited` sources only."""
     families: tuple[int, ...] = (4, 16)
     """Bytes of the source addresses that are of interest, those of one family or of both."""
+    awaited: tuple[IP, ...] = ()
+    """Source addresses whose packets are received in any case."""
 
 
 class DesiredHost(NamedTuple):

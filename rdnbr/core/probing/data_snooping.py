@@ -12,6 +12,8 @@ the answer counts. The packets of a port are looked at in a window:
 A guest may send a million packets, and only the first packet of each source matters. Each source that was seen goes
 into the port's filter, and its further packets stay in the kernel. After some sources the window closes. Sources that
 came to nothing are looked at again, each time after twice the time.
+
+Beside its window, a port has `awaited_sources`: a packet of an incumbent that answers no probe is evidence.
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ from rdnbr.core.model.engine_outputs import Emit, SnoopData
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
+from rdnbr.core.probing.awaited_sources import AwaitedSources
 
 SOURCES = 8
 """Sources of one window. A guest that sends from more sources forges them, or routes for others. Half of the addresses
@@ -68,6 +71,7 @@ class DataSnooping:
         self._windows: dict[int, _Window] = {}
         self._reviews: TimerQueue[int] = TimerQueue()
         """When each window is reviewed; a window that waits for its first packet has no time."""
+        self._awaited = AwaitedSources()
 
     def configure(self, settings: Settings) -> None:
         """Use another length for the windows that start from now on; 0: no packets are looked at any more."""
@@ -92,24 +96,43 @@ class DataSnooping:
         self._windows[port].length = self._length
         self._reviews.set(port, now + self._length)
 
+    def await_source(self, port: int, source: IP, until: float) -> None:
+        """Await one packet of a source on a port (ifindex), and let it count whether it was seen before or not."""
+        if self._length and port in self._ports:
+            before = self._awaited.on_port(port)
+            self._awaited.add(port, source, until)
+            self._follow_awaited(port, before)
+
     def is_active(self, port: int) -> bool:
-        """Tell whether the IP packets of a port are looked at."""
+        """Tell whether a port has a window."""
         window = self._windows.get(port)
         return window is not None and not window.is_full
 
+    def hears_packets(self, port: int) -> bool:
+        """Tell whether any IP packets of a port are looked at."""
+        return self.is_active(port) or bool(self._awaited.on_port(port))
+
     def record_source(self, now: float, port: int, source: IP) -> bool:
-        """Record the source of a packet on a port with a window; tell whether the source is new in this window."""
-        window = self._windows[port]
+        """Record the source of a packet on a port; tell whether it was awaited, or is new in the window of the port."""
+        awaited = self._awaited.on_port(port)
+        if self._awaited.discard(port, source):
+            self._follow_awaited(port, awaited)
+            return True
+        window = self._windows.get(port)
+        if window is None or window.is_full:
+            return False
         if source in window.sources or len(source) not in window.families:
             return False
         window.sources[source] = None
         if self._reviews.deadline(port) is None:
             self._reviews.set(port, now + window.length)
-        self._emit(SnoopData(port, None if window.is_full else tuple(window.sources), window.families))
+        self._emit_filter(port)
         return True
 
     def expire_timers(self, now: float) -> None:
         """Review the windows whose time is over, and the ports that got or lost their routes of a family."""
+        for port in sorted(self._awaited.end_waits(now)):
+            self._emit_filter(port)
         while (due := self._reviews.pop(now)) is not None:
             self._review(due[1])
         changed = self._bindings.ports_to_review
@@ -120,10 +143,14 @@ class DataSnooping:
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
-        return 0.0 if self._bindings.ports_to_review else self._reviews.next_deadline()
+        if self._bindings.ports_to_review:
+            return 0.0
+        deadlines = self._reviews.next_deadline(), self._awaited.next_deadline()
+        return min((at for at in deadlines if at is not None), default=None)
 
     def port_gone(self, port: int) -> None:
         """Forget a port."""
+        self._awaited.port_gone(port)
         self._windows.pop(port, None)
         self._reviews.discard(port)
 
@@ -137,7 +164,7 @@ class DataSnooping:
             window.length = self._length if found else min(2 * window.length, LONGEST)
             window.families = families
             window.sources.clear()
-            self._emit(SnoopData(port, (), families))
+            self._emit_filter(port)
         else:
             self._open(port, families)
 
@@ -157,12 +184,28 @@ class DataSnooping:
             window = self._windows[port] = _Window((), self._length)
         if window.families != families:
             window.families = families
-            self._emit(SnoopData(port, tuple(window.sources), families))
+            self._emit_filter(port)
 
     def _close(self, port: int) -> None:
-        if self.is_active(port):
-            self._emit(SnoopData(port, None))
-        self.port_gone(port)
+        """Close the window of a port. Awaited sources stay awaited."""
+        was_active = self.is_active(port)
+        self._windows.pop(port, None)
+        self._reviews.discard(port)
+        if was_active:
+            self._emit_filter(port)
+
+    def _follow_awaited(self, port: int, before: tuple[IP, ...]) -> None:
+        """Change the filter of a port if other sources are awaited than `before`."""
+        if self._awaited.on_port(port) != before:
+            self._emit_filter(port)
+
+    def _emit_filter(self, port: int) -> None:
+        """Emit which packets of a port are looked at now."""
+        window, awaited = self._windows.get(port), self._awaited.on_port(port)
+        if window is None or window.is_full:
+            self._emit(SnoopData(port, None, awaited=awaited))
+        else:
+            self._emit(SnoopData(port, tuple(window.sources), window.families, awaited))
 
     def _lacking(self, port: int) -> tuple[int, ...]:
         """Return the families of which a port has no route, although its segment has a gateway."""

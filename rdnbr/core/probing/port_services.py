@@ -112,8 +112,8 @@ class PortServices:
         return self._snooping.is_active(port)
 
     def snoop_source(self, now: float, port: int, frame: bytes) -> Claim | None:
-        """Return the claim of an IP packet, when its source is new on a port (ifindex) whose packets are looked at."""
-        claim = claim_from_packet(frame) if self._snooping.is_active(port) else None
+        """Return the claim of an IP packet whose source is new, or awaited, on a port (ifindex); else None."""
+        claim = claim_from_packet(frame) if self._snooping.hears_packets(port) else None
         if claim is None or claim.address is None:
             return None
         return claim if self._snooping.record_source(now, port, claim.address) else None

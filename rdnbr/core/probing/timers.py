@@ -12,6 +12,7 @@ from rdnbr.core.model.rule import is_static
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.primitives.timer_queue import TimerQueue
 from rdnbr.core.probing import intervals, slow_probing
+from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.slow_probing import SlowPace
 
@@ -21,6 +22,9 @@ LATE = 1.0
 UNSENT_RETRY = 1.0
 """Seconds after which a probe is tried again that the port did not take."""
 
+_CERTAIN_AFTER = 3
+"""Probes sent for an adopted binding when all ports were silent to one: the first may go to a single port."""
+
 NO_GATEWAY_RETRY = 60.0
 """Seconds after which a probe is tried again for which there was no gateway address. The return of the address ends
 this wait at once; so the number of waiting bindings does not matter."""
@@ -29,10 +33,13 @@ this wait at once; so the number of waiting bindings does not matter."""
 class BindingTimers:
     """One timer for each binding."""
 
-    def __init__(self, settings: Settings, prober: Prober, slow_pace: SlowPace, emit: Emit) -> None:
+    def __init__(
+        self, settings: Settings, prober: Prober, slow_pace: SlowPace, snooping: DataSnooping, emit: Emit
+    ) -> None:
         self._use_timers(settings)
         self._prober = prober
         self._slow_pace = slow_pace
+        self._snooping = snooping
         self._emit = emit
         self._queue: TimerQueue[Key] = TimerQueue()
         self._without_gateway: dict[Key, None] = {}
@@ -75,6 +82,9 @@ class BindingTimers:
         if not self.all_probes_sent(binding):
             at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
         self._set(binding.key, at)
+        port = binding.likely_port
+        if port is not None and self.awaits_packet(binding):
+            self._snooping.await_source(port, binding.key.address, at)
 
     def probe_once_more(self, now: float, binding: Binding) -> None:
         """Send the next probe of a binding beside its sequence, which goes on as if this probe had not been sent."""
@@ -207,6 +217,21 @@ class BindingTimers:
     def all_ports_probed(self, binding: Binding) -> bool:
         """Tell whether the last probe went to all ports of the segment, since the binding's own port is silent."""
         return binding.probes_sent > 0 and self._prober.probes_all_ports(binding, binding.probes_sent - 1)
+
+    def awaits_packet(self, binding: Binding) -> bool:
+        """Tell whether a guest has left a probe unanswered, so that an IP packet from its address counts as well.
+
+        If its port is not certain, all ports must have been probed before, so that the owner on another one has had
+        its time: the packet may come from the guest that forged the frame from which the port was inferred.
+        """
+        sent = binding.probes_sent
+        if binding.state not in (State.PROBING, State.CHALLENGED, State.FROZEN, State.ADOPTED):
+            return False
+        if binding.anchor.port is None:
+            return sent >= _CERTAIN_AFTER
+        if binding.port_inferred:
+            return sent >= 2 and self._prober.probes_all_ports(binding, sent - 2)
+        return sent >= 2 or (sent > 0 and self.all_probes_sent(binding))
 
     def is_abandoned(self, now: float, binding: Binding) -> bool:
         """Tell whether a CHALLENGED binding would have been withdrawn already if it had no challenger.

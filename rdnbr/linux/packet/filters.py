@@ -111,17 +111,21 @@ PACKET_SNAPLEN = 64
 """Bytes delivered of an IP packet: the headers with its source, and with its ICMPv6 type."""
 
 
-def packets(without: Iterable[IP], families: Collection[int] = (4, 16)) -> bytes:
+def packets(
+    without: Iterable[IP], families: Collection[int] = (4, 16), awaited: Collection[IP] = ()
+) -> bytes:
     """Return a program that delivers IPv4 and IPv6 packets, but neither ARP nor neighbour discovery.
 
-    Dropped are packets from a source in `without`, from a source that no guest can have, with a VLAN tag, and with
-    extension headers. With one of the `families` (bytes of an address), packets of the other are dropped first.
+    Delivered are packets from a source in `awaited`, and all others of the `families` (bytes of an address). Dropped
+    are packets from a source in `without`, from a source that no guest can have, with a VLAN tag, and with extension
+    headers.
     """
     sources = list(without)
+    sizes = {*families, *map(len, awaited)}
     return assemble(
         half(12),
-        *([equal(0x0800, None, "reject")] if 16 not in families else []),
-        *([equal(0x86DD, None, "reject")] if 4 not in families else []),
+        *([equal(0x0800, None, "reject")] if 16 not in sizes else []),
+        *([equal(0x86DD, None, "reject")] if 4 not in sizes else []),
         extension(_VLAN_TAG),
         any_bit(0xFFF, "reject"),  # VID; 0 for a priority tag, and for a frame without a tag
         half(12),
@@ -137,8 +141,9 @@ def packets(without: Iterable[IP], families: Collection[int] = (4, 16)) -> bytes
         byte(_ETHERNET + 8),  # first byte of the source
         equal(0, "reject"),  # unspecified, loopback, IPv4-mapped
         at_least(0xFE, "reject"),  # link-local, multicast
-        *_not_from([source for source in sources if len(source) == 16], _ETHERNET + 8),
-        deliver(PACKET_SNAPLEN),
+        *_from([source for source in awaited if len(source) == 16], _ETHERNET + 8, PACKET_SNAPLEN),
+        *_from([source for source in sources if len(source) == 16], _ETHERNET + 8, 0),
+        deliver(PACKET_SNAPLEN if 16 in families else 0),
         "reject",
         deliver(0),
         "ipv4",
@@ -148,19 +153,20 @@ def packets(without: Iterable[IP], families: Collection[int] = (4, 16)) -> bytes
         at_least(224, "impossible"),
         half(_ETHERNET + 12),
         equal(0xA9FE, "impossible"),  # 169.254.0.0/16
-        *_not_from([source for source in sources if len(source) == 4], _ETHERNET + 12),
-        deliver(PACKET_SNAPLEN),
+        *_from([source for source in awaited if len(source) == 4], _ETHERNET + 12, PACKET_SNAPLEN),
+        *_from([source for source in sources if len(source) == 4], _ETHERNET + 12, 0),
+        deliver(PACKET_SNAPLEN if 4 in families else 0),
         "impossible",
         deliver(0),
     )
 
 
-def _not_from(sources: Iterable[IP], offset: int) -> Iterator[Step | str]:
-    """Drop packets from one of `sources`, all of one family; other packets continue."""
+def _from(sources: Iterable[IP], offset: int, length: int) -> Iterator[Step | str]:
+    """Deliver `length` bytes of packets from one of `sources`, all of one family; other packets continue."""
     for number, source in enumerate(sources):
-        other = f"not from {number} at {offset}"
+        other = f"not from {number} at {offset}, {length}"
         for at in range(0, len(source), 4):
             yield word(offset + at)
             yield equal(int.from_bytes(source[at : at + 4], "big"), None, other)
-        yield deliver(0)
+        yield deliver(length)
         yield other

@@ -76,23 +76,29 @@ class PacketReceiver:
             self._drop(receiver.pop(index, None))
 
     def snoop_data(
-        self, index: int, without: Collection[IP] | None, families: Collection[int] = (4, 16)
+        self,
+        index: int,
+        without: Collection[IP] | None,
+        families: Collection[int] = (4, 16),
+        awaited: Collection[IP] = (),
     ) -> None:
         """Receive the IP packets of a port too, or no more.
 
         Args:
             index: of the port.
-            without: sources whose packets are left out; None: receive no packets any more.
+            without: sources whose packets are left out; None: all but the `awaited` ones are.
             families: bytes of the source addresses, for one family or for both.
+            awaited: sources whose packets are received in any case.
         """
         main, source = self._receiver.get(index), self._for_packets.get(index)
-        if main is None or without is None:
+        program = packets(without or (), () if without is None else families, awaited)
+        if main is None or (without is None and not awaited):
             self._drop(self._for_packets.pop(index, None))
         elif source is not None:
-            source.socket.set_filter(packets(without, families))
+            source.socket.set_filter(program)
         else:
             with suppress(OSError):  # the port is gone, or descriptors have run out: they were but hints
-                socket = PortSocket(main.socket.port, packets(without, families), PACKETS_BUFFER)
+                socket = PortSocket(main.socket.port, program, PACKETS_BUFFER)
                 self._for_packets[index] = self._open_socket(socket, main.rate)
 
     def is_detached(self, index: int) -> bool:

@@ -129,7 +129,7 @@ class Model(Statics):
         return entry.heard_on if entry.port is None else entry.port
 
     def is_deaf(self, entry: Entry) -> bool:
-        """Tell whether an owner had the time of one question and said nothing; all ports, if its port is not certain."""
+        """Tell whether an owner was asked in vain, on all ports if its own is not certain."""
         if entry.state not in ("probing", "challenged", "frozen", "adopted"):
             return False
         if entry.port is None:

@@ -101,7 +101,7 @@ def test_sources_that_were_heard_are_left_out(wire: Wire, source: str, neighbour
 
 @pytest.mark.parametrize("families", [(), (4,), (16,), (4, 16)])
 def test_awaited_sources_are_heard_beside_others(wire: Wire, families: tuple[int, ...]) -> None:
-    """As many as are awaited at once, of either family; of other sources those of the families, and no tagged packet."""
+    """Eight are awaited, of either family; of other sources those of the families are heard, and no tagged packet."""
     awaited = [*(f"2.57.58.{number}" for number in range(3)), V4, V6]
     awaited += [f"2001:678::{number:x}:1" for number in range(3)]
     without = [f"2001:678::{number:x}:2" for number in range(7)]

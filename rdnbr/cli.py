@@ -53,15 +53,9 @@ def _run(args: Namespace) -> int:
 
 
 def _check(args: Namespace) -> int:
-    from rdnbr.config.config import CommandLine
     from rdnbr.operator.commands.check import check
 
-    result = check(CommandLine(args.config, args.allowlist))
-    for line in (*result.mistakes, *result.remarks):
-        print(line)
-    if result.summary is not None:
-        print(result.summary)
-    return FINDINGS if result.mistakes else DONE
+    return check(args)
 
 
 def _doctor(args: Namespace) -> int:
@@ -112,9 +106,10 @@ _COMMANDS = {
     "explain": _explain,
     "resync": _resync,
     "lab": _lab,
+    "allowlist": client_commands.allowlist,
     "show": client_commands.show,
     "watch": client_commands.watch,
     "reload": client_commands.send_command,
-    "probe": client_commands.send_command,
+    "probe": client_commands.probe,
     "flush": client_commands.flush,
 }

@@ -34,6 +34,14 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Doctor:
+    """Settings of `rdnbr doctor`."""
+
+    accept: tuple[str, ...] = ()
+    """Names of findings that are as they should be on this node."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommandLine:
     """Options of the command line. They override the file, at a reload as well."""
 
@@ -58,6 +66,7 @@ class Config:
     on_stop: OnStop = "keep"
     """Whether routes and neighbours stay in the kernel after the daemon is stopped. After a crash they always stay."""
     log: Log = field(default_factory=Log)
+    doctor: Doctor = field(default_factory=Doctor)
     settings: Settings = field(default_factory=Settings)
     given: CommandLine = field(default_factory=CommandLine)
     allowlist_named: bool = False
@@ -116,7 +125,7 @@ def examine(given: CommandLine) -> tuple[Config, list[Problem]]:
     toml = Toml(text)
     problems = [Problem(str(path), line, message) for line, message in toml.mistakes]
     reader = SchemaReader(str(path), toml, problems)
-    own = ("bridges", "allowlist", "socket", "enforce", "on_stop", "log")
+    own = ("bridges", "allowlist", "socket", "enforce", "on_stop", "log", "doctor")
     hints = get_type_hints(Config)
     values = reader.table({name: hints[name] for name in own} | get_type_hints(Settings), toml.values, ())
     settings = {name: values.pop(name) for name in get_type_hints(Settings) if name in values}
@@ -177,6 +186,7 @@ def _build_config(given: CommandLine, values: dict[str, Any], settings: dict[str
         enforce=values.get("enforce", False),
         on_stop=values.get("on_stop", "keep"),
         log=Log(given.log_level or log.level, given.log_format or log.format),
+        doctor=values.get("doctor", Doctor()),
         settings=Settings(**settings),
         given=given,
         allowlist_named=given.allowlist is not None or "allowlist" in values,

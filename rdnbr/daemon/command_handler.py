@@ -46,6 +46,7 @@ class CommandHandler:
         self._parts = parts
         self.reloader = Reloader(now, selector, parts, surroundings, config)
         self._wall = wall
+        self._since = wall(now)
         parts.events.subscribe("the reload", self.reloader.count_withdrawal)
 
     def leave(self, now: float) -> str:
@@ -55,14 +56,14 @@ class CommandHandler:
             return "none were made"
         if self.reloader.config.on_stop == "keep":
             parts.actuator.install_held_down(now)
-            return "left in place; rdnbr flush removes them"
+            return "left in place; rdnbr flush --all removes them"
         try:
             parts.actuator.withdraw_all(now)
             remove_all_pins()
             parts.source_filter.close()
             command.remove_table()
         except (OSError, command.NftError) as error:
-            parts.log.error("on_stop = withdraw failed; rdnbr flush does the same", why=str(error))
+            parts.log.error("on_stop = withdraw failed; rdnbr flush --all does the same", why=str(error))
             return "not all withdrawn"
         return "withdrawn, for on_stop says so"
 
@@ -80,7 +81,11 @@ class CommandHandler:
         now = time.monotonic()
         engine = self._parts.engine
         head = json_slices.Head(
-            "open" if engine.open_mode else "allowlist", self.waits_for(), engine.segments.values()
+            "open" if engine.open_mode else "allowlist",
+            self.waits_for(),
+            engine.segments.values(),
+            self.reloader.failed,
+            self._since,
         )
         match command:
             case "bindings":
@@ -98,7 +103,8 @@ class CommandHandler:
             case "flush":
                 return {"message": self._flush(now, address)}
             case "probe":
-                return {"message": self._probe(now, address)}
+                message = self._probe(now, address)
+                return {"message": message, "at": json_views.timestamp(self._wall(now))}
             case "reannounce":
                 return {"message": self._reannounce(address)}
 
@@ -185,13 +191,13 @@ class CommandHandler:
         searched = engine.searched_ports(address)
         if searched:
             ports = listed(searched, MOST_PORTS)
-            return f"nobody has {text}; it is probed on {ports}; rdnbr show lists it when a guest answers"
+            return f"nobody has {text}; it is probed on {ports}"
         bound = engine.snapshot_address(address)
         probed = any(isinstance(output, Probe) for output in outputs)
         if not probed and all(view.state is State.DEPARTED for view in bound):
             raise Refused(f"no guest may have {text} on any port now; rdnbr explain {text} says why")
         places = listed([view.port or f"the ports of {view.segment}" for view in bound], MOST_PORTS)
-        return f"probed {text} on {places}; rdnbr show tells when it was last seen"
+        return f"probed {text} on {places}"
 
     def _explain(self, now: float, address: IP | None) -> Document:
         if address is None:

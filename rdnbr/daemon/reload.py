@@ -47,6 +47,8 @@ class Reloader:
         self._rules: str | None = None
         """Between the swap and the end of the reload: what the log says of the new files."""
         self._later = ""
+        self.failed: str | None = None
+        """Why the latest reload failed, while the old files stay in force; None if it did not."""
         self._no_longer_permitted = 0
 
     def request(self) -> PendingReply:
@@ -128,10 +130,12 @@ class Reloader:
         self._parts.log.info(message)
         self._parts.source_filter.review_bindings()
         self._parts.mac_pinning.review_bindings()
+        self.failed = None
         self._reply({"message": message})
 
     def _refuse(self, sentence: str) -> None:
         self._parts.log.error("reload failed", why=sentence)
+        self.failed = sentence
         self._reply(Refused(sentence))
 
     def _reply(self, outcome: dict[str, str] | Refused) -> None:

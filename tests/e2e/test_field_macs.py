@@ -438,5 +438,5 @@ def test_pins_are_removed(lab, within):
     wait_for(lambda: "serving" in dry.log, 10, "the dry run")
     assert pinned(lab) == both
     dry.stop()
-    assert "2 pinned MACs" in lab.node.rdnbr("flush").stdout
+    assert "2 pinned MACs" in lab.node.rdnbr("flush", "--all").stdout
     assert pinned(lab) == dict([operators])

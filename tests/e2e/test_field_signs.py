@@ -198,7 +198,7 @@ def test_flush_of_a_silent_guest(lab, within, mode):
     lab.node.start_daemon()
     learned(lab, guest)
     knows_gateways(lab, guest)
-    assert lab.node.rdnbr("flush").returncode == 0
+    assert lab.node.rdnbr("flush", "--all").returncode == 0
     assert lab.node.hosts() == set()
     wait_for(routed(lab, *guest.addresses), within, "both routes")
 

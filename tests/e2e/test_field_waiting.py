@@ -70,7 +70,7 @@ def test_bridge_comes_after_the_daemon(lab, systemd, within, family, made):
     assert shown["waiting"].startswith("no bridge carries a gateway address: give one 169.254.0.1/32")
     assert lab.node.rdnbr("show").stdout.splitlines()[1] == f"WAITING: {shown['waiting']}"
     assert lab.node.rdnbr("explain", guest.address4).returncode == 1
-    assert lab.node.rdnbr("flush").returncode == 0
+    assert lab.node.rdnbr("flush", "--all").returncode == 0
     if not made:
         lab.node.ip(f"link set elsewhere name {BRIDGE}")
     give_address(lab.node, family)
@@ -124,7 +124,7 @@ def test_restart_while_the_bridge_has_no_address(lab, systemd, within, wanted):
     assert reported(systemd).startswith(WAITING)
     stays(lambda: entries(lab.node, guest.address6) == before, 2, "the route")
     if wanted == "flushed":
-        assert lab.node.rdnbr("flush").returncode == 0
+        assert lab.node.rdnbr("flush", "--all").returncode == 0
         assert lab.node.hosts() == set()
         return
     give_address(lab.node, 6)

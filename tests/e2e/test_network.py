@@ -81,7 +81,7 @@ def test_nothing_else_in_the_tables_changes(lab):
     lab.node.start_daemon()
     settle(lab, *lab.guests)
     assert tables(lab.node) == before
-    assert lab.node.rdnbr("flush").returncode == 0
+    assert lab.node.rdnbr("flush", "--all").returncode == 0
     wait_for(lambda: lab.node.hosts() == set(), 2, "the flush")
     assert tables(lab.node) == before
 
@@ -163,5 +163,6 @@ def test_binding_is_shown_with_the_promised_keys(lab):
         "installed": True,
         "rule": None,
         "unsent": None,
+        "physical_mac": None,
     }
     assert shown["source"] in {"arp-request", "arp-reply"}

@@ -36,7 +36,7 @@ def test_flush_without_a_daemon(lab):
     assert len(lab.node.hosts()) == 3
     assert lab.node.rdnbr("flush", first).returncode == 1
 
-    assert lab.node.rdnbr("flush").stdout.endswith("removed 3 routes and 3 neighbours\n")
+    assert lab.node.rdnbr("flush", "--all").stdout.endswith("removed 3 routes and 3 neighbours\n")
     assert lab.node.hosts() == set()
     assert lab.node.run("ip", "neigh", "show", "nud", "permanent") == ""
     assert lab.node.run("ip", "route", "show", "203.0.113.1") != ""
@@ -74,7 +74,7 @@ def test_watch(lab):
     guest.configure()
 
     def seen():
-        lab.node.rdnbr("flush")  # once is not enough: the watcher may not be connected yet
+        lab.node.rdnbr("flush", "--all")  # once is not enough: the watcher may not be connected yet
         guest.ip("neigh flush dev eth0")
         guest.ping_gateways()
         lines = [json.loads(line) for line in watcher.log.splitlines()]

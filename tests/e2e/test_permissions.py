@@ -32,7 +32,7 @@ def test_group_looks_and_withdraws_nothing(node, lab):
     assert address in ask(node, GROUP, "show").stdout
     for arguments in (("probe", address), ("reload",), ("show", "events"), ("explain", address)):
         assert ask(node, GROUP, *arguments).returncode == 0, arguments
-    for arguments in (("flush",), ("flush", address)):
+    for arguments in (("flush", "--all"), ("flush", address)):
         done = ask(node, GROUP, *arguments)
         assert (done.returncode, done.stdout) == (1, "")
         assert (

@@ -159,14 +159,14 @@ def test_flush_without_a_daemon_removes_the_table(lab):
     lab.node.rdnbr("flush", lab.guest(0).address4)
     wait_for(lambda: lab.guest(0).address4 not in {one[2] for one in senders(lab.node)}, 5, "its end")
     lab.node.run("ip", "link", "set", lab.guest(2).port, "down")
-    lab.node.rdnbr("flush")
+    lab.node.rdnbr("flush", "--all")
     assert not reaches(lab, SPOOFS["arp announcement"](*cast(lab)))
     wait_for(lambda: lab.guest(2).mac not in {one[1] for one in senders(lab.node)}, 5, "an end in the table")
     lab.node.stop_daemon()
     lab.node.start_daemon()
     wait_for(lambda: senders(lab.node) is not None, 10, "a new table")
     lab.node.stop_daemon()
-    assert "bridge rdnbr" in lab.node.rdnbr("flush").stdout
+    assert "bridge rdnbr" in lab.node.rdnbr("flush", "--all").stdout
     assert senders(lab.node) is None
 
 

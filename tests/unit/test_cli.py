@@ -57,9 +57,14 @@ def daemon(tmp_path):
         def serve():
             peer, _ = listener.accept()
             with peer, peer.makefile("rwb") as lines:
-                asked.append(json.loads(lines.readline()))
                 for reply in replies:
+                    if not asked or asked[-1]["command"] != "watch":  # to which each reply is a decision
+                        line = lines.readline()
+                        if not line:
+                            return
+                        asked.append(json.loads(line))
                     lines.write(json.dumps(reply).encode() + b"\n")
+                    lines.flush()
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -106,13 +111,10 @@ def test_a_configuration_that_is_not_there(tmp_path):
 def test_a_word_too_many_is_answered_with_the_usage_of_the_command():
     """A file without its flag, say, is answered with the flags there are."""
     done = rdnbr("check", "/etc/rdnbr/allowlist")
-    assert (done.returncode, done.stderr.splitlines()) == (
-        2,
-        [
-            "usage: rdnbr check [-h] [--config F] [--allowlist F]",
-            "rdnbr check: error: unrecognized arguments: /etc/rdnbr/allowlist",
-        ],
-    )
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert lines[0].startswith("usage: rdnbr check [-h] [--config F] [--allowlist F]")
+    assert lines[-1] == "rdnbr check: error: unrecognized arguments: /etc/rdnbr/allowlist"
 
 
 def test_resync_names_what_to_compare_with():
@@ -203,9 +205,111 @@ def test_refusal(daemon):
 def test_flush(daemon):
     """What the daemon did is printed."""
     path, asked = daemon({"ok": True, "result": {"message": "withdrew 2 bindings"}})
-    done = rdnbr("flush", "--socket", path)
+    done = rdnbr("flush", "--all", "--socket", path)
     assert (done.returncode, done.stdout) == (0, "withdrew 2 bindings\n")
     assert asked == [{"command": "flush"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [((), "name an address or a port, or say --all"), (("--all", "2.57.57.30"), "not both")],
+)
+def test_flush_of_everything_is_said(tmp_path, options, words):
+    """Without a terminal, everything is withdrawn only where --all says so."""
+    done = rdnbr("flush", *options, "--socket", tmp_path / "s", stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_flush_asks_on_a_terminal(daemon, typed, code):
+    """On a terminal a question comes first; anything but yes withdraws nothing."""
+    path, asked = daemon({"ok": True, "result": {"message": "withdrew 2 bindings"}})
+    ours, theirs = os.openpty()
+    os.write(ours, f"{typed}\n".encode())
+    with os.fdopen(theirs) as terminal:
+        done = rdnbr("flush", "--socket", path, stdin=terminal)
+    os.close(ours)
+    assert "all guests of this node. Withdraw them? [y/N]" in done.stderr
+    assert done.returncode == code
+    assert asked == ([{"command": "flush"}] if typed == "y" else [])
+
+
+@pytest.mark.parametrize("command", [("reload",), ("flush", "2.57.57.30"), ("flush", "tap100i0")])
+def test_results_as_json(daemon, command):
+    """With --json the daemon's result is one document."""
+    path, _ = daemon({"ok": True, "result": {"message": "done"}})
+    assert rdnbr(*command, "--json", "--socket", path).stdout == '{"message": "done"}\n'
+
+
+def probed(seen, state="valid"):
+    """Return the daemon's replies to a probe of which the guest was last seen at a second."""
+    probe = {"message": "probed 2.57.57.30 on tap100i0", "at": "2024-05-01T12:00:05.000+00:00"}
+    binding = {**BINDING, "last_seen": f"2024-05-01T12:00:{seen}+00:00", "state": state}
+    return [{"ok": True, "result": probe}, {"ok": True, "result": {"bindings": [binding]}}]
+
+
+def test_probe_says_the_answer(daemon):
+    """The answer is awaited: a guest that was heard before the probe has not answered yet."""
+    path, _ = daemon(*probed("04.900"), *probed("05.012")[1:])
+    done = rdnbr("probe", "2.57.57.30", "--socket", path)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "probed 2.57.57.30 on tap100i0",
+            "52:02:45:76:d2:35 on tap100i0 was heard 12 ms later; the binding is valid",
+        ],
+    )
+
+
+def test_probe_json(daemon):
+    """The keys of the document are promised."""
+    path, _ = daemon(*probed("05.012"))
+    assert json.loads(rdnbr("probe", "2.57.57.30", "--json", "--socket", path).stdout) == {
+        "message": "probed 2.57.57.30 on tap100i0",
+        "at": "2024-05-01T12:00:05.000+00:00",
+        "answered": True,
+        "mac": "52:02:45:76:d2:35",
+        "port": "tap100i0",
+        "state": "valid",
+        "after": 0.012,
+    }
+
+
+def test_probe_of_an_older_daemon(daemon):
+    """A daemon that does not say when it has probed is not waited for."""
+    path, _ = daemon({"ok": True, "result": {"message": "probed 2.57.57.30"}})
+    done = rdnbr("probe", "2.57.57.30", "--socket", path)
+    assert (done.returncode, done.stdout) == (0, "probed 2.57.57.30\n")
+
+
+def test_allowlist_from_bindings(daemon):
+    """The rules go to the standard output, for each address that is routed."""
+    path, asked = daemon({"ok": True, "result": {"bindings": [BINDING]}})
+    done = rdnbr("allowlist", "--from-bindings", "--socket", path)
+    assert done.stdout.splitlines()[-1].split() == ["2.57.57.30", "vm=100", "#", "tap100i0,", "valid"]
+    assert asked == [{"command": "bindings"}]
+
+
+@pytest.mark.parametrize(
+    ("rules", "code"), [("2.57.57.0/24\n", 0), ("2.57.57.30 vm=101\n", 1), ("nonsense\n", 1)]
+)
+def test_check_against(daemon, tmp_path, rules, code):
+    """A file that would withdraw somebody is exit code 1, as a mistake in it is; with a mistake nobody is asked."""
+    (tmp_path / "new").write_text(rules)
+    port = {"port": "tap100i0", "bridge": "vmbr1"}
+    path, asked = daemon(
+        {"ok": True, "result": {"bindings": [BINDING]}}, {"ok": True, "result": {"ports": [port]}}
+    )
+    options = ("--allowlist", tmp_path / "new", "--against", "--socket", path)
+    done = rdnbr("check", *options, "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == code
+    assert len(document["mistakes"]) == (rules == "nonsense\n")
+    assert len(asked) == (0 if rules == "nonsense\n" else 2)
+    if rules != "nonsense\n":
+        refused = [one["address"] for one in document["refused"]]
+        assert refused == (["2.57.57.30"] if code else [])
 
 
 def test_watch_json(daemon):

@@ -10,7 +10,10 @@ from rdnbr.config.toml_lines import Toml
 from rdnbr.core.model.settings import Limits, PortPolicy, Routes, Settings, Timers
 from rdnbr.core.policy.allowlist import AllowlistError
 
-KNOWN = "known here: bridges, allowlist, socket, enforce, on_stop, log, timers, limits, port, ports, routes, mobility"
+KNOWN = (
+    "known here: bridges, allowlist, socket, enforce, on_stop, log, doctor, "
+    "timers, limits, port, ports, routes, mobility"
+)
 EXAMPLE = Path(__file__).parents[2] / "contrib" / "rdnbr.toml"
 
 

@@ -33,8 +33,8 @@ def test_document():
     """The document's keys and their order are promised."""
     assert json.dumps(json_document(FINDINGS[:1])) == (
         '{"findings": [{"name": "bridge-down", "severity": "problem", "about": "vmbr1", '
-        '"message": "the bridge is down", "cure": "ip link set vmbr1 up"}], '
-        '"problems": 1, "warnings": 0, "notes": 0}'
+        '"message": "the bridge is down", "cure": "ip link set vmbr1 up", '
+        '"accepted": false}], "problems": 1, "warnings": 0, "notes": 0, "accepted": 0}'
     )
 
 
@@ -51,6 +51,20 @@ def test_lines():
         "    cure: install it",
         "1 problem, 2 warnings, 1 note; looked at vmbr1",
     ]
+
+
+def test_accepted_findings():
+    """What is accepted comes last, without its cure, and does not count; an acceptance in vain is named."""
+    lines = text_lines(FINDINGS[:2], "vmbr1", ("open-mode", "frr-missing"))
+    assert lines == [
+        "problem: vmbr1: the bridge is down [bridge-down]",
+        "    cure: ip link set vmbr1 up",
+        "accepted: daemon: there is no allowlist [open-mode]",
+        "1 problem, 1 accepted, accepted and not found: frr-missing; looked at vmbr1",
+    ]
+    document = json_document(FINDINGS, ("open-mode",))
+    assert [one["accepted"] for one in document["findings"]] == [False, True, False, False]
+    assert [document[key] for key in ("problems", "warnings", "notes", "accepted")] == [1, 1, 1, 1]
 
 
 def test_nothing_to_mend():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from rdnbr import __version__
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.fib_entries import Key
@@ -25,6 +26,7 @@ SEGMENT = Segment(
         InterfaceAddress(1, parse_ip("fe80::1"), 64, dad_failed=True),
     ),
 )
+REST = f'"reload_failed": null, "since": null, "version": "{__version__}", '
 OPEN, ALLOWLIST = Head("open"), Head("allowlist")
 
 
@@ -42,7 +44,10 @@ def test_bindings_are_those_of_the_whole_document():
     text = "".join(json_slices.bindings(some, snapshot, ALLOWLIST, json_views.epoch))
     whole = json_views.bindings(map(snapshot, some), "allowlist", json_views.epoch)
     document = json.loads(text)
-    assert (document.pop("waiting"), document.pop("gateway_dadfailed")) == (None, [])
+    head = [
+        document.pop(key) for key in ("waiting", "gateway_dadfailed", "reload_failed", "since", "version")
+    ]
+    assert head == [None, [], None, None, __version__]
     assert list(document.items()) == list(whole.items())
     assert [row["address"] for row in json.loads(text)["bindings"]] == [
         "10.0.0.9",
@@ -56,7 +61,7 @@ def test_no_bindings():
     """Without bindings the list is empty."""
     assert (
         "".join(json_slices.bindings([], snapshot, OPEN, json_views.epoch))
-        == '{"mode": "open", "waiting": null, "gateway_dadfailed": [], "bindings": []}'
+        == '{"mode": "open", "waiting": null, "gateway_dadfailed": [], ' + REST + '"bindings": []}'
     )
 
 
@@ -105,7 +110,8 @@ def test_ports():
     made = json_views.PortView("fwpr102p0", 7, "vmbr1", 2, 99, 1)
     assert "".join(json_slices.ports([made], Head("open", None, [SEGMENT]))) == (
         '{"mode": "open", "waiting": null, "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}], '
-        '"ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
+        + REST
+        + '"ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
         '"bindings": 2, "frames": 99, "drops": 1, "damped_until": null}]}'
     )
 
@@ -115,7 +121,8 @@ def test_counters():
     counts = {("tap101i0", Reason.DENIED): 3, ("tap100i0", Reason.EVIDENCE): 1, ("tap101i0", Reason.CODE): 2}
     assert "".join(json_slices.counters(counts.items(), {"comparisons": 7}, ALLOWLIST)) == (
         '{"mode": "allowlist", "waiting": null, "gateway_dadfailed": [], '
-        '"counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}, '
+        + REST
+        + '"counters": {"tap100i0": {"evidence": 1}, "tap101i0": {"code": 2, "denied": 3}}, '
         '"kernel": {"comparisons": 7}}'
     )
 

@@ -37,7 +37,7 @@ def test_binding():
         '{"address": "2001:678:3a4:100::80", "family": 6, "mac": "52:02:45:76:d2:35", "port": "tap100i0", '
         '"bridge": "vmbr1", "vlan": null, "vm": 100, "state": "valid", "installed": true, "source": "ns-dad", '
         '"since": "1970-01-01T00:00:01.500+00:00", "last_seen": "1970-01-01T00:01:02.000+00:00", '
-        '"rule": "/etc/rdnbr/allowlist:3", "unsent": null}'
+        '"rule": "/etc/rdnbr/allowlist:3", "unsent": null, "physical_mac": null}'
     )
 
 

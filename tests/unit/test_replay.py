@@ -106,6 +106,7 @@ def test_json_names_are_as_promised(write, replay):
                 "last_seen": "2023-11-14T22:13:20.001+00:00",
                 "rule": None,
                 "unsent": None,
+                "physical_mac": None,
             }
         ],
         "kernel": [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rdnbr.core.model.address import parse_ip
 from rdnbr.operator.control.client import Client, NoDaemon
-from rdnbr.operator.control.protocol import Json
+from rdnbr.operator.control.protocol import Document, Json
 
 
 def show(args: Namespace) -> int:
@@ -21,6 +21,16 @@ def show(args: Namespace) -> int:
     from rdnbr.operator.commands import show_tables  # noqa: PLC0415 (rich takes long to import, and JSON does not need it)
 
     show_tables.print_table(args.what, document, show_tables.table_console(), datetime.now(UTC))
+    return 0
+
+
+def allowlist(args: Namespace) -> int:
+    """Print an allowlist for the guests that are there."""
+    from rdnbr.operator.commands.bindings_allowlist import allowlist_text  # noqa: PLC0415
+    from rdnbr.operator.control.bound_addresses import read_bound_addresses  # noqa: PLC0415
+
+    with Client(_socket(args)) as client:
+        print(allowlist_text(read_bound_addresses(client)), end="")
     return 0
 
 
@@ -46,12 +56,35 @@ def send_command(args: Namespace) -> int:
     target = getattr(args, "address", None)
     address, port = (None, target) if _is_port(target) else (target, None)
     with Client(_socket(args)) as client:
-        print(client.request(args.command, address, port=port)["message"])
+        _print_result(args, client.request(args.command, address, port=port))
     return 0
 
 
+def probe(args: Namespace) -> int:
+    """Have the daemon probe an address, and wait for the answer."""
+    from rdnbr.operator.commands.probe import probe as probe_address  # noqa: PLC0415
+
+    return probe_address(args, _socket(args))
+
+
 def flush(args: Namespace) -> int:
-    """Have the daemon withdraw what it installed; without a daemon, remove it from the kernel here."""
+    """Have the daemon withdraw what it installed; without a daemon, remove it from the kernel here.
+
+    To withdraw everything needs `--all`, or a yes on the terminal.
+    """
+    if args.all and args.address is not None:
+        print(f"rdnbr flush: name {args.address}, or say --all, not both", file=sys.stderr)
+        return 2
+    if args.address is None and not args.all:
+        if not sys.stdin.isatty():
+            print(
+                "rdnbr flush: this withdraws the routes of all guests; name an address or a port, or say --all",
+                file=sys.stderr,
+            )
+            return 2
+        if not _confirmed():
+            print("rdnbr: nothing was withdrawn", file=sys.stderr)
+            return 1
     try:
         return send_command(args)
     except NoDaemon:
@@ -59,8 +92,21 @@ def flush(args: Namespace) -> int:
             raise
         from rdnbr.operator.commands.offline_flush import flush_kernel  # noqa: PLC0415 (only this case needs netlink)
 
-        print("no daemon answers, so the kernel itself is looked at:", flush_kernel(args.address))
+        before = "" if args.json else "no daemon answers, so the kernel itself is looked at: "
+        _print_result(args, {"message": before + flush_kernel(args.address)})
         return 0
+
+
+def _confirmed() -> bool:
+    print(
+        "This withdraws the routes of all guests of this node. Withdraw them? [y/N] ", end="", file=sys.stderr
+    )
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _print_result(args: Namespace, result: Document) -> None:
+    print(json.dumps(result, ensure_ascii=False) if args.json else result["message"])
 
 
 def _is_port(target: str | None) -> bool:

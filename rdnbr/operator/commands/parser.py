@@ -29,6 +29,7 @@ _GROUPS = {
     },
     "before you trust it": {
         "check": "name every mistake in configuration and allowlist",
+        "allowlist": "write an allowlist for the guests that are there",
         "doctor": "say what will not work on this node, and how to mend it",
         "replay": "show what the daemon would decide for a capture",
         "lab": "build a disposable network and see it work",
@@ -96,18 +97,21 @@ The daemon reads the files that it was started with. A mistake in any of them ch
 printed, and the exit code is 1.""",
     "flush": """\
 A guest is learned again from its next ARP or neighbour discovery, which may take it a while. With no daemon,
-routes and neighbours of protocol 171 are removed, and nothing else.
+routes and neighbours of protocol 171 are removed, and nothing else. Without an address or a port it asks first, and
+where there is no terminal to ask on, it wants --all.
 
 examples:
   rdnbr flush 2.57.57.30
   rdnbr flush tap100i0    (all on this port; if it flapped, its routes are held back no more)
-  systemctl stop rdnbr && rdnbr flush""",
+  systemctl stop rdnbr && rdnbr flush --all""",
     "probe": """\
 An address that a guest has, or had and fell silent, is probed where it is. Any other address is probed on every port
 that may have it, five times in 3 s; a guest that answers has claimed it. Silence has no consequence.
+The command waits up to 5 s for the answer, and says who answered. Exit code 1 if nobody did.
 
 examples:
-  rdnbr probe 2001:678:3a4:100::80 && rdnbr show""",
+  rdnbr probe 2001:678:3a4:100::80
+  rdnbr probe 2.57.57.30 --json | jq -r .mac""",
     "resync": """\
 zebra learns kernel routes from netlink messages. If its receive buffer is full, it misses some, and it does not read
 them again. This command compares zebra's routes with the kernel's, and makes the kernel send the message of each route
@@ -123,13 +127,25 @@ Then rules that permit what stays refused, such as this node's own addresses, an
 say, such as a vip that any guest may take, as file:line: warning: message, or note: where that is a small part of
 the rule. These leave the exit code at 0.
 
+With --against it asks the running daemon for its guests, and names those whose routes this allowlist would withdraw,
+and the departed ones that could not come back. Exit code 1 if a route would be withdrawn.
+
 examples:
   rdnbr check
-  rdnbr check --allowlist ./allowlist.new && cp allowlist.new /etc/rdnbr/allowlist""",
+  rdnbr check --allowlist ./allowlist.new --against && cp allowlist.new /etc/rdnbr/allowlist""",
+    "allowlist": """\
+Prints a rule for each address that has a route now: for its guest by number where the name of the port has one, else by
+MAC. It is the way from open mode to an allowlist: read the file, delete what should not be permitted, and check it.
+Do not write it to /etc/rdnbr/allowlist at once: the file is empty until the command ends.
+
+examples:
+  rdnbr allowlist --from-bindings > allowlist.new
+  rdnbr check --allowlist ./allowlist.new --against && cp allowlist.new /etc/rdnbr/allowlist""",
     "doctor": """\
 Looks at bridges, ports, kernel settings, allowlist, FRR and the daemon, and changes nothing. Needs no root, but
 sees more with it, and says what it could not see. Give it the files and bridges that `rdnbr run` is given.
-Exit code 1 if there is a problem or a warning; notes leave it at 0.
+Exit code 1 if there is a problem or a warning; notes leave it at 0, and so do findings whose name is under
+[doctor] accept in the configuration.
 
 examples:
   rdnbr doctor
@@ -192,6 +208,16 @@ def parser() -> ArgumentParser:
     _run(made["run"])
     _replay(made["replay"])
     _files(made["check"])
+    made["check"].add_argument("--json", action="store_true", help="one JSON document")
+    made["check"].add_argument(
+        "--against", action="store_true", help="name the daemon's guests that this allowlist would withdraw"
+    )
+    made["check"].add_argument(
+        "--socket", metavar="PATH", help="the daemon's control socket (as configured), for --against"
+    )
+    made["allowlist"].add_argument(
+        "--from-bindings", action="store_true", required=True, help="from what the daemon has learned"
+    )
     _files(made["doctor"])
     _bridges(made["doctor"])
     made["doctor"].add_argument("--json", action="store_true", help="one JSON document")
@@ -206,8 +232,11 @@ def parser() -> ArgumentParser:
     made["watch"].add_argument("--json", action="store_true", help="one JSON object a line")
     _frames(made["watch"])
     made["flush"].add_argument(
-        "address", nargs="?", type=_flush_target, metavar="ADDRESS|PORT", help="this one only (all)"
+        "address", nargs="?", type=_flush_target, metavar="ADDRESS|PORT", help="this one only"
     )
+    made["flush"].add_argument("--all", action="store_true", help="all guests, without asking")
+    for name in ("reload", "flush", "probe"):
+        made[name].add_argument("--json", action="store_true", help="one JSON document")
     made["explain"].add_argument("address", type=_address, metavar="ADDRESS", help="a guest's address")
     made["explain"].add_argument("--json", action="store_true", help="one JSON document")
     made["resync"].add_argument(
@@ -215,7 +244,7 @@ def parser() -> ArgumentParser:
     )
     made["resync"].add_argument("--json", action="store_true", help="one JSON document")
     made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="the address to probe")
-    for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync"):
+    for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync", "allowlist"):
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
         )

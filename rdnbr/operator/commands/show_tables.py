@@ -73,6 +73,10 @@ def print_table(what: str, document: Mapping[str, Any], out: Console, now: datet
     waiting = document.get("waiting")
     if waiting is not None:
         out.print(Text(f"WAITING: {waiting}", style="bold yellow"), soft_wrap=True)
+    failed_reload = document.get("reload_failed")
+    if failed_reload is not None:
+        why = " ".join(str(failed_reload).split())
+        out.print(Text(f"NOT RELOADED: {why}", style="bold red"), soft_wrap=True)
     columns, rows = _TABLES[what](document, now)
     if rows:
         out.print(_table([column for column in columns if out.width >= WIDE or not column.wide], rows))

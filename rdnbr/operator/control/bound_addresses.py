@@ -21,6 +21,10 @@ class BoundAddress(NamedTuple):
     """Seconds since 1970."""
     last_seen: float
     """Seconds since 1970."""
+    rule: str | None = None
+    """The allowlist rule that permits it, as `file:line`; None in open mode."""
+    physical_mac: MAC | None = None
+    """The MAC of the card behind a virtual-router MAC; None where there is no other, or an older daemon answers."""
 
 
 def read_bound_addresses(client: Client) -> tuple[BoundAddress, ...]:
@@ -39,6 +43,8 @@ def read_bound_addresses(client: Client) -> tuple[BoundAddress, ...]:
             one.get("installed", flag),
             one.get("since", moment),
             one.get("last_seen", moment),
+            one.optional("rule", text),
+            one.optional("physical_mac", mac) if "physical_mac" in one else None,
         )
         for one in Fields(client.request("bindings")).objects("bindings")
     )

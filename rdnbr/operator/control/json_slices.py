@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from heapq import merge
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from rdnbr import __version__
 from rdnbr.core.model.address import show_ip
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.fib_entries import Key
@@ -31,14 +33,21 @@ class Head(NamedTuple):
     """What the daemon waits for; None while it serves a bridge."""
     segments: Iterable[Segment] = ()
     """The segments that are served."""
+    reload_failed: str | None = None
+    """Why the latest reload failed; None if it did not."""
+    since: datetime | None = None
+    """When the daemon was started; None: it is not known."""
 
     def document(self) -> Document:
-        """Return the keys; the last one has the gateway addresses that failed duplicate address detection."""
+        """Return the keys; one has the gateway addresses that failed duplicate address detection."""
         failed = ((segment.name, address) for segment in self.segments for address in segment.dad_failed)
         return {
             "mode": self.mode,
             "waiting": self.waiting,
             "gateway_dadfailed": [{"bridge": name, "address": show_ip(address)} for name, address in failed],
+            "reload_failed": self.reload_failed,
+            "since": None if self.since is None else json_views.timestamp(self.since),
+            "version": __version__,
         }
 
 

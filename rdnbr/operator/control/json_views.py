@@ -64,6 +64,7 @@ def binding(view: BindingSnapshot, wall: Wall) -> Document:
         "last_seen": timestamp(wall(view.last_seen)),
         "rule": view.rule,
         "unsent": view.unsent and view.unsent.value,
+        "physical_mac": None if view.physical_mac is None else show_mac(view.physical_mac),
     }
 
 

@@ -13,7 +13,7 @@ events        no          `json_slices.events`
 reload        no          ``{"message": "what was done"}``
 explain       yes         `explanation_json.encode`
 flush         optional    ``{"message": "what was done"}``; with ``"port": NAME`` instead, that port is flushed
-probe         yes         ``{"message": "what was done"}``
+probe         yes         ``{"message": "what was done", "at": "when it was probed, as RFC 3339 has it"}``
 reannounce    yes         ``{"message": "what was done"}``
 watch         no          ``{"watching": true}``, then one decision a line, until the client disconnects
 ============  ==========  ==============================================================================

@@ -2,7 +2,7 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from rdnbr.config.config import CommandLine
 from rdnbr.core.model.unread_fact import UnreadFact
@@ -12,19 +12,21 @@ from rdnbr.operator.findings.diagnosis import Facts, Finding, Severity, diagnose
 
 
 def doctor(args: Namespace) -> int:
-    """Print the findings. Return 1 if there is a problem or a warning."""
+    """Print the findings. Return 1 if there is a problem or a warning that is not accepted."""
     facts = collect_facts(CommandLine(args.config, args.allowlist, tuple(args.bridge)))
-    findings = diagnose(facts)
+    findings, accepted = diagnose(facts), facts.accepted
     if args.json:
-        print(json.dumps(json_document(findings), ensure_ascii=False))
+        print(json.dumps(json_document(findings, accepted), ensure_ascii=False))
     else:
-        print("\n".join(text_lines(findings, describe_scope(facts))))
-    return int(any(finding.severity is not Severity.NOTE for finding in findings))
+        print("\n".join(text_lines(findings, describe_scope(facts), accepted)))
+    counting = (finding for finding in findings if finding.name not in accepted)
+    return int(any(finding.severity is not Severity.NOTE for finding in counting))
 
 
-def json_document(findings: Iterable[Finding]) -> dict[str, object]:
-    """Return the findings in the JSON form that is promised to scripts."""
+def json_document(findings: Iterable[Finding], accepted: Collection[str] = ()) -> dict[str, object]:
+    """Return the findings in the JSON form that is promised to scripts. Accepted ones count by themselves."""
     listed = list(findings)
+    counting = [finding for finding in listed if finding.name not in accepted]
     return {
         "findings": [
             {
@@ -33,29 +35,48 @@ def json_document(findings: Iterable[Finding]) -> dict[str, object]:
                 "about": finding.about,
                 "message": finding.message,
                 "cure": finding.cure,
+                "accepted": finding.name in accepted,
             }
             for finding in listed
         ],
-        "problems": _count(listed, Severity.PROBLEM),
-        "warnings": _count(listed, Severity.WARNING),
-        "notes": _count(listed, Severity.NOTE),
+        "problems": _count(counting, Severity.PROBLEM),
+        "warnings": _count(counting, Severity.WARNING),
+        "notes": _count(counting, Severity.NOTE),
+        "accepted": len(listed) - len(counting),
     }
 
 
-def text_lines(findings: Iterable[Finding], scope: str) -> list[str]:
-    """Return the findings as text, and a last line with the counts and the scope of the checks."""
+def text_lines(findings: Iterable[Finding], scope: str, accepted: Collection[str] = ()) -> list[str]:
+    """Return the findings as text, and a last line with the counts and the scope of the checks.
+
+    Args:
+        findings: the most severe first.
+        scope: what was looked at.
+        accepted: names of findings that are as they should be on this node; these come last, without their cure.
+    """
     listed = list(findings)
+    counting = [finding for finding in listed if finding.name not in accepted]
     counts = [
         f"{count} {severity}" + ("" if count == 1 else "s")
         for severity in Severity
-        if (count := _count(listed, severity))
+        if (count := _count(counting, severity))
     ]
     text = []
-    for finding in listed:
+    for finding in counting:
         text += [
             f"{finding.severity}: {finding.about}: {finding.message} [{finding.name}]",
             f"    cure: {finding.cure}",
         ]
+    text += [
+        f"accepted: {finding.about}: {finding.message} [{finding.name}]"
+        for finding in listed
+        if finding.name in accepted
+    ]
+    if len(listed) > len(counting):
+        counts.append(f"{len(listed) - len(counting)} accepted")
+    vain = [name for name in accepted if name not in {finding.name for finding in listed}]
+    if vain:
+        counts.append(f"accepted and not found: {', '.join(vain)}")
     return [*text, f"{', '.join(counts) or 'nothing to mend'}; looked at {scope}"]
 
 

@@ -58,13 +58,14 @@ def collect_facts(given: CommandLine) -> Facts:
     )
     served = [bridge.segment for bridge in bridges]
     frr = _frr(bridges)
+    daemon, reload_failed = _daemon(config)
     return Facts(
         bridges,
         sysctl.read({path for segment in served for path in sysctl_paths(segment.name)}),
         node_local_addresses(kernel.links, kernel.addresses, served, next_hops()),
         allowlist,
         tuple(mistakes),
-        _daemon(config),
+        daemon,
         frr,
         networkd.cleans(),
         rt_protos.name_of(PROTOCOL),
@@ -74,6 +75,8 @@ def collect_facts(given: CommandLine) -> Facts:
         uplinks(kernel.links),
         clock_sync.is_synchronised(),
         _guests({segment.table for segment in served}),
+        reload_failed,
+        config.doctor.accept,
     )
 
 
@@ -189,15 +192,18 @@ def _claimants(bridge: Bridge, config: Config) -> dict[IP, Claimant]:
     return found
 
 
-def _daemon(config: Config) -> Literal["open", "allowlist"] | UnreadFact | None:
+def _daemon(config: Config) -> tuple[Literal["open", "allowlist"] | UnreadFact | None, str | None]:
+    """Return the daemon's mode, None without a daemon; and why it could not read its files again, or None."""
     try:
         with Client(config.socket) as client:
-            return "open" if client.request("ports")["mode"] == "open" else "allowlist"
+            document = client.request("ports")
     except NoDaemon:
-        return None
+        return None, None
     except CommandFailed as error:
         message, _, cure = str(error).partition("; ")
-        return UnreadFact(f"the daemon was not looked at: {message}", cure or "see its log")
+        return UnreadFact(f"the daemon was not looked at: {message}", cure or "see its log"), None
+    failed = document.get("reload_failed")  # an older daemon does not send it
+    return "open" if document["mode"] == "open" else "allowlist", failed if isinstance(failed, str) else None
 
 
 def _frr(bridges: Iterable[Bridge]) -> Seen:

@@ -53,6 +53,10 @@ class Facts:
     """Whether the node's clock is synchronised."""
     guests: frozenset[IP] = frozenset()
     """The addresses that the kernel has host routes of rdnbr for."""
+    reload_failed: str | None = None
+    """Why the daemon could not read its files again, so that the old ones are in force."""
+    accepted: tuple[str, ...] = ()
+    """Names of findings that the configuration accepts."""
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -112,6 +116,15 @@ def _daemon(facts: Facts) -> Iterator[Finding]:
             yield unread("daemon", facts.daemon)
         case "open" | "allowlist":
             pass
+    if facts.reload_failed is not None:
+        why = "; ".join(facts.reload_failed.removeprefix("nothing was changed:").split("\n")).strip("; ")
+        yield problem(
+            "reload-failed",
+            "daemon",
+            f"the files that are in force are not those on the disk, which the next start would read: {why}",
+            "mend the files, or put them back, and rdnbr reload; "
+            "rdnbr allowlist --from-bindings writes the rules of the guests that are there",
+        )
     mode = facts.daemon if isinstance(facts.daemon, str) else None
     if mode == "open" or (mode is None and facts.allowlist is None and not facts.mistakes):
         yield warning(

@@ -68,7 +68,7 @@ def test_bridge_comes_after_the_daemon(lab, systemd, within, family, made):
     assert reported(systemd).startswith(WAITING)
     shown = lab.node.show()
     assert shown["waiting"].startswith("no bridge carries a gateway address: give one 169.254.0.1/32")
-    assert lab.node.rdnbr("show").stdout.splitlines()[1] == f"WAITING: {shown['waiting']}"
+    assert lab.node.rdnbr("show").stdout.splitlines()[2] == f"WAITING: {shown['waiting']}"
     assert lab.node.rdnbr("explain", guest.address4).returncode == 1
     assert lab.node.rdnbr("flush", "--all").returncode == 0
     if not made:

@@ -13,6 +13,7 @@ from rdnbr.core.model.problem import Problem
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.operator.control.protocol import Document, Json
 from rdnbr.operator.text.phrases import counted
+from rdnbr.operator.text.terminal import print_lines
 
 
 class Remark(NamedTuple):
@@ -64,7 +65,7 @@ def check(args: Namespace) -> int:
     if args.json:
         print(json.dumps(document(result), ensure_ascii=False))
     else:
-        print("\n".join(_lines(result)))
+        print_lines(_lines(result))
     return int(bool(result.mistakes))
 
 
@@ -129,7 +130,7 @@ def _compare(args: Namespace, result: Result) -> int:
         print(json.dumps({**document(result), "refused": withdrawn}, ensure_ascii=False))
     else:
         present = sum(one.state is not State.DEPARTED for one in bound)
-        print("\n".join([*_lines(result), *map(str, found), summary(found, present)]))
+        print_lines([*_lines(result), *map(str, found), summary(found, present)])
     return int(any(one.bound.state is not State.DEPARTED for one in found))
 
 

@@ -3,25 +3,19 @@
 import json
 import sys
 from argparse import Namespace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rdnbr.core.model.address import parse_ip
 from rdnbr.operator.control.client import Client, NoDaemon
 from rdnbr.operator.control.protocol import Document, Json
+from rdnbr.operator.text.terminal import print_lines
 
 
 def show(args: Namespace) -> int:
     """Print a table, or the daemon's JSON document."""
-    with Client(_socket(args)) as client:
-        document = client.request(args.what)
-    if args.json:
-        print(json.dumps(document, ensure_ascii=False))
-        return 0
-    from rdnbr.operator.commands import show_tables  # noqa: PLC0415 (rich takes long to import, and JSON does not need it)
+    from rdnbr.operator.commands.show import show as show_document  # noqa: PLC0415
 
-    show_tables.print_table(args.what, document, show_tables.table_console(), datetime.now(UTC))
-    return 0
+    return show_document(args, _socket(args))
 
 
 def allowlist(args: Namespace) -> int:
@@ -43,8 +37,11 @@ def watch(args: Namespace) -> int:
             for event in client.watch(frames=args.frames):
                 if args.frames and "missed" not in event:
                     event["frame"] = _in_words(event.get("frame"))
-                text = json.dumps(event, ensure_ascii=False) if args.json else show_tables.event_line(event)
-                print(text, flush=True)
+                if args.json:
+                    print(json.dumps(event, ensure_ascii=False), flush=True)
+                else:
+                    print_lines(show_tables.event_line(event).split("\n"))
+                    sys.stdout.flush()
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how a user ends it
     print("rdnbr: the daemon has stopped", file=sys.stderr)

@@ -1,174 +1,17 @@
 """The command line: commands, options, and the text of `--help`."""
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_args
 
 from rdnbr import __version__
 from rdnbr.config.config import Format, Level
 from rdnbr.config.textfile import path_exists
-from rdnbr.core.model.address import parse_ip, show_ip
-
-_ABOUT = (
-    "Routes virtual machines without layer 2: learns guests from ARP and NDP on bridge ports, installs a host\n\
-route and a permanent neighbour for each, and lets FRR (redistribute kernel) advertise them."
-)
-
-_GROUPS = {
-    "the daemon": {
-        "run": "learn guests and route them, in the foreground",
-        "reload": "read configuration and allowlist again",
-        "flush": "withdraw what was installed; also works with no daemon",
-        "probe": "send a probe to a guest now",
-        "resync": "announce routes to FRR again that it missed",
-    },
-    "what it sees": {
-        "show": "bindings, ports, counters or events",
-        "explain": "why an address is routed, or is not",
-        "watch": "follow decisions as they happen",
-    },
-    "before you trust it": {
-        "check": "name every mistake in configuration and allowlist",
-        "allowlist": "write an allowlist for the guests that are there",
-        "doctor": "say what will not work on this node, and how to mend it",
-        "replay": "show what the daemon would decide for a capture",
-        "lab": "build a disposable network and see it work",
-    },
-}
-
-_REST = """\
-examples:
-  rdnbr run                            serve every bridge that owns 169.254.0.1/32 or fe80::1
-  rdnbr run --dry-run                  say what it would do, and touch nothing
-  rdnbr show                           who is where
-  rdnbr explain 2.57.57.30             why that address is routed, or is not
-  rdnbr show --json | jq '.bindings[] | select(.vm == 100)'
-  tcpdump -Q in -i tap100i0 -w x.pcap arp or icmp6 or ether proto 0x8035; rdnbr replay x.pcap
-
-files:
-  /etc/rdnbr/rdnbr.toml                configuration, all of it optional
-  /etc/rdnbr/allowlist, allowlist.d/   who may claim which address; without them rdnbr runs open
-  /run/rdnbr/rdnbr.sock                control socket of the daemon
-
-exit codes:
-  0  done
-  1  findings, bad input, or no answer
-  2  the command line is wrong
-  3  cannot start: no permission, no bridge, socket in use
-
-rdnbr COMMAND --help has more on each."""
-
-_EPILOGS = {
-    "run": """\
-It stops on SIGTERM or Ctrl-C and leaves its routes in place: the next start takes them over, so that no
-restart is seen in BGP. SIGHUP reads configuration and allowlist again, as does changing them.
-
-With --wait, as under systemd, the daemon starts without a bridge, and serves the first one as soon as it has its
-address. Until then it leaves the routes of an earlier run as they are, and `rdnbr show` says what it waits for.
-
-A dry run makes no control socket, so that it can run beside the daemon: what it would do is in its log alone,
-and show, watch and the other commands ask the daemon, if there is one.
-
-examples:
-  rdnbr run
-  rdnbr run --bridge 'vmbr*' --log-format json
-  rdnbr run --allowlist ./allowlist --dry-run --log-level debug""",
-    "show": """\
-examples:
-  rdnbr show
-  rdnbr show counters
-  rdnbr show events --json | jq '.events[] | select(.decision == "refused")'""",
-    "explain": """\
-First the verdict, and what to do; then what each layer says: built-in refusals, allowlist, limits, quarantine,
-binding, what the daemon wants, what the kernel holds (whoever put it there), zebra and BGP; then what happened
-lately. With no daemon it says what files, kernel and FRR tell. Exit code 0 when the address is routed, else 1.
-
-examples:
-  rdnbr explain 2.57.57.30
-  rdnbr explain 2001:678:3a4:100::80 --json | jq -r '.layers[] | select(.answer == "no") | .text'""",
-    "watch": """\
-Ctrl-C ends it. What comes faster than it can be read is left out and counted.
-
-examples:
-  rdnbr watch --frames
-  rdnbr watch --json | jq -r 'select(.decision == "moved") | .address'""",
-    "reload": """\
-The daemon reads the files that it was started with. A mistake in any of them changes nothing; every mistake is
-printed, and the exit code is 1.""",
-    "flush": """\
-A guest is learned again from its next ARP or neighbour discovery, which may take it a while. With no daemon,
-routes and neighbours of protocol 171 are removed, and nothing else. Without an address or a port it asks first, and
-where there is no terminal to ask on, it wants --all.
-
-examples:
-  rdnbr flush 2.57.57.30
-  rdnbr flush tap100i0    (all on this port; if it flapped, its routes are held back no more)
-  systemctl stop rdnbr && rdnbr flush --all""",
-    "probe": """\
-An address that a guest has, or had and fell silent, is probed where it is. Any other address is probed on every port
-that may have it, five times in 3 s; a guest that answers has claimed it. Silence has no consequence.
-The command waits up to 5 s for the answer, and says who answered. Exit code 1 if nobody did.
-
-examples:
-  rdnbr probe 2001:678:3a4:100::80
-  rdnbr probe 2.57.57.30 --json | jq -r .mac""",
-    "resync": """\
-zebra learns kernel routes from netlink messages. If its receive buffer is full, it misses some, and it does not read
-them again. This command compares zebra's routes with the kernel's, and makes the kernel send the message of each route
-that differs once more, 20 a second: a route that zebra lacks is removed and added again at once; a route that only
-zebra has is added and removed. No other route is touched. If a daemon runs, the daemon does it. The exit code is 1 if
-zebra still differs in the end. The daemon itself compares its own routes with the kernel's, once a minute.
-
-examples:
-  rdnbr doctor; rdnbr resync --frr""",
-    "check": """\
-Prints each mistake as file:line: message. Exit code 1 if there is any.
-Then rules that permit what stays refused, such as this node's own addresses, and rules that hardly mean what they
-say, such as a vip that any guest may take, as file:line: warning: message, or note: where that is a small part of
-the rule. These leave the exit code at 0.
-
-With --against it asks the running daemon for its guests, and names those whose routes this allowlist would withdraw,
-and the departed ones that could not come back. Exit code 1 if a route would be withdrawn.
-
-examples:
-  rdnbr check
-  rdnbr check --allowlist ./allowlist.new --against && cp allowlist.new /etc/rdnbr/allowlist""",
-    "allowlist": """\
-Prints a rule for each address that has a route now: for its guest by number where the name of the port has one, else by
-MAC. It is the way from open mode to an allowlist: read the file, delete what should not be permitted, and check it.
-Do not write it to /etc/rdnbr/allowlist at once: the file is empty until the command ends.
-
-examples:
-  rdnbr allowlist --from-bindings > allowlist.new
-  rdnbr check --allowlist ./allowlist.new --against && cp allowlist.new /etc/rdnbr/allowlist""",
-    "doctor": """\
-Looks at bridges, ports, kernel settings, allowlist, FRR and the daemon, and changes nothing. Needs no root, but
-sees more with it, and says what it could not see. Give it the files and bridges that `rdnbr run` is given.
-Exit code 1 if there is a problem or a warning; notes leave it at 0, and so do findings whose name is under
-[doctor] accept in the configuration.
-
-examples:
-  rdnbr doctor
-  rdnbr doctor --json | jq -r '.findings[] | select(.severity == "problem") | .cure'""",
-    "replay": """\
-Runs the engine of the daemon on the frames of the capture, with the capture's clock and a simulated kernel.
-Several captures are several ports of one bridge. Reads pcap and pcapng, also compressed with gzip.
-Capture with -Q in, which leaves out what the node and, through the bridge, other guests send to the port.
-
-examples:
-  tcpdump -Q in -i tap100i0 -w tap100i0.pcap arp or icmp6 or ether proto 0x8035
-  rdnbr replay tap100i0.pcap
-  rdnbr replay tap100i0.pcap --frames
-  rdnbr replay boot.pcapng.gz --port tap100i0 --allowlist /etc/rdnbr/allowlist
-  rdnbr replay x.pcap --json | jq -c 'select(.decision == "refused")'""",
-    "lab": """\
-Needs root. Everything is in network namespaces of its own, and removed again whatever happens.
-
-examples:
-  rdnbr lab
-  rdnbr lab --migrate
-  rdnbr lab --guests 20 --keep""",
-}
+from rdnbr.core.model.address import parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.binding_state import State
+from rdnbr.operator.commands.help_text import ABOUT, EPILOGS, GROUPS, REST
+from rdnbr.operator.commands.show_filters import ALL_SORTABLE
 
 
 class _TopParser(ArgumentParser):
@@ -178,10 +21,10 @@ class _TopParser(ArgumentParser):
         """Return the text of `rdnbr --help`."""
         groups = [
             "\n".join([f"{title}:", *(f"  {name:10}{about}" for name, about in commands.items())])
-            for title, commands in _GROUPS.items()
+            for title, commands in GROUPS.items()
         ]
         usage = "usage: rdnbr COMMAND …\n       rdnbr --version | --help"
-        return "\n\n".join([usage, _ABOUT, *groups, _REST]) + "\n"
+        return "\n\n".join([usage, ABOUT, *groups, REST]) + "\n"
 
 
 class _CommandParser(ArgumentParser):
@@ -203,7 +46,7 @@ def parser() -> ArgumentParser:
         prog="rdnbr", dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser
     )
     made = {
-        name: _command(commands, name, about) for group in _GROUPS.values() for name, about in group.items()
+        name: _command(commands, name, about) for group in GROUPS.values() for name, about in group.items()
     }
     _run(made["run"])
     _replay(made["replay"])
@@ -228,7 +71,7 @@ def parser() -> ArgumentParser:
         default="bindings",
         help="what to show (bindings)",
     )
-    made["show"].add_argument("--json", action="store_true", help="one JSON document")
+    _show(made["show"])
     made["watch"].add_argument("--json", action="store_true", help="one JSON object a line")
     _frames(made["watch"])
     made["flush"].add_argument(
@@ -264,12 +107,27 @@ def parser() -> ArgumentParser:
     return top
 
 
+def _show(command: ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON document")
+    command.add_argument("--watch", action="store_true", help="again every 2 s, until Ctrl-C")
+    command.add_argument(
+        "--sort", choices=ALL_SORTABLE, metavar="COLUMN", help=f"by one of {', '.join(ALL_SORTABLE)}"
+    )
+    only = command.add_argument_group("only rows with")
+    only.add_argument("--address", type=_prefix, metavar="ADDRESS|PREFIX")
+    only.add_argument("--port", metavar="GLOB")
+    only.add_argument("--bridge", metavar="GLOB")
+    only.add_argument("--vm", type=_vm, metavar="N", help="the number in a Proxmox port name")
+    only.add_argument("--mac", type=_mac)
+    only.add_argument("--state", choices=[state.value for state in State], metavar="STATE")
+
+
 def _command(commands: Any, name: str, about: str) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         name,
         help=SUPPRESS,
         description=f"{about[0].upper()}{about[1:]}.",
-        epilog=_EPILOGS[name],
+        epilog=EPILOGS[name],
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -361,6 +219,26 @@ def _address(text: str) -> str:
         if "/" in text:
             raise ArgumentTypeError(f"{text!r} has a length; name one address") from None
         raise ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from None
+
+
+def _prefix(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no address and no prefix: {error}") from None
+
+
+def _vm(text: str) -> str:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number of a guest")
+    return str(int(text))
+
+
+def _mac(text: str) -> str:
+    try:
+        return show_mac(parse_mac(text))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no MAC such as 52:02:45:76:d2:35") from None
 
 
 def _existing_path(text: str) -> Path:

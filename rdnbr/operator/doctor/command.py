@@ -9,6 +9,7 @@ from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.frr.frr_status import Frr
 from rdnbr.operator.findings.collect import collect_facts
 from rdnbr.operator.findings.diagnosis import Facts, Finding, Severity, diagnose
+from rdnbr.operator.text.terminal import print_lines
 
 
 def doctor(args: Namespace) -> int:
@@ -18,7 +19,7 @@ def doctor(args: Namespace) -> int:
     if args.json:
         print(json.dumps(json_document(findings, accepted), ensure_ascii=False))
     else:
-        print("\n".join(text_lines(findings, describe_scope(facts), accepted)))
+        print_lines(text_lines(findings, describe_scope(facts), accepted), whole=("    ",))  # cures are pasted
     counting = (finding for finding in findings if finding.name not in accepted)
     return int(any(finding.severity is not Severity.NOTE for finding in counting))
 

@@ -27,3 +27,8 @@ def age(then: datetime, now: datetime) -> str:
 def clock(at: datetime) -> str:
     """Return the local time of day."""
     return at.astimezone().strftime("%H:%M:%S")
+
+
+def date_and_time(at: datetime) -> str:
+    """Return the local date and time of day."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

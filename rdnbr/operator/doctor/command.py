@@ -19,7 +19,9 @@ def doctor(args: Namespace) -> int:
     if args.json:
         print(json.dumps(json_document(findings, accepted), ensure_ascii=False))
     else:
-        print_lines(text_lines(findings, describe_scope(facts), accepted), whole=("    ",))  # cures are pasted
+        print_lines(
+            text_lines(findings, describe_scope(facts), accepted), whole=("    ",)
+        )  # cures are pasted
     counting = (finding for finding in findings if finding.name not in accepted)
     return int(any(finding.severity is not Severity.NOTE for finding in counting))
 

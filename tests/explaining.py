@@ -16,6 +16,7 @@ from rdnbr.linux.netlink.rtnetlink import Entry
 from rdnbr.operator.control import json_views
 from rdnbr.operator.explain.explanation_json import decode, encode
 from rdnbr.operator.explain.facts import Facts, Kernel, NoAnswer
+from rdnbr.operator.findings.cure import Cure
 
 V4 = "2.57.57.30"
 ALICE, BOB = parse_mac("52:02:45:00:00:01"), parse_mac("52:02:45:00:00:02")
@@ -29,7 +30,7 @@ EMPTY = Kernel(devices=DEVICES, protocols={4: "static"})
 SELECTED = ZebraRoute("kernel", "vmbr1", selected=True)
 ADVERTISED = Advertisement((SELECTED,), in_bgp=True, peers=("198.51.100.0",))
 UNKNOWN_TO_FRR = Advertisement((), in_bgp=False, peers=())
-NO_DAEMON = NoAnswer("no daemon answers on /run/x", "start it")
+NO_DAEMON = NoAnswer("daemon-not-running", "no daemon answers on /run/x", Cure.run("start it"))
 
 
 def explained(world: World, address: str = V4, **desired: Any) -> Explanation:

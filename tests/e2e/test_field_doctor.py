@@ -1,7 +1,6 @@
 """Field cases: what `doctor`, `explain`, `show` and the log name, on a node that is not as it should be."""
 
 import json
-import shlex
 from typing import Any
 
 import pytest
@@ -23,6 +22,13 @@ def finding(node: Node, name: str) -> dict[str, Any] | None:
     found: list[dict[str, Any]] = [one for one in json.loads(done.stdout)["findings"] if one["name"] == name]
     assert len(found) <= 1
     return found[0] if found else None
+
+
+def paste(node: Node, cured: dict[str, Any]) -> None:
+    """Paste the commands of a cure, and those that make it last, into a shell of root, as they are printed."""
+    assert cured["commands"]
+    for command in (*cured["commands"], *cured["lasting"]):
+        node.run("sh", "-ec", command)
 
 
 def logged(node: Node, reason: str) -> list[dict[str, Any]]:
@@ -60,8 +66,7 @@ def test_guest_has_the_gateways_address(lab: Lab, within: float) -> None:
     assert (found["severity"], found["about"]) == ("problem", BRIDGE)
     assert f"since {guest.mac} on {guest.port} has it" in found["message"]
     guest.ip(f"addr del {GATEWAY6}/64 dev eth0")
-    for command in found["cure"].partition("then ")[2].split("; "):
-        node.run(*command.split())
+    paste(node, found)
     wait_for(lambda: not node.show()["gateway_dadfailed"], within, "the end of it to be seen")
     assert finding(node, "gateway-dadfailed") is None
     assert [line["level"] for line in logged(node, "gateway-dadfailed")] == ["error", "info"]
@@ -128,7 +133,7 @@ def test_bgp_is_slowed(fabric: Lab, name: str, lines: list[str]) -> None:
     found = finding(node, name)
     assert found is not None
     assert f"`{lines[-1]}" in found["message"]
-    node.run(*shlex.split(found["cure"]))
+    paste(node, found)
     assert finding(node, name) is None
 
 
@@ -207,8 +212,7 @@ def test_packet_filter_drops_guests(lab: Lab, name: str, rules: str) -> None:
         if found is None:
             break
         assert (found["severity"], found["about"]) == ("problem", BRIDGE)
-        for command in found["cure"].split("; "):
-            node.run(*shlex.split(command))
+        paste(node, found)
     else:
         pytest.fail(f"still found: {found}")
     assert node.run("nft", "list", "ruleset")
@@ -258,8 +262,8 @@ def test_explain_names_what_is_in_the_way(lab: Lab) -> None:
         ", but the policy of chain FORWARD of table ip filter (nftables) drops its packets"
         in document["verdict"]
     )
-    node.run(*shlex.split(document["cure"]))
-    node.run(*shlex.split(explained(node, guest.address4)["cure"]))
+    paste(node, document)
+    paste(node, explained(node, guest.address4))
     assert obstacle(node, guest.address4, "filter") is None
 
 
@@ -282,7 +286,7 @@ def test_learning_is_off(lab: Lab, flood: str) -> None:
     assert found["severity"] == ("warning" if flood == "on" else "problem")
     assert node.ping(guest.address4) is (flood == "on")
     assert guest.mac in (obstacle(node, guest.address4, "fdb") or "")
-    node.run(*shlex.split(found["cure"].partition(", or ")[0]))
+    paste(node, found)
     assert finding(node, "fdb-entry-missing") is None
     assert node.ping(guest.address4)
     assert obstacle(node, guest.address4, "fdb") is None
@@ -318,7 +322,7 @@ def test_guest_drops_probes(lab: Lab, family: int, within: float) -> None:
     wait_for(lambda: obstacle(node, address, "guest"), within, "the silent guest to be named")
     document = explained(node, address)
     assert f"{guest.mac} on {guest.port} is alive" in document["verdict"]
-    assert document["cure"].startswith("in the guest: ")
+    assert (document["code"], document["in_guest"]) == ("guest-half-silent", True)
     found = finding(node, "guest-half-silent")
     assert found is not None
     assert address in found["message"]

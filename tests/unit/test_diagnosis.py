@@ -10,11 +10,12 @@ from rdnbr.core.model.problem import Problem
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import parse
 from rdnbr.core.policy.local_addresses import node_local_addresses
-from rdnbr.linux.frr.frr_status import Frr, Redistribution, Session
+from rdnbr.linux.frr.frr_status import Frr, Redistribution, RouteMap, Session
 from rdnbr.linux.frr.slow_settings import SlowSetting
 from rdnbr.linux.host.bridge_sysfs import Details
 from rdnbr.linux.nft.iptables_save import read_save
 from rdnbr.operator.findings.bridge import Bridge, Claimant
+from rdnbr.operator.findings.cure import configure_frr
 from rdnbr.operator.findings.diagnosis import Facts, diagnose
 
 SEGMENT = Segment(
@@ -286,7 +287,9 @@ def test_sessions_that_are_down_are_named():
         "198.51.100.0 (Active)"
     )
     assert second.message == "BGP sessions are down in address-family ipv6 unicast: up9 (Idle)"
-    assert second.cure == "vtysh -c 'show bgp neighbors up9' says why; `neighbor … shutdown` if that is meant"
+    assert str(second.cure) == (
+        "vtysh -c 'show bgp neighbors up9' says why; `neighbor … shutdown` if that is meant"
+    )
 
 
 def test_bridge_in_a_vrf():
@@ -317,15 +320,17 @@ def test_bridge_in_a_vrf():
 def test_the_cure_changes_no_more_than_it_has_to(facts, command):
     """The cure sets the device's value where that is enough, and `all` only where it is not."""
     (finding,) = diagnose(facts)
-    assert finding.cure.split(", ")[0] == f"sysctl -w {command}"
+    assert finding.cure.commands == (f"sysctl -w {command}",)
+    written = [f"echo {one} >> /etc/sysctl.d/95-rdnbr-local.conf" for one in command.split()]
+    assert finding.cure.lasting == tuple(written)
 
 
 def test_a_dot_in_a_device_is_a_slash_in_a_setting():
     """The cure names a device with a dot as sysctl wants it."""
     bridge = replace(BRIDGE, segment=replace(SEGMENT, name="br.5"))
-    facts = replace(RIGHT, bridges=(bridge,), settings={"ipv4/conf/br.5/forwarding": 0})
+    facts = replace(RIGHT, bridges=(bridge,), settings={"ipv6/conf/br.5/forwarding": 0})
     (finding,) = diagnose(facts)
-    assert "net.ipv4.conf.br/5.forwarding=1" in finding.cure
+    assert "net.ipv6.conf.br/5.forwarding=1" in str(finding.cure)
 
 
 def test_many_ports_are_not_all_named():
@@ -359,7 +364,10 @@ def test_filter_that_drops_is_found_and_bridged_frames_pass_it_too():
     calls = SETTINGS | {"bridge/bridge-nf-call-iptables": 1, "bridge/bridge-nf-call-arptables": 0}
     (finding,) = diagnose(replace(RIGHT, filters=DROPPING, uplinks={4: "eth0"}))
     assert (finding.severity.value, finding.about, finding.name) == ("problem", "vmbr1", "forward-drops")
-    assert finding.cure == "iptables -I FORWARD -i vmbr1 -j ACCEPT; iptables -I FORWARD -o vmbr1 -j ACCEPT"
+    assert finding.cure.commands == (
+        "iptables -I FORWARD -i vmbr1 -j ACCEPT",
+        "iptables -I FORWARD -o vmbr1 -j ACCEPT",
+    )
     assert found(replace(RIGHT, filters=DROPPING, settings=calls)) == [
         ("problem", "vmbr1", "forward-drops"),
         ("warning", "vmbr1", "bridge-nf-call"),
@@ -376,10 +384,12 @@ def test_failed_gateway_is_one_finding_with_the_guest_in_it():
     assert finding.message.startswith(
         "fe80::1 failed duplicate address detection, since 52:02:45:00:00:01 on tap100i0 has it"
     )
-    assert finding.cure == (
-        "take it from that guest, or ip link set tap100i0 down; then sysctl -w net.ipv6.conf.vmbr1.accept_dad=0; "
-        "ip address del fe80::1/64 dev vmbr1; ip address add fe80::1/64 dev vmbr1 nodad"
+    assert finding.cure.commands == (
+        "sysctl -w net.ipv6.conf.vmbr1.accept_dad=0",
+        "ip address del fe80::1/64 dev vmbr1",
+        "ip address add fe80::1/64 dev vmbr1 nodad",
     )
+    assert finding.cure.advice.startswith("take it from that guest, or set tap100i0 down")
     (finding,) = diagnose(with_failed())
     assert "since another host on the bridge has it" in finding.message
 
@@ -388,3 +398,66 @@ def test_guest_whose_rule_says_connected_is_no_finding():
     """The operator knows that the prefix contains the guest."""
     allowlist = parse([("allowlist", "2.57.57.0/24\n198.51.100.9 connected")])
     assert diagnose(replace(RIGHT, allowlist=allowlist, **GUEST_IN_PREFIX)) == []
+
+
+@pytest.mark.parametrize(
+    ("common", "bridge", "uplink", "command", "message"),
+    [
+        (0, 0, 0, "net.ipv4.ip_forward=1", "of and to guests are not forwarded: forwarding is off"),
+        (0, 1, 0, "net.ipv4.ip_forward=1", "to guests are not forwarded: forwarding is off"),
+        (
+            1,
+            1,
+            0,
+            "net.ipv4.conf.eth0.forwarding=1",
+            "to guests are not forwarded: forwarding is off on eth0",
+        ),
+        (
+            1,
+            0,
+            0,
+            "net.ipv4.conf.vmbr1.forwarding=1 net.ipv4.conf.eth0.forwarding=1",
+            "of and to guests are not forwarded: forwarding is off on vmbr1 and eth0",
+        ),
+    ],
+)
+def test_forwarding_is_needed_where_packets_come_in(common, bridge, uplink, command, message):
+    """IPv4 is forwarded from the bridge and from the uplink; the cure turns on what is off, and no more."""
+    values = {"all": common, "vmbr1": bridge, "eth0": uplink}
+    settings = SETTINGS | {f"ipv4/conf/{name}/forwarding": value for name, value in values.items()}
+    (finding,) = diagnose(replace(RIGHT, settings=settings, uplinks={4: "eth0"}))
+    assert (finding.name, finding.message) == ("ipv4-forwarding-off", f"IPv4 packets {message}")
+    assert finding.cure.commands == (f"sysctl -w {command}",)
+
+
+def test_daemon_that_hangs():
+    """A daemon that does not answer is running, and is to be started anew."""
+    (finding,) = diagnose(replace(RIGHT, daemon="hangs"))
+    assert (finding.severity.value, finding.name) == ("problem", "daemon-hangs")
+    assert finding.cure.commands == ("systemctl restart rdnbr",)
+
+
+def test_redistribution_is_cured_for_this_as_and_this_bridge():
+    """The cure names the AS, the VRF and the bridge, and makes a route-map that lets nothing else pass."""
+    bare = with_frr(redistributions=FRR.redistributions[:1], instances={None: "router bgp 65001"})
+    (finding,) = diagnose(bare)
+    assert finding.cure.commands == (
+        "vtysh -c 'configure terminal' -c 'route-map RDNBR6 permit 10' -c 'match interface vmbr1'",
+        configure_frr(
+            "router bgp 65001", "address-family ipv6 unicast", "redistribute kernel route-map RDNBR6"
+        ),
+    )
+    assert finding.cure.lasting == ("vtysh -c 'write memory'",)
+    there = replace(bare, frr=replace(bare.frr, route_maps={"RDNBR6": RouteMap("RDNBR6", 10, ())}))
+    assert len(diagnose(there)[0].cure.commands) == 1
+    (finding,) = diagnose(with_frr(redistributions=FRR.redistributions[:1]))
+    assert finding.cure.commands == ()
+
+
+def test_session_that_is_shut_down_is_cured_by_its_neighbour():
+    """The cure of a session that the configuration keeps down is the line that ends that."""
+    facts = with_frr(sessions=(UP4._replace(state="Idle (Admin)"), UP6), instances={None: "router bgp 65001"})
+    (finding,) = diagnose(facts)
+    assert finding.cure.commands == (
+        "vtysh -c 'configure terminal' -c 'router bgp 65001' -c 'no neighbor 198.51.100.0 shutdown'",
+    )

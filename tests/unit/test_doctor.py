@@ -9,13 +9,18 @@ import threading
 import pytest
 
 from rdnbr.operator.doctor.command import json_document, text_lines
+from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.finding import note, problem, warning
 
 FINDINGS = [
-    problem("bridge-down", "vmbr1", "the bridge is down", "ip link set vmbr1 up"),
-    warning("open-mode", "daemon", "there is no allowlist", "write one"),
-    warning("allowlist-overlap", "a:2", "192.0.2.1 is an address of this node", "remove the rule"),
-    note("frr-missing", "frr", "FRR is not installed", "install it"),
+    problem(
+        "bridge-down", "vmbr1", "the bridge is down", Cure(("ip link set vmbr1 up",), ("ifup",), "if meant")
+    ),
+    warning("open-mode", "daemon", "there is no allowlist", Cure.advise("write one")),
+    warning(
+        "allowlist-overlap", "a:2", "192.0.2.1 is an address of this node", Cure.advise("remove the rule")
+    ),
+    note("frr-missing", "frr", "FRR is not installed", Cure.run("arptables -F", in_guest=True)),
 ]
 
 
@@ -33,7 +38,8 @@ def test_document():
     """The document's keys and their order are promised."""
     assert json.dumps(json_document(FINDINGS[:1])) == (
         '{"findings": [{"name": "bridge-down", "severity": "problem", "about": "vmbr1", '
-        '"message": "the bridge is down", "cure": "ip link set vmbr1 up", '
+        '"message": "the bridge is down", "cure": "ip link set vmbr1 up", "commands": ["ip link set vmbr1 up"], '
+        '"lasting": ["ifup"], "advice": "if meant", "in_guest": false, '
         '"accepted": false}], "problems": 1, "warnings": 0, "notes": 0, "accepted": 0}'
     )
 
@@ -42,13 +48,17 @@ def test_lines():
     """People read what is wrong, its name, and the cure below; the last line counts."""
     assert text_lines(FINDINGS, "vmbr1") == [
         "problem: vmbr1: the bridge is down [bridge-down]",
-        "    cure: ip link set vmbr1 up",
+        "    cure: if meant",
+        "        ip link set vmbr1 up",
+        "    to make it last:",
+        "        ifup",
         "warning: daemon: there is no allowlist [open-mode]",
         "    cure: write one",
         "warning: a:2: 192.0.2.1 is an address of this node [allowlist-overlap]",
         "    cure: remove the rule",
         "note: frr: FRR is not installed [frr-missing]",
-        "    cure: install it",
+        "    cure: in the guest:",
+        "        arptables -F",
         "1 problem, 2 warnings, 1 note; looked at vmbr1",
     ]
 

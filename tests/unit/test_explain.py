@@ -35,6 +35,7 @@ from rdnbr.operator.explain.facts import Facts
 from rdnbr.operator.explain.layers import layers
 from rdnbr.operator.explain.verdict import AddressVerdict
 from rdnbr.operator.explain.verdict import verdict as verdict_of
+from rdnbr.operator.findings.bound_guests import ANSWER
 
 
 def said(made: Facts) -> dict[str, tuple[str, str]]:
@@ -80,6 +81,8 @@ def test_a_routed_address():
     }
     assert verdict(made) == AddressVerdict(
         routed=True,
+        reachable=True,
+        code="reachable",
         sentence="2.57.57.30 is routed to tap1i0 (52:02:45:00:00:01) over vmbr1, and advertised to 198.51.100.0",
         cure=None,
     )
@@ -96,32 +99,50 @@ def test_what_nobody_may_have(address, sentence):
     """A built-in refusal is the verdict, whatever the other layers say, and there is nothing to do."""
     made = facts(explained(quiet(None), address), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert (said(made)["built-in"][0], said(made)["allowlist"][0]) == ("no", "unknown")
-    assert verdict(made) == AddressVerdict(routed=False, sentence=sentence, cure=None)
+    code = sentence.split(": ")[1]
+    assert verdict(made) == AddressVerdict(
+        routed=False, reachable=False, code=code, sentence=sentence, cure=None
+    )
 
 
 @pytest.mark.parametrize(
     ("allow", "answer", "text", "cure"),
     [
-        (None, "ok", "none: whoever answers for it may have it, first come, first served", "let"),
-        ("2.57.58.0/24", "no", "not-permitted: no rule covers it", "if a guest should have it, add a rule"),
+        (
+            None,
+            "ok",
+            "none: whoever answers for it may have it, first come, first served",
+            f"rdnbr probe {V4}",
+        ),
+        (
+            "2.57.58.0/24",
+            "no",
+            "not-permitted: no rule covers it",
+            f"echo {V4} >> /etc/rdnbr/allowlist; rdnbr reload",
+        ),
         (
             f"deny {V4}",
             "no",
             f"refused to tap1i0, tap2i0: denied by allowlist:1 (deny {V4})",
-            "change that rule if",
+            f"sed -i '1s|.*|{V4}|' allowlist; rdnbr reload",
         ),
         (
             f"{V4} port=tap9i0",
             "no",
             f"refused to tap1i0, tap2i0: pinned by allowlist:1 ({V4} port=tap9i0)",
-            "see that the port of the guest it belongs to is there",
+            f"sed -i '1s|.*|{V4}|' allowlist; rdnbr reload",
         ),
-        ("2.57.57.0/24", "ok", "permitted to tap1i0, tap2i0 by allowlist:1 (2.57.57.0/24)", "let the guest"),
+        (
+            "2.57.57.0/24",
+            "ok",
+            "permitted to tap1i0, tap2i0 by allowlist:1 (2.57.57.0/24)",
+            f"rdnbr probe {V4}",
+        ),
         (
             f"{V4} mac=52:02:45:00:00:01",
             "ok",
             "permitted to 52:02:45:00:00:01 on tap1i0, tap2i0 by allowlist:1 (2.57.57.30 mac=52:02:45:00:00:01)",
-            "let the guest ping",
+            f"rdnbr probe {V4}",
         ),
     ],
 )
@@ -130,7 +151,7 @@ def test_what_the_law_says_of_an_unbound_address(allow, answer, text, cure):
     made = facts(explained(quiet(allow)), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["allowlist"] == (answer, text)
     assert (f": {text}" in verdict(made).sentence) == (answer == "no")
-    assert str(verdict(made).cure).startswith(cure)
+    assert str(verdict(made).cure) == cure
 
 
 def test_many_ports_are_counted():
@@ -144,7 +165,7 @@ def test_nobody_claims_it():
     made = facts(explained(quiet()), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["binding"] == ("no", "none: nobody has claimed it, or it was forgotten")
     assert verdict(made).sentence == f"{V4} is not routed: nobody claims it"
-    assert "ping its gateway" in str(verdict(made).cure)
+    assert str(verdict(made).cure) == f"rdnbr probe {V4}"
 
 
 def test_no_port_at_all():
@@ -165,7 +186,7 @@ def test_who_was_refused_lately_is_named():
     assert verdict(made).sentence == (
         f"{V4} is not routed: 52:02:45:00:00:01 on tap2i0 claimed it 10s ago and was refused: pinned (allowlist:1)"
     )
-    assert str(verdict(made).cure).startswith("change that rule if it should be this guest's")
+    assert str(verdict(made).cure) == f"sed -i '1s|.*|{V4} port=tap2i0|' allowlist; rdnbr reload"
 
 
 def test_a_claim_that_was_not_answered_for():
@@ -198,6 +219,9 @@ def test_a_full_port():
     made = facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     assert said(made)["limits"] == ("no", "tap1i0 is full")
     assert verdict(made).sentence == f"{V4} is not routed: tap1i0 is full"
+    assert str(verdict(made).cure) == (
+        """printf '\\n[ports."tap1i0"]\\naddresses_ipv4 = 64\\n' >> /etc/rdnbr/rdnbr.toml; rdnbr reload"""
+    )
 
 
 def test_one_full_port_of_two():
@@ -225,12 +249,16 @@ def test_a_quarantined_claimant():
     assert (answer, text[:33]) == ("no", "tap1i0 is not heard for it until ")
     assert verdict(made) == AddressVerdict(
         routed=False,
+        reachable=False,
+        code="silent",
         sentence=f"{V4} is not routed: {text}, for it did not answer when it claimed it",
-        cure="the guest must answer ARP from 169.254.0.1, or NS from fe80::1: see its firewall, and arp_ignore",
+        cure=ANSWER[4],
     )
     forgotten = verdict(replace(made, explanation=replace(made.explanation, events=())))
     assert forgotten.sentence == f"{V4} is not routed: {text}"
-    assert forgotten.cure == "wait until then; who claimed it did not answer for it, or its guest answered"
+    assert (
+        str(forgotten.cure) == "wait until then; who claimed it did not answer for it, or its guest answered"
+    )
 
 
 def test_a_guest_whose_port_went():
@@ -254,7 +282,7 @@ def test_a_guest_that_fell_silent():
     world.runs(60)
     made = verdict(facts(explained(world), kernel=EMPTY, frr=UNKNOWN_TO_FRR))
     assert made.sentence == f"{V4} is not routed: it was at 52:02:45:00:00:01 on tap1i0, and is withdrawn"
-    assert str(made.cure).startswith("let the guest ping its gateway")
+    assert (made.code, str(made.cure)) == ("silent", f"rdnbr probe {V4}")
 
 
 def test_a_rival_is_named():
@@ -269,7 +297,6 @@ def test_a_rival_is_named():
     text = said(made)["binding"][1]
     assert text.startswith("challenged: 52:02:45:00:00:01 on tap1i0")
     assert text.endswith("— rival 52:02:45:00:00:02 on tap2i0")
-    assert "over vmbr1, while 52:02:45:00:00:02 on tap2i0 claims it, and" in verdict(made).sentence
 
 
 def test_a_foreign_route():
@@ -344,7 +371,7 @@ def test_an_address_that_is_here_and_that_the_fabric_has_elsewhere():
 def test_zebra_that_missed_the_route():
     """A route that zebra has not heard of is mended by a resync; the address is routed all the same."""
     made = verdict(facts(explained(bound()), frr=UNKNOWN_TO_FRR))
-    assert (made.routed, made.cure) == (True, "rdnbr resync --frr")
+    assert (made.routed, made.reachable, str(made.cure)) == (True, False, "rdnbr resync --frr")
     assert made.sentence.endswith("over vmbr1, but zebra has not heard of it")
 
 
@@ -353,14 +380,14 @@ def test_zebra_that_prefers_another():
     known = (ZebraRoute("static", "uplink", selected=True), SELECTED._replace(selected=False))
     made = verdict(facts(explained(bound()), frr=Advertisement(known, in_bgp=False, peers=())))
     assert made.sentence.endswith("but zebra prefers another: static dev uplink, selected; kernel dev vmbr1")
-    assert made.cure == f"vtysh -c 'show ip route {V4}' shows both"
+    assert str(made.cure).startswith(f"vtysh -c 'show ip route {V4}' shows the other")
 
 
 @pytest.mark.parametrize(
     ("in_bgp", "text", "cure"),
     [
         (True, "in bgpd's table, and advertised to nobody", "vtysh -c 'show bgp summary' tells"),
-        (False, "not redistributed into bgpd's table", "rdnbr doctor finds a missing `redistribute kernel`"),
+        (False, "not redistributed into bgpd's table", "see the route-map and the prefix list"),
     ],
 )
 def test_bgp_that_tells_nobody(in_bgp, text, cure):
@@ -379,8 +406,9 @@ def test_frr_that_cannot_be_asked():
     stopped = verdict(
         replace(made, frr="FRR was not asked, for vtysh says: failed to connect to any daemons.")
     )
-    assert (stopped.routed, stopped.cure) == (True, "run it as root, and see that FRR runs: rdnbr doctor")
-    assert stopped.sentence.endswith("over vmbr1; whether BGP tells of it is not known")
+    assert verdict(made).reachable
+    assert (stopped.routed, stopped.reachable, stopped.code) == (True, False, "advertisement-unknown")
+    assert "over vmbr1; whether BGP advertises it is not known: FRR was not asked" in stopped.sentence
 
 
 def test_without_a_daemon():
@@ -391,11 +419,14 @@ def test_without_a_daemon():
     assert said(made)["daemon"][0] == "no"
     assert verdict(made) == AddressVerdict(
         routed=True,
-        sentence=f"{V4} is routed to 52:02:45:00:00:01 over vmbr1; no daemon answers on /run/x",
-        cure="start it",
+        reachable=True,
+        code="daemon-not-running",
+        sentence=f"{V4} is routed to 52:02:45:00:00:01 over vmbr1, and advertised to 198.51.100.0; "
+        "no daemon answers on /run/x",
+        cure=NO_DAEMON.cure,
     )
     empty = verdict(replace(made, kernel=EMPTY))
-    assert (empty.routed, empty.cure) == (False, "start it")
+    assert (empty.routed, empty.code, empty.cure) == (False, "daemon-not-running", NO_DAEMON.cure)
 
 
 def test_half_a_pair():
@@ -447,9 +478,10 @@ def test_text_begins_with_the_verdict_and_the_cure():
     made = facts(explained(quiet()), kernel=EMPTY, frr=UNKNOWN_TO_FRR)
     text = list(command.lines(made, layers(made), verdict(made)))
     assert text[0] == f"{V4} is not routed: nobody claims it"
-    assert text[1].startswith("    do: let the guest ping")
+    assert text[1].startswith("    cure: its guest must answer, or send a packet")
+    assert text[2] == f"        rdnbr probe {V4}"
     assert "NO  binding     none: nobody has claimed it, or it was forgotten" in text
-    assert "ok  built-in" in text[4]
+    assert "ok  built-in" in text[5]
 
 
 def test_a_host_that_waits_for_its_mac():

@@ -212,7 +212,7 @@ def test_the_refused_frame():
     assert decode(encoded) == explanation
     found = layers(made := replace(made, explanation=explanation))
     words = "5 bytes, too short for an Ethernet frame"
-    assert [*document(made, found, verdict(made, found)).items()][-1] == ("refused_frame", words)
+    assert document(made, found, verdict(made, found))["refused_frame"] == words
     printed = list(lines(made, found, verdict(made, found)))
     assert printed[-1] == f"    the last frame refused: {words}"
     assert "lately:" in printed

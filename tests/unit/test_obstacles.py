@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 import pytest
 from explaining import ADVERTISED, ALICE, V4, bound, explained, facts
 
-from rdnbr.core.model.address import parse_ip, parse_mac
+from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.interfaces import InterfaceAddress, Segment
 from rdnbr.linux.nft.iptables_save import read_save
 from rdnbr.operator.control.bound_addresses import BoundAddress
-from rdnbr.operator.explain.layers import layers
+from rdnbr.operator.explain.layers import _LAYER_OF, layers
 from rdnbr.operator.explain.obstacles import Surroundings, obstacles
 from rdnbr.operator.explain.verdict import verdict
 from rdnbr.operator.findings.bound_guests import BoundGuests, check_bound_guests
+from rdnbr.operator.findings.cure import Cure
+from rdnbr.operator.findings.finding import Reach, on, problem, warning
 
 V6 = "2001:678:3a4:100::80"
 NOW = datetime.fromtimestamp(100, UTC)
@@ -22,32 +23,27 @@ FOUR = BoundAddress(
     parse_ip(V4), ALICE, "tap1i0", "vmbr1", State.VALID, installed=True, since=0, last_seen=95
 )
 SIX = FOUR._replace(address=parse_ip(V6))
-FAILED = Segment(
-    1,
-    "vmbr1",
-    parse_mac("02:00:00:00:00:01"),
-    254,
-    None,
-    None,
-    addresses=(InterfaceAddress(1, parse_ip("fe80::1"), 64, dad_failed=True),),
-)
+FAILED = problem("gateway-dadfailed", "vmbr1", "fe80::1 failed DAD", Cure.run("mend"), on("vmbr1", 6))
 DROPPING = tuple(read_save("*filter\n:FORWARD DROP\nCOMMIT\n", "ip", "iptables"))
 
 
 def named(address: str = V4, frr=ADVERTISED, **around) -> list[tuple[str, str]]:
     found = obstacles(explained(bound(), address), Surroundings(**around), frr, NOW)
-    return [(one.layer, one.cure) for one in found]
+    return [(_LAYER_OF.get(one.name, "node"), str(one.cure)) for one in found]
 
 
 def test_nothing_is_in_the_way():
     """A guest with all that it needs has no obstacle."""
-    assert named(segments=[FAILED], bound=[FOUR, SIX]) == []
+    assert named(findings=[warning("open-mode", "daemon", "x", Cure())], bound=[FOUR, SIX]) == []
 
 
 def test_gateway_that_failed_dad_is_in_the_way_of_its_family():
     """A gateway that failed DAD is named for each address of its IP version, and for no other."""
-    assert [layer for layer, _ in named("2001:db8::7", segments=[FAILED])] == ["gateway"]
-    assert named(segments=[FAILED]) == []
+    assert named("2001:db8::7", findings=[FAILED]) == [("gateway", "mend")]
+    assert named(findings=[FAILED]) == []
+    elsewhere = replace(FAILED, reach=on("vmbr2", 4))
+    assert named(findings=[elsewhere]) == []
+    assert [layer for layer, _ in named(findings=[replace(elsewhere, reach=Reach())])] == ["gateway"]
 
 
 def test_filter_is_in_the_way_in_both_directions():
@@ -108,13 +104,13 @@ def test_guest_that_is_silent_in_one_family(silent, other, found):
 def test_verdict_names_the_obstacle():
     """The verdict of a routed address has the first obstacle and its cure; every obstacle is a layer that says no."""
     found = tuple(obstacles(explained(bound()), Surroundings(filters=DROPPING), ADVERTISED, NOW))
-    made = facts(explained(bound()), obstacles=found)
+    made = facts(explained(bound()), findings=found)
     reached = verdict(made, layers(made))
-    assert reached.routed
+    assert (reached.routed, reached.reachable, reached.code) == (True, False, "forward-drops")
     assert reached.sentence.endswith(
         "over vmbr1, but the policy of chain FORWARD (iptables) drops its packets from the guest"
     )
-    assert reached.cure == "iptables -I FORWARD -i vmbr1 -j ACCEPT"
+    assert str(reached.cure) == "iptables -I FORWARD -i vmbr1 -j ACCEPT"
     assert [(one.name, one.answer) for one in layers(made)][-2:] == [("filter", "no")] * 2
 
 
@@ -126,11 +122,11 @@ def test_binding_that_ended_in_silence_while_the_guest_lives():
         explanation, bindings=(), desired=(), events=(last._replace(reason=type(last.reason)("silent")),)
     )
     (obstacle,) = obstacles(ended, Surroundings(bound=[SIX]), ADVERTISED, NOW)
-    assert obstacle.layer == "guest"
+    assert obstacle.name == "guest-half-silent"
     made = facts(
-        ended, kernel=replace(facts(explanation).kernel, routes=(), neighbours=()), obstacles=(obstacle,)
+        ended, kernel=replace(facts(explanation).kernel, routes=(), neighbours=()), findings=(obstacle,)
     )
-    assert verdict(made, layers(made)).sentence == f"{V4} is not routed: {obstacle.text}"
+    assert verdict(made, layers(made)).sentence == f"{V4} is not routed: {obstacle.message}"
 
 
 def test_findings_about_guests():
@@ -138,7 +134,7 @@ def test_findings_about_guests():
     lost = BoundGuests((FOUR, SIX), unlearned={"tap1i0": False})
     (finding,) = check_bound_guests(lost)
     assert (finding.severity.value, finding.about, finding.name) == ("problem", "vmbr1", "fdb-entry-missing")
-    assert finding.cure.startswith("bridge fdb replace 52:02:45:00:00:01 dev tap1i0 master static")
+    assert str(finding.cure) == "bridge fdb replace 52:02:45:00:00:01 dev tap1i0 master static"
     (finding,) = check_bound_guests(replace(lost, unlearned={"tap1i0": True}))
     assert finding.severity.value == "warning"
     assert list(check_bound_guests(replace(lost, fdb=frozenset({("vmbr1", ALICE)})))) == []

@@ -1,13 +1,15 @@
-"""Reads bgpd's running configuration: what it redistributes from the kernel."""
+"""Reads bgpd's running configuration: what it redistributes from the kernel, and by which route-maps."""
 
 import re
 
-from rdnbr.linux.frr.frr_status import Redistribution
+from rdnbr.linux.frr.frr_status import Redistribution, RouteMap
 
 _INSTANCE = re.compile(r"router bgp \d+(?:\.\d+)?(?: (?:vrf (?P<vrf>\S+)|view \S+))?")
 _FAMILY = re.compile(r" address-family ipv([46]) unicast")
 _KERNEL = re.compile(r" {1,2}redistribute kernel\b(?:.* route-map (\S+))?")
 
+_ROUTE_MAP = re.compile(r"^route-map (\S+) (permit|deny) (\d+)\n((?: .*\n)*)", re.MULTILINE)
+_PREFIX_LIST = re.compile(r"match ip(?:v6)? address prefix-list (\S+)")
 _SETS_METRIC = re.compile(r"^route-map (\S+) permit \d+\n(?: .*\n)*? set metric [^+-]", re.MULTILINE)
 
 
@@ -27,4 +29,21 @@ def read_redistributions(configuration: str) -> list[Redistribution]:
         elif inside and family and (kernel := _KERNEL.fullmatch(line)):
             one_metric = " metric " in line or kernel[1] in with_metric
             found.append(Redistribution(vrf, family, kernel[1], one_metric))
+    return found
+
+
+def read_instances(configuration: str) -> dict[str | None, str]:
+    """Return the line `router bgp …` of each BGP instance of bgpd's running configuration, by VRF."""
+    found = (_INSTANCE.fullmatch(line) for line in configuration.splitlines())
+    return {match["vrf"]: match[0] for match in found if match is not None and " view " not in match[0]}
+
+
+def read_route_maps(configuration: str) -> dict[str, RouteMap]:
+    """Return the route-maps of bgpd's running configuration, by name."""
+    found: dict[str, RouteMap] = {}
+    for match in _ROUTE_MAP.finditer(configuration + "\n"):
+        name, verdict, number = match[1], match[2], int(match[3])
+        before = found.get(name, RouteMap(name, 0, ()))
+        lists = tuple(_PREFIX_LIST.findall(match[4])) if verdict == "permit" else ()
+        found[name] = RouteMap(name, max(before.last, number), before.prefix_lists + lists)
     return found

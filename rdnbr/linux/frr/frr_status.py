@@ -20,6 +20,16 @@ class Redistribution(NamedTuple):
     """Whether the line, or its route-map, sets the same metric for all routes."""
 
 
+class RouteMap(NamedTuple):
+    """A route-map of bgpd, as far as it concerns host routes."""
+
+    name: str
+    last: int
+    """The greatest sequence number."""
+    prefix_lists: tuple[str, ...]
+    """Names of the prefix lists that its `permit` entries match, of both IP versions, in their order."""
+
+
 class Session(NamedTuple):
     """A session with a BGP neighbour that is active in an address family."""
 
@@ -58,6 +68,10 @@ class Frr:
     """By bridge: addresses whose host route zebra has, while it has selected another route."""
     stale: Mapping[str, tuple[IP, ...]] = field(default_factory=dict)
     """By bridge: addresses to which zebra has a kernel route that the kernel no longer has."""
+    instances: Mapping[str | None, str] = field(default_factory=dict)
+    """By VRF: the line `router bgp …` of its BGP instance."""
+    route_maps: Mapping[str, RouteMap] = field(default_factory=dict)
+    """By name."""
 
 
 Seen = Frr | UnreadFact | None

@@ -16,7 +16,7 @@ from rdnbr.linux.frr.frr_json import (
     read_routes,
     read_sessions,
 )
-from rdnbr.linux.frr.frr_running_config import read_redistributions
+from rdnbr.linux.frr.frr_running_config import read_instances, read_redistributions, read_route_maps
 from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.frr.slow_settings import read_slow_settings
@@ -60,6 +60,8 @@ def read_frr() -> Seen:
         tuple(read_redistributions(configuration)),
         tuple(sessions),
         tuple(read_slow_settings(configuration)),
+        instances=read_instances(configuration),
+        route_maps=read_route_maps(configuration),
     )
 
 

@@ -145,6 +145,6 @@ def _remarks(allowlist: Allowlist, config: Config) -> list[Remark]:
     except OSError:
         node = LocalAddresses()  # the prefixes that every node refuses are known without the kernel
     return [
-        Remark(finding.about, finding.severity.value, finding.message, finding.cure)
+        Remark(finding.about, finding.severity.value, finding.message, str(finding.cure))
         for finding in (*lint_allowlist(allowlist), *find_overlaps(allowlist, node))
     ]

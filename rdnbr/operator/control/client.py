@@ -20,6 +20,10 @@ class NoDaemon(CommandFailed):
     """No process listens on the socket."""
 
 
+class NoReply(CommandFailed):
+    """A process listens on the socket, and does not answer in time: it hangs, or is stopped."""
+
+
 class Denied(CommandFailed):
     """The daemon has refused the request."""
 
@@ -121,8 +125,8 @@ def _failure(error: OSError, path: Path) -> CommandFailed:
             return NoDaemon(f"no daemon answers on {path}; is rdnbr running? (systemctl status rdnbr)")
         case PermissionError():
             return CommandFailed(f"not permitted to use {path}; be root, or in the group rdnbr")
-        case TimeoutError():
-            return CommandFailed(f"the daemon on {path} does not answer in time; its log may say why")
+        case TimeoutError() | BlockingIOError():  # the queue of connections is full
+            return NoReply(f"the daemon on {path} does not answer in time; its log may say why")
         case ConnectionResetError() | BrokenPipeError():
             return CommandFailed(f"the daemon on {path} hung up without an answer; its log may say why")
         case _:

@@ -12,9 +12,10 @@ def lock_offline() -> InstanceLock:
     """
     try:
         return InstanceLock()
-    except Held:
+    except Held as held:
         raise CommandFailed(
-            "a daemon runs in this network namespace, but answers on another socket; name that with --socket"
+            f"process {held.holder or 'of another namespace'} is a daemon of this network namespace, and has another "
+            "socket, or none; name its configuration with --config, or its socket with --socket"
         ) from None
     except CannotLock as error:
         raise CommandFailed(str(error)) from None

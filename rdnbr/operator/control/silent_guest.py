@@ -40,9 +40,3 @@ def alive_address(silent: BoundAddress, others: Iterable[BoundAddress], now: flo
 
 PROBE_OF = {4: "ARP requests from 169.254.0.1", 6: "neighbour solicitations from fe80::1"}
 """What a guest must answer, by IP version."""
-
-CURES = {
-    4: "in the guest: sysctl -w net.ipv4.conf.all.arp_ignore=0, and let ARP pass (arptables -L; nft list ruleset)",
-    6: "in the guest: let NDP pass, as nft insert rule inet filter input icmpv6 type nd-neighbor-solicit accept does",
-}
-"""What to do about a guest that does not answer, by IP version."""

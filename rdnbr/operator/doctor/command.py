@@ -37,7 +37,7 @@ def json_document(findings: Iterable[Finding], accepted: Collection[str] = ()) -
                 "severity": finding.severity.value,
                 "about": finding.about,
                 "message": finding.message,
-                "cure": finding.cure,
+                **finding.cure.document(),
                 "accepted": finding.name in accepted,
             }
             for finding in listed
@@ -68,7 +68,7 @@ def text_lines(findings: Iterable[Finding], scope: str, accepted: Collection[str
     for finding in counting:
         text += [
             f"{finding.severity}: {finding.about}: {finding.message} [{finding.name}]",
-            f"    cure: {finding.cure}",
+            *finding.cure.lines(),
         ]
     text += [
         f"accepted: {finding.about}: {finding.message} [{finding.name}]"
@@ -85,7 +85,7 @@ def text_lines(findings: Iterable[Finding], scope: str, accepted: Collection[str
 
 def describe_scope(facts: Facts) -> str:
     """Name what was checked, so that a report without findings is not mistaken for a complete check."""
-    scope = [f"{bridge.segment.name} (ports: {len(bridge.members)})" for bridge in facts.bridges]
+    scope = [f"{bridge.segment.name} (ports: {len(bridge.ports)})" for bridge in facts.bridges]
     if facts.allowlist is not None:
         scope.append(f"the allowlist (rules: {len(facts.allowlist.rules)})")
     if facts.daemon is not None and not isinstance(facts.daemon, UnreadFact):

@@ -12,6 +12,7 @@ from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.interfaces import Link
 from rdnbr.core.policy.allowlist import Allowlist, AllowlistError
 from rdnbr.linux.frr import frr_json, vtysh
+from rdnbr.linux.frr.frr_status import Frr, Seen
 from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.frr.zebra_diff import ServedBridge, served
 from rdnbr.linux.host import rt_protos
@@ -20,13 +21,15 @@ from rdnbr.linux.netlink.bridge_fdb import read_fdb
 from rdnbr.linux.netlink.bridge_ports import read_port_settings
 from rdnbr.linux.netlink.links import snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
-from rdnbr.linux.netlink.route_lookup import uplink
-from rdnbr.linux.nft.filters import read_filters
 from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses
-from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
+from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon, NoReply
 from rdnbr.operator.explain.explanation_json import decode
 from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel, NoAnswer
 from rdnbr.operator.explain.obstacles import Surroundings, obstacles
+from rdnbr.operator.findings.collect import collect_facts
+from rdnbr.operator.findings.cure import Cure
+from rdnbr.operator.findings.diagnosis import RESTART_DAEMON, START_DAEMON, diagnose
+from rdnbr.operator.findings.diagnosis import Facts as NodeFacts
 
 VTYSH_TIMEOUT = 3.0
 """Seconds that each answer of FRR may take. It is short: the operator has a guest that does not work."""
@@ -67,19 +70,34 @@ def collect(text: str, given: CommandLine, socket: str | None = None) -> Facts:
         explanation, bound = _of_daemon(address, path)
     except CommandFailed as error:
         explanation, mistakes = _of_files(address, config, node)
-        why, _, cure = str(error).partition("; ")
-        if isinstance(error, NoDaemon):
-            why, cure = f"no daemon answers on {path}", "systemctl start rdnbr"
-        no_answer = NoAnswer(why + mistakes, cure)
-    frr, now = _frr(address, node), datetime.now(UTC)
+        no_answer = _no_answer(error, path, mistakes)
+    of_node = _of_node(given, node)
+    now = datetime.now(UTC)
+    frr = _frr(address, node, None if of_node is None else of_node.frr)
     return Facts(
         explanation=explanation,
         no_answer=no_answer,
         kernel=node if isinstance(node, str) else _kernel(address, node),
         frr=frr,
         now=now,
-        obstacles=tuple(obstacles(explanation, _surroundings(address, node, bound), frr, now)),
+        findings=tuple(obstacles(explanation, _surroundings(address, node, of_node, bound), frr, now)),
+        frr_status=None if of_node is None else of_node.frr,
+        links=() if isinstance(node, str) else node.links,
+        bridges=() if isinstance(node, str) else tuple(bridge.bridge for bridge in node.bridges),
+        allowlist=str(config.allowlist),
+        configuration=str(config.file),
     )
+
+
+def _no_answer(error: CommandFailed, path: Path, mistakes: str) -> NoAnswer:
+    why, _, advice = str(error).partition("; ")
+    match error:
+        case NoDaemon():
+            return NoAnswer("daemon-not-running", f"no daemon answers on {path}{mistakes}", START_DAEMON)
+        case NoReply():
+            return NoAnswer("daemon-hangs", why + mistakes, RESTART_DAEMON)
+        case _:
+            return NoAnswer("daemon-unread", why + mistakes, Cure.advise(advice))
 
 
 def _node(config: Config) -> _Node | str:
@@ -94,22 +112,22 @@ def _node(config: Config) -> _Node | str:
     return _Node(tuple(found.links), tuple(served(found, config.bridges)), inventory)
 
 
-def _surroundings(address: IP, node: _Node | str, bound: tuple[BoundAddress, ...]) -> Surroundings:
+def _surroundings(
+    address: IP, node: _Node | str, of_node: NodeFacts | None, bound: tuple[BoundAddress, ...]
+) -> Surroundings:
     """Return what is known of the node around the guest; what cannot be read is left out."""
-    if isinstance(node, str):
+    if isinstance(node, str) or of_node is None:
         return Surroundings(bound=bound)
     names = {link.index: link.name for link in node.links}
-    filters = read_filters()
     try:
-        found = uplink(family(address))
         ports = read_port_settings()
         fdb = read_fdb()
     except OSError:
-        found, ports, fdb = None, {}, {}
+        ports, fdb = {}, {}
     return Surroundings(
-        segments=node.inventory.segments(),
-        filters=filters if isinstance(filters, tuple) else (),
-        uplink=None if found is None else names.get(found),
+        findings=diagnose(of_node),
+        filters=of_node.filters if isinstance(of_node.filters, tuple) else (),
+        uplink=of_node.uplinks.get(family(address)),
         unlearned={
             names.get(index, ""): one.unicast_flood for index, one in ports.items() if not one.learning
         },
@@ -164,9 +182,21 @@ def _kernel(address: IP, node: _Node) -> Kernel | str:
     )
 
 
-def _frr(address: IP, node: _Node | str) -> Advertisement | str:
+def _of_node(given: CommandLine, node: _Node | str) -> NodeFacts | None:
+    """Return what `doctor` looks at, without the other guests; None if the kernel cannot be read."""
+    if isinstance(node, str):
+        return None
+    try:
+        return collect_facts(given, of_guests=False)
+    except OSError:
+        return None
+
+
+def _frr(address: IP, node: _Node | str, status: Seen) -> Advertisement | str:
     if not vtysh.installed():
         return FRR_NOT_INSTALLED
+    if isinstance(status, Frr) and not status.daemons:
+        return "FRR does not run"
     try:
         return vtysh.advertisement(address, None if isinstance(node, str) else node.vrf, VTYSH_TIMEOUT)
     except frr_json.VtyshError as error:

@@ -19,7 +19,7 @@ _MARKS = {"ok": "ok", "no": "NO", "unknown": "?"}
 
 
 def explain(args: Namespace) -> int:
-    """Print the explanation, and return the exit code: 0 if the address is routed, else 1."""
+    """Print the explanation, and return the exit code: 0 if packets reach the address, as far as is known; else 1."""
     facts = collect(args.address, CommandLine(args.config), args.socket)
     found = layers(facts)
     reached = verdict(facts, found)
@@ -27,14 +27,14 @@ def explain(args: Namespace) -> int:
         print(json.dumps(document(facts, found, reached), ensure_ascii=False))
     else:
         print("\n".join(lines(facts, found, reached)))
-    return 0 if reached.routed else 1
+    return 0 if reached.reachable else 1
 
 
 def lines(facts: Facts, found: Iterable[Layer], reached: AddressVerdict) -> Iterator[str]:
     """Yield the lines that a person reads: the verdict, the cure, each layer, and the latest decisions."""
     yield reached.sentence
     if reached.cure is not None:
-        yield f"    do: {reached.cure}"
+        yield from reached.cure.lines()
     yield ""
     for layer in found:
         yield f"{_MARKS[layer.answer]:3} {layer.name:11} {layer.text}"

@@ -10,6 +10,7 @@ from rdnbr.operator.explain.explanation_json import encode
 from rdnbr.operator.explain.facts import Facts, Kernel
 from rdnbr.operator.explain.layers import Layer
 from rdnbr.operator.explain.verdict import AddressVerdict
+from rdnbr.operator.findings.cure import Cure
 
 
 def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> Document:
@@ -22,7 +23,7 @@ def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> 
         "family": address_family,
         "routed": verdict.routed,
         "verdict": verdict.sentence,
-        "cure": verdict.cure,
+        "cure": None if verdict.cure is None else str(verdict.cure),
         "daemon": facts.no_answer is None,
         "layers": [{"layer": layer.name, "answer": layer.answer, "text": layer.text} for layer in layers],
         **explanation,
@@ -30,7 +31,18 @@ def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> 
         "frr": None if isinstance(facts.frr, str) else _frr(facts.frr),
         "events": events,
         "refused_frame": facts.refused_frame,
+        "reachable": verdict.reachable,
+        "code": verdict.code,
+        **_commands(verdict.cure),
+        "findings": [
+            {"name": one.name, "message": one.message, **one.cure.document()} for one in facts.findings
+        ],
     }
+
+
+def _commands(cure: Cure | None) -> Document:
+    document = (cure or Cure()).document()
+    return {key: value for key, value in document.items() if key != "cure"}
 
 
 def _kernel(kernel: Kernel) -> Document:

@@ -7,9 +7,13 @@ from typing import NamedTuple
 
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.explanation import BindingDetail, Explanation
+from rdnbr.core.model.interfaces import Link
+from rdnbr.linux.frr.frr_status import Seen
 from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.netlink.route_lookup import HostRoute
 from rdnbr.linux.netlink.rtnetlink import Entry
+from rdnbr.operator.findings.cure import Cure
+from rdnbr.operator.findings.finding import Finding
 
 FRR_NOT_INSTALLED = "FRR is not installed"
 """What `Facts.frr` is in that case."""
@@ -52,20 +56,13 @@ class Kernel:
         return f"proto {protocol}" + (f" ({name})" if name else "")
 
 
-class Obstacle(NamedTuple):
-    """What keeps packets of a guest from passing, or the guest from answering: a layer of its own, which says no."""
-
-    layer: str
-    """gateway, filter, fdb, guest or node."""
-    text: str
-    cure: str
-
-
 class NoAnswer(NamedTuple):
     """No daemon has answered."""
 
+    code: str
+    """What the verdict calls it."""
     why: str
-    cure: str
+    cure: Cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +78,18 @@ class Facts:
     frr: Advertisement | str
     """Or why FRR does not answer."""
     now: datetime
-    obstacles: tuple[Obstacle, ...] = ()
-    """In the order in which they matter."""
+    findings: tuple[Finding, ...] = ()
+    """What stands in the way of the address, in the order in which it matters."""
+    frr_status: Seen = None
+    """The state of FRR as a whole."""
+    links: tuple[Link, ...] = ()
+    """The devices of the node."""
+    bridges: tuple[str, ...] = ()
+    """Names of the served bridges."""
+    allowlist: str = "/etc/rdnbr/allowlist"
+    """The file that a rule is added to."""
+    configuration: str = "/etc/rdnbr/rdnbr.toml"
+    """The configuration's file."""
 
     @property
     def installed(self) -> BindingDetail | None:

@@ -33,6 +33,21 @@ BUILTIN_REFUSALS = {
 """What the built-in refusals mean."""
 
 
+_LAYER_OF = {
+    **dict.fromkeys(("gateway-dadfailed", "no-ipv4-gateway", "no-ipv6-gateway"), "gateway"),
+    **dict.fromkeys(("forward-drops", "input-drops", "port-filter-drops"), "filter"),
+    **dict.fromkeys(("bridge-down", "bridge-without-carrier", "no-segment"), "bridge"),
+    **dict.fromkeys(("ipv4-forwarding-off", "ipv6-forwarding-off", "arp-ignore-too-strict"), "kernel"),
+    **dict.fromkeys(("frr-not-running", "zebra-not-running", "bgpd-not-running"), "frr"),
+    **dict.fromkeys(("no-redistribute-kernel", "bgp-no-session"), "frr"),
+    "fdb-entry-missing": "fdb",
+    "guest-half-silent": "guest",
+    "address-frozen": "guest",
+    "address-claimed-twice": "guest",
+}
+"""The layer of each finding that can stand in the way; that of all others is `node`."""
+
+
 class Layer(NamedTuple):
     """What one layer says."""
 
@@ -51,7 +66,7 @@ def layers(facts: Facts) -> list[Layer]:
         *_state(facts),
         *_kernel(facts.kernel),
         *_frr(facts),
-        *(Layer(obstacle.layer, "no", obstacle.text) for obstacle in facts.obstacles),
+        *(Layer(_LAYER_OF.get(one.name, "node"), "no", one.message) for one in facts.findings),
     ]
 
 

@@ -8,16 +8,19 @@ from rdnbr.core.model.address import IP, MAC, family, show_ip, show_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.engine_outputs import Verb
 from rdnbr.core.model.explanation import BindingDetail, Explanation
-from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.model.reason import Reason
 from rdnbr.linux.frr.host_routes import Advertisement
 from rdnbr.linux.nft.filter_rules import Chain
 from rdnbr.linux.nft.guest_filters import cure, forward_drops, input_drop, port_drops, why
 from rdnbr.operator.control.bound_addresses import BoundAddress
 from rdnbr.operator.control.json_views import epoch
-from rdnbr.operator.control.silent_guest import CURES, PROBE_OF, alive_address
-from rdnbr.operator.explain.facts import Obstacle
-from rdnbr.operator.text.phrases import age, listed
+from rdnbr.operator.control.silent_guest import PROBE_OF, alive_address
+from rdnbr.operator.explain.cures import take_from
+from rdnbr.operator.findings.bound_guests import ANSWER, add_fdb_entry, end_double_announcement
+from rdnbr.operator.findings.cure import Cure
+from rdnbr.operator.findings.filters import let_pass
+from rdnbr.operator.findings.finding import Finding, problem, warning
+from rdnbr.operator.text.phrases import age, clock, listed
 
 _MAX_NAMED = 3
 
@@ -26,8 +29,8 @@ _MAX_NAMED = 3
 class Surroundings:
     """What is known of the node around one guest."""
 
-    segments: Sequence[Segment] = ()
-    """The served bridges."""
+    findings: Sequence[Finding] = ()
+    """What `doctor` finds on the node."""
     filters: Sequence[Chain] = ()
     """The packet filters of the node."""
     uplink: str | None = None
@@ -42,92 +45,112 @@ class Surroundings:
 
 def obstacles(
     explanation: Explanation, around: Surroundings, frr: Advertisement | str, now: datetime
-) -> Iterator[Obstacle]:
+) -> Iterator[Finding]:
     """Yield what is in the way of an address, in the order in which it matters."""
     detail = next(iter(explanation.bindings), None)
-    yield from _gateway(explanation.address, detail, around)
+    reaching = list(_of_node(explanation.address, detail, around))
+    yield from (one for one in reaching if one.about != "frr")
     if detail is not None:
+        yield from _conflict(detail)
         yield from _filters(explanation.address, detail, around)
         yield from _unlearned(detail, around)
     yield from _guest(explanation, around, now)
+    yield from (one for one in reaching if one.about == "frr")
     if isinstance(frr, Advertisement) and frr.in_bgp and frr.elsewhere and not _anycast(explanation):
-        yield Obstacle(
-            "node",
+        yield warning(
+            "announced-twice",
+            "frr",
             f"another node announces it too: next hop {listed(frr.elsewhere, _MAX_NAMED)}",
-            f"rdnbr explain {show_ip(explanation.address)} on that node, and rdnbr flush where the guest is not; "
-            "`anycast` in the allowlist if it is on both",
+            end_double_announcement(explanation.address),
         )
 
 
-def _gateway(address: IP, detail: BindingDetail | None, around: Surroundings) -> Iterator[Obstacle]:
-    for segment in around.segments:
-        if detail is not None and detail.shown.segment != segment.name:
-            continue
-        for failed in segment.dad_failed:
-            if family(failed) == family(address):
-                yield Obstacle(
-                    "gateway",
-                    f"{show_ip(failed)} of {segment.name} failed duplicate address detection, for a guest has it "
-                    "(gateway-dadfailed)",
-                    "rdnbr doctor names the guest, and the commands",
-                )
+def _of_node(address: IP, detail: BindingDetail | None, around: Surroundings) -> Iterator[Finding]:
+    """Yield the findings about the node that stop all packets of the guest's bridge, or of all bridges."""
+    bridge = None if detail is None else detail.shown.segment
+    for one in around.findings:
+        if one.reach is not None and one.reach.covers(bridge, family(address)):
+            yield one
 
 
-def _filters(address: IP, detail: BindingDetail, around: Surroundings) -> Iterator[Obstacle]:
+def _filters(address: IP, detail: BindingDetail, around: Surroundings) -> Iterator[Finding]:
     shown, version = detail.shown, family(address)
     for way, drop in forward_drops(
         around.filters, shown.segment, version, around.uplink, show_ip(address)
     ).items():
-        yield Obstacle(
-            "filter",
+        yield problem(
+            "forward-drops",
+            shown.segment,
             f"{why(drop)} drops its packets {way} the guest",
-            cure(drop, shown.segment, "iif" if way == "from" else "oif"),
+            let_pass(cure(drop, shown.segment, "iif" if way == "from" else "oif")),
         )
     heard = input_drop(around.filters, shown.segment, version)
     if heard is not None:
-        yield Obstacle(
-            "filter",
+        yield problem(
+            "input-drops",
+            shown.segment,
             f"{why(heard)} drops what the guest asks the gateway ({'ARP' if version == 4 else 'NDP'})",
-            cure(heard, shown.segment, "iif"),
+            let_pass(cure(heard, shown.segment, "iif")),
         )
     if shown.port is None:
         return
     kinds = ("ARP", "IPv4") if version == 4 else ("NDP", "IPv6")
     for (way, kind), drop in port_drops(around.filters, shown.port, shown.segment, show_ip(address)).items():
         if kind in kinds:
-            yield Obstacle(
-                "filter",
+            yield problem(
+                "port-filter-drops",
+                shown.port,
                 f"{why(drop)} drops {kind} {way} {shown.port}; rdnbr hears such frames all the same",
-                cure(drop, shown.port, "iif" if way == "from" else "oif"),
+                let_pass(cure(drop, shown.port, "iif" if way == "from" else "oif")),
             )
 
 
-def _unlearned(detail: BindingDetail, around: Surroundings) -> Iterator[Obstacle]:
+def _conflict(detail: BindingDetail) -> Iterator[Finding]:
+    """Yield that two guests have the address, or had it by turns."""
+    shown, address, rival = detail.shown, show_ip(detail.shown.address), detail.challenger
+    if shown.state is State.FROZEN and detail.frozen_until is not None:
+        yield warning(
+            "address-frozen",
+            address,
+            f"it moved too often, and stays on {shown.port} until {clock(epoch(detail.frozen_until))}",
+            Cure.run(f"rdnbr flush {address}", advice="see which guests have it; then, to end it at once"),
+        )
+    elif shown.installed and rival is not None and rival.mac is not None and rival.port is not None:
+        yield warning(
+            "address-claimed-twice",
+            address,
+            f"{show_mac(rival.mac)} on {rival.port} claims it too",
+            take_from(rival.mac, rival.port),
+        )
+
+
+def _unlearned(detail: BindingDetail, around: Surroundings) -> Iterator[Finding]:
     shown = detail.shown
     if not shown.installed or shown.port is None or shown.port not in around.unlearned:
         return
     if (shown.segment, shown.mac) in around.fdb:
         return
     where = "leave by all ports" if around.unlearned[shown.port] else "reach nobody"
-    yield Obstacle(
-        "fdb",
+    yield problem(
+        "fdb-entry-missing",
+        shown.port,
         f"learning is off on {shown.port}, and the bridge has no entry for {show_mac(shown.mac)}: frames to it {where}",
-        f"bridge fdb replace {show_mac(shown.mac)} dev {shown.port} master static, "
-        'or enforce = "macs" in the configuration',
+        add_fdb_entry(shown.mac, shown.port),
     )
 
 
-def _guest(explanation: Explanation, around: Surroundings, now: datetime) -> Iterator[Obstacle]:
+def _guest(explanation: Explanation, around: Surroundings, now: datetime) -> Iterator[Finding]:
     address = explanation.address
     silent = next((one for one in around.bound if one.address == address), None) or _silent(explanation)
     alive = None if silent is None else alive_address(silent, around.bound, now.timestamp())
     if silent is not None and alive is not None:
-        yield Obstacle(
-            "guest",
+        yield warning(
+            "guest-half-silent",
+            silent.port or "guest",
             f"{show_mac(silent.mac)} on {silent.port} is alive ({show_ip(alive.address)} was seen "
             f"{age(epoch(alive.last_seen), now)} ago) and does not answer {PROBE_OF[family(address)]}: "
             "a filter of the guest drops them, or the guest no longer has the address",
-            CURES[family(address)],
+            ANSWER[family(address)],
         )
 
 

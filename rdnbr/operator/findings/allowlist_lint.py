@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.finding import Finding, warning
 
 
@@ -14,7 +15,7 @@ def lint_allowlist(allowlist: Allowlist) -> list[Finding]:
             "rule-repeated",
             again.where,
             f"{again} says the same as {first.where}",
-            "remove one of the two, before somebody changes only the other",
+            Cure.advise("remove one of the two, before somebody changes only the other"),
         )
         for first, again in allowlist.repeated
     ]
@@ -28,21 +29,23 @@ def _lint_rule(rule: Rule) -> Iterator[Finding]:
                 "glob-unclosed",
                 rule.where,
                 f"{glob!r} has a [ without its ], so it matches only a device that is called just that",
-                "close it, as in tap[12]i0",
+                Cure.advise("close it, as in tap[12]i0"),
             )
     if rule.vip and rule.anycast:
         yield warning(
             "vip-and-anycast",
             rule.where,
             "'vip' moves an address to whoever announces it, and 'anycast' lets several have it at a time",
-            "leave out 'anycast' for an address that fails over, 'vip' for one that many guests serve",
+            Cure.advise(
+                "leave out 'anycast' for an address that fails over, 'vip' for one that many guests serve"
+            ),
         )
     if rule.vip and not (qualifiers.ports or qualifiers.mac or qualifiers.vm):
         yield warning(
             "vip-for-anybody",
             rule.where,
             f"any guest that announces {rule.prefix} takes it, without a probe to its holder",
-            "name those who may: port=, mac= or vm=",
+            Cure.advise("name those who may: port=, mac= or vm="),
         )
 
 

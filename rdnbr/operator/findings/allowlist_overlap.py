@@ -13,6 +13,7 @@ from rdnbr.core.model.rule import Rule
 from rdnbr.core.model.special_purpose import SPECIAL_PURPOSE, special_purpose_of
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.finding import Finding, note, warning
 from rdnbr.operator.text.phrases import listed
 
@@ -93,7 +94,7 @@ def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
             "allowlist-overlap",
             rule.where,
             f"{rule.prefix} {so} {_WHAT[around.reason]}, and stays refused ({around.reason})",
-            "remove the rule, or correct its address",
+            Cure.advise("remove the rule, or correct its address"),
         )
     if rule.connected:
         return None
@@ -105,7 +106,7 @@ def _overlap(rule: Rule, refusals: tuple[Refusal, ...]) -> Finding | None:
         "allowlist-overlap",
         rule.where,
         f"{rule.prefix} contains {named}, which {'stays' if len(inside) == 1 else 'stay'} refused",
-        "nothing to mend, unless a guest should have such an address",
+        Cure.advise("nothing to mend, unless a guest should have such an address"),
     )
 
 

@@ -1,12 +1,13 @@
 """Checks of the guests that the daemon serves: whether frames reach them, and whether they can answer. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rdnbr.core.model.address import IP, MAC, family, show_ip, show_mac
 from rdnbr.operator.control.bound_addresses import BoundAddress
-from rdnbr.operator.control.silent_guest import CURES, PROBE_OF, alive_address
+from rdnbr.operator.control.silent_guest import PROBE_OF, alive_address
+from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.finding import Finding, Severity, note, warning
 from rdnbr.operator.text.phrases import listed
 
@@ -52,7 +53,7 @@ def _unlearned(guests: BoundGuests) -> Iterator[Finding]:
             Severity.WARNING if flooded else Severity.PROBLEM,
             bridge,
             f"learning is off on {port}, and the bridge has no entry for {show_mac(mac)}: {what}",
-            f'bridge fdb replace {show_mac(mac)} dev {port} master static, or enforce = "macs" in the configuration',
+            add_fdb_entry(mac, port),
         )
 
 
@@ -71,7 +72,7 @@ def _half_silent(guests: BoundGuests) -> Iterator[Finding]:
             bridge,
             f"guests that are alive in IPv{10 - version} do not answer {PROBE_OF[version]}, so that they are not "
             f"routed: {named}",
-            CURES[version],
+            ANSWER[version],
         )
 
 
@@ -85,10 +86,34 @@ def _elsewhere(guests: BoundGuests) -> Iterator[Finding]:
         "announced-twice",
         "frr",
         f"other nodes announce addresses of this node's guests too: {named}",
-        f"rdnbr explain {show_ip(_first(guests.elsewhere))} on each of the nodes; rdnbr flush there where its guest "
-        "is not, or `anycast` in the allowlist if it is on both",
+        end_double_announcement(*guests.elsewhere),
     )
 
 
-def _first(addresses: Iterable[IP]) -> IP:
-    return next(iter(addresses))
+def end_double_announcement(*addresses: IP) -> Cure:
+    """Return the cure of addresses that two nodes announce."""
+    return Cure.run(
+        *(f"rdnbr flush {show_ip(address)}" for address in addresses[:_MAX_NAMED]),
+        advice="`anycast` in the allowlist if a guest is on each of the nodes; else, on the node without the guest",
+    )
+
+
+def add_fdb_entry(mac: MAC, port: str | None) -> Cure:
+    """Return the cure of a MAC that its bridge cannot learn."""
+    return Cure.run(
+        f"bridge fdb replace {show_mac(mac)} dev {port} master static",
+        advice='to make it last, enforce = "macs" in the configuration',
+    )
+
+
+ANSWER = {
+    4: Cure.run(
+        "sysctl -w net.ipv4.conf.all.arp_ignore=0", advice="ARP must pass its filters", in_guest=True
+    ),
+    6: Cure.run(
+        "nft insert rule inet filter input icmpv6 type nd-neighbor-solicit accept",
+        advice="NDP must pass its filters",
+        in_guest=True,
+    ),
+}
+"""What to do about a guest that does not answer, by IP version."""

@@ -8,10 +8,13 @@ from rdnbr.core.model.address import IP, show_mac
 from rdnbr.core.model.interfaces import GUEST_KINDS, Link, Segment
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.host.bridge_sysfs import Details
-from rdnbr.operator.findings.finding import Finding, Severity, note, problem, unread, warning
+from rdnbr.operator.findings.cure import Cure
+from rdnbr.operator.findings.finding import Finding, Severity, note, on, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 _MAX_NAMED = 5
+_LONGEST_NAME = 15
+"""Bytes of the name of a device (IFNAMSIZ, linux/if.h)."""
 
 
 class Claimant(NamedTuple):
@@ -35,6 +38,13 @@ class Bridge:
     """By address: who was last heard with an address of the bridge whose duplicate address detection failed."""
     conflict_detection: tuple[IP, ...] = ()
     """Addresses that systemd-networkd drops when another host claims them."""
+
+    @property
+    def ports(self) -> tuple[Link, ...]:
+        """The ports that rdnbr listens on."""
+        return tuple(
+            member for member in self.members if member.kind in GUEST_KINDS and member.up and member.carrier
+        )
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -62,13 +72,19 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
     name = bridge.segment.name
     if not bridge.segment.up:
         yield problem(
-            "bridge-down", name, "the bridge is down, and its guests are cut off", f"ip link set {name} up"
+            "bridge-down",
+            name,
+            "the bridge is down, and its guests are cut off",
+            Cure.run(f"ip link set {name} up"),
+            on(name),
         )
         return
     # A bridge has carrier only while one of its ports is running. A dummy port is always running.
-    placeholder = (
-        f"give it a port that leads nowhere: ip link add {name}keep type dummy; "
-        f"ip link set {name}keep master {name} up (contrib/network/interfaces)"
+    keep = f"{name[: _LONGEST_NAME - 4]}keep"
+    placeholder = Cure.run(
+        f"ip link add {keep} type dummy",
+        f"ip link set {keep} master {name} up",
+        advice="a port that leads nowhere; contrib/network/interfaces has the lines that make it last",
     )
     running = [member for member in bridge.members if member.up and member.carrier]
     if not bridge.carrier:
@@ -78,6 +94,7 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
             name,
             "the bridge has no running port and so no carrier; FRR from 10.3 on withdraws all routes over it",
             placeholder,
+            on(name) if severity is Severity.PROBLEM else None,
         )
     elif all(member.kind in GUEST_KINDS for member in running):
         yield Finding(
@@ -91,9 +108,10 @@ def _running(bridge: Bridge, severity: Severity) -> Iterator[Finding]:
 
 def _details(segment: Segment, details: Details) -> Iterator[Finding]:
     name, mac = segment.name, show_mac(segment.mac)
-    one_mac = (
-        f"ip link set {name} address 02:00:5e:00:00:01, and `hwaddress 02:00:5e:00:00:01` in "
-        "/etc/network/interfaces: one locally administered MAC for all nodes"
+    one_mac = Cure.run(
+        f"ip link set {name} address 02:00:5e:00:00:01",
+        advice="one locally administered MAC for all nodes; to make it last, `hwaddress 02:00:5e:00:00:01` under "
+        f"`iface {name}` in /etc/network/interfaces",
     )
     # A bridge without a fixed MAC takes the lowest of its ports' MACs. When the MAC changes, guests keep the old one.
     if not details.mac_fixed:
@@ -124,14 +142,17 @@ def _details(segment: Segment, details: Details) -> Iterator[Finding]:
             "snooping-without-querier",
             name,
             "the bridge snoops multicast without a querier: if a guest sends queries, NDP of others can get lost",
-            f"ip link set {name} type bridge mcast_snooping 0",
+            Cure.run(
+                f"ip link set {name} type bridge mcast_snooping 0",
+                advice=f"to make it last, `bridge-mcsnoop off` under `iface {name}` in /etc/network/interfaces",
+            ),
         )
     if details.vlan_filtering:
         yield note(
             "vlan-aware",
             name,
             "the bridge is VLAN-aware; frames that guests tag are ignored",
-            f"ip link set {name} type bridge vlan_filtering 0, if no guest needs its tags",
+            Cure.run(f"ip link set {name} type bridge vlan_filtering 0", advice="if no guest needs its tags"),
         )
 
 
@@ -144,7 +165,10 @@ def _ports(bridge: Bridge) -> Iterator[Finding]:
             "port-not-running",
             name,
             f"not listened on, since down or without carrier: {_names(idle)}",
-            f"nothing while the guest is off; else ip link set {idle[0].name} up, and see that it is plugged in",
+            Cure.run(
+                *(f"ip link set {member.name} up" for member in idle[:_MAX_NAMED] if not member.up),
+                advice="none while the guest is off, else start it, or plug its card in",
+            ),
         )
     elsewhere = [member for member in bridge.members if member.leads_elsewhere]
     if elsewhere:
@@ -152,7 +176,10 @@ def _ports(bridge: Bridge) -> Iterator[Finding]:
             "port-leads-elsewhere",
             name,
             f"not listened on, since hosts behind them are not this node's: {_names(elsewhere)}",
-            f"nothing, if that is meant; else ip link set {elsewhere[0].name} nomaster",
+            Cure.run(
+                *(f"ip link set {member.name} nomaster" for member in elsewhere[:_MAX_NAMED]),
+                advice="none, if that is meant",
+            ),
         )
 
 

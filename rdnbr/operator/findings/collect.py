@@ -27,7 +27,7 @@ from rdnbr.linux.netlink.next_hops import next_hops
 from rdnbr.linux.netlink.route_lookup import uplink
 from rdnbr.linux.nft.filters import read_filters
 from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses
-from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon
+from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon, NoReply
 from rdnbr.operator.control.json_fields import Fields, text
 from rdnbr.operator.findings import sysctls
 from rdnbr.operator.findings.bound_guests import BoundGuests
@@ -37,8 +37,12 @@ from rdnbr.operator.findings.filters import BRIDGE_CALLS
 from rdnbr.operator.findings.gateway_addresses import ACCEPT_DAD
 
 
-def collect_facts(given: CommandLine) -> Facts:
+def collect_facts(given: CommandLine, *, of_guests: bool = True) -> Facts:
     """Collect all facts: files, links, sysctls, daemon, FRR, networkd.
+
+    Args:
+        given: the command line.
+        of_guests: whether daemon, kernel and FRR are asked about all guests.
 
     Raises:
         OSError: netlink does not answer.
@@ -57,11 +61,14 @@ def collect_facts(given: CommandLine) -> Facts:
         for bridge in _bridges(kernel, config.bridges)
     )
     served = [bridge.segment for bridge in bridges]
-    frr = _frr(bridges)
-    daemon, reload_failed = _daemon(config)
+    frr = _frr(bridges) if of_guests else vtysh.read_frr()
+    out = uplinks(kernel.links)
+    devices = {*out.values(), *(segment.name for segment in served)}
+    daemon, reload_failed = _daemon(config) if of_guests else (None, None)
+    asked = of_guests and daemon in ("open", "allowlist")
     return Facts(
         bridges,
-        sysctl.read({path for segment in served for path in sysctl_paths(segment.name)}),
+        sysctl.read({path for device in devices for path in sysctl_paths(device)}),
         node_local_addresses(kernel.links, kernel.addresses, served, next_hops()),
         allowlist,
         tuple(mistakes),
@@ -71,10 +78,10 @@ def collect_facts(given: CommandLine) -> Facts:
         rt_protos.name_of(PROTOCOL),
         config.settings.mobility,
         read_filters(),
-        _bound_guests(config, kernel, allowlist, frr),
-        uplinks(kernel.links),
+        _bound_guests(config, kernel, allowlist, frr) if asked else BoundGuests(),
+        out,
         clock_sync.is_synchronised(),
-        _guests({segment.table for segment in served}),
+        _guests({segment.table for segment in served}) if of_guests else frozenset(),
         reload_failed,
         config.doctor.accept,
     )
@@ -192,13 +199,15 @@ def _claimants(bridge: Bridge, config: Config) -> dict[IP, Claimant]:
     return found
 
 
-def _daemon(config: Config) -> tuple[Literal["open", "allowlist"] | UnreadFact | None, str | None]:
+def _daemon(config: Config) -> tuple[Literal["open", "allowlist", "hangs"] | UnreadFact | None, str | None]:
     """Return the daemon's mode, None without a daemon; and why it could not read its files again, or None."""
     try:
         with Client(config.socket) as client:
             document = client.request("ports")
     except NoDaemon:
         return None, None
+    except NoReply:
+        return "hangs", None
     except CommandFailed as error:
         message, _, cure = str(error).partition("; ")
         return UnreadFact(f"the daemon was not looked at: {message}", cure or "see its log"), None

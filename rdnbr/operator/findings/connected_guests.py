@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.finding import Finding, warning
 from rdnbr.operator.text.phrases import listed
 
@@ -31,5 +32,7 @@ def check_connected_guests(
             "node",
             f"{prefix} is a prefix of another interface and contains guests: {listed(found, _MAX_NAMED)}; "
             "they stay routed, and are refused when they come anew",
-            f"remove {prefix} from the node, or write `{found[0]} connected` in the allowlist for each such guest",
+            Cure.advise(
+                f"remove {prefix} from the node, or write `{found[0]} connected` in the allowlist for each such guest"
+            ),
         )

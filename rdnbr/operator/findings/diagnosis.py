@@ -18,8 +18,9 @@ from rdnbr.operator.findings.allowlist_overlap import find_overlaps
 from rdnbr.operator.findings.bound_guests import BoundGuests, check_bound_guests
 from rdnbr.operator.findings.bridge import Bridge
 from rdnbr.operator.findings.connected_guests import check_connected_guests
+from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.filters import Filters, check_filters
-from rdnbr.operator.findings.finding import Finding, Severity, note, problem, unread, warning
+from rdnbr.operator.findings.finding import Finding, Reach, Severity, note, problem, unread, warning
 from rdnbr.operator.findings.gateway_addresses import check_gateways
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
@@ -36,8 +37,8 @@ class Facts:
     allowlist: Allowlist | None = None
     mistakes: tuple[Problem, ...] = ()
     """Mistakes in the configuration and the allowlist."""
-    daemon: Literal["open", "allowlist"] | UnreadFact | None = None
-    """The mode of the running daemon. None if no daemon runs."""
+    daemon: Literal["open", "allowlist", "hangs"] | UnreadFact | None = None
+    """The mode of the running daemon, or that it does not answer. None if no daemon runs."""
     frr: Seen = None
     networkd: frozenset[int] = frozenset()
     """ifindexes of devices that systemd-networkd manages, and from which it removes routes of other programs."""
@@ -73,20 +74,27 @@ def _findings(facts: Facts) -> Iterator[Finding]:
             "no-segment",
             "node",
             "no bridge owns an IPv4 link-local /32 or fe80::1, so there is nothing to serve",
-            "give one the gateway addresses (contrib/network/interfaces), or name it with --bridge",
+            Cure.advise(
+                "give one the gateway addresses (contrib/network/interfaces), or name it with --bridge"
+            ),
+            Reach(),
         )
     for served in facts.bridges:
         yield from bridge.check_bridge(served, carrier_matters=frr.carrier_matters(facts.frr))
         yield from check_gateways(served, facts.settings)
         yield from check_filters(facts.filters, served, facts.uplinks, facts.settings)
+        yield from sysctls.check_forwarding(served.segment.name, facts.uplinks.get(4), facts.settings)
         yield from sysctls.check_sysctls(served.segment.name, facts.settings)
         if served.segment.index in facts.networkd:
             yield warning(
                 "networkd-removes-routes",
                 served.segment.name,
                 "systemd-networkd manages the bridge, and removes others' routes from it when it is restarted",
-                "ManageForeignRoutes=no under [Network] in /etc/systemd/networkd.conf, "
-                "and systemctl restart systemd-networkd",
+                Cure.run(
+                    "mkdir -p /etc/systemd/networkd.conf.d",
+                    r"printf '[Network]\nManageForeignRoutes=no\n' > /etc/systemd/networkd.conf.d/rdnbr.conf",
+                    "systemctl restart systemd-networkd",
+                ),
             )
     yield from check_connected_guests(facts.guests, facts.node, facts.allowlist)
     yield from check_bound_guests(facts.bound_guests)
@@ -98,9 +106,18 @@ def _findings(facts: Facts) -> Iterator[Finding]:
                 "clock-adrift",
                 "node",
                 "nothing keeps this node's clock, and newest-wins compares times of several nodes",
-                "apt-get install chrony; adjtimex(2) then reports a synchronised clock",
+                Cure.run("apt-get install chrony", advice="adjtimex(2) then reports a synchronised clock"),
             )
     yield from _protocol(facts.protocol)
+
+
+START_DAEMON = Cure(("systemctl start rdnbr",), ("systemctl enable rdnbr",))
+RESTART_DAEMON = Cure.run(
+    "systemctl restart rdnbr", advice="journalctl -u rdnbr may say why; the routes stay"
+)
+NAME_PROTOCOL = Cure.run(
+    "mkdir -p /etc/iproute2/rt_protos.d", f"echo {PROTOCOL} rdnbr > /etc/iproute2/rt_protos.d/rdnbr.conf"
+)
 
 
 def _daemon(facts: Facts) -> Iterator[Finding]:
@@ -110,7 +127,14 @@ def _daemon(facts: Facts) -> Iterator[Finding]:
                 "daemon-not-running",
                 "daemon",
                 "no daemon runs: routes stay as they are, and no guest is learned",
-                "systemctl start rdnbr",
+                START_DAEMON,
+            )
+        case "hangs":
+            yield problem(
+                "daemon-hangs",
+                "daemon",
+                "the daemon runs and does not answer: routes stay as they are, and no guest is learned",
+                RESTART_DAEMON,
             )
         case UnreadFact():
             yield unread("daemon", facts.daemon)
@@ -122,16 +146,20 @@ def _daemon(facts: Facts) -> Iterator[Finding]:
             "reload-failed",
             "daemon",
             f"the files that are in force are not those on the disk, which the next start would read: {why}",
-            "mend the files, or put them back, and rdnbr reload; "
-            "rdnbr allowlist --from-bindings writes the rules of the guests that are there",
+            Cure.run(
+                "rdnbr reload",
+                advice="mend the files, or put them back (rdnbr allowlist --from-bindings writes the rules of the "
+                "guests that are there), and then",
+            ),
         )
-    mode = facts.daemon if isinstance(facts.daemon, str) else None
-    if mode == "open" or (mode is None and facts.allowlist is None and not facts.mistakes):
+    if facts.daemon == "open" or (
+        facts.daemon != "allowlist" and facts.allowlist is None and not facts.mistakes
+    ):
         yield warning(
             "open-mode",
             "daemon",
             "there is no allowlist in force, so any guest may claim any address that is not the node's",
-            "write /etc/rdnbr/allowlist (contrib/allowlist.example)",
+            Cure.advise("write /etc/rdnbr/allowlist (contrib/allowlist.example)"),
         )
 
 
@@ -141,7 +169,7 @@ def _allowlist(facts: Facts) -> Iterator[Finding]:
             "mistake-in-file",
             f"{mistake.file}:{mistake.line}",
             mistake.message,
-            "mend the line; rdnbr check says when all is well",
+            Cure.advise("mend the line; rdnbr check says when all is well"),
         )
     if facts.allowlist is not None:
         if all(rule.deny for rule in facts.allowlist.rules):
@@ -149,7 +177,7 @@ def _allowlist(facts: Facts) -> Iterator[Finding]:
                 "allowlist-permits-nobody",
                 "allowlist",
                 "no rule of it permits anything, so no guest is routed",
-                "write a rule for each guest, or for their networks (contrib/allowlist.example)",
+                Cure.advise("write a rule for each guest, or for their networks (contrib/allowlist.example)"),
             )
         yield from lint_allowlist(facts.allowlist)
         yield from find_overlaps(facts.allowlist, facts.node)
@@ -161,13 +189,15 @@ def _protocol(name: str | None) -> Iterator[Finding]:
             "protocol-without-name",
             "node",
             f"iproute2 has no name for protocol {PROTOCOL}, so `ip route` shows rdnbr's routes by number",
-            "copy contrib/iproute2/rdnbr.conf to /etc/iproute2/rt_protos.d/",
+            NAME_PROTOCOL,
         )
     elif name != "rdnbr":
         yield warning(
             "protocol-is-anothers",
             "node",
             f"iproute2 calls protocol {PROTOCOL} {name!r}: routes of a program of that name are taken for rdnbr's",
-            "see whether that program runs here; if not, copy contrib/iproute2/rdnbr.conf to "
-            "/etc/iproute2/rt_protos.d/ and remove the other name",
+            Cure.run(
+                *NAME_PROTOCOL.commands,
+                advice="see whether that program runs here; if not, remove the other name, and",
+            ),
         )

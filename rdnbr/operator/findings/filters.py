@@ -7,6 +7,7 @@ from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.linux.nft.filter_rules import Chain, Drop
 from rdnbr.linux.nft.guest_filters import cure, forward_drops, input_drop, port_drops, why
 from rdnbr.operator.findings.bridge import Bridge
+from rdnbr.operator.findings.cure import Cure, set_sysctls
 from rdnbr.operator.findings.finding import Finding, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
@@ -40,7 +41,9 @@ def check_filters(
             "bridge-nf-call",
             bridge.segment.name,
             f"frames between ports of the bridge pass the FORWARD chains too ({', '.join(calls)}), which drop",
-            f"sysctl -w {' '.join(f'net.bridge.{name}=0' for name in calls)}, unless a firewall of guests needs it",
+            set_sysctls(
+                *(f"net.bridge.{name}=0" for name in calls), advice="unless a firewall of guests needs it"
+            ),
         )
     yield from _input(filters, bridge)
     yield from _ports(filters, bridge)
@@ -49,22 +52,29 @@ def check_filters(
 def _forward(filters: tuple[Chain, ...], bridge: Bridge, uplinks: Mapping[int, str]) -> Iterator[Finding]:
     """Yield one finding for each set of commands that lets packets pass: one table may filter both IP versions."""
     name = bridge.segment.name
-    by_cure: dict[str, tuple[str, str, list[str]]] = {}
+    by_cure: dict[tuple[str, ...], tuple[str, str, list[str]]] = {}
     for version in bridge.families:
         drops = forward_drops(filters, name, version, uplinks.get(version))
         if not drops:
             continue
-        commands = [cure(drop, name, "iif" if way == "from" else "oif") for way, drop in drops.items()]
+        pass_by = [cure(drop, name, "iif" if way == "from" else "oif") for way, drop in drops.items()]
         reason = why(next(iter(drops.values())))
-        found = by_cure.setdefault("; ".join(dict.fromkeys(commands)), (reason, " and ".join(drops), []))
+        found = by_cure.setdefault(tuple(dict.fromkeys(pass_by)), (reason, " and ".join(drops), []))
         found[2].append(f"IPv{version}")
-    for command, (reason, ways, versions) in by_cure.items():
+    for commands, (reason, ways, versions) in by_cure.items():
         yield problem(
             "forward-drops",
             name,
             f"{reason} drops all {' and '.join(versions)} packets {ways} guests",
-            command,
+            let_pass(*commands),
         )
+
+
+def let_pass(*commands: str) -> Cure:
+    """Return the cure whose commands change packet filters."""
+    return Cure.run(
+        *commands, advice="to make it last, the same in the file or the program that loads this filter"
+    )
 
 
 def _input(filters: tuple[Chain, ...], bridge: Bridge) -> Iterator[Finding]:
@@ -81,7 +91,7 @@ def _input(filters: tuple[Chain, ...], bridge: Bridge) -> Iterator[Finding]:
             "input-drops",
             name,
             f"{why(drop)} drops {kind} of guests, so the gateway does not answer them",
-            command,
+            let_pass(command),
         )
 
 
@@ -102,5 +112,5 @@ def _ports(filters: tuple[Chain, ...], bridge: Bridge) -> Iterator[Finding]:
             name,
             f"{why(drop)} drops {', '.join(kinds)} {listed(list(ports), _MAX_NAMED)}; rdnbr hears such frames "
             "all the same",
-            command,
+            let_pass(command),
         )

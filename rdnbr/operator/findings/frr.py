@@ -1,12 +1,13 @@
 """Checks whether FRR advertises the routes that rdnbr installs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rdnbr.core.model.address import IP, family, show_ip
 from rdnbr.core.model.unread_fact import UnreadFact
-from rdnbr.linux.frr.frr_status import Frr, Seen
+from rdnbr.linux.frr.frr_status import Frr, Seen, Session
 from rdnbr.operator.findings.bridge import Bridge
-from rdnbr.operator.findings.finding import Finding, note, problem, unread, warning
+from rdnbr.operator.findings.cure import SAVE_FRR, Cure, configure_frr
+from rdnbr.operator.findings.finding import Finding, Reach, note, problem, unread, warning
 from rdnbr.operator.text.phrases import listed
 
 CARRIER_SINCE = (10, 3)
@@ -44,9 +45,11 @@ def check_metrics(frr: Seen) -> Iterator[Finding]:
                 "frr",
                 f"`redistribute kernel` in {where} gives all routes one metric, so that BGP cannot tell which is the "
                 "newest: newest-wins has no effect",
-                f"remove `set metric` from route-map {one.route_map}, or `metric` from the redistribute line"
-                if one.route_map
-                else "remove `metric` from the redistribute line",
+                Cure.advise(
+                    f"remove `set metric` from route-map {one.route_map}, or `metric` from the redistribute line"
+                    if one.route_map
+                    else "remove `metric` from the redistribute line"
+                ),
             )
 
 
@@ -58,7 +61,11 @@ def check_frr(frr: Seen, bridges: Iterable[Bridge]) -> Iterator[Finding]:
                 "frr-missing",
                 "frr",
                 "FRR is not installed, so whether anybody advertises the guests was not looked at",
-                "apt-get install frr (contrib/frr/frr.conf), or let your routing daemon redistribute kernel routes",
+                Cure.run(
+                    "apt-get install frr",
+                    advice="contrib/frr/frr.conf is its configuration; another routing daemon must redistribute kernel "
+                    "routes",
+                ),
             )
         case UnreadFact():
             yield unread("frr", frr)
@@ -72,7 +79,8 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
             "frr-not-running",
             "frr",
             "FRR is installed and does not run, so it advertises no guest",
-            "systemctl start frr",
+            START_FRR,
+            Reach(),
         )
         return
     if "zebra" not in frr.daemons:
@@ -80,7 +88,8 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
             "zebra-not-running",
             "frr",
             "FRR runs without zebra, so BGP learns of no guest that comes or goes",
-            "systemctl restart frr; journalctl -u frr says why it ended",
+            Cure.run("systemctl restart frr", advice="journalctl -u frr says why it ended"),
+            Reach(),
         )
         return
     if "bgpd" not in frr.daemons:
@@ -88,52 +97,93 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
             "bgpd-not-running",
             "frr",
             "FRR runs without bgpd, so BGP advertises no guest",
-            "bgpd=yes in /etc/frr/daemons, and systemctl restart frr",
+            Cure.run("sed -i s/^bgpd=no/bgpd=yes/ /etc/frr/daemons", "systemctl restart frr"),
+            Reach(),
         )
         return
     instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
     for vrf, version in sorted(instances):
-        yield from _redistributed(frr, vrf or None, version)
-        yield from _sessions(frr, vrf or None, version)
+        served = [bridge.segment.name for bridge in bridges if bridge.vrf == (vrf or None)]
+        yield from _redistributed(frr, vrf or None, version, served)
+        yield from _sessions(frr, vrf or None, version, served)
     for setting in frr.slow_settings:
-        yield warning(setting.finding, "frr", f"`{setting.line}` {_SLOW[setting.finding]}", setting.cure)
+        yield warning(
+            setting.finding,
+            "frr",
+            f"`{setting.line}` {_SLOW[setting.finding]}",
+            Cure((setting.cure,), SAVE_FRR),
+        )
     yield from _differing(
         frr.missed,
         "zebra-missed-routes",
         "host routes that the kernel has and zebra has missed, so that BGP does not advertise them",
-        "rdnbr resync --frr makes the kernel announce them to zebra again",
+        RESYNC,
     )
     yield from _differing(
         frr.stale,
         "zebra-stale-routes",
         "host routes that zebra has and the kernel no longer has, so that BGP advertises them in vain",
-        "rdnbr resync --frr makes the kernel announce their removal to zebra again",
+        RESYNC,
     )
     yield from _differing(
         frr.not_selected,
         "zebra-prefers-others",
         "host routes that zebra knows, and prefers others to, so that BGP does not advertise ours",
-        "vtysh -c 'show {route} {address}' shows the other; remove it, or see where it comes from",
+        None,
     )
 
 
 def _differing(
-    by_bridge: Mapping[str, tuple[IP, ...]], name: str, message: str, cure: str
+    by_bridge: Mapping[str, tuple[IP, ...]], name: str, message: str, cure: Cure | None
 ) -> Iterator[Finding]:
     for bridge, addresses in by_bridge.items():
         if not addresses:
             continue
-        first = show_ip(addresses[0])
         named = listed([show_ip(address) for address in addresses], _MAX_NAMED)
         yield warning(
             name,
             bridge,
             f"{message}: {named}",
-            cure.format(route=_ROUTE[family(addresses[0])], address=first),
+            cure or see_routes(addresses[0]),
         )
 
 
-def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+def see_routes(address: IP) -> Cure:
+    """Return the cure of an address that zebra has a better route to than ours."""
+    command = f"vtysh -c 'show {_ROUTE[family(address)]} {show_ip(address)}'"
+    return Cure.advise(f"{command} shows the other route; remove it where it comes from")
+
+
+def pass_route_map(frr: Frr, addresses: Sequence[IP], bridge: str) -> Cure:
+    """Return the cure of addresses of one IP version that the route-map of `redistribute kernel` filters.
+
+    Args:
+        frr: its state.
+        addresses: the addresses.
+        bridge: the bridge of their routes.
+    """
+    version = family(addresses[0])
+    names = [one.route_map for one in frr.redistributions if one.family == version and one.route_map]
+    route_map = next((frr.route_maps[name] for name in names if name in frr.route_maps), None)
+    if route_map is None:
+        return Cure.advise("see the route-map of `redistribute kernel`")
+    advice = "if the guest may be advertised"
+    if route_map.prefix_lists:
+        command, bits = ("ip", 32) if version == 4 else ("ipv6", 128)
+        permit = f"{command} prefix-list {route_map.prefix_lists[0]} permit"
+        lines = [f"{permit} {show_ip(address)}/{bits}" for address in addresses[:_MAX_NAMED]]
+        return Cure(tuple(configure_frr(line) for line in lines), SAVE_FRR, advice)
+    entry = configure_frr(
+        f"route-map {route_map.name} permit {route_map.last + 10}", f"match interface {bridge}"
+    )
+    return Cure((entry,), SAVE_FRR, advice)
+
+
+START_FRR = Cure(("systemctl start frr",), ("systemctl enable frr",))
+RESYNC = Cure.run("rdnbr resync --frr", advice="makes the kernel announce them to zebra again")
+
+
+def _redistributed(frr: Frr, vrf: str | None, version: int, served: list[str]) -> Iterator[Finding]:
     where = _where(vrf, version)
     redistribution = next(
         (one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None
@@ -143,18 +193,35 @@ def _redistributed(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]
             "no-redistribute-kernel",
             "frr",
             f"bgpd has no `redistribute kernel` in {where}, so guests are not advertised there",
-            f"vtysh: router bgp …, {where}, redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
+            _redistribute(frr, vrf, version, served),
+            Reach(frozenset(served), frozenset({version})),
         )
     elif redistribution.route_map is None:
         yield warning(
             "redistribute-without-route-map",
             "frr",
             f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
-            f"redistribute kernel route-map RDNBR{version} (contrib/frr/frr.conf)",
+            _redistribute(frr, vrf, version, served),
         )
 
 
-def _sessions(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
+def _redistribute(frr: Frr, vrf: str | None, version: int, served: list[str]) -> Cure:
+    """Return the commands that redistribute the routes over the bridges `served`, and no others."""
+    name, instance = f"RDNBR{version}", frr.instances.get(vrf)
+    if instance is None:
+        return Cure.advise(f"configure BGP{f' in vrf {vrf}' if vrf else ''}, as contrib/frr/frr.conf does")
+    entries = () if name in frr.route_maps else enumerate(served, 1)
+    route_maps = [
+        configure_frr(f"route-map {name} permit {10 * number}", f"match interface {bridge}")
+        for number, bridge in entries
+    ]
+    redistribute = configure_frr(
+        instance, f"address-family ipv{version} unicast", f"redistribute kernel route-map {name}"
+    )
+    return Cure((*route_maps, redistribute), SAVE_FRR)
+
+
+def _sessions(frr: Frr, vrf: str | None, version: int, served: list[str]) -> Iterator[Finding]:
     """Yield the BGP sessions that are down although routes are redistributed there."""
     if not any((one.vrf, one.family) == (vrf, version) for one in frr.redistributions):
         return
@@ -168,7 +235,11 @@ def _sessions(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
             "frr",
             f"no BGP session is up in {where}, so no BGP neighbour learns of the guests there"
             + (f": {named}" if down else ""),
-            "vtysh -c 'show bgp summary' has all sessions; a neighbour needs `activate` in the address family",
+            _raise_sessions(frr, vrf, [one for one in sessions if one.shutdown])
+            or Cure.advise(
+                "vtysh -c 'show bgp summary' has all sessions; a neighbour needs `activate` in the address family"
+            ),
+            Reach(frozenset(served), frozenset({version})),
         )
     elif down:
         show = f"show bgp vrf {vrf} neighbors" if vrf else "show bgp neighbors"
@@ -176,8 +247,18 @@ def _sessions(frr: Frr, vrf: str | None, version: int) -> Iterator[Finding]:
             "bgp-session-down",
             "frr",
             f"BGP sessions are down in {where}: {named}",
-            f"vtysh -c '{show} {down[0].neighbour}' says why; `neighbor … shutdown` if that is meant",
+            Cure.advise(
+                f"vtysh -c '{show} {down[0].neighbour}' says why; `neighbor … shutdown` if that is meant"
+            ),
         )
+
+
+def _raise_sessions(frr: Frr, vrf: str | None, shut: list[Session]) -> Cure | None:
+    """Return the commands that end the shutdown of sessions; None if no session is shut down."""
+    if not shut or vrf not in frr.instances:
+        return None
+    lines = (f"no neighbor {one.neighbour} shutdown" for one in shut)
+    return Cure((configure_frr(frr.instances[vrf], *lines),), SAVE_FRR)
 
 
 def _where(vrf: str | None, version: int) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from rdnbr.core.model.address import IP, show_ip
+from rdnbr.core.model.address import IP, family, show_ip
 from rdnbr.core.model.interfaces import InterfaceAddress
 from rdnbr.operator.findings.bridge import Bridge
-from rdnbr.operator.findings.finding import Finding, problem, warning
+from rdnbr.operator.findings.cure import Cure, set_sysctls, sysctl_setting
+from rdnbr.operator.findings.finding import Finding, on, problem, warning
 from rdnbr.operator.text.phrases import listed
 
 ACCEPT_DAD = "ipv6/conf/{}/accept_dad"
@@ -33,8 +34,11 @@ def check_gateways(bridge: Bridge, settings: Mapping[str, int]) -> Iterator[Find
             bridge.segment.name,
             "systemd-networkd drops an address of the bridge as soon as a guest claims it by ARP or DAD: "
             + listed([show_ip(address) for address in bridge.conflict_detection], _MAX_NAMED),
-            "an [Address] section with DuplicateAddressDetection=none for each of them "
-            "(contrib/network/networkd/vmbr1.network), and networkctl reload",
+            Cure.run(
+                "networkctl reload",
+                advice="first an [Address] section with DuplicateAddressDetection=none for each of them in the "
+                ".network file, as in contrib/network/networkd/vmbr1.network",
+            ),
         )
 
 
@@ -46,14 +50,16 @@ def _missing(bridge: Bridge) -> Iterator[Finding]:
             "no-ipv4-gateway",
             name,
             "the bridge has no IPv4 address, so its guests are served by IPv6 only",
-            f"ip address add 169.254.0.1/32 dev {name}",
+            _address(name, "169.254.0.1/32"),
+            on(name, 4),
         )
     if segment.gateway6 != _FE80_1 and _FE80_1 not in segment.dad_failed:
         yield warning(
             "no-ipv6-gateway",
             name,
             "the bridge does not own fe80::1, the guests' default gateway",
-            f"ip address add fe80::1/64 dev {name} nodad, or give the guests the bridge's own link-local address",
+            _address(name, "fe80::1/64"),
+            on(name, 6) if segment.gateway6 is None else None,
         )
 
 
@@ -61,17 +67,25 @@ def _dad_failed(bridge: Bridge, entry: InterfaceAddress) -> Finding:
     name, address = bridge.segment.name, show_ip(entry.address)
     claimant = bridge.claimants.get(entry.address)
     if claimant is None:
-        who, first = "another host on the bridge", "find the guest that has it (tcpdump -eni PORT icmp6)"
+        who, first = "another host on the bridge", f"find the guest that has it: tcpdump -eni {name} icmp6"
     else:
         who = f"{claimant.mac} on {claimant.port}"
-        first = f"take it from that guest, or ip link set {claimant.port} down"
+        first = f"take it from that guest, or set {claimant.port} down"
+    off = set_sysctls(_accept_dad_off(name))
     return problem(
         "gateway-dadfailed",
         name,
         f"{address} failed duplicate address detection, since {who} has it: guests that use it as gateway have none",
-        f"{first}; then sysctl -w {_accept_dad_off(name)}; "
-        f"ip address del {address}/{entry.length} dev {name}; "
-        f"ip address add {address}/{entry.length} dev {name} nodad",
+        Cure(
+            (
+                *off.commands,
+                f"ip address del {address}/{entry.length} dev {name}",
+                f"ip address add {address}/{entry.length} dev {name} nodad",
+            ),
+            off.lasting,
+            f"{first}; the node takes its address back by",
+        ),
+        on(name, family(entry.address)),
     )
 
 
@@ -86,10 +100,17 @@ def _dad_on(bridge: Bridge, settings: Mapping[str, int]) -> Iterator[Finding]:
             "accept-dad-on",
             name,
             "when fe80::1 is added again, the node gives it up if a guest has it (accept_dad)",
-            f"sysctl -w {_accept_dad_off(name)}, and in /etc/sysctl.d to make it last (contrib/sysctl.d/rdnbr.conf)",
+            set_sysctls(_accept_dad_off(name)),
         )
 
 
 def _accept_dad_off(device: str) -> str:
-    """Write the setting in the syntax of sysctl(8), in which a dot in a device's name becomes a slash."""
-    return f"net.ipv6.conf.{device.replace('.', '/')}.accept_dad=0"
+    return sysctl_setting(ACCEPT_DAD, device, 0)
+
+
+def _address(device: str, address: str) -> Cure:
+    nodad = " nodad" if ":" in address else ""
+    return Cure.run(
+        f"ip address add {address} dev {device}{nodad}",
+        advice=f"to make it last, `address {address}` under `iface {device}` in /etc/network/interfaces",
+    )

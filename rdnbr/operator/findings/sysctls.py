@@ -7,7 +7,8 @@ sysctl (include/linux/inetdevice.h: IN_DEV_MAXCONF, IN_DEV_ORCONF).
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from rdnbr.operator.findings.finding import Finding, Severity
+from rdnbr.operator.findings.cure import Cure, set_sysctls, sysctl_setting
+from rdnbr.operator.findings.finding import Finding, Severity, on, problem
 
 
 class SysctlCheck(NamedTuple):
@@ -26,11 +27,9 @@ class SysctlCheck(NamedTuple):
 
 _PROBLEM, _WARNING, _NOTE = Severity
 
+_FORWARDING4 = "ipv4/conf/{}/forwarding"
+
 _CHECKS = (
-    SysctlCheck(
-        "ipv4-forwarding-off", _PROBLEM, "ipv4/conf/{}/forwarding", None, frozenset({0}), 1,
-        "IPv4 packets of guests are not forwarded",
-    ),
     # ip6_forward() reads `all`; router advertisements and the R flag depend on the device.
     SysctlCheck(
         "ipv6-forwarding-off", _PROBLEM, "ipv6/conf/{}/forwarding", min, frozenset({0}), 1,
@@ -77,7 +76,36 @@ _CHECKS = (
 
 def sysctl_paths(device: str) -> list[str]:
     """Return the paths, under net/, of all sysctls that `check_sysctls` reads."""
-    return sorted({check.path.format(name) for check in _CHECKS for name in ("all", device)})
+    paths = (_FORWARDING4, *(check.path for check in _CHECKS))
+    return sorted({path.format(name) for path in paths for name in ("all", device)})
+
+
+def check_forwarding(bridge: str, uplink: str | None, values: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield the finding that IPv4 packets are not forwarded between a bridge and the uplink.
+
+    The kernel reads the setting of the device that a packet comes in by (net/ipv4/route.c, ip_route_input_slow): that
+    of the bridge for packets of guests, and that of the uplink for packets to them.
+
+    Args:
+        bridge: its name.
+        uplink: the device of the IPv4 default route; None: unknown.
+        values: values by path.
+    """
+    ways = {bridge: "of", **({} if uplink is None else {uplink: "to"})}
+    off = {device: way for device, way in ways.items() if values.get(_FORWARDING4.format(device)) == 0}
+    if not off:
+        return
+    # Writing 1 to ip_forward turns all devices on, but only where it was 0.
+    common = values.get(_FORWARDING4.format("all"), 0)
+    each = [sysctl_setting(_FORWARDING4, device, 1) for device in off]
+    where = "off" if common == 0 else f"off on {' and '.join(off)}"
+    yield problem(
+        "ipv4-forwarding-off",
+        bridge,
+        f"IPv4 packets {' and '.join(off.values())} guests are not forwarded: forwarding is {where}",
+        set_sysctls(*(("net.ipv4.ip_forward=1",) if common == 0 else each)),
+        on(bridge, 4),
+    )
 
 
 def check_sysctls(device: str, values: Mapping[str, int]) -> Iterator[Finding]:
@@ -95,24 +123,27 @@ def check_sysctls(device: str, values: Mapping[str, int]) -> Iterator[Finding]:
         effective = own if check.combine is None else check.combine(common, own)
         if effective in check.wrong:
             yield Finding(
-                check.finding, check.severity, device, check.message, _cure(check, device, common, own)
+                check.finding,
+                check.severity,
+                device,
+                check.message,
+                _cure(check, device, common, own),
+                on(device, *_STOPPED[check.finding]) if check.finding in _STOPPED else None,
             )
 
 
-def _cure(check: SysctlCheck, device: str, common: int, own: int) -> str:
+_STOPPED = {"ipv6-forwarding-off": (6,), "arp-ignore-too-strict": (4,)}
+"""The IP versions whose packets a wrong value stops, by finding."""
+
+
+def _cure(check: SysctlCheck, device: str, common: int, own: int) -> Cure:
     """Return the cure. It sets `all` only if the device's value is not enough, because `all` affects other devices."""
     alone = check.combine is None or check.combine(common, check.right) not in check.wrong
     names = [device] if alone else ["all", device]
-    changes = [
-        _sysctl(check.path, name, check.right)
-        for name, value in zip(names, [own] if alone else [common, own], strict=True)
-        if value != check.right
-    ]
-    return (
-        f"sysctl -w {' '.join(changes)}, and in /etc/sysctl.d to make it last (contrib/sysctl.d/rdnbr.conf)"
+    return set_sysctls(
+        *(
+            sysctl_setting(check.path, name, check.right)
+            for name, value in zip(names, [own] if alone else [common, own], strict=True)
+            if value != check.right
+        )
     )
-
-
-def _sysctl(path: str, device: str, value: int) -> str:
-    """Write a setting in the syntax of sysctl(8), in which a dot in a device's name becomes a slash."""
-    return f"net.{path.replace('/', '.').format(device.replace('.', '/'))}={value}"

@@ -60,6 +60,7 @@ def _processors(format_: Format, *, terminal: bool, journal: bool) -> list[Proce
         structlog.processors.add_log_level,
         *([] if people and journal else [stamp]),
         structlog.processors.format_exc_info,
+        *([_in_one_line] if people else []),
         _in_order,
         render,
         *([_add_priority] if journal else []),
@@ -74,6 +75,14 @@ def logger() -> FilteringBoundLogger:
 def _add_priority(_logger: WrappedLogger, method: str, event: Any) -> str:
     """Put the priority before the rendered line."""
     return with_priority(event, method)
+
+
+def _in_one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Join the lines of a field, such as the mistakes in a file, which would be written as one word with escapes."""
+    for key, value in event.items():
+        if isinstance(value, str) and "\n" in value and key not in ("event", "exception"):
+            event[key] = "; ".join(filter(None, value.split("\n"))).replace(":; ", ": ")
+    return event
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -68,7 +68,7 @@ def test_accepted_findings():
     lines = text_lines(FINDINGS[:2], "vmbr1", ("open-mode", "frr-missing"))
     assert lines == [
         "problem: vmbr1: the bridge is down [bridge-down]",
-        "    cure: ip link set vmbr1 up",
+        *FINDINGS[0].cure.lines(),
         "accepted: daemon: there is no allowlist [open-mode]",
         "1 problem, 1 accepted, accepted and not found: frr-missing; looked at vmbr1",
     ]

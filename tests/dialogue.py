@@ -24,6 +24,7 @@ import guest_frames
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import IP, MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.engine_outputs import (
@@ -31,6 +32,7 @@ from rdnbr.core.model.engine_outputs import (
     CoveringPrefix,
     Decision,
     DesiredHost,
+    NoteForNextRun,
     Output,
     Probe,
     SnoopData,
@@ -134,6 +136,8 @@ class World:
         self.wanted: dict[Key, Host] = {}
         self.questions: list[Probe] = []
         self.decisions: list[Decision] = []
+        self.notes: dict[Key, AdoptionNote] = {}
+        """What the next run would know of those that were adopted."""
         self.frames = 0
         self._answers: list[tuple[float, str, bytes]] = []
         self.engine.segment_changed(self.now, BRIDGE)
@@ -171,7 +175,25 @@ class World:
         """Find a route in the kernel, and the guest's MAC on the port `fdb_port` in the bridge's table."""
         key = Key(MAIN, parse_ip(address))
         port = self.indexes[fdb_port] if fdb_port else None
-        return self.carries_out(self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port))
+        note = self.notes.get(key)
+        return self.carries_out(
+            self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port, None, note)
+        )
+
+    def crashes(self, down: float = 2.0, *, seen: bool = True) -> list[str]:
+        """Kill the daemon; another one starts `down` seconds later. `seen`: the bridge knows who is awake."""
+        self.stalls(down)
+        self.engine = Engine(self.settings, rules(self.allow))
+        self.engine.segment_changed(self.now, BRIDGE)
+        self.engine.local_addresses_changed(self.now, NODE)
+        for name, index in self.indexes.items():
+            self.engine.port_changed(self.now, Port(index, name, BRIDGE.index))
+        said: list[str] = []
+        for key, host in list(self.wanted.items()):
+            guest = next(guest for guest in self.guests if parse_mac(guest.mac) == host.mac)
+            fdb_port = guest.port if seen and guest.awake else None
+            said += self.adopts(show_ip(key.address), guest, fdb_port=fdb_port)
+        return said
 
     def recalls(self, address: str, guest: Guest, fdb_port: str | None) -> list[str]:
         """Find a neighbour without a route in the kernel, and the guest's MAC on the port in the bridge's table."""
@@ -266,6 +288,10 @@ class World:
             case DesiredHost(key, Host() as host):
                 self.wanted[key] = host
                 yield f"route {show_ip(key.address)} to {self._who(host.mac)}"
+            case NoteForNextRun(key, None):
+                self.notes.pop(key, None)
+            case NoteForNextRun(key, AdoptionNote() as note):
+                self.notes[key] = note
             case Probe(port, address, mac, frame):
                 self.questions.append(output)
                 broadcast = "all of " if frame[0] & 1 else ""

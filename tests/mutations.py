@@ -29,6 +29,7 @@ from rdnbr.core.bindings import (
     state_machine,
     transitions,
 )
+from rdnbr.core.bindings.adopter import Adopter
 from rdnbr.core.bindings.answer_collection import AnswerCollection
 from rdnbr.core.bindings.claim_handler import ClaimHandler
 from rdnbr.core.bindings.conflict import Conflicts
@@ -44,8 +45,10 @@ from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
 from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.bindings.unproved_adoptions import UnprovedAdoptions
 from rdnbr.core.fib import reconciler
 from rdnbr.core.model.address import ZERO_MAC
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding import Anchor, Binding, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.claim import Source
@@ -852,6 +855,48 @@ def _() -> None:
         binding.disputed = False
 
     before = replace(Transitions, "dispute", dispute)
+
+
+@mutation("the probes of an earlier run do not count")
+def _() -> None:
+    replace(UnprovedAdoptions, "resume", nothing)
+
+
+@mutation("a probe counts for the next run before its answer was awaited")
+def _() -> None:
+    replace(UnprovedAdoptions, "probe_sent", lambda self, _, binding: self._emit_note(binding))
+
+
+@mutation("the probes of an earlier run lead to a verdict without another one")
+def _() -> None:
+    def resume(self: BindingTimers, now: float, binding: Any, probes_sent: int, since: float) -> None:
+        before(self, now, binding, probes_sent, since)
+        binding.probes_sent = probes_sent if binding.probes_sent else 0
+
+    before = replace(BindingTimers, "resume_probes", resume)
+
+
+@mutation("what an earlier run noted of another MAC counts")
+def _() -> None:
+    replace(AdoptionNote, "is_about", lambda *_: True)
+
+
+@mutation("a binding stays noted for the next run when it is proved")
+def _() -> None:
+    replace(UnprovedAdoptions, "state_changed", nothing)
+
+
+@mutation("the grace begins anew with each run")
+def _() -> None:
+    def adopt_at(binding: Any, timers: Any) -> float:
+        return max(before(binding, timers), binding.state_since)
+
+    before = replace(intervals, "adopt_at", adopt_at)
+
+
+@mutation("who has no forwarding entry is probed as late as others")
+def _() -> None:
+    replace(Adopter, "_reserve_unheard", lambda *_: float("inf"))
 
 
 def pytest_configure() -> None:

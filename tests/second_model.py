@@ -12,6 +12,7 @@ from zlib import crc32
 
 from second_model_arrivals import ANYBODY
 from second_model_damping import Damping
+from second_model_handed_on import HandedOn, Note
 from second_model_notes import ROUTED, Anchor, Entry, Named, Utterance, is_shared, packed
 from second_model_stamps import Stamps
 from second_model_static import Statics
@@ -28,6 +29,7 @@ class Model(Statics):
         super().__init__(*notes, **more)
         self.stamps = Stamps()
         self.damping = Damping()
+        self.handed_on = HandedOn(self.timers)
 
     # What happens
 
@@ -463,12 +465,24 @@ class Model(Statics):
             entry.port_inferred = False
 
     def adopt(
-        self, now: float, address: str, mac: str, segment: int, heard_on: int, metric: int | None
+        self,
+        now: float,
+        address: str,
+        mac: str,
+        segment: int,
+        heard_on: int,
+        metric: int | None,
+        earlier: Note | None = None,
     ) -> None:
         table = self.tables.get(segment)
         if table is None or self.find(table, address):
             return
-        entry = Entry(table, address, segment, None, mac, now, self.next_number())
+        if earlier and not (
+            mac == earlier[0] and 0 <= earlier[1] <= (earlier[1] if earlier[3] is None else earlier[3]) <= now
+        ):
+            earlier = None
+        since = earlier[1] if earlier else now
+        entry = Entry(table, address, segment, None, mac, since, self.next_number())
         why, _ = self.judge_law(address, (None, mac), segment, live=True)
         if why:
             self.say("withdrawn", why, address, mac, None, None)
@@ -482,6 +496,7 @@ class Model(Statics):
         self.report_prefix(address)
         if self.is_static(entry):
             self.settle_static(now, entry)
+        self.handed_on.begin(now, entry, earlier, heard=bool(heard_on))
 
     def recall(self, now: float, address: str, mac: str, segment: int, port: int) -> None:
         if port not in self.ports or self.ports[port][1] != segment:
@@ -594,6 +609,7 @@ class Model(Statics):
 
     def tick(self, now: float, *, unread: bool = False) -> None:
         self.settle_answers(now)
+        self.handed_on.tick(now, unread=unread)
         while self.resumed:
             entry, due = self.resumed.pop(0)
             if entry in self.entries and entry.due == due and entry.state != "static":
@@ -635,6 +651,7 @@ class Model(Statics):
             if deaf:
                 entry.asked = 0
                 entry.asked_since = None
+            self.handed_on.go_on(now, entry, self.patience(entry))
             if entry.asked == len(self.patience(entry)):
                 self.be_silent(now, entry)
             else:
@@ -677,6 +694,7 @@ class Model(Statics):
         entry.asked += 1
         entry.asked_since = now if entry.asked_since is None else entry.asked_since
         entry.due = now + self.patience(entry)[entry.asked - 1]
+        self.handed_on.was_asked(now, entry, self.patience(entry))
         last = entry.asked == len(self.patience(entry)) - 1 and self.how_to_ask(entry) == "zero"
         if last and entry.state == "probing" and "." in entry.address:
             known = self.came_up.get(entry.port or 0, -1e9) + 10.0
@@ -815,6 +833,7 @@ class Model(Statics):
             self.stamps.arrive(now, entry)
         begins = state in ROUTED - {"adopted"} and entry.state not in ROUTED
         entry.state = state
+        self.handed_on.is_now(entry, state)
         entry.entered = now
         entry.asked = 0
         entry.probed_on = None
@@ -831,7 +850,7 @@ class Model(Statics):
             self.rest(entry)
         elif state == "adopted":
             room = max(0.0, self.timers.adopt_grace - sum(self.patience(None)))
-            entry.due = now + room * self.spread(entry)
+            entry.due = entry.seen + room * self.spread(entry)
         elif state == "departed":
             entry.unwelcome = None
             self.remember(now, entry, silent=silent)
@@ -857,6 +876,7 @@ class Model(Statics):
 
     def forget(self, entry: Entry, verb: str, reason: str) -> None:
         self.entries.remove(entry)
+        self.handed_on.is_now(entry, "nothing")
         self.lose_incumbent(entry)
         self.say_of(verb, reason, entry, gone=True)
 

@@ -6,6 +6,7 @@ import guest_frames
 from dialogue import BRIDGE, GATEWAY4, GATEWAY6, from_zero
 from second_model import Model
 from second_model_arrivals import ANYBODY
+from second_model_handed_on import Note
 from second_model_notes import ANY_CARD, Authorization, Hosts, Utterance
 
 from rdnbr.core.bindings.engine import Engine
@@ -19,6 +20,7 @@ from rdnbr.core.model.engine_outputs import (
     CoveringPrefix,
     Decision,
     DesiredHost,
+    NoteForNextRun,
     Output,
     Probe,
     SnoopData,
@@ -281,6 +283,8 @@ class Side:
         self.outputs: list[Output] = []
         self.asked: list[Probe] = []
         self.frames = 0
+        self.noted: dict[tuple[int, str], Note] = {}
+        """What the next run would know."""
         self.disturbed = 0.0
         """When time last stood still for the engine; silence is counted from there."""
 
@@ -309,12 +313,23 @@ class Side:
         assert all(decision.at == self.now for decision in decisions)
         self.asked = (self.asked + probes)[-20:]
         for output in came:
+            if isinstance(output, NoteForNextRun):
+                self.takes_note(output)
             if isinstance(output, DesiredHost):
                 self.reconciler.set_desired(output.key, output.host)
                 if output.host is None:
                     self.wanted.pop(output.key, None)
                 else:
                     self.wanted[output.key] = output.host
+
+    def takes_note(self, output: NoteForNextRun) -> None:
+        place = output.key.table, show_ip(output.key.address)
+        if output.note is None:
+            del self.noted[place]
+        else:
+            key, mac, *rest = output.note
+            assert key == output.key
+            self.noted[place] = (show_mac(mac), *rest)
 
     def hears(self, port: int, heard: Utterance) -> None:
         self.model.hear(self.now, port, heard)

@@ -54,6 +54,7 @@ from side_by_side import (
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.model.address import MAC, ZERO_MAC, parse_ip, parse_mac, show_ip, show_mac
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import InterfaceAddress, Port, Segment
 from rdnbr.core.policy.local_addresses import LocalAddresses, node_local_addresses
@@ -86,6 +87,13 @@ nonces = st.sampled_from([b"", b"", b"sixsix", b"number"])
 addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, FOREIGN, OWN4, SECOND4, SECOND6, LATER])
 macs = st.sampled_from(MACS)
 cards = st.sampled_from(["", "", MACS[0], MACS[1]])
+earlier_notes = st.none() | st.tuples(
+    st.sampled_from(["", "", "", MACS[0]]),
+    st.sampled_from([0.0, 4.0, 12.0, 30.0, 90.0, 1000.0]),
+    st.integers(0, 6),
+    st.sampled_from([None, 0.0, 3.0, 15.0, 500.0]),
+)
+"""Whose it is, if not his who is adopted; its age; how often he was asked; how long after its begin first."""
 guests = st.integers(0, len(MACS) - 1)
 ports = st.sampled_from(PORTS)
 
@@ -459,14 +467,30 @@ class EngineAndModel(RuleBasedStateMachine):
         segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),
         heard_on=st.sampled_from([0, *PORTS]),
         metric=st.sampled_from([None, 0, 1024, 9_000_000, 2**24 - 1, 2**24]) | st.integers(0, 2**24 - 1),
+        noted=earlier_notes,
     )
-    def is_adopted(self, address: str, mac: str, segment: Segment, heard_on: int, metric: int | None) -> None:
+    def is_adopted(
+        self,
+        address: str,
+        mac: str,
+        segment: Segment,
+        heard_on: int,
+        metric: int | None,
+        noted: tuple[str, float, int, float | None] | None = None,
+    ) -> None:
         self.passes()
         key = Key(segment.table, parse_ip(address))
         if len(self.node.model.entries) >= MOST:
             return
-        self.node.model.adopt(self.node.now, address, mac, segment.index, heard_on, metric)
-        self.node.does("adopt", self.node.now, key, parse_mac(mac), segment.index, heard_on, metric)
+        now = self.node.now
+        earlier = note = None
+        if noted is not None:
+            of, ago, asked, began = noted
+            note = of or mac, now - ago, asked, None if began is None else now - ago + began
+            earlier = AdoptionNote(key, parse_mac(note[0]), *note[1:])
+            self.node.disturbed = now
+        self.node.model.adopt(now, address, mac, segment.index, heard_on, metric, note)
+        self.node.does("adopt", now, key, parse_mac(mac), segment.index, heard_on or None, metric, earlier)
 
     @rule(
         address=st.sampled_from([*ADDRESSES, FOREIGN]),
@@ -558,6 +582,7 @@ class EngineAndModel(RuleBasedStateMachine):
                 if entry.state in ROUTED and entry.unwelcome != "damped"
             }
         assert node.engine._transitions.timers.next_deadline() == node.model.next_due()
+        assert node.noted == node.model.handed_on.notes
         if node.model.unable:
             node.disturbed = node.now  # nobody is probed meanwhile
         assert {

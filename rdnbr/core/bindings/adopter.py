@@ -7,13 +7,20 @@ from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.bindings.unproved_adoptions import UnprovedAdoptions
 from rdnbr.core.model.address import MAC, ZERO_MAC
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Source
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.rule import is_static
 from rdnbr.core.policy.policy import Policy
+
+UNHEARD_APART = 0.05
+"""Seconds between the first probes of adopted guests whose MAC has no forwarding entry: they come first, yet each of
+their probes goes to all ports."""
 
 
 class Adopter:
@@ -26,6 +33,7 @@ class Adopter:
         transitions: Transitions,
         static: StaticBindings,
         covering: CoveringPrefixes,
+        unproved: UnprovedAdoptions,
         segments: Mapping[int, Segment],
         ports: Mapping[int, Port],
     ) -> None:
@@ -35,6 +43,9 @@ class Adopter:
         self._transitions = transitions
         self._static = static
         self._covering = covering
+        self._unproved = unproved
+        self._next_unheard = 0.0
+        """When the next guest without a forwarding entry is probed."""
         self._segments = segments
         self._ports = ports
 
@@ -46,6 +57,7 @@ class Adopter:
         device: int,
         fdb_port: int | None = None,
         metric: int | None = None,
+        earlier: AdoptionNote | None = None,
     ) -> None:
         """Adopt a host that the kernel held when rdnbr started.
 
@@ -57,15 +69,20 @@ class Adopter:
             fdb_port: ifindex of the port in the bridge's forwarding database. Any guest of the bridge can have put it
                 there, by one frame with that source MAC before the start. So the port only gets the first probe, which
                 spares hundreds of other ports a copy. It stays unknown until a frame arrives, and further probes go to
-                all ports. A forger delays the answer of the true owner by one probe.
+                all ports. A forger delays the answer of the true owner by one probe. Without an entry the guest has
+                probably left, and is probed first.
             metric: of its route. It stays if this node would give it.
+            earlier: what an earlier run noted of the binding.
         """
         segment = self._segments.get(device)
         if segment is None or segment.table != key.table or self._table.get(key) is not None:
             return
         anchor = Anchor(None, mac or ZERO_MAC)
         verdict = self._authorization.authorize(key.address, anchor, device, live=True)
-        binding = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, now, now)
+        if earlier is not None and not earlier.is_about(key, anchor.mac, now):
+            earlier = None
+        since = now if earlier is None else earlier.since
+        binding = Binding(key, device, anchor, Source.ADOPTED, verdict.rule, since, since)
         port = self._ports.get(fdb_port or 0)
         if port is not None and port.segment == device:
             there = self._authorization.authorize(
@@ -77,8 +94,17 @@ class Adopter:
             self._transitions.apply(now, binding, BindingEvent.FOUND_IN_KERNEL)
             self._covering.record(key.address, verdict.rule)
             self._static.settle_adopted(now, binding)
+            if fdb_port is None and binding.state is State.ADOPTED:
+                self._transitions.timers.probe_adopted_by(self._reserve_unheard(now), binding)
+            self._unproved.begin(now, binding, earlier)
         else:
             self._transitions.apply(now, binding, BindingEvent.FOUND_NOT_PERMITTED, reason=verdict.reason)
+
+    def _reserve_unheard(self, now: float) -> float:
+        """Return when the next guest without a forwarding entry is probed, and take that time."""
+        at = max(now, self._next_unheard)
+        self._next_unheard = at + UNHEARD_APART
+        return at
 
     def probe_orphaned_neighbour(
         self, now: float, key: Key, mac: MAC, device: int, fdb_port: int | None

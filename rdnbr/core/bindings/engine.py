@@ -13,6 +13,7 @@ from rdnbr.core.bindings.explanation_builder import build_explanation
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.model.engine_outputs import Output, Probe
@@ -46,6 +47,7 @@ class Engine:
         self._policy = parts.policy
         self._authorization = parts.policy.authorization
         self._departed = parts.departed
+        self._unproved = parts.unproved
         self._damping = parts.damping
         self._damped_ports = parts.damped_ports
         self._transitions = parts.transitions
@@ -182,9 +184,10 @@ class Engine:
         device: int,
         fdb_port: int | None = None,
         metric: int | None = None,
+        earlier: AdoptionNote | None = None,
     ) -> list[Output]:
         """Adopt a host that the kernel held when rdnbr started (`Adopter.adopt` has the arguments)."""
-        self._adopter.adopt(now, key, mac, device, fdb_port, metric)
+        self._adopter.adopt(now, key, mac, device, fdb_port, metric, earlier)
         return self.drain_outputs()
 
     def probe_orphaned_neighbour(
@@ -290,6 +293,7 @@ class Engine:
         if self.reauthorizing:
             self._reauthorization.handle_slice(now)
         self._claim_handler.settle_answers(now)
+        self._unproved.expire_timers(now, unread=unread)
         self._expiry.expire_timers(now, unread=unread)
         self._damped_ports.expire_timers(now)
         self._transitions.review_metrics(now)
@@ -301,6 +305,7 @@ class Engine:
         deadlines = (
             self._transitions.timers.next_deadline(),
             self._transitions.metrics.next_deadline(),
+            self._unproved.next_deadline(),
             self._damping.next_deadline(),
             self._services.next_deadline(),
             self._claim_handler.answers.next_deadline(),

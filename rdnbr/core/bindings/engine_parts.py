@@ -18,6 +18,7 @@ from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.bindings.unproved_adoptions import UnprovedAdoptions
 from rdnbr.core.model.engine_outputs import Emit
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.settings import Settings
@@ -45,6 +46,7 @@ class EngineParts(NamedTuple):
     table: BindingTable
     policy: Policy
     departed: DepartedBindings
+    unproved: UnprovedAdoptions
     damping: FlapDamping
     damped_ports: DampedPorts
     transitions: Transitions
@@ -83,8 +85,11 @@ def make_parts(
     snooping = DataSnooping(settings, segments, ports, table, emit)
     timers = BindingTimers(settings, prober, pace, snooping, emit)
     departed = DepartedBindings(table, timers, policy, ports)
+    unproved = UnprovedAdoptions(table, timers, emit)
     metrics = RouteMetrics(settings, table)
-    transitions = Transitions(table, timers, metrics, policy.quarantine, departed, damping, ports, emit)
+    transitions = Transitions(
+        table, timers, metrics, policy.quarantine, departed, unproved, damping, ports, emit
+    )
     damped_ports = DampedPorts(damping, table, transitions, ports, emit)
     conflicts = Conflicts(settings, table, transitions)
     services = PortServices(
@@ -103,6 +108,7 @@ def make_parts(
         table,
         policy,
         departed,
+        unproved,
         damping,
         damped_ports,
         transitions,
@@ -110,12 +116,12 @@ def make_parts(
         services,
         signs_of_life,
         arrivals,
-        Adopter(policy, table, transitions, static, covering, segments, ports),
+        Adopter(policy, table, transitions, static, covering, unproved, segments, ports),
         ClaimHandler(
             policy, table, transitions, conflicts, static, services, arrivals, signs_of_life, segments, emit
         ),
         Flush(table, transitions, damped_ports, signs_of_life, ports),
-        Expiry(table, transitions, departed, policy.quarantine),
+        Expiry(table, transitions, departed, policy.quarantine, unproved),
         OperatorProbes(transitions, departed, services),
         covering,
         Reauthorization(policy.authorization, table, transitions, static, services, ports, covering),

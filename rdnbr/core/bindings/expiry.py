@@ -4,6 +4,7 @@ from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.bindings.unproved_adoptions import UnprovedAdoptions
 from rdnbr.core.model.binding import Binding
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.reason import Reason
@@ -26,12 +27,14 @@ class Expiry:
         transitions: Transitions,
         departed: DepartedBindings,
         quarantine: Quarantine,
+        unproved: UnprovedAdoptions,
     ) -> None:
         self._table = table
         self._transitions = transitions
         self._departed = departed
         self._timers = transitions.timers
         self._quarantine = quarantine
+        self._unproved = unproved
 
     def expire_timers(self, now: float, *, unread: bool) -> None:
         """Handle up to `AT_ONCE` timers that are due; while frames are `unread`, no binding counts as silent."""
@@ -74,10 +77,14 @@ class Expiry:
             # The probe sequence starts again: an answer may be lost, or waiting to be read.
             binding.probes_sent = 0
             binding.probing_since = None
+        self._unproved.resume(now, binding)
         if self._timers.all_probes_sent(binding):
             self._expire_silent(now, binding)
-        else:
-            self._timers.probe(now, binding)
+            return
+        before = binding.probes_sent
+        self._timers.probe(now, binding)
+        if binding.probes_sent > before:
+            self._unproved.probe_sent(now, binding)
 
     def _probe_departed(self, now: float, binding: Binding) -> None:
         """Go on probing all ports for a binding that was lost with a port that was only inferred."""

@@ -20,7 +20,8 @@ Rules
    withdrawn only for silence. The kernel does not say on which port an adopted binding lives. The port is inferred from
    the first frame with its MAC, and that frame may be forged. While the port is only inferred, all ports are probed
    before the binding is withdrawn for silence, given to a challenger, or lost with its port. If the kernel held only a
-   neighbour and no route, the guest is probed, and a route is installed only after its answer.
+   neighbour and no route, the guest is probed, and a route is installed only after its answer. If rdnbr is killed
+   before the guest was proved, the next run goes on where this one stopped (`unproved_adoptions`).
 8. A binding that lost its route is DEPARTED: it is remembered, so that its MAC is recognised when the MAC returns. If
    it fell silent and its port is there, it is probed on, more and more seldom, since its guest may only answer. Its
    answer makes it VALID again, and silence changes nothing (`departed`).

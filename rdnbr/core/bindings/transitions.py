@@ -11,6 +11,7 @@ from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.state_machine import BindingEvent, Transition
+from rdnbr.core.bindings.unproved_adoptions import UnprovedAdoptions
 from rdnbr.core.model.address import ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding, Memory, NewAnchor
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
@@ -47,6 +48,7 @@ class Transitions:
         metrics: RouteMetrics,
         quarantine: Quarantine,
         departed: DepartedBindings,
+        unproved: UnprovedAdoptions,
         damping: FlapDamping,
         ports: Mapping[int, Port],
         emit: Emit,
@@ -56,6 +58,7 @@ class Transitions:
         self._table = table
         self._quarantine = quarantine
         self._departed = departed
+        self._unproved = unproved
         self._damping = damping
         self._ports = ports
         self._emit = emit
@@ -276,6 +279,7 @@ class Transitions:
             self._emit(DesiredHost(binding.key, None))
         if before is not None:
             self._departed.discard(binding)
+            self._unproved.state_changed(binding, None)
             self.timers.cancel(binding.key)
             self._table.remove(binding.key)
             self._quarantine.lose_incumbent(binding.key)
@@ -303,6 +307,7 @@ class Transitions:
 
     def _set_state(self, binding: Binding, state: State) -> None:
         self._table.set_state(binding, state)
+        self._unproved.state_changed(binding, state)
         if state is State.DEPARTED:
             self._quarantine.lose_incumbent(binding.key)
         else:

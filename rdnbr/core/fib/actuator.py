@@ -18,11 +18,13 @@ from rdnbr.core.fib.install_errors import InstallErrors
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.fib.reconciler import Reconciler
 from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.engine_outputs import (
     Announcement,
     CoveringPrefix,
     Decision,
     DesiredHost,
+    NoteForNextRun,
     Output,
     Probe,
     SnoopData,
@@ -70,6 +72,8 @@ class Actuator:
         self._to_send: list[Probe | UnsentProbe | Announcement] = []
         self._to_snoop: dict[int, SnoopData] = {}
         """The latest change of data snooping, by port."""
+        self._notes: dict[Key, AdoptionNote | None] = {}
+        """The notes for the next run that have changed."""
 
     @property
     def counters(self) -> Mapping[KernelCounter, int]:
@@ -95,6 +99,8 @@ class Actuator:
                     self._to_snoop[port] = output
                 case CoveringPrefix():
                     self._observer.guests_covered(output)
+                case NoteForNextRun(key, note):
+                    self._notes[key] = note
 
     def apply_changes(self, now: float) -> None:
         """Make the kernel equal to what is desired, then send the frames."""
@@ -130,12 +136,28 @@ class Actuator:
         """Return when `resync_from_kernel` is needed since the kernel did not answer; None if it is not."""
         return self._back_off.retry_at if self._unsure else None
 
-    def adopt_entries(self, now: float, fdb_ports: Mapping[tuple[int, MAC], int]) -> None:
+    def drain_notes(self) -> Mapping[Key, AdoptionNote | None]:
+        """Return the notes for the next run that have changed since the last call; None: a note has ended."""
+        notes, self._notes = self._notes, {}
+        return notes
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether there are notes to drain."""
+        return bool(self._notes)
+
+    def adopt_entries(
+        self,
+        now: float,
+        fdb_ports: Mapping[tuple[int, MAC], int],
+        notes: Mapping[Key, AdoptionNote],
+    ) -> None:
         """Adopt what an earlier run left in the kernel, until the guests have answered or not.
 
         Args:
             now: of the start.
             fdb_ports: the port (ifindex) of each bridge (ifindex) and MAC in the bridges' forwarding databases.
+            notes: of an earlier run about bindings that it had adopted.
 
         Raises:
             OSError: the kernel did not answer.
@@ -145,7 +167,7 @@ class Actuator:
         engine = self._engine
         for key, device, mac, metric in adoptable_routes(engine.segments, routes, neighbours):
             fdb_port = None if mac is None else fdb_ports.get((device, mac))
-            self.handle_outputs(engine.adopt(now, key, mac, device, fdb_port, metric))
+            self.handle_outputs(engine.adopt(now, key, mac, device, fdb_port, metric, notes.get(key)))
         for device, address, mac in orphaned_neighbours(engine.segments, routes, neighbours):
             key = Key(engine.segments[device].table, address)
             fdb_port = fdb_ports.get((device, mac))

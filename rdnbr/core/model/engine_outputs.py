@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC
+from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.fib_entries import Host, Key
 from rdnbr.core.model.reason import Reason
@@ -119,7 +120,16 @@ class CoveringPrefix(NamedTuple):
     """One of the addresses."""
 
 
-Output = Decision | Probe | UnsentProbe | Announcement | SnoopData | DesiredHost | CoveringPrefix
+class NoteForNextRun(NamedTuple):
+    """The next run should know this of the adopted binding of a key; None: nothing."""
+
+    key: Key
+    note: AdoptionNote | None
+
+
+Output = (
+    Decision | Probe | UnsentProbe | Announcement | SnoopData | DesiredHost | CoveringPrefix | NoteForNextRun
+)
 
 Emit = Callable[[Output], None]
 """Takes one output. The parts of the engine emit in the order in which things happen."""

@@ -105,6 +105,9 @@ def reprobe_at(binding: Binding, timers: Timers) -> float:
 
 
 def adopt_at(binding: Binding, timers: Timers) -> float:
-    """Return when an adopted binding is first probed, so that all its probes fit into `adopt_grace`."""
+    """Return when an adopted binding is first probed, so that all its probes fit into `adopt_grace`.
+
+    The grace began when the binding was first adopted, which may have been in an earlier run.
+    """
     room = max(0.0, timers.adopt_grace - sum(probing(timers)))
-    return binding.state_since + room * spread(binding)
+    return binding.since + room * spread(binding)

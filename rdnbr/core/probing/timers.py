@@ -79,7 +79,11 @@ class BindingTimers:
             binding.probing_since = now
         waits = self._waits[binding.state]
         at = now + waits[binding.probes_sent]
-        if not self.all_probes_sent(binding):
+        if self.all_probes_sent(binding):
+            if binding.state is State.ADOPTED and binding.probing_since < binding.state_since:
+                # An earlier run began the sequence, and the guest has had most of the time for its answer.
+                at = max(now + waits[1], min(at, binding.probing_since + sum(waits)))
+        else:
             at = max(at, min(at + waits[binding.probes_sent + 1], self._prober.postpones_until(binding)))
         self._set(binding.key, at)
         port = binding.likely_port
@@ -167,6 +171,21 @@ class BindingTimers:
     def schedule_adoption(self, binding: Binding) -> None:
         """Probe an adopted binding within `adopt_grace`."""
         self._set(binding.key, intervals.adopt_at(binding, self.settings))
+
+    def probe_adopted_by(self, at: float, binding: Binding) -> None:
+        """Probe an adopted binding at `at`, unless it is due before."""
+        self._set(binding.key, min(at, intervals.adopt_at(binding, self.settings)))
+
+    def resume_probes(self, now: float, binding: Binding, probes_sent: int, since: float) -> None:
+        """Go on with the probe sequence of an adopted binding that an earlier run began at `since`.
+
+        The sequence must be recent. Its last probe is sent again, since no run withdraws a route without a probe of its
+        own.
+        """
+        waits = self._waits[State.ADOPTED]
+        if now - since <= self.settings.adopt_grace + sum(waits):
+            binding.probes_sent = min(probes_sent, len(waits) - 2)
+            binding.probing_since = since if binding.probes_sent else None
 
     def schedule_forget(self, now: float, binding: Binding, *, since: float | None = None) -> None:
         """Forget a DEPARTED binding `departed` seconds after it departed, or after `since`."""

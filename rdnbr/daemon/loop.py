@@ -148,6 +148,7 @@ class Daemon:
             now, self._selector, self._parts, config, self._handle_netlink_fault
         )
         stack.callback(self._kernel_watcher.close)
+        stack.callback(self._parts.adoption_memory.close)
         stack.callback(self._receiver.close_all)
         if not wait and not self._kernel_watcher.segments():
             raise CannotStart(no_bridge(config))
@@ -199,7 +200,7 @@ class Daemon:
 
     def _make_steps(self) -> tuple[Step, ...]:
         """Return the steps of a turn in their order."""
-        engine = self._parts.engine
+        engine, memory = self._parts.engine, self._parts.adoption_memory
         return tuple(
             Step(name, run, deadline, self._handle_fault)
             for name, run, deadline in (
@@ -209,6 +210,7 @@ class Daemon:
                 ("timers", self._expire_timers, engine.next_deadline),
                 ("comparison", self._compare, self._kernel_watcher.comparison_deadline),
                 ("kernel", self._parts.actuator.apply_changes, self._parts.actuator.next_deadline),
+                ("adoption notes", memory.update, memory.next_deadline),
                 ("MAC pins", self._pin_macs, self._parts.mac_pinning.next_deadline),
                 ("source filter", self._update_source_filter, self._parts.source_filter.next_deadline),
             )

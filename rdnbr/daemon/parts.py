@@ -12,6 +12,7 @@ from rdnbr.core.fib.fake import FakeKernel
 from rdnbr.core.model.address import MAC
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.probing.simulated_guests import SimulatedGuests
+from rdnbr.daemon.adoption_memory import AdoptionMemory
 from rdnbr.daemon.kernel_log import KernelLog
 from rdnbr.daemon.mac_pinning import MacPinning
 from rdnbr.daemon.socket_transmitter import SocketTransmitter
@@ -35,6 +36,7 @@ class Parts:
     events: Events
     source_filter: SourceFilter
     mac_pinning: MacPinning
+    adoption_memory: AdoptionMemory
     kernel_log: KernelLog
     log: FilteringBoundLogger
     guests: SimulatedGuests | None
@@ -92,7 +94,10 @@ def make_parts(
     guests = SimulatedGuests() if kernel is None else None
     backend: FibBackend = FakeKernel(None) if kernel is None else kernel
     actuator = Actuator(engine, backend, guests or SocketTransmitter(receiver), publish, kernel_log)
-    return Parts(engine, actuator, receiver, events, source_filter, mac_pinning, kernel_log, log, guests)
+    memory = AdoptionMemory(actuator, log.error, dry_run=kernel is None)
+    return Parts(
+        engine, actuator, receiver, events, source_filter, mac_pinning, memory, kernel_log, log, guests
+    )
 
 
 def fdb_ports(log: FilteringBoundLogger) -> Mapping[tuple[int, MAC], int]:

@@ -54,7 +54,7 @@ class InstanceLock:
     """
 
     def __init__(self, directory: Path = DIRECTORY) -> None:
-        self._path = directory / f"netns-{_NAMESPACE.stat().st_ino}.lock"
+        self._path = directory / f"{namespace_name()}.lock"
         try:
             with suppress(FileExistsError):
                 directory.mkdir(_DIRECTORY_MODE)
@@ -87,7 +87,7 @@ class InstanceLock:
         """Open and lock the file, and write this process's id into it."""
         while True:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE)
-            if not _is_trusted(
+            if not is_trusted(
                 os.fstat(file)
             ):  # left by another user, who can lock it while the directory was open
                 os.close(file)
@@ -113,6 +113,11 @@ class InstanceLock:
         return file
 
 
+def namespace_name() -> str:
+    """Return the name of this network namespace, for files of which each namespace has one."""
+    return f"netns-{_NAMESPACE.stat().st_ino}"
+
+
 def _check(directory: Path) -> None:
     """Make sure that only root and the daemon's user can make files there.
 
@@ -131,8 +136,8 @@ def _check(directory: Path) -> None:
         )
 
 
-def _is_trusted(file: os.stat_result) -> bool:
-    """Return whether only root and the daemon's user can open a lock file."""
+def is_trusted(file: os.stat_result) -> bool:
+    """Return whether only root and the daemon's user can open a file of ours."""
     return file.st_uid in (0, os.geteuid(), _service_user()) and not file.st_mode & 0o077
 
 

@@ -76,6 +76,12 @@ def _resync(args: Namespace) -> int:
     return resync(args)
 
 
+def _metrics(args: Namespace) -> int:
+    from rdnbr.operator.metrics.command import metrics
+
+    return metrics(args)
+
+
 def _replay(args: Namespace) -> int:
     from rdnbr.replay import replay
 
@@ -106,6 +112,7 @@ _COMMANDS = {
     "explain": _explain,
     "resync": _resync,
     "lab": _lab,
+    "metrics": _metrics,
     "allowlist": client_commands.allowlist,
     "show": client_commands.show,
     "watch": client_commands.watch,

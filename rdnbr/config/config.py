@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from rdnbr.config.schema import SchemaReader
+from rdnbr.config.schema import ListenAddress, SchemaReader
 from rdnbr.config.textfile import UnreadableError, list_names, path_exists, read_text
 from rdnbr.config.toml_lines import Toml
 from rdnbr.core.model.problem import Problem
@@ -17,6 +17,8 @@ from rdnbr.core.policy.allowlist import Allowlist, AllowlistError, parse
 CONFIG = Path("/etc/rdnbr/rdnbr.toml")
 ALLOWLIST = Path("/etc/rdnbr/allowlist")
 SOCKET = Path("/run/rdnbr/rdnbr.sock")
+
+_LISTEN = ListenAddress("127.0.0.1:9171")
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
@@ -39,6 +41,17 @@ class Doctor:
 
     accept: tuple[str, ...] = ()
     """Names of findings that are as they should be on this node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Settings of `rdnbr metrics`."""
+
+    listen: ListenAddress = _LISTEN
+    textfile: Path | None = None
+    """The file that is written instead, for node_exporter."""
+    ports: bool = False
+    """Whether there are metrics by port too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,7 @@ class Config:
     """Whether routes and neighbours stay in the kernel after the daemon is stopped. After a crash they always stay."""
     log: Log = field(default_factory=Log)
     doctor: Doctor = field(default_factory=Doctor)
+    metrics: Metrics = field(default_factory=Metrics)
     settings: Settings = field(default_factory=Settings)
     given: CommandLine = field(default_factory=CommandLine)
     allowlist_named: bool = False
@@ -125,7 +139,7 @@ def examine(given: CommandLine) -> tuple[Config, list[Problem]]:
     toml = Toml(text)
     problems = [Problem(str(path), line, message) for line, message in toml.mistakes]
     reader = SchemaReader(str(path), toml, problems)
-    own = ("bridges", "allowlist", "socket", "enforce", "on_stop", "log", "doctor")
+    own = ("bridges", "allowlist", "socket", "enforce", "on_stop", "log", "doctor", "metrics")
     hints = get_type_hints(Config)
     values = reader.table({name: hints[name] for name in own} | get_type_hints(Settings), toml.values, ())
     settings = {name: values.pop(name) for name in get_type_hints(Settings) if name in values}
@@ -187,6 +201,7 @@ def _build_config(given: CommandLine, values: dict[str, Any], settings: dict[str
         on_stop=values.get("on_stop", "keep"),
         log=Log(given.log_level or log.level, given.log_format or log.format),
         doctor=values.get("doctor", Doctor()),
+        metrics=values.get("metrics", Metrics()),
         settings=Settings(**settings),
         given=given,
         allowlist_named=given.allowlist is not None or "allowlist" in values,

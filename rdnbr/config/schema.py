@@ -3,8 +3,9 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, get_args, get_origin, get_type_hints
 
 from rdnbr.config.toml_lines import Toml
 from rdnbr.core.model.problem import Problem
@@ -14,6 +15,8 @@ SECONDS = (0.01, 86_400.0)
 """Bounds of every timer, in seconds."""
 COUNTS = (1, 1_000_000)
 """Bounds of every count and rate."""
+ListenAddress = NewType("ListenAddress", str)
+"""A loopback address and a port, such as 127.0.0.1:9171 or [::1]:9171."""
 METRICS = (0, 2**24 - 1)
 """Bounds of every metric. zebra takes the byte above for an administrative distance."""
 
@@ -124,7 +127,9 @@ def _value(kind: Any, value: Any) -> Any:
         return 0.0
     if kind in (float, SecondsOrNever):
         return float(_number(value, SECONDS, "a number", (int, float)))
-    if kind is Path:
+    if kind is ListenAddress:
+        return _listen_address(value)
+    if kind in (Path, Path | None):
         if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
             raise ValueError(f"must be a path in quotes that begins with /, not {_show(value)}")
         return Path(value)
@@ -143,6 +148,19 @@ def _choice(choices: tuple[str | bool, ...], value: Any) -> str | bool:
     close = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {_show(close[0])}?" if close else ""
     raise ValueError(f"must be one of {', '.join(map(_show, choices))}, not {_show(value)}{hint}")
+
+
+def _listen_address(value: Any) -> str:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    try:
+        loopback = ip_address(host.strip("[]")).is_loopback and (":" in host) == host.startswith("[")
+    except ValueError:
+        loopback = False
+    if not loopback or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(
+            f'must be a loopback address and a port such as "127.0.0.1:9171" or "[::1]:9171", not {_show(value)}'
+        )
+    return str(value)
 
 
 def _number(value: Any, bounds: tuple[float, float], what: str, kinds: tuple[type, ...]) -> Any:

@@ -1,5 +1,6 @@
 """Executes the commands of the control socket, and what the configuration says of the daemon's end."""
 
+import os
 import selectors
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ from rdnbr.core.model.engine_outputs import Probe
 from rdnbr.core.model.explanation import DesiredEntry
 from rdnbr.core.model.fib_entries import Host
 from rdnbr.core.model.snapshot import GONE
+from rdnbr.daemon.figures import BOUNDS, Figures
 from rdnbr.daemon.kernel_watcher import KernelWatcher
 from rdnbr.daemon.parts import Parts
 from rdnbr.daemon.reload import Reloader
@@ -42,8 +44,10 @@ class CommandHandler:
         surroundings: KernelWatcher,
         config: Config,
         wall: Wall,
+        figures: Figures,
     ) -> None:
         self._parts = parts
+        self._figures = figures
         self.reloader = Reloader(now, selector, parts, surroundings, config)
         self._wall = wall
         self._since = wall(now)
@@ -96,6 +100,10 @@ class CommandHandler:
                 return json_slices.counters(engine.counters.items(), {**self._kernel_counters()}, head)
             case "events":
                 return json_slices.events(self._parts.events.recent(), head, self._wall)
+            case "metrics":
+                return json_slices.metrics(
+                    engine.keys(), engine.place_and_state, self._figures_document(), head
+                )
             case "explain":
                 return self._explain(now, address)
             case "reload":
@@ -251,6 +259,30 @@ class CommandHandler:
 
     def _kernel_counters(self) -> dict[str, int]:
         return {name.value: self._parts.actuator.counters.get(name, 0) for name in KernelCounter}
+
+    def _figures_document(self) -> Document:
+        turns, actuator = self._figures.turns, self._parts.actuator
+        decisions: Document = {}
+        for (verb, reason), count in sorted(self._figures.decisions.items()):
+            by_reason = decisions.setdefault(verb.value, {})
+            assert isinstance(by_reason, dict)
+            by_reason[reason.value] = count
+        return {
+            "pid": os.getpid(),
+            "turns": {
+                "bounds": list(BOUNDS),
+                "counts": list(turns.counts),
+                "seconds": turns.total,
+                "longest": turns.longest,
+            },
+            "decisions": decisions,
+            "operations": [
+                {"action": action, "family": 4 if size == 4 else 6, "count": count}
+                for (action, size), count in sorted(actuator.operations.items())
+            ],
+            "probes": {str(4 if size == 4 else 6): count for size, count in actuator.probes_sent.items()},
+            "announcements": actuator.announcements_sent,
+        }
 
     def _port_views(self) -> list[json_views.PortView]:
         engine = self._parts.engine

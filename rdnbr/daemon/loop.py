@@ -30,6 +30,7 @@ from rdnbr.core.model.snapshot import GONE
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.daemon.command_handler import CommandHandler
 from rdnbr.daemon.faults import Faults, Step
+from rdnbr.daemon.figures import Figures
 from rdnbr.daemon.kernel_watcher import KernelWatcher
 from rdnbr.daemon.mac_pinning import MacPinning
 from rdnbr.daemon.parts import make_parts
@@ -107,6 +108,7 @@ class Daemon:
         self._faults = Faults(self._log)
         self._fault_in_turn = False
         self._decision_log = DecisionLog(self._log, verbose=config.log.level == "debug")
+        self._figures = Figures(now)
         self._control: ControlServer | None = None
         with ExitStack() as stack:
             self._assemble(now, config, allowlist, stack, dry_run=dry_run, wait=wait)
@@ -132,6 +134,7 @@ class Daemon:
         wall = SinceBoot()
         events = Events(self._log.error)
         events.subscribe("the log", self._decision_log)
+        events.subscribe("the figures", self._figures.count_decision)
         self._receiver = PacketReceiver(self._selector)
         kernel = None if dry_run else KernelFib()
         if kernel is not None:
@@ -153,7 +156,7 @@ class Daemon:
         if not wait and not self._kernel_watcher.segments():
             raise CannotStart(no_bridge(config))
         self._command_handler = CommandHandler(
-            now, self._selector, self._parts, self._kernel_watcher, config, wall
+            now, self._selector, self._parts, self._kernel_watcher, config, wall, self._figures
         )
         stack.callback(self._command_handler.close)
         if not dry_run:
@@ -188,7 +191,10 @@ class Daemon:
         notify(READY=1, STATUS=self._status())
         while not self._stopping:
             ready = self._selector.select(self._timeout())
-            self._turn(time.monotonic(), ready)
+            began = time.monotonic()
+            self._turn(began, ready)
+            ended = time.monotonic()
+            self._figures.turns.record(ended, ended - began)
             if self._fault_in_turn or any(step.failing for step in self._steps):
                 time.sleep(_PAUSE_AFTER_FAULT)
         notify(STOPPING=1)

@@ -13,7 +13,12 @@ from tests.debian.debian_root import DebianRoot, as_next_version, build
 
 pytestmark = [pytest.mark.debian, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
 
-UNITS = ("rdnbr.service", "rdnbr-proxmox-allowlist.service", "rdnbr-proxmox-allowlist.timer")
+UNITS = (
+    "rdnbr.service",
+    "rdnbr-metrics.service",
+    "rdnbr-proxmox-allowlist.service",
+    "rdnbr-proxmox-allowlist.timer",
+)
 
 
 @pytest.fixture

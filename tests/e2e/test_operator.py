@@ -47,7 +47,7 @@ def test_flush_by_a_wrong_socket(lab):
     lab.node.start_daemon()
     learned(lab)
     hosts = lab.node.hosts()
-    done = lab.node.rdnbr("flush", "--socket", "/run/rdnbr/typo.sock")
+    done = lab.node.rdnbr("flush", "--all", "--socket", "/run/rdnbr/typo.sock")
     assert done.returncode == 1
     assert "name that with --socket" in done.stderr
     assert lab.node.hosts() == hosts

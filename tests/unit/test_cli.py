@@ -14,7 +14,7 @@ from rdnbr.operator.commands.parser import parser
 
 pytestmark = pytest.mark.slow  # each test starts processes
 
-HEAVY = ("rich", "scapy", "pyroute2", "structlog", "cachetools")
+HEAVY = ("rich", "scapy", "pyroute2", "structlog", "cachetools", "prometheus_client")
 
 BINDING = {
     "address": "2.57.57.30",
@@ -405,8 +405,10 @@ def test_starts_light(tmp_path, command):
     ],
 )
 def test_without_pyroute2(module):
-    """Neither the daemon nor a command that reads the kernel spends the time and memory that pyroute2 costs."""
-    script = f"import sys, rdnbr.{module}; sys.exit('pyroute2' in sys.modules)"
+    """Neither the daemon nor a command that reads the kernel spends what pyroute2 or prometheus_client costs."""
+    script = (
+        f"import sys, rdnbr.{module}; sys.exit(bool({{'pyroute2', 'prometheus_client'}} & {{*sys.modules}}))"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

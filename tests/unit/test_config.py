@@ -11,7 +11,7 @@ from rdnbr.core.model.settings import Limits, PortPolicy, Routes, Settings, Time
 from rdnbr.core.policy.allowlist import AllowlistError
 
 KNOWN = (
-    "known here: bridges, allowlist, socket, enforce, on_stop, log, doctor, "
+    "known here: bridges, allowlist, socket, enforce, on_stop, log, doctor, metrics, "
     "timers, limits, port, ports, routes, mobility"
 )
 EXAMPLE = Path(__file__).parents[2] / "contrib" / "rdnbr.toml"
@@ -124,6 +124,20 @@ def test_enforcement_has_two_halves(config, mistakes):
             f'1: enforce must be one of false, "macs", true, not {shown}'
         ]
     assert mistakes('enforce = "mac"\n')[0].endswith('; did you mean "macs"?')
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["0.0.0.0:9171", "192.0.2.1:9171", "::1:9171", "[::]:9171", "localhost:9171", "127.0.0.1", "127.0.0.1:0"],
+)
+def test_figures_are_not_for_the_network(config, mistakes, wrong):
+    """Figures are served on a loopback address of either family, or written to a file."""
+    assert config('[metrics]\nlisten = "[::1]:9171"\n').metrics.listen == "[::1]:9171"
+    assert config('[metrics]\ntextfile = "/a.prom"\n').metrics.textfile == Path("/a.prom")
+    assert mistakes(f'[metrics]\nlisten = "{wrong}"\n') == [
+        '2: listen must be a loopback address and a port such as "127.0.0.1:9171" or "[::1]:9171", '
+        f'not "{wrong}"'
+    ]
 
 
 def test_metrics_that_are_no_distance(config, mistakes):

@@ -15,6 +15,7 @@ from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.model.engine_outputs import Output, Probe
 from rdnbr.core.model.explanation import Explanation
@@ -325,6 +326,14 @@ class Engine:
         """Return the binding of a key, or None."""
         binding = self._table.get(key)
         return None if binding is None else binding_snapshot(binding, self._segments, self._ports)
+
+    def place_and_state(self, key: Key) -> tuple[str, State] | None:
+        """Return the name of the segment and the state of the binding of a key, or None."""
+        binding = self._table.get(key)
+        if binding is None:
+            return None
+        segment = self._segments.get(binding.segment)
+        return (GONE if segment is None else segment.name), binding.state
 
     def snapshot_address(self, address: IP) -> list[BindingSnapshot]:
         """Return the bindings of one address, in the order of their tables."""

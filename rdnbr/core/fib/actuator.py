@@ -13,7 +13,7 @@ from rdnbr.core.bindings.adoption import adoptable_routes, orphaned_neighbours
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.actuator_protocols import KernelObserver, Transmitter
 from rdnbr.core.fib.backend import FibBackend, Refusal
-from rdnbr.core.fib.diff import plan
+from rdnbr.core.fib.diff import entry_of, plan
 from rdnbr.core.fib.install_errors import InstallErrors
 from rdnbr.core.fib.kernel_counter import KernelCounter
 from rdnbr.core.fib.reconciler import Reconciler
@@ -30,12 +30,30 @@ from rdnbr.core.model.engine_outputs import (
     SnoopData,
     UnsentProbe,
 )
-from rdnbr.core.model.fib_entries import Host, Key, Neighbour, Route, host
+from rdnbr.core.model.fib_entries import (
+    DropNeighbour,
+    DropRoute,
+    Host,
+    Key,
+    Neighbour,
+    PutNeighbour,
+    PutRoute,
+    Route,
+    host,
+)
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.primitives.back_off import BackOff
 
 _FIRST_WAIT, _LAST_WAIT = 1.0, 30.0
 """Seconds until a kernel that did not answer is read again. The wait doubles each time."""
+
+ACTIONS = {
+    PutNeighbour: "put-neighbour",
+    PutRoute: "put-route",
+    DropRoute: "drop-route",
+    DropNeighbour: "drop-neighbour",
+}
+"""The names of the operations on the kernel's tables, which are promised."""
 
 
 class Actuator:
@@ -66,6 +84,11 @@ class Actuator:
         self._reconciler = Reconciler()
         self._install_errors = InstallErrors()
         self._counters: Counter[KernelCounter] = Counter()
+        self.operations: Counter[tuple[str, int]] = Counter()
+        """Operations that the kernel has carried out, by `ACTIONS` and the bytes of their address."""
+        self.probes_sent: Counter[int] = Counter()
+        """By the bytes of their address."""
+        self.announcements_sent = 0
         self._back_off = BackOff(_FIRST_WAIT, _LAST_WAIT)
         self._unsure = False
         """The kernel did not answer the last operations. It must be read before more are applied."""
@@ -110,8 +133,9 @@ class Actuator:
             match frame:
                 case Announcement():
                     self._transmitter.send_announcement(frame)
+                    self.announcements_sent += 1
                 case Probe() if self._transmitter.send_probe(now, frame):
-                    pass
+                    self.probes_sent[len(frame.address)] += 1
                 case _:
                     self._note_unsent(now, frame)
         changes, self._to_snoop = self._to_snoop, {}
@@ -261,8 +285,11 @@ class Actuator:
         if self._back_off.failing:
             self._back_off.record_success()
             self._observer.kernel_answered()
+        for operation in operations:
+            self.operations[ACTIONS[type(operation)], len(entry_of(operation).address)] += 1
         for refusal in refusals:
             self._counters[KernelCounter(refusal.reason)] += 1
+            self.operations[ACTIONS[type(refusal.operation)], len(entry_of(refusal.operation).address)] -= 1
         self._report(refusals)
         changed = self._reconciler.record_results(now, operations, refusals)
         contested = list(dict.fromkeys(key.address for key, reason in changed if reason is Reason.CONTESTED))

@@ -17,6 +17,7 @@ GROUPS = {
         "show": "bindings, ports, counters or events",
         "explain": "why an address is routed, or is not",
         "watch": "follow decisions as they happen",
+        "metrics": "figures of the daemon for Prometheus",
     },
     "before you trust it": {
         "check": "name every mistake in configuration and allowlist",
@@ -89,6 +90,15 @@ Ctrl-C ends it. What comes faster than it can be read is left out and counted.
 examples:
   rdnbr watch --frames
   rdnbr watch --json | jq -r 'select(.decision == "moved") | .address'""",
+    "metrics": """\
+Prints the figures in Prometheus' text format, once. With --serve, as the unit rdnbr-metrics does, it serves them to
+Prometheus on a loopback address, or writes them to a file of node_exporter, as [metrics] in the configuration says.
+It is a process of its own that asks the daemon; without a daemon, rdnbr_up is 0.
+
+examples:
+  rdnbr metrics
+  rdnbr metrics --textfile /var/lib/prometheus/node-exporter/rdnbr.prom
+  systemctl enable --now rdnbr-metrics && curl -s http://127.0.0.1:9171/metrics""",
     "reload": """\
 The daemon reads the files that it was started with. A mistake in any of them changes nothing; every mistake is
 printed, and the exit code is 1.""",

@@ -61,6 +61,9 @@ def parser() -> ArgumentParser:
     made["allowlist"].add_argument(
         "--from-bindings", action="store_true", required=True, help="from what the daemon has learned"
     )
+    where = made["metrics"].add_mutually_exclusive_group()
+    where.add_argument("--serve", action="store_true", help="as the configuration says, until it is stopped")
+    where.add_argument("--textfile", type=Path, metavar="F", help="write a file for node_exporter, once")
     _files(made["doctor"])
     _bridges(made["doctor"])
     made["doctor"].add_argument("--json", action="store_true", help="one JSON document")
@@ -87,7 +90,7 @@ def parser() -> ArgumentParser:
     )
     made["resync"].add_argument("--json", action="store_true", help="one JSON document")
     made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="the address to probe")
-    for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync", "allowlist"):
+    for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync", "allowlist", "metrics"):
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
         )

@@ -1,6 +1,7 @@
 """Long results as JSON text in slices: each slice is small enough for one turn of the daemon's loop."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
@@ -8,7 +9,8 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from rdnbr import __version__
-from rdnbr.core.model.address import show_ip
+from rdnbr.core.model.address import family, show_ip
+from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Segment
@@ -23,6 +25,10 @@ ROWS = 200
 
 RUN = 4000
 """Keys that are sorted at once; some five milliseconds."""
+
+
+COUNTED = 4000
+"""Bindings that are counted at once; some three milliseconds."""
 
 
 class Head(NamedTuple):
@@ -92,6 +98,34 @@ def counters(
     members = (f"{_text(port)}: {_text(dict(sorted(by_port[port].items())))}" for port in sorted(by_port))
     opening = f'{_text(head.document())[:-1]}, "counters": {{'
     yield from _join(opening, members, f'}}, "kernel": {_text(kernel_counters)}}}')
+
+
+def metrics(
+    keys: Sequence[Key],
+    place_and_state: Callable[[Key], tuple[str, State] | None],
+    figures: Document,
+    head: Head,
+) -> Iterator[str]:
+    """Yield the document of `rdnbr metrics`: the figures of the daemon, and its bindings by bridge, family and state.
+
+    Args:
+        keys: of all bindings.
+        place_and_state: returns the bridge and the state of a binding; None if it is gone by then.
+        figures: further keys.
+        head: the first keys.
+    """
+    counts: Counter[tuple[str, int, State]] = Counter()
+    for start in range(0, len(keys), COUNTED):
+        for key in keys[start : start + COUNTED]:
+            found = place_and_state(key)
+            if found is not None:
+                counts[found[0], family(key.address), found[1]] += 1
+        yield ""
+    rows: list[Json] = [
+        {"bridge": bridge, "family": version, "state": state.value, "count": count}
+        for (bridge, version, state), count in sorted(counts.items())
+    ]
+    yield _text({**head.document(), **figures, "bindings": rows})
 
 
 def _binding_rows(

@@ -7,8 +7,8 @@ route, not even for a moment.
 ============================================  ===================  ===============
 command                                       root, daemon's user  group `rdnbr`
 ============================================  ===================  ===============
-bindings, ports, counters, events, explain,
-watch                                         yes                  yes
+bindings, ports, counters, events, metrics,
+explain, watch                                yes                  yes
 probe, reload                                 yes                  yes
 flush, reannounce                             yes                  no
 ============================================  ===================  ===============

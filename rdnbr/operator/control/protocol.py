@@ -10,6 +10,7 @@ bindings      no          `json_slices.bindings`
 ports         no          `json_slices.ports`
 counters      no          `json_slices.counters`
 events        no          `json_slices.events`
+metrics       no          `json_slices.metrics`
 reload        no          ``{"message": "what was done"}``
 explain       yes         `explanation_json.encode`
 flush         optional    ``{"message": "what was done"}``; with ``"port": NAME`` instead, that port is flushed
@@ -33,7 +34,7 @@ Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 Document = dict[str, Json]
 
 Command = Literal[
-    "bindings", "ports", "counters", "events", "explain", "reload", "flush", "probe", "reannounce"
+    "bindings", "ports", "counters", "events", "metrics", "explain", "reload", "flush", "probe", "reannounce"
 ]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 

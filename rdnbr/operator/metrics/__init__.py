@@ -1,0 +1,1 @@
+"""`rdnbr metrics`: figures of the daemon for Prometheus."""

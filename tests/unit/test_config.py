@@ -134,10 +134,8 @@ def test_figures_are_not_for_the_network(config, mistakes, wrong):
     """Figures are served on a loopback address of either family, or written to a file."""
     assert config('[metrics]\nlisten = "[::1]:9171"\n').metrics.listen == "[::1]:9171"
     assert config('[metrics]\ntextfile = "/a.prom"\n').metrics.textfile == Path("/a.prom")
-    assert mistakes(f'[metrics]\nlisten = "{wrong}"\n') == [
-        '2: listen must be a loopback address and a port such as "127.0.0.1:9171" or "[::1]:9171", '
-        f'not "{wrong}"'
-    ]
+    (mistake,) = mistakes(f'[metrics]\nlisten = "{wrong}"\n')
+    assert mistake.startswith('2: listen must be a loopback address and a port such as "127.0.0.1:9171" or ')
 
 
 def test_metrics_that_are_no_distance(config, mistakes):

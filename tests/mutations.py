@@ -839,6 +839,22 @@ def _() -> None:
     replace(AnswerCollection, "collect", lambda *_: False)
 
 
+@mutation("who was there before the start has no precedence")
+def _() -> None:
+    replace(AnswerCollection, "_was_there", lambda *_: False)
+
+
+@mutation("who was there before the start has it for any claim")
+def _() -> None:
+    replace(
+        AnswerCollection,
+        "_was_there",
+        lambda self, answer: (
+            self._fdb_ports.get((answer.port.segment, answer.claim.ether)) == answer.port.index
+        ),
+    )
+
+
 @mutation("of several claims that are as good as each other the first one wins")
 def _() -> None:
     def settle(self: AnswerCollection, now: float) -> Any:

@@ -75,7 +75,7 @@ class Model(Statics):
 
     def claim(self, now: float, port: int, heard: Utterance, *, settled: bool = False) -> None:
         _, segment = self.ports[port]
-        if heard.kind == "answer" and (segment, family(heard.address)) in self.unable:
+        if heard.kind == "answer" and (segment, family(heard.address)) in self.unable and not heard.to_zero:
             heard = replace(heard, kind="use")  # there is no gateway that could have asked
         entry = self.find(self.tables[segment], heard.address)
         known = entry.card if entry and (entry.port, entry.mac) == (port, heard.mac) else ""
@@ -161,7 +161,11 @@ class Model(Statics):
                 entry.due = max(entry.due, now + 0.2)
         claimants = self.collected[key][1]
         if len(claimants) < 8 or (port, heard.mac) in claimants:
-            claimants[port, heard.mac] = (heard.address in self.by_name, heard)
+            unknown = entry is not None and entry.state in ("adopted", "challenged")
+            place = (self.ports[port][1], heard.card or heard.mac)
+            there = unknown and self.was_there.get(place) == port
+            proper = heard.kind == "answer" and (heard.to_zero or ":" in heard.address)
+            claimants[port, heard.mac] = (heard.address in self.by_name, there and proper, heard)
         self.say("noted", "collected", heard.address, heard.mac, self.ports[port][0], None)
 
     def settle_answers(self, now: float) -> None:
@@ -171,9 +175,11 @@ class Model(Statics):
         for _, _, _, key in due:
             _, found = self.collected.pop(key)
             # The law of that time named the claimant, or not; and a proxy does not override.
-            ranks = {anchor: (named, heard.override) for anchor, (named, heard) in found.items()}
+            ranks = {
+                anchor: (named, heard.override, there) for anchor, (named, there, heard) in found.items()
+            }
             claimants = [
-                (anchor, found[anchor][1]) for anchor in sorted(found, key=ranks.__getitem__, reverse=True)
+                (anchor, found[anchor][2]) for anchor in sorted(found, key=ranks.__getitem__, reverse=True)
             ]
             if list(ranks.values()).count(max(ranks.values())) == 1:
                 (port, _), heard = claimants.pop(0)

@@ -31,6 +31,8 @@ class Utterance:
     nonce: bytes = b""
     card: str = ""
     """The MAC that the frame is sent from, where it is not `mac`."""
+    to_zero: bool = False
+    """Whether an answer is to 0.0.0.0."""
 
 
 @dataclass
@@ -134,9 +136,12 @@ class Notebook:
         self.by_name: set[str] = set()
         """Addresses whose rules say who may have them."""
         self.collected: dict[
-            tuple[int, str], tuple[float, dict[tuple[int, str], tuple[bool, Utterance]]]
+            tuple[int, str], tuple[float, dict[tuple[int, str], tuple[bool, bool, Utterance]]]
         ] = {}
-        """Who claims what several ports were asked for, whether by a rule that names him, and until when others may."""
+        """Who claims what several ports were asked for, whether by a rule that names him, whether he was there before
+        the start, and until when others may."""
+        self.was_there: dict[tuple[int, str], int] = {}
+        """Segments and MACs of those who were there before the start, and their ports."""
         self.unable: set[tuple[int, int]] = set()
         """Segments and families that there is no gateway address for."""
         self.waiting: list[tuple[Entry, float]] = []

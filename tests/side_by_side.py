@@ -203,7 +203,8 @@ def _frame(heard: Utterance) -> bytes:
         case "unconfirmed":
             return guest_frames.unconfirmed(heard.mac, heard.address, gateway)
         case "answer":
-            return guest_frames.reply(heard.mac, heard.address, gateway, override=heard.override)
+            asker = "0.0.0.0" if heard.to_zero else gateway
+            return guest_frames.reply(heard.mac, heard.address, asker, override=heard.override)
         case "announcement":
             return guest_frames.announcement(heard.mac, heard.address, override=heard.override)
         case "intent":
@@ -386,7 +387,8 @@ class Side:
             for answering in [one for one in asked if (probe.port, one) in awake]:
                 self.now += 0.001
                 card = MACS[probe.port - PORTS[0]] if answering == SHARED else ""
-                self.hears(probe.port, utterance("answer", answering, address, card=card))
+                answer = utterance("answer", answering, address, card=card)
+                self.hears(probe.port, replace(answer, to_zero=from_zero(probe.frame)))
 
 
 def form(asked: bytes) -> str:

@@ -493,6 +493,22 @@ class EngineAndModel(RuleBasedStateMachine):
         self.node.does("adopt", now, key, parse_mac(mac), segment.index, heard_on or None, metric, earlier)
 
     @rule(
+        were_there=st.dictionaries(st.tuples(st.just(BRIDGE.index), macs), st.sampled_from(PORTS)),
+        address=st.sampled_from(ADDRESSES),
+        guests=st.sets(guests, min_size=2),
+    )
+    def has_lost_its_neighbour(
+        self, were_there: dict[tuple[int, str], int], address: str, guests: set[int]
+    ) -> None:
+        """A route without its neighbour is found in the kernel, and several guests answer for its address."""
+        homes = {(self.home(guest), MACS[guest]) for guest in guests}
+        self.node.model.was_there = were_there
+        found = {(segment, parse_mac(mac)): port for (segment, mac), port in were_there.items()}
+        self.node.does("remember_fdb", found)
+        self.is_adopted(address, ANYBODY, BRIDGE, 0, None)
+        self.node.runs(75.0, homes)
+
+    @rule(
         address=st.sampled_from([*ADDRESSES, FOREIGN]),
         mac=macs,
         segment=st.sampled_from([BRIDGE, VRF_BRIDGE]),

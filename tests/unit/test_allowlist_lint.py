@@ -53,6 +53,27 @@ def test_vip_and_anycast_at_once():
     assert found("2.57.57.30 vm=100 vip anycast") == ["vip-and-anycast a:1"]
 
 
+@pytest.mark.parametrize("address", ["2.57.57.30", "2001:678::80"])
+@pytest.mark.parametrize(
+    ("qualifiers", "taker"),
+    [
+        ("", "claims it first"),
+        ("bridge=vmbr1", "claims it first"),
+        ("mac=52:02:45:76:d2:35", "sends from 52:02:45:76:d2:35"),
+        ("port=tap1i0", None),
+        ("vm=1 mac=52:02:45:76:d2:35", None),
+    ],
+)
+def test_a_static_address_of_no_port(address, qualifiers, taker):
+    """Without a probe only the port tells the owner from a guest that sends from its MAC."""
+    messages = [
+        (one.name, one.about, one.message)
+        for one in lint_allowlist(parse([("a", f"{address} {qualifiers} static")]))
+    ]
+    said = f"nobody probes {address}, so any guest that {taker} while the port of its owner is down takes it"
+    assert messages == ([] if taker is None else [("static-without-port", "a:1", said)])
+
+
 @pytest.mark.parametrize(
     ("qualifiers", "names"),
     [

@@ -7,11 +7,13 @@ from contextlib import suppress
 
 import pytest
 import structlog
+from dialogue import BRIDGE, MAIN, World
 
 from rdnbr.config.config import Log
 from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.engine_outputs import Challenger, Decision, Verb
+from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.reason import Reason
 from rdnbr.lab.wait import wait_for
 from rdnbr.operator.logging import nonblocking_writer
@@ -44,6 +46,29 @@ def pipe():
     for fd in (read, write):
         os.close(fd)
     structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("allow", [None, "2.57.57.0/24\n2001:678::/64"])
+def test_guests_that_answer_for_each_other_without_end_are_seldom_logged(decision_log, lines, family, allow):
+    """Two guests answer every probe, also from 0.0.0.0: a few lines at first, and no more in ten minutes."""
+    address = "2.57.57.30" if family == 4 else "2001:678::80"
+    world = World(allow)
+    for number in (1, 2):
+        world.guest(f"guest{number}", f"tap{number}i0", address)
+    world.carries_out(world.engine.adopt(world.now, Key(MAIN, parse_ip(address)), None, BRIDGE.index))
+    world.runs(QUIET)
+    assert sum(made.reason == "several-answers" for made in world.decisions) > 100
+    for made in world.decisions:
+        decision_log(made)
+    assert [(line["event"], line["reason"], line.get("port")) for line in lines] == [
+        ("adopted", "found-in-kernel", None),
+        ("noted", "collected", "tap1i0"),
+        ("noted", "collected", "tap2i0"),
+        ("kept", "several-answers", None),
+        ("refused", "several-answers", "tap1i0"),
+        ("refused", "several-answers", "tap2i0"),
+    ]
 
 
 def test_decision(decision_log, lines):

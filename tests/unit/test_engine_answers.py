@@ -149,6 +149,43 @@ def test_allowlist_that_changes_meanwhile_decides():
 
 @both
 @modes
+@pytest.mark.parametrize("first", ["alice", "liar"])
+def test_guest_that_was_there_before_the_start_wins(address: str, allow: str | None, first: str):
+    """A guest that answers every probe, and was not in the forwarding database at the start, does not get it."""
+    world = World(allow, Settings(Timers(adopt_grace=30.0)))
+    names = ["alice", "liar"] if first == "alice" else ["liar", "alice"]
+    guests = {name: world.guest(name, f"tap{number}i0", address) for number, name in enumerate(names)}
+    alice = guests["alice"]
+    world.engine.remember_fdb({(BRIDGE.index, alice.anchor.mac): alice.anchor.port})
+    adopts(world, address)
+    world.runs(60)
+    assert world.routes() == [f"{address} alice"]
+    assert world.state(address).endswith(f"alice@{alice.port}")
+
+
+@pytest.mark.parametrize("first", ["alice", "proxy"])
+def test_proxy_that_was_there_does_not_win_against_a_quiet_owner(first: str):
+    """The entry of an owner that was quiet for five minutes is gone; its answer to 0.0.0.0 tells it from a proxy."""
+    world, _, proxy = found(ALLOW, V4, first=first)
+    world.engine.remember_fdb({(BRIDGE.index, proxy.anchor.mac): proxy.anchor.port})
+    world.runs(60)
+    assert world.routes() == [f"{V4} alice"]
+
+
+@both
+def test_guest_that_was_on_another_port_has_no_precedence(address: str):
+    """The forwarding database names the port; the same MAC elsewhere is a claimant like any other."""
+    world = World(ALLOW, QUICK)
+    alice = world.guest("alice", "tap1i0", address)
+    world.guest("bob", "tap2i0", address)
+    world.engine.remember_fdb({(BRIDGE.index, alice.anchor.mac): world.indexes["tap2i0"]})
+    adopts(world, address)
+    world.runs(60)
+    assert world.routes() == [f"{address} somebody"]
+
+
+@both
+@modes
 def test_search_of_the_operator_makes_no_race(address: str, allow: str | None):
     """`rdnbr probe` of an address that nobody has: one answer is a claim like any other, two get nobody a route."""
     world = World(allow)

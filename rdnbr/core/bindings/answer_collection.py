@@ -2,10 +2,16 @@
 
 A guest with proxy ARP (RFC 1027) answers for addresses that it does not have. Two questions go to several ports: for an
 adopted address whose MAC is not known, and for an address that nobody has claimed. Their answers wait for a moment.
-Then a claimant whom the allowlist names by `port=`, `mac=` or `vm=` comes before others, and an advertisement with the
-Override flag before one without it, which may be that of a proxy (RFC 4861 §7.2.8). If more than one claimant is left,
-that is a conflict, and nobody gets the address. The last probe of a sequence comes from 0.0.0.0, and Linux answers it
-for its own addresses only (net/ipv4/arp.c, arp_process).
+Then these come before the others, in this order:
+
+1. a claimant whom the allowlist names by `port=`, `mac=` or `vm=`;
+2. an advertisement with the Override flag; one without it may be that of a proxy (RFC 4861 §7.2.8);
+3. for an adopted address, a claimant that was there before rdnbr started: the forwarding database of the bridge had its
+   MAC on its port. For IPv4 only an answer to the last probe of a sequence counts so, the one from 0.0.0.0: Linux
+   answers it for its own addresses only (net/ipv4/arp.c, arp_process), and a proxy may have been there while the entry
+   of the owner, which had been quiet for five minutes, was not there any more.
+
+If more than one claimant is left, that is a conflict, and nobody gets the address.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,17 +19,17 @@ from typing import NamedTuple
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.transitions import Transitions
-from rdnbr.core.model.address import ZERO_MAC
+from rdnbr.core.model.address import MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import State
-from rdnbr.core.model.claim import Claim, Proof
+from rdnbr.core.model.claim import Claim, Proof, Source
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.limits import PortLimits
 from rdnbr.core.primitives.timer_queue import TimerQueue
 from rdnbr.core.probing.port_services import PortServices
-from rdnbr.core.wire.probe_frames import is_probe_answer
+from rdnbr.core.wire.probe_frames import UNSPECIFIED4, is_probe_answer
 
 COLLECTED = 0.2
 """Seconds after the first claim in which further ones count. Hosts answer within some milliseconds; a proxy may delay
@@ -46,10 +52,14 @@ class Answer(NamedTuple):
         """The anchor that claims the address."""
         return Anchor(self.port.index, self.claim.mac)
 
+    was_there: bool = False
+    """Whether the forwarding database had the claimant before rdnbr started, and that counts."""
+
     @property
-    def rank(self) -> tuple[bool, bool]:
+    def rank(self) -> tuple[bool, bool, bool]:
         """How much speaks for the claimant."""
-        return self.rule is not None and bool(self.rule.qualifiers), self.claim.override
+        is_named = self.rule is not None and bool(self.rule.qualifiers)
+        return is_named, self.claim.override, self.was_there
 
 
 class AnswerCollection:
@@ -68,8 +78,13 @@ class AnswerCollection:
         self._services = services
         self._limits = limits
         self._segments = segments
+        self._fdb_ports: Mapping[tuple[int, MAC], int] = {}
         self._answers: dict[Key, dict[Anchor, Answer]] = {}
         self._ends: TimerQueue[Key] = TimerQueue()
+
+    def remember_fdb(self, fdb_ports: Mapping[tuple[int, MAC], int]) -> None:
+        """Remember who was there when rdnbr started: the port of each segment and MAC (ifindexes)."""
+        self._fdb_ports = fdb_ports
 
     def collect(self, now: float, key: Key, answer: Answer) -> bool:
         """Collect a claim if others may claim the address with as much right; tell whether it has to wait for them."""
@@ -77,6 +92,8 @@ class AnswerCollection:
         unknown = binding is not None and _is_unknown(binding) and binding.segment == answer.port.segment
         if answer.claim.proof is not Proof.USE or not (unknown or self._answers_search(answer, binding)):
             return False
+        if unknown:
+            answer = answer._replace(was_there=self._was_there(answer))
         found = self._answers.get(key)
         if found is None:
             self._answers[key] = {answer.anchor: answer}
@@ -121,6 +138,14 @@ class AnswerCollection:
             if not found:
                 del self._answers[key]
                 self._ends.discard(key)
+
+    def _was_there(self, answer: Answer) -> bool:
+        claim, port = answer.claim, answer.port
+        if self._fdb_ports.get((port.segment, claim.ether)) != port.index:
+            return False
+        return claim.source is Source.NA or (
+            claim.source is Source.ARP_REPLY and claim.target == UNSPECIFIED4
+        )
 
     def _answers_search(self, answer: Answer, binding: Binding | None) -> bool:
         """Tell whether a claim answers a probe that went to several ports for an address that nobody has."""

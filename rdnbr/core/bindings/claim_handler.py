@@ -176,8 +176,8 @@ class ClaimHandler:
         for winner, losers in self.answers.settle(now):
             if winner is not None:
                 self._handle_sender(now, winner.port, winner.claim, settled=True)
-            for port, claim, rule in losers:
-                self.refuse(now, port, Reason.SEVERAL_ANSWERS, claim, rule)
+            for loser in losers:
+                self.refuse(now, loser.port, Reason.SEVERAL_ANSWERS, loser.claim, loser.rule)
 
     def _handle_new_claim(
         self, now: float, port: Port, key: Key, anchor: Anchor, claim: Claim, rule: Rule | None

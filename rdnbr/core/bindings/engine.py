@@ -177,6 +177,14 @@ class Engine:
         self._reauthorization.start(now, discover=True)
         return self.drain_outputs()
 
+    def remember_fdb(self, fdb_ports: Mapping[tuple[int, MAC], int]) -> None:
+        """Remember which guests were there when rdnbr started, as some adopted routes have lost their neighbours.
+
+        Args:
+            fdb_ports: the port (ifindex) of each bridge (ifindex) and MAC in the bridges' forwarding databases.
+        """
+        self._claim_handler.answers.remember_fdb(fdb_ports)
+
     def adopt(
         self,
         now: float,

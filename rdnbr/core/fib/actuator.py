@@ -189,7 +189,10 @@ class Actuator:
         routes, neighbours = self._backend.read_entries()
         self._reconciler.resync_from_kernel(routes, neighbours)
         engine = self._engine
-        for key, device, mac, metric in adoptable_routes(engine.segments, routes, neighbours):
+        adoptable = adoptable_routes(engine.segments, routes, neighbours)
+        if any(route.mac is None for route in adoptable):
+            engine.remember_fdb(fdb_ports)
+        for key, device, mac, metric in adoptable:
             fdb_port = None if mac is None else fdb_ports.get((device, mac))
             self.handle_outputs(engine.adopt(now, key, mac, device, fdb_port, metric, notes.get(key)))
         for device, address, mac in orphaned_neighbours(engine.segments, routes, neighbours):

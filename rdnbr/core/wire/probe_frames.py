@@ -14,7 +14,8 @@ from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.wire import arp, ndp
 from rdnbr.core.wire.decode import decode
 
-_UNSPECIFIED4 = IP(bytes(4))
+UNSPECIFIED4 = IP(bytes(4))
+"""0.0.0.0, the sender of an ARP probe (RFC 5227 §1.1)."""
 
 
 def probe_frame(
@@ -36,7 +37,7 @@ def probe_frame(
     if len(address) == 4:
         if segment.gateway4 is None:
             return None
-        sender = _UNSPECIFIED4 if zero_sender else _source4(segment, segment.gateway4, address)
+        sender = UNSPECIFIED4 if zero_sender else _source4(segment, segment.gateway4, address)
         if broadcast:
             return arp.request(segment.mac, sender, address)
         return arp.request(segment.mac, sender, address, to=mac)
@@ -51,7 +52,7 @@ def answer_frame(frame: bytes, mac: MAC) -> bytes | None:
         case Claim(Source.ARP_REQUEST, address=bytes(sender), mac=to, target=bytes(target)):
             return arp.reply(mac, IP(target), to, IP(sender))
         case Claim(Source.ARP_PROBE, mac=to, target=bytes(target)):
-            return arp.reply(mac, IP(target), to, _UNSPECIFIED4)
+            return arp.reply(mac, IP(target), to, UNSPECIFIED4)
         case Claim(Source.NS, address=bytes(sender), mac=to, target=bytes(target)):
             return ndp.advertisement(mac, IP(target), to, IP(sender))
         case _:
@@ -61,7 +62,7 @@ def answer_frame(frame: bytes, mac: MAC) -> bytes | None:
 def is_probe_answer(claim: Claim, segment: Segment) -> bool:
     """Return whether `claim` comes from a solicited answer to the segment (rule V2)."""
     if claim.source is Source.ARP_REPLY:
-        return claim.target == _UNSPECIFIED4 or _is_own(segment, segment.gateway4, claim.target)
+        return claim.target == UNSPECIFIED4 or _is_own(segment, segment.gateway4, claim.target)
     return claim.source is Source.NA and _is_own(segment, segment.gateway6, claim.target)
 
 

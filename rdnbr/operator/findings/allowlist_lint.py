@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rdnbr.core.model.address import show_mac
 from rdnbr.core.model.rule import Rule
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.operator.findings.cure import Cure
@@ -39,6 +40,14 @@ def _lint_rule(rule: Rule) -> Iterator[Finding]:
             Cure.advise(
                 "leave out 'anycast' for an address that fails over, 'vip' for one that many guests serve"
             ),
+        )
+    if rule.static and not (qualifiers.ports or qualifiers.vm):
+        who = "claims it first" if qualifiers.mac is None else f"sends from {show_mac(qualifiers.mac)}"
+        yield warning(
+            "static-without-port",
+            rule.where,
+            f"nobody probes {rule.prefix}, so any guest that {who} while the port of its owner is down takes it",
+            "name the port of its guest: port= or vm=",
         )
     if rule.vip and not (qualifiers.ports or qualifiers.mac or qualifiers.vm):
         yield warning(

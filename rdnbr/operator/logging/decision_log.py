@@ -3,7 +3,8 @@
 1. `refreshed` and `ignored` are logged at the level `debug`, and so is each route of a port that flaps. The port
    itself is logged, once when its routes are held back, and once when they are held back no more.
 2. A new refusal is logged at once. The same refusal (port, reason, address) is logged again at most every `QUIET`
-   seconds, with the number of repetitions that were left out.
+   seconds, with the number of repetitions that were left out. So are claims that were collected, and addresses that
+   stay as they are since several guests answer for them: two guests may answer every probe for ever.
 3. In `WINDOW` seconds, each port may cause `UNPROVEN` lines that cost a guest only a frame each (refusals, and claims
    that wait for an answer or got none), and `LINES` other lines. One line at the end of the window gives the number of
    the others.
@@ -30,7 +31,7 @@ UNPROVEN = 20
 LINES = 300
 
 _REMEMBERED = 4096
-"""Number of refusals remembered; the least recently used is forgotten first."""
+"""Number of such decisions remembered; the least recently used is forgotten first."""
 
 _LEVELS = {
     Verb.REFRESHED: "debug",
@@ -44,9 +45,12 @@ _LEVELS = {
 }
 """All other decisions have the level `info`."""
 
+_REPEATED = frozenset({Reason.COLLECTED, Reason.SEVERAL_ANSWERS})
+"""Reasons of decisions that repeat as refusals do."""
+
 
 @dataclass(slots=True)
-class _Refusal:
+class _Repetition:
     logged: float
     """When it was last logged, in seconds."""
     since: int = 0
@@ -60,7 +64,7 @@ class DecisionLog:
         """Log with `logger`. `verbose`: whether `logger` accepts the level `debug`."""
         self._logger = logger
         self._verbose = verbose
-        self._refusals: LRUCache[tuple[str | None, Reason, IP | None], _Refusal] = LRUCache(_REMEMBERED)
+        self._repetitions: LRUCache[tuple[str | None, Reason, IP | None], _Repetition] = LRUCache(_REMEMBERED)
         self._begin = 0.0
         self._lines: Counter[tuple[str | None, bool]] = Counter()
         """Lines in this window, including those left out, by port and whether they are about unproven claims."""
@@ -75,20 +79,20 @@ class DecisionLog:
             if self._verbose:
                 self._write(level, decision, 0)
             return
-        refused = decision.verb is Verb.REFUSED
+        repeats = decision.verb is Verb.REFUSED or decision.reason in _REPEATED
         repeated = 0
-        if refused:
-            known = self._refusals.get((decision.port, decision.reason, decision.address))
+        if repeats:
+            known = self._repetitions.get((decision.port, decision.reason, decision.address))
             if known is not None and decision.at - known.logged < QUIET:
                 known.since += 1
                 return
             repeated = known.since if known is not None else 0
-        unproven = refused or decision.state is State.TENTATIVE or decision.verb is Verb.EXPIRED
+        unproven = repeats or decision.state is State.TENTATIVE or decision.verb is Verb.EXPIRED
         self._lines[decision.port, unproven] += 1
         if self._lines[decision.port, unproven] > (UNPROVEN if unproven else LINES):
             return
-        if refused:
-            self._refusals[decision.port, decision.reason, decision.address] = _Refusal(decision.at)
+        if repeats:
+            self._repetitions[decision.port, decision.reason, decision.address] = _Repetition(decision.at)
         self._write(level, decision, repeated)
 
     def log_suppressed(self, now: float) -> None:

@@ -113,6 +113,7 @@ _COMMANDS = {
     "resync": _resync,
     "lab": _lab,
     "metrics": _metrics,
+    "version": client_commands.version,
     "allowlist": client_commands.allowlist,
     "show": client_commands.show,
     "watch": client_commands.watch,

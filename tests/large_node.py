@@ -103,7 +103,7 @@ class Receiver:
     def close_all(self) -> None:
         self._open.clear()
 
-    def snoop_data(self, index: int, without: Collection[IP] | None, families: Collection[int]) -> None:
+    def snoop_data(self, _index: int, _without: object, _families: object, _awaited: object = ()) -> None:
         pass
 
     def is_detached(self, _index: int) -> bool:

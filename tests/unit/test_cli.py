@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from rdnbr.operator.commands.help_text import GROUPS
 from rdnbr.operator.commands.parser import parser
 
 pytestmark = pytest.mark.slow  # each test starts processes
@@ -127,7 +128,9 @@ def test_resync_names_what_to_compare_with():
 def test_help_names_every_command_and_exit_code():
     """The first page of help has all commands, examples and exit codes."""
     shown = rdnbr("--help").stdout
-    commands = "run reload flush probe resync show explain watch check doctor replay lab"
+    commands = (
+        "run reload flush probe resync show explain watch metrics version check allowlist doctor replay lab"
+    )
     for command in commands.split():
         assert f"\n  {command} " in shown
     for title in ("examples:", "files:", "exit codes:"):
@@ -135,14 +138,14 @@ def test_help_names_every_command_and_exit_code():
     assert max(map(len, shown.splitlines())) <= 110
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "reload", "flush", "probe", "show", "watch", "check", "doctor", "replay", "lab"]
-)
+@pytest.mark.parametrize("command", [name for group in GROUPS.values() for name in group])
 def test_help_of_a_command(command):
-    """Each command explains itself."""
+    """Each command explains itself, with an example."""
     done = rdnbr(command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: rdnbr {command} ")
+    assert "\nexamples:\n  " in done.stdout
+    assert f"rdnbr {command}" in done.stdout.partition("\nexamples:\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +313,34 @@ def test_check_against(daemon, tmp_path, rules, code):
     if rules != "nonsense\n":
         refused = [one["address"] for one in document["refused"]]
         assert refused == (["2.57.57.30"] if code else [])
+
+
+@pytest.mark.parametrize(("daemons", "code"), [("0.1.0", 0), ("0.0.9", 1)])
+def test_versions(daemon, daemons, code):
+    """A daemon that an upgrade has left behind is exit code 1."""
+    since = "2024-05-01T12:00:00.000+00:00"
+    path, _ = daemon({"ok": True, "result": {"version": daemons, "since": since}})
+    done = rdnbr("version", "--json", "--socket", path)
+    document = {"version": "0.1.0", "daemon": daemons, "since": since}
+    assert (done.returncode, json.loads(done.stdout)) == (code, document)
+
+
+def test_version_without_a_daemon(tmp_path):
+    """Without a daemon the command's version is told alone."""
+    done = rdnbr("version", "--socket", tmp_path / "s")
+    assert done.returncode == 0
+    assert done.stdout.startswith("rdnbr 0.1.0; no daemon answers")
+
+
+def test_check_shows_the_configuration(tmp_path):
+    """With --show the values are there, with their origin; in JSON too."""
+    (tmp_path / "c").write_text("[timers]\nreprobe = 10\n")
+    shown = rdnbr("check", "--show", "--config", tmp_path / "c").stdout
+    assert f"reprobe = 10.0                                      # {tmp_path}/c:2\n" in shown
+    document = json.loads(rdnbr("check", "--show", "--json", "--config", tmp_path / "c").stdout)
+    assert {"key": ["timers", "reprobe"], "value": 10.0, "from": f"{tmp_path}/c:2"} in document[
+        "configuration"
+    ]
 
 
 def test_watch_json(daemon):

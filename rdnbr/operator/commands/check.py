@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
+from rdnbr.config.provenance import Value, as_toml, plain, values_in_force
 from rdnbr.core.model.address import show_ip, show_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.problem import Problem
@@ -62,10 +63,11 @@ def check(args: Namespace) -> int:
     result = examine_files(CommandLine(args.config, args.allowlist))
     if args.against and not result.mistakes:
         return _compare(args, result)
+    shown = values_in_force(result.config) if args.show else None
     if args.json:
-        print(json.dumps(document(result), ensure_ascii=False))
+        print(json.dumps(document(result, shown), ensure_ascii=False))
     else:
-        print_lines(_lines(result))
+        print_lines([*as_toml(shown or []), *([""] if shown else []), *_lines(result)])
     return int(bool(result.mistakes))
 
 
@@ -83,8 +85,13 @@ def examine_files(given: CommandLine) -> Result:
     return Result(tuple(problems), tuple(remarks), config, allowlist)
 
 
-def document(result: Result) -> Document:
-    """Return the result in the JSON form that is promised to scripts."""
+def document(result: Result, shown: list[Value] | None = None) -> Document:
+    """Return the result in the JSON form that is promised to scripts, with the configuration if it is `shown`."""
+    configuration: Document = {}
+    if shown is not None:
+        configuration["configuration"] = [
+            {"key": list(path), "value": plain(value), "from": origin} for path, value, origin in shown
+        ]
     return {
         "mistakes": [{"file": one.file, "line": one.line, "message": one.message} for one in result.mistakes],
         "remarks": [
@@ -92,6 +99,7 @@ def document(result: Result) -> Document:
             for one in result.remarks
         ],
         "rules": None if result.allowlist is None else len(result.allowlist.rules),
+        **configuration,
     }
 
 

@@ -18,6 +18,13 @@ def show(args: Namespace) -> int:
     return show_document(args, _socket(args))
 
 
+def version(args: Namespace) -> int:
+    """Print the versions of the command and of the daemon."""
+    from rdnbr.operator.commands.version import version as print_version  # noqa: PLC0415
+
+    return print_version(args, _socket(args))
+
+
 def allowlist(args: Namespace) -> int:
     """Print an allowlist for the guests that are there."""
     from rdnbr.operator.commands.bindings_allowlist import allowlist_text  # noqa: PLC0415

@@ -18,6 +18,7 @@ GROUPS = {
         "explain": "why an address is routed, or is not",
         "watch": "follow decisions as they happen",
         "metrics": "figures of the daemon for Prometheus",
+        "version": "the version of the command and of the daemon",
     },
     "before you trust it": {
         "check": "name every mistake in configuration and allowlist",
@@ -90,6 +91,12 @@ Ctrl-C ends it. What comes faster than it can be read is left out and counted.
 examples:
   rdnbr watch --frames
   rdnbr watch --json | jq -r 'select(.decision == "moved") | .address'""",
+    "version": """\
+An upgrade restarts the daemon, unless that was prevented. Exit code 1 if a daemon of another version runs.
+
+examples:
+  rdnbr version
+  rdnbr version --json | jq -r .daemon""",
     "metrics": """\
 Prints the figures in Prometheus' text format, once. With --serve, as the unit rdnbr-metrics does, it serves them to
 Prometheus on a loopback address, or writes them to a file of node_exporter, as [metrics] in the configuration says.
@@ -101,7 +108,10 @@ examples:
   systemctl enable --now rdnbr-metrics && curl -s http://127.0.0.1:9171/metrics""",
     "reload": """\
 The daemon reads the files that it was started with. A mistake in any of them changes nothing; every mistake is
-printed, and the exit code is 1.""",
+printed, and the exit code is 1.
+
+examples:
+  rdnbr check && rdnbr reload""",
     "flush": """\
 A guest is learned again from its next ARP or neighbour discovery, which may take it a while. With no daemon,
 routes and neighbours of protocol 171 are removed, and nothing else. Without an address or a port it asks first, and
@@ -137,8 +147,12 @@ the rule. These leave the exit code at 0.
 With --against it asks the running daemon for its guests, and names those whose routes this allowlist would withdraw,
 and the departed ones that could not come back. Exit code 1 if a route would be withdrawn.
 
+With --show it prints the configuration, each value with where it comes from: the command line, a line of the file, or
+the default.
+
 examples:
   rdnbr check
+  rdnbr check --show
   rdnbr check --allowlist ./allowlist.new --against && cp allowlist.new /etc/rdnbr/allowlist""",
     "allowlist": """\
 Prints a rule for each address that has a route now: for its guest by number where the name of the port has one, else by

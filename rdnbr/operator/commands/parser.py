@@ -1,6 +1,6 @@
 """The command line: commands, options, and the text of `--help`."""
 
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_args
@@ -56,6 +56,9 @@ def parser() -> ArgumentParser:
         "--against", action="store_true", help="name the daemon's guests that this allowlist would withdraw"
     )
     made["check"].add_argument(
+        "--show", action="store_true", help="print the configuration, and where each value comes from"
+    )
+    made["check"].add_argument(
         "--socket", metavar="PATH", help="the daemon's control socket (as configured), for --against"
     )
     made["allowlist"].add_argument(
@@ -81,7 +84,7 @@ def parser() -> ArgumentParser:
         "address", nargs="?", type=_flush_target, metavar="ADDRESS|PORT", help="this one only"
     )
     made["flush"].add_argument("--all", action="store_true", help="all guests, without asking")
-    for name in ("reload", "flush", "probe"):
+    for name in ("reload", "flush", "probe", "version"):
         made[name].add_argument("--json", action="store_true", help="one JSON document")
     made["explain"].add_argument("address", type=_address, metavar="ADDRESS", help="a guest's address")
     made["explain"].add_argument("--json", action="store_true", help="one JSON document")
@@ -90,7 +93,18 @@ def parser() -> ArgumentParser:
     )
     made["resync"].add_argument("--json", action="store_true", help="one JSON document")
     made["probe"].add_argument("address", type=_address, metavar="ADDRESS", help="the address to probe")
-    for name in ("show", "explain", "watch", "reload", "flush", "probe", "resync", "allowlist", "metrics"):
+    for name in (
+        "show",
+        "explain",
+        "watch",
+        "reload",
+        "flush",
+        "probe",
+        "resync",
+        "allowlist",
+        "metrics",
+        "version",
+    ):
         made[name].add_argument(
             "--socket", metavar="PATH", help="the daemon's control socket (as configured)"
         )
@@ -128,7 +142,7 @@ def _show(command: ArgumentParser) -> None:
 def _command(commands: Any, name: str, about: str) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         name,
-        help=SUPPRESS,
+        help=about,  # which is for the completion; the help of the command's name has groups
         description=f"{about[0].upper()}{about[1:]}.",
         epilog=EPILOGS[name],
         formatter_class=RawDescriptionHelpFormatter,

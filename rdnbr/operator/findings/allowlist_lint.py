@@ -47,7 +47,7 @@ def _lint_rule(rule: Rule) -> Iterator[Finding]:
             "static-without-port",
             rule.where,
             f"nobody probes {rule.prefix}, so any guest that {who} while the port of its owner is down takes it",
-            "name the port of its guest: port= or vm=",
+            Cure.advise("name the port of its guest: port= or vm="),
         )
     if rule.vip and not (qualifiers.ports or qualifiers.mac or qualifiers.vm):
         yield warning(

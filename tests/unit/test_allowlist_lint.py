@@ -53,6 +53,22 @@ def test_vip_and_anycast_at_once():
     assert found("2.57.57.30 vm=100 vip anycast") == ["vip-and-anycast a:1"]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "names"),
+    [
+        ("169.254.0.0/16", ["rule-matches-nobody a:1"]),
+        ("224.0.0.5 vm=100", ["rule-matches-nobody a:1"]),
+        ("fe80::1", ["rule-matches-nobody a:1"]),
+        ("ff00::/8 wide", ["rule-matches-nobody a:1"]),
+        ("0.0.0.0/0 wide", []),
+        ("2001:678::80", []),
+    ],
+)
+def test_a_rule_that_denies_what_nobody_may_have(prefix, names):
+    """Such a rule is harmless, and stays valid; it never counts."""
+    assert found(f"deny {prefix}") == names
+
+
 @pytest.mark.parametrize("address", ["2.57.57.30", "2001:678::80"])
 @pytest.mark.parametrize(
     ("qualifiers", "taker"),

@@ -23,7 +23,7 @@ from explaining import (
 )
 
 from rdnbr.core.bindings.explanation_builder import events_about
-from rdnbr.core.model.address import parse_ip, show_ip
+from rdnbr.core.model.address import parse_ip, parse_mac, show_ip
 from rdnbr.core.model.engine_outputs import Decision, Verb
 from rdnbr.core.model.explanation import DesiredEntry, RuleText
 from rdnbr.core.model.reason import Reason
@@ -58,6 +58,16 @@ def test_a_routed_address_in_a_connected_prefix():
     rules = (RuleText("allowlist:1", f"{V4} connected"),)
     answer, text = said(facts(replace(explanation, rules=rules)))["built-in"]
     assert (answer, text.rpartition("; ")[2]) == ("ok", "its rule says `connected`")
+
+
+def test_the_card_behind_a_virtual_router_mac():
+    """A binding at a virtual-router MAC names the MAC of the card that sends."""
+    explanation = explained(bound())
+    (detail,) = explanation.bindings
+    shown = detail.shown._replace(mac=parse_mac("00:00:5e:00:01:0a"), physical_mac=detail.shown.mac)
+    made = facts(replace(explanation, bindings=(replace(detail, shown=shown),)))
+    _, text = said(made)["binding"]
+    assert text.startswith("valid: 00:00:5e:00:01:0a (from the card 52:02:45:00:00:01) on tap1i0 since 10s")
 
 
 def test_a_routed_address():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from explaining import ADVERTISED, ALICE, V4, bound, explained, facts
 
-from rdnbr.core.model.address import parse_ip
+from rdnbr.core.model.address import parse_ip, parse_mac
 from rdnbr.core.model.binding_state import State
 from rdnbr.linux.nft.iptables_save import read_save
 from rdnbr.operator.control.bound_addresses import BoundAddress
@@ -141,3 +141,23 @@ def test_findings_about_guests():
     (finding,) = check_bound_guests(BoundGuests((FOUR,), elsewhere={parse_ip(V4): ("198.51.100.3",)}))
     assert (finding.about, finding.name) == ("frr", "announced-twice")
     assert f"{V4} by 198.51.100.3" in finding.message
+
+
+@pytest.mark.parametrize("mac", ["00:00:5e:00:01:0a", "00:00:5e:00:02:0a", "00:00:0c:07:ac:05"])
+@pytest.mark.parametrize("address", [V4, V6])
+def test_two_tenants_with_one_vrid(mac, address):
+    """A virtual-router MAC on two ports of one bridge is named, and one on two bridges is not."""
+    one = FOUR._replace(address=parse_ip(address), mac=parse_mac(mac))
+    other = one._replace(address=parse_ip("2.57.57.77"), port="tap2i0")
+    (finding,) = check_bound_guests(BoundGuests((one, other)))
+    assert (finding.name, finding.about) == ("virtual-router-mac-shared", "vmbr1")
+    assert f"use the virtual-router MAC {mac} at a time ({address} on tap1i0, 2.57.57.77 on tap2i0)" in (
+        finding.message
+    )
+    for harmless in (
+        other._replace(bridge="vmbr2"),
+        other._replace(port="tap1i0"),
+        other._replace(installed=False),
+        other._replace(mac=ALICE),
+    ):
+        assert list(check_bound_guests(BoundGuests((one, harmless)))) == []

@@ -144,6 +144,7 @@ def _decode_binding(fields: Fields) -> BindingDetail:
             last_seen=fields.get("last_seen", moment),
             rule=fields.optional("rule", text),
             # An older daemon does not send it.
+            physical_mac=fields.optional("physical_mac", mac) if "physical_mac" in fields else None,
             unsent=fields.optional("unsent", _unsent) if "unsent" in fields else None,
         ),
         table=fields.get("table", integer),

@@ -183,7 +183,8 @@ def _binding(detail: BindingDetail, facts: Facts) -> Iterator[str]:
     """Yield the phrases that describe one binding."""
     shown = detail.shown
     unnamed = "a port that is gone" if shown.state is State.DEPARTED else "a port not known yet"
-    yield f"{shown.state}: {show_mac(shown.mac)} on {shown.port or unnamed}"
+    card = "" if shown.physical_mac is None else f" (from the card {show_mac(shown.physical_mac)})"
+    yield f"{shown.state}: {show_mac(shown.mac)}{card} on {shown.port or unnamed}"
     if detail.table != _MAIN:
         yield f"in table {detail.table},"
     since, seen = age(epoch(shown.since), facts.now), age(epoch(shown.last_seen), facts.now)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rdnbr.core.model.address import show_mac
 from rdnbr.core.model.rule import Rule
+from rdnbr.core.model.special_purpose import special_purpose_name
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.finding import Finding, warning
@@ -32,6 +33,14 @@ def _lint_rule(rule: Rule) -> Iterator[Finding]:
                 f"{glob!r} has a [ without its ], so it matches only a device that is called just that",
                 Cure.advise("close it, as in tap[12]i0"),
             )
+    name = special_purpose_name(rule.prefix) if rule.deny else None
+    if name is not None:
+        yield warning(
+            "rule-matches-nobody",
+            rule.where,
+            f"{rule.prefix} is {name}: no guest may claim it, so this rule matches nobody",
+            Cure.advise("remove the rule"),
+        )
     if rule.vip and rule.anycast:
         yield warning(
             "vip-and-anycast",

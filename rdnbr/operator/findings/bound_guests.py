@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rdnbr.core.model.address import IP, MAC, family, show_ip, show_mac
+from rdnbr.core.model.virtual_router_mac import is_virtual_router_mac
 from rdnbr.operator.control.bound_addresses import BoundAddress
 from rdnbr.operator.control.silent_guest import PROBE_OF, alive_address
 from rdnbr.operator.findings.cure import Cure
@@ -33,6 +34,7 @@ def check_bound_guests(guests: BoundGuests) -> Iterator[Finding]:
     """Yield the findings about guests."""
     yield from _unlearned(guests)
     yield from _half_silent(guests)
+    yield from _shared_virtual_macs(guests)
     yield from _elsewhere(guests)
 
 
@@ -74,6 +76,28 @@ def _half_silent(guests: BoundGuests) -> Iterator[Finding]:
             f"routed: {named}",
             ANSWER[version],
         )
+
+
+def _shared_virtual_macs(guests: BoundGuests) -> Iterator[Finding]:
+    """Yield the MACs of virtual routers that are active on several ports of a bridge: two tenants chose one VRID."""
+    ports: defaultdict[tuple[str, MAC], dict[str, IP]] = defaultdict(dict)
+    for one in guests.bound:
+        if one.installed and one.port is not None and is_virtual_router_mac(one.mac):
+            ports[one.bridge, one.mac].setdefault(one.port, one.address)
+    for (bridge, mac), found in sorted(ports.items()):
+        if len(found) > 1:
+            named = listed(
+                [f"{show_ip(address)} on {port}" for port, address in sorted(found.items())], _MAX_NAMED
+            )
+            yield warning(
+                "virtual-router-mac-shared",
+                bridge,
+                f"guests on {len(found)} ports use the virtual-router MAC {show_mac(mac)} at a time ({named}), so the "
+                "bridge sends the frames for all of them to the one that sent last",
+                Cure.advise(
+                    "give one of them another VRID (VRRP, CARP) or group (HSRP), or a bridge of its own"
+                ),
+            )
 
 
 def _elsewhere(guests: BoundGuests) -> Iterator[Finding]:

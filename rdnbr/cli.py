@@ -11,6 +11,9 @@ from rdnbr.operator.control.client import CommandFailed
 
 DONE, FINDINGS, USAGE, CANNOT_START = range(4)
 """Exit codes. argparse uses 2 for wrong usage as well."""
+UNIT_MISCONFIGURED = 78
+"""Exit code of `run --wait` for a mistake in its files, CONFIG in systemd.exec(5). The unit starts it again after any
+other failure, also after exit code 1, with which Python ends after an exception."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,7 +47,7 @@ def _run(args: Namespace) -> int:
         )
     except (ConfigError, AllowlistError) as error:
         print(for_stderr(str(error)), file=sys.stderr)
-        return FINDINGS
+        return UNIT_MISCONFIGURED if args.wait else FINDINGS
     try:
         return run(config, allowlist, dry_run=args.dry_run, wait=args.wait)
     except CannotStart as error:

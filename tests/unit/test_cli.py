@@ -495,8 +495,9 @@ def test_run_with_a_missing_file(tmp_path, option):
 
 
 def test_run_with_a_broken_allowlist(tmp_path):
-    """An allowlist with a mistake stops the start with exit code 1."""
+    """An allowlist with a mistake stops the start with exit code 1; that of the unit with 78, which is final."""
     (tmp_path / "a").write_text("nonsense\n")
-    done = rdnbr("run", "--allowlist", tmp_path / "a")
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"{tmp_path}/a:1: ")
+    for flags, code in (((), 1), (("--wait",), 78)):
+        done = rdnbr("run", "--allowlist", tmp_path / "a", *flags)
+        assert done.returncode == code
+        assert done.stderr.startswith(f"{tmp_path}/a:1: ")

@@ -133,6 +133,7 @@ def test_the_unit_starts_again_and_takes_no_route_along() -> None:
     """After a crash or a hang the daemon is started again, and nothing in the unit runs when it stops."""
     options = unit()
     assert (options["Restart"], options["StartLimitIntervalSec"]) == (["always"], ["0"])
+    assert options["RestartPreventExitStatus"] == ["2 78"]  # not 1: Python ends so after an exception
     assert (options["Type"], options["WatchdogSec"], options["KillMode"]) == (["notify"], ["30"], ["mixed"])
     assert [name for name in options if name.startswith("ExecStop") or name == "PrivateNetwork"] == []
 
@@ -157,7 +158,7 @@ def test_frr_understands_its_configuration(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["run", "test", "setup", "packages", "debian/build", "debian/root", "../.ci/run"]
+    "script", ["run", "test", "setup", "packages", "debian/build", "debian/root", "debian/test", "../.ci/run"]
 )
 def test_scripts_are_ready_to_run(script: str) -> None:
     """Each script may be executed, and bash finds it well-formed."""

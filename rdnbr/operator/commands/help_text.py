@@ -48,6 +48,7 @@ exit codes:
   1  findings, bad input, or no answer
   2  the command line is wrong
   3  cannot start: no permission, no bridge, socket in use
+  78 `run --wait`: a mistake in the configuration or the allowlist
 
 rdnbr COMMAND --help has more on each."""
 
@@ -57,7 +58,8 @@ It stops on SIGTERM or Ctrl-C and leaves its routes in place: the next start tak
 restart is seen in BGP. SIGHUP reads configuration and allowlist again, as does changing them.
 
 With --wait, as under systemd, the daemon starts without a bridge, and serves the first one as soon as it has its
-address. Until then it leaves the routes of an earlier run as they are, and `rdnbr show` says what it waits for.
+address. Until then it leaves the routes of an earlier run as they are, and `rdnbr show` says what it waits for. A
+mistake in its files is then exit code 78, after which systemd does not start it again.
 
 A dry run makes no control socket, so that it can run beside the daemon: what it would do is in its log alone,
 and show, watch and the other commands ask the daemon, if there is one.

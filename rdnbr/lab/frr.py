@@ -1,4 +1,8 @@
-"""FRR on a host of the lab: zebra and bgpd, configured by a file and queried by vtysh."""
+"""FRR on a host of the lab: its daemons, configured by files and queried by vtysh.
+
+In FRR 10 mgmtd reads zebra's configuration, and zebra complains of each change of an interface while no mgmtd runs. So
+mgmtd runs where FRR has it.
+"""
 
 import json
 import pwd
@@ -20,7 +24,7 @@ def installed() -> bool:
 
 
 class Frr:
-    """zebra and bgpd, running on `host` with `config`."""
+    """mgmtd if there is one, zebra and bgpd, running on `host` with `config`."""
 
     def __init__(self, host: Host, config: str) -> None:
         self._host = host
@@ -31,26 +35,39 @@ class Frr:
             path.mkdir(exist_ok=True)
             shutil.chown(path, owner.pw_uid, owner.pw_gid)
         host.write("/etc/frr/vtysh.conf", "")
-        host.write("/etc/frr/frr.conf", config)
-        shutil.chown(host.path("/etc/frr/frr.conf"), owner.pw_uid, owner.pw_gid)
+        lines = config.splitlines(keepends=True)
+        for_zebra = [line for line in lines if line.startswith(("ip nht ", "ipv6 nht "))]
+        host.write("/etc/frr/zebra.conf", "".join(for_zebra))
+        host.write("/etc/frr/frr.conf", "".join(line for line in lines if line not in for_zebra))
+        for path in ("/etc/frr/zebra.conf", "/etc/frr/frr.conf"):
+            shutil.chown(host.path(path), owner.pw_uid, owner.pw_gid)
+        self._has_mgmtd = (_DAEMONS / "mgmtd").exists()
+        if self._has_mgmtd:
+            self.start("mgmtd")
         self.start("zebra")
         self.start("bgpd")
 
     def stop(self, name: str) -> None:
-        """Stop zebra or bgpd. It does not wait until the other daemon notices."""
+        """Stop a daemon. It does not wait until the other daemons notice."""
         self._programs.pop(name).stop()
         for path in self._sockets(name):
             path.unlink(missing_ok=True)
 
     def start(self, name: str) -> None:
-        """Start zebra or bgpd, and wait until its sockets exist.
+        """Start a daemon, and wait until its sockets exist.
 
         Raises:
             LabError: the daemon ended, or its sockets did not appear in 15 s.
         """
-        # -P 0: no telnet port. Both daemons are ready with their vty socket, zebra also needs its clients' socket.
+        file = {"bgpd": "/etc/frr/frr.conf"}
+        if not self._has_mgmtd:
+            file["zebra"] = "/etc/frr/zebra.conf"
+        # -P 0: no telnet port. A daemon is ready with its vty socket, zebra also needs its clients' socket.
         program = self._host.launch(
-            name, str(_DAEMONS / name), "-f", "/etc/frr/frr.conf", "-P", "0", "--log", "stdout"
+            name,
+            str(_DAEMONS / name),
+            *(("-f", file[name]) if name in file else ()),
+            *("-P", "0", "--log", "stdout"),
         )
         self._programs[name] = program
         sockets = self._sockets(name)

@@ -1,5 +1,6 @@
 """The configurations of contrib/frr together: a node's, and that of each kind of upstream."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ pytestmark = [pytest.mark.frr, pytest.mark.slow]
 
 FRR = Path(__file__).parents[2] / "contrib" / "frr"
 UPSTREAMS = sorted(FRR.glob("upstream-*.conf"))
+RELOAD = Path("/usr/lib/frr/frr-reload.py")
+"""It compares a file with the running configuration (package frr-pythontools; `systemctl reload frr` runs it)."""
 
 
 @pytest.fixture
@@ -47,3 +50,18 @@ def test_the_upstream_receives_the_node_s_metrics(lab: Lab, path: Path) -> None:
     wait_for(
         lambda: received("ipv6", "2001:db8:100::80/128") == [8_056_314], 20.0, "the IPv6 route and its MED"
     )
+
+
+@pytest.mark.skipif(not RELOAD.exists(), reason="needs frr-pythontools")
+def test_a_reload_of_frr_changes_nothing(lab: Lab) -> None:
+    """The node's file has the form in which FRR shows it, so a reload finds only what an operator has changed."""
+    text = (FRR / "frr.conf").read_text().replace("hostname node1", f"hostname {platform.node()}")
+    Frr(lab.node, text)
+
+    def found() -> str:
+        return lab.node.run(str(RELOAD), "--test", "--stdout", "/etc/frr/frr.conf")
+
+    assert found().strip() == ""
+    more = "ip prefix-list RDNBR4 seq 10 permit 198.51.100.0/24 ge 32 le 32"
+    lab.node.write("/etc/frr/frr.conf", f"{text}{more}\n")
+    assert found().split("============")[-1].strip() == more

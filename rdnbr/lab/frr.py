@@ -39,8 +39,8 @@ class Frr:
         for_zebra = [line for line in lines if line.startswith(("ip nht ", "ipv6 nht "))]
         host.write("/etc/frr/zebra.conf", "".join(for_zebra))
         host.write("/etc/frr/frr.conf", "".join(line for line in lines if line not in for_zebra))
-        for path in ("/etc/frr/zebra.conf", "/etc/frr/frr.conf"):
-            shutil.chown(host.path(path), owner.pw_uid, owner.pw_gid)
+        for file in ("/etc/frr/zebra.conf", "/etc/frr/frr.conf"):
+            shutil.chown(host.path(file), owner.pw_uid, owner.pw_gid)
         self._has_mgmtd = (_DAEMONS / "mgmtd").exists()
         if self._has_mgmtd:
             self.start("mgmtd")

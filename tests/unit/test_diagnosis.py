@@ -56,7 +56,7 @@ GUEST_IN_PREFIX = {
 UP4, UP6 = Session(None, 4, "198.51.100.0", "Established"), Session(None, 6, "2001:db8::1", "Established")
 FRR = Frr(
     (10, 3),
-    frozenset({"zebra", "bgpd"}),
+    frozenset({"zebra", "bgpd", "mgmtd"}),
     (Redistribution(None, 4, "R4"), Redistribution(None, 6, "R6")),
     (UP4, UP6),
 )
@@ -109,6 +109,7 @@ def with_failed(**changes):
 
 HIDDEN = UnreadFact("it was not looked at", "be root")
 OLD_FRR = {"version": (10, 2)}
+NEW_FRR = {"version": (10, 7)}
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,13 @@ OLD_FRR = {"version": (10, 2)}
         (with_frr(daemons=frozenset()), "warning", "frr", "frr-not-running"),
         (with_frr(daemons=frozenset({"zebra"})), "problem", "frr", "bgpd-not-running"),
         (with_frr(daemons=frozenset({"bgpd"})), "problem", "frr", "zebra-not-running"),
+        (with_frr(daemons=frozenset({"zebra", "bgpd"})), "warning", "frr", "mgmtd-not-running"),
+        (
+            replace(with_segment(gateway4=None), frr=replace(FRR, **NEW_FRR)),
+            "problem", "vmbr1", "no-ipv4-gateway",
+        ),
+        (with_frr(redistributions=(*FRR.redistributions[:1], Redistribution(None, 6, "R6", table=10))),
+            "problem", "frr", "no-redistribute-kernel"),
         (with_frr(redistributions=FRR.redistributions[:1]), "problem", "frr", "no-redistribute-kernel"),
         (with_bridge(vrf="red", segment=replace(SEGMENT, gateway6=None)), "problem", "frr", "no-redistribute-kernel"),
         (
@@ -240,7 +248,9 @@ def test_what_is_wrong_is_found(facts, severity, about, name):
         with_frr(version=None),
         with_frr(sessions=(UP4, UP6, UP4._replace(state="Idle (Admin)"))),
         with_frr(sessions=(UP4, UP6, Session("red", 4, "198.51.100.9", "Active"))),
-        with_frr(daemons=frozenset({"zebra", "bgpd", "staticd", "watchfrr"})),
+        with_frr(daemons=FRR.daemons | {"staticd", "watchfrr"}),
+        with_frr(daemons=frozenset({"zebra", "bgpd"}), version=(8, 4)),
+        with_frr(daemons=frozenset({"zebra", "bgpd"}), version=None),
     ],
 )
 def test_what_is_right_is_not_found(facts):
@@ -298,6 +308,19 @@ def test_bridge_in_a_vrf():
     red = Frr((10, 3), FRR.daemons, (Redistribution("red", 4, "R"), Redistribution("red", 6, "R")), sessions)
     assert diagnose(replace(with_bridge(vrf="red"), frr=red)) == []
     assert found(replace(RIGHT, frr=red)) == [("problem", "frr", "no-redistribute-kernel")] * 2
+
+
+def test_bridge_whose_table_is_redistributed_directly():
+    """`table-direct` in any instance advertises the guests of that table, and needs a route-map and sessions there."""
+    bridge = with_bridge(vrf="red", segment=replace(SEGMENT, table=10))
+    direct = tuple(Redistribution(None, family, f"R{family}", table=10) for family in (4, 6))
+    assert diagnose(replace(bridge, frr=replace(FRR, redistributions=direct))) == []
+    without = (direct[0], direct[1]._replace(route_map=None))
+    bgp = replace(FRR, redistributions=without, instances={None: "router bgp 65001"})
+    (finding,) = diagnose(replace(bridge, frr=bgp))
+    assert "redistribute table-direct 10 route-map RDNBR6" in str(finding.cure)
+    down = replace(FRR, redistributions=direct, sessions=(UP4,))
+    assert found(replace(bridge, frr=down)) == [("problem", "frr", "bgp-no-session")]
 
 
 @pytest.mark.parametrize(

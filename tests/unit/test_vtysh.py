@@ -1,5 +1,7 @@
 """What vtysh prints, read."""
 
+import re
+
 import pytest
 
 from rdnbr.core.model.address import show_ip
@@ -47,6 +49,12 @@ router bgp 65001 vrf red
   redistribute connected
   redistribute kernel route-map RED
  exit-address-family
+ !
+ address-family ipv6 unicast
+  redistribute table-direct 10 route-map RED6
+  redistribute table-direct 11 metric 5
+  redistribute table 12
+ exit-address-family
 exit
 !
 router ospf
@@ -91,6 +99,8 @@ def test_redistributions():
         Redistribution(None, 4, "RDNBR4", one_metric=True),
         Redistribution(None, 6, None),
         Redistribution("red", 4, "RED"),
+        Redistribution("red", 6, "RED6", table=10),
+        Redistribution("red", 6, None, one_metric=True, table=11),
     ]
 
 
@@ -108,7 +118,7 @@ def test_route_map_that_sets_the_metric():
 
 def test_no_redistribution():
     """An instance without it has none."""
-    without = CONFIGURATION.replace("redistribute kernel", "redistribute static")
+    without = re.sub("redistribute (kernel|table-direct 1.)", "redistribute static", CONFIGURATION)
     assert read_redistributions(without) == []
 
 

@@ -6,7 +6,9 @@ from rdnbr.linux.frr.frr_status import Redistribution, RouteMap
 
 _INSTANCE = re.compile(r"router bgp \d+(?:\.\d+)?(?: (?:vrf (?P<vrf>\S+)|view \S+))?")
 _FAMILY = re.compile(r" address-family ipv([46]) unicast")
-_KERNEL = re.compile(r" {1,2}redistribute kernel\b(?:.* route-map (\S+))?")
+_KERNEL = re.compile(
+    r" {1,2}redistribute (?:kernel|table-direct (?P<table>\d+))\b(?:.* route-map (?P<map>\S+))?.*"
+)
 
 _ROUTE_MAP = re.compile(r"^route-map (\S+) (permit|deny) (\d+)\n((?: .*\n)*)", re.MULTILINE)
 _PREFIX_LIST = re.compile(r"match ip(?:v6)? address prefix-list (\S+)")
@@ -14,7 +16,7 @@ _SETS_METRIC = re.compile(r"^route-map (\S+) permit \d+\n(?: .*\n)*? set metric 
 
 
 def read_redistributions(configuration: str) -> list[Redistribution]:
-    """Return each `redistribute kernel` of bgpd's running configuration, with its VRF and address family."""
+    """Return what bgpd's running configuration redistributes from the kernel, with its VRF and address family."""
     found = []
     with_metric = {match[1] for match in _SETS_METRIC.finditer(configuration)}
     vrf, family, inside = None, 4, False
@@ -27,8 +29,9 @@ def read_redistributions(configuration: str) -> list[Redistribution]:
         elif line.startswith(" address-family "):
             family = 0  # multicast, VPN, EVPN: host routes are not in them
         elif inside and family and (kernel := _KERNEL.fullmatch(line)):
-            one_metric = " metric " in line or kernel[1] in with_metric
-            found.append(Redistribution(vrf, family, kernel[1], one_metric))
+            one_metric = " metric " in line or kernel["map"] in with_metric
+            table = int(kernel["table"]) if kernel["table"] else None
+            found.append(Redistribution(vrf, family, kernel["map"], one_metric, table))
     return found
 
 

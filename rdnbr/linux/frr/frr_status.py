@@ -10,7 +10,7 @@ from rdnbr.linux.frr.slow_settings import SlowSetting
 
 
 class Redistribution(NamedTuple):
-    """`redistribute kernel` in one address family of a BGP instance."""
+    """`redistribute kernel` or `redistribute table-direct` in one address family of a BGP instance."""
 
     vrf: str | None
     family: int
@@ -18,6 +18,13 @@ class Redistribution(NamedTuple):
     route_map: str | None
     one_metric: bool = False
     """Whether the line, or its route-map, sets the same metric for all routes."""
+    table: int | None = None
+    """The kernel's table of `table-direct` (since FRR 10.0, IPv6 since 10.1). None: `redistribute kernel`."""
+
+    @property
+    def command(self) -> str:
+        """The line of the configuration, without what it sets."""
+        return "redistribute kernel" if self.table is None else f"redistribute table-direct {self.table}"
 
 
 class RouteMap(NamedTuple):

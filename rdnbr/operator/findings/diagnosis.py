@@ -81,7 +81,9 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         )
     for served in facts.bridges:
         yield from bridge.check_bridge(served, carrier_matters=frr.carrier_matters(facts.frr))
-        yield from check_gateways(served, facts.settings)
+        yield from check_gateways(
+            served, facts.settings, ipv4_address_matters=frr.ipv4_address_matters(facts.frr)
+        )
         yield from check_filters(facts.filters, served, facts.uplinks, facts.settings)
         yield from sysctls.check_forwarding(served.segment.name, facts.uplinks.get(4), facts.settings)
         yield from sysctls.check_sysctls(served.segment.name, facts.settings)

@@ -12,6 +12,10 @@ from rdnbr.operator.text.phrases import listed
 
 CARRIER_SINCE = (10, 3)
 """The FRR release since which zebra drops kernel routes over devices without carrier (pull request 17544)."""
+MGMTD_SINCE = (10, 3)
+"""A release, not necessarily the first, in which zebra has its configuration from mgmtd alone."""
+IPV4_ADDRESS_SINCE = (10, 7)
+"""The FRR release since which zebra, when any interface goes down, drops IPv4 routes over devices without IPv4."""
 
 _MAX_NAMED = 3
 _SLOW = {
@@ -35,6 +39,11 @@ def carrier_matters(frr: Seen) -> bool:
             return False
 
 
+def ipv4_address_matters(frr: Seen) -> bool:
+    """Return whether BGP withdraws the IPv4 routes over a bridge that has no IPv4 address."""
+    return isinstance(frr, Frr) and frr.version is not None and frr.version >= IPV4_ADDRESS_SINCE
+
+
 def check_metrics(frr: Seen) -> Iterator[Finding]:
     """Yield the redistributions that give all routes one metric, so that newest-wins has no effect."""
     for one in frr.redistributions if isinstance(frr, Frr) else ():
@@ -43,7 +52,7 @@ def check_metrics(frr: Seen) -> Iterator[Finding]:
             yield warning(
                 "metric-levelled",
                 "frr",
-                f"`redistribute kernel` in {where} gives all routes one metric, so that BGP cannot tell which is the "
+                f"`{one.command}` in {where} gives all routes one metric, so that BGP cannot tell which is the "
                 "newest: newest-wins has no effect",
                 Cure.advise(
                     f"remove `set metric` from route-map {one.route_map}, or `metric` from the redistribute line"
@@ -101,11 +110,20 @@ def _running(frr: Frr, bridges: list[Bridge]) -> Iterator[Finding]:
             Reach(),
         )
         return
-    instances = {(bridge.vrf or "", version) for bridge in bridges for version in bridge.families}
-    for vrf, version in sorted(instances):
+    if frr.version is not None and frr.version >= MGMTD_SINCE and "mgmtd" not in frr.daemons:
+        yield warning(
+            "mgmtd-not-running",
+            "frr",
+            "FRR runs without mgmtd, from which zebra and staticd have their configuration: what /etc/frr/frr.conf "
+            "says of interfaces and static routes has no effect",
+            Cure.run("systemctl restart frr"),
+        )
+    instances = {
+        (bridge.vrf or "", version, bridge.segment.table) for bridge in bridges for version in bridge.families
+    }
+    for vrf, version, table in sorted(instances):
         served = [bridge.segment.name for bridge in bridges if bridge.vrf == (vrf or None)]
-        yield from _redistributed(frr, vrf or None, version, served)
-        yield from _sessions(frr, vrf or None, version, served)
+        yield from _advertised(frr, vrf or None, version, table, served)
     for setting in frr.slow_settings:
         yield warning(
             setting.finding,
@@ -183,12 +201,15 @@ START_FRR = Cure(("systemctl start frr",), ("systemctl enable frr",))
 RESYNC = Cure.run("rdnbr resync --frr", advice="makes the kernel announce them to zebra again")
 
 
-def _redistributed(frr: Frr, vrf: str | None, version: int, served: list[str]) -> Iterator[Finding]:
+def _advertised(frr: Frr, vrf: str | None, version: int, table: int, served: list[str]) -> Iterator[Finding]:
+    """Yield why the routes in a table are not advertised: they are redistributed by their VRF, or by `table-direct`."""
+    redistributions = [
+        one
+        for one in frr.redistributions
+        if one.family == version and (one.table == table or (one.table is None and one.vrf == vrf))
+    ]
     where = _where(vrf, version)
-    redistribution = next(
-        (one for one in frr.redistributions if (one.vrf, one.family) == (vrf, version)), None
-    )
-    if redistribution is None:
+    if not redistributions:
         yield problem(
             "no-redistribute-kernel",
             "frr",
@@ -196,16 +217,21 @@ def _redistributed(frr: Frr, vrf: str | None, version: int, served: list[str]) -
             _redistribute(frr, vrf, version, served),
             Reach(frozenset(served), frozenset({version})),
         )
-    elif redistribution.route_map is None:
-        yield warning(
-            "redistribute-without-route-map",
-            "frr",
-            f"`redistribute kernel` in {where} has no route-map, so routes of DHCP, Docker or WireGuard get out too",
-            _redistribute(frr, vrf, version, served),
-        )
+    for one in redistributions:
+        if one.route_map is None:
+            yield warning(
+                "redistribute-without-route-map",
+                "frr",
+                f"`{one.command}` in {_where(one.vrf, version)} has no route-map, so routes of DHCP, Docker or "
+                "WireGuard get out too",
+                _redistribute(frr, one.vrf, version, served, one.command),
+            )
+        yield from _sessions(frr, one.vrf, version, served)
 
 
-def _redistribute(frr: Frr, vrf: str | None, version: int, served: list[str]) -> Cure:
+def _redistribute(
+    frr: Frr, vrf: str | None, version: int, served: list[str], command: str = "redistribute kernel"
+) -> Cure:
     """Return the commands that redistribute the routes over the bridges `served`, and no others."""
     name, instance = f"RDNBR{version}", frr.instances.get(vrf)
     if instance is None:
@@ -216,15 +242,13 @@ def _redistribute(frr: Frr, vrf: str | None, version: int, served: list[str]) ->
         for number, bridge in entries
     ]
     redistribute = configure_frr(
-        instance, f"address-family ipv{version} unicast", f"redistribute kernel route-map {name}"
+        instance, f"address-family ipv{version} unicast", f"{command} route-map {name}"
     )
     return Cure((*route_maps, redistribute), SAVE_FRR)
 
 
 def _sessions(frr: Frr, vrf: str | None, version: int, served: list[str]) -> Iterator[Finding]:
-    """Yield the BGP sessions that are down although routes are redistributed there."""
-    if not any((one.vrf, one.family) == (vrf, version) for one in frr.redistributions):
-        return
+    """Yield the BGP sessions that are down where routes are redistributed."""
     where = _where(vrf, version)
     sessions = [one for one in frr.sessions if (one.vrf, one.family) == (vrf, version)]
     down = [one for one in sessions if not one.up and not one.shutdown]

@@ -6,7 +6,7 @@ from rdnbr.core.model.address import IP, family, show_ip
 from rdnbr.core.model.interfaces import InterfaceAddress
 from rdnbr.operator.findings.bridge import Bridge
 from rdnbr.operator.findings.cure import Cure, set_sysctls, sysctl_setting
-from rdnbr.operator.findings.finding import Finding, on, problem, warning
+from rdnbr.operator.findings.finding import Finding, Severity, on, problem, warning
 from rdnbr.operator.text.phrases import listed
 
 ACCEPT_DAD = "ipv6/conf/{}/accept_dad"
@@ -16,14 +16,17 @@ _FE80_1 = IP(b"\xfe\x80" + bytes(13) + b"\x01")
 _MAX_NAMED = 4
 
 
-def check_gateways(bridge: Bridge, settings: Mapping[str, int]) -> Iterator[Finding]:
+def check_gateways(
+    bridge: Bridge, settings: Mapping[str, int], *, ipv4_address_matters: bool
+) -> Iterator[Finding]:
     """Yield the findings of the gateway addresses of a bridge.
 
     Args:
         bridge: the bridge.
         settings: values under /proc/sys/net, by path.
+        ipv4_address_matters: whether this FRR withdraws IPv4 routes over a device without an IPv4 address.
     """
-    yield from _missing(bridge)
+    yield from _missing(bridge, Severity.PROBLEM if ipv4_address_matters else Severity.WARNING)
     for entry in bridge.segment.addresses:
         if entry.dad_failed:
             yield _dad_failed(bridge, entry)
@@ -42,14 +45,15 @@ def check_gateways(bridge: Bridge, settings: Mapping[str, int]) -> Iterator[Find
         )
 
 
-def _missing(bridge: Bridge) -> Iterator[Finding]:
+def _missing(bridge: Bridge, without_ipv4: Severity) -> Iterator[Finding]:
     name, segment = bridge.segment.name, bridge.segment
-    # FRR 10.7 also drops IPv4 routes through a device without an IPv4 address.
     if segment.gateway4 is None:
-        yield warning(
+        yield Finding(
             "no-ipv4-gateway",
+            without_ipv4,
             name,
-            "the bridge has no IPv4 address, so its guests are served by IPv6 only",
+            "the bridge has no IPv4 address, so its guests are served by IPv6 only; FRR from 10.7 on withdraws the "
+            "IPv4 routes over it when any interface goes down",
             _address(name, "169.254.0.1/32"),
             on(name, 4),
         )

@@ -1,8 +1,10 @@
 """Executes the commands of the control socket, and what the configuration says of the daemon's end."""
 
+import json
 import os
 import selectors
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 from rdnbr.config.config import Config
@@ -109,7 +111,7 @@ class CommandHandler:
             case "reload":
                 return self.reloader.request()
             case "flush":
-                return {"message": self._flush(now, address)}
+                return self._flush_all(now) if address is None else self._flush(now, address)
             case "probe":
                 message = self._probe(now, address)
                 return {"message": message, "at": json_views.timestamp(self._wall(now))}
@@ -168,16 +170,28 @@ class CommandHandler:
             self._parts.source_filter.verify_table()
         self._parts.mac_pinning.compare()
 
-    def _flush(self, now: float, address: IP | None) -> str:
-        parts = self._parts
-        if address is None and not parts.serving:
-            return self._flush_unread(now)
-        before = parts.engine.count
-        parts.actuator.handle_outputs(parts.engine.flush(now, address))
-        gone = before - parts.engine.count
-        if address is not None and not gone:
+    def _flush(self, now: float, address: IP) -> Document:
+        engine = self._parts.engine
+        before = engine.count
+        self._parts.actuator.handle_outputs(engine.flush(now, address))
+        if engine.count == before:
             raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
-        return f"withdrew and forgot {counted(gone, 'binding')}"
+        return _flushed(before - engine.count)
+
+    def _flush_all(self, now: float) -> Reply:
+        """Flush all bindings. Where there are many, the engine goes on in the next turns, and the reply follows."""
+        parts = self._parts
+        if not parts.serving:
+            return {"message": self._flush_unread(now)}
+        before = parts.engine.count
+        parts.actuator.handle_outputs(parts.engine.flush(now))
+        return self._await_flush(before) if parts.engine.flushing else _flushed(before)
+
+    def _await_flush(self, count: int) -> Iterator[str]:
+        """Yield nothing in each turn of the flush, then the document."""
+        while self._parts.engine.flushing:
+            yield ""
+        yield json.dumps(_flushed(count))
 
     def _flush_unread(self, now: float) -> str:
         """Remove what an earlier run left in the kernel, which nobody has read while no bridge was served."""
@@ -299,3 +313,7 @@ class CommandHandler:
             )
             for port in engine.ports.values()
         ]
+
+
+def _flushed(count: int) -> Document:
+    return {"message": f"withdrew and forgot {counted(count, 'binding')}"}

@@ -269,8 +269,8 @@ class Daemon:
         unread = not self._receiver.drained
         parts, engine = self._parts, self._parts.engine
         if not self._timer_gate.open(now, unread=unread):
-            if engine.reauthorizing:  # which depends on no frame
-                parts.actuator.handle_outputs(engine.reauthorize_slice(now))
+            if engine.flushing or engine.reauthorizing:  # which depends on no frame
+                parts.actuator.handle_outputs(engine.handle_slice(now))
             return
         before = engine.next_deadline()
         outputs: Iterable[Output] = ()

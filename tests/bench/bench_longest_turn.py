@@ -77,6 +77,12 @@ def reload(node: LargeNode) -> Iterator[Turn]:
     yield from _until_idle(node)
 
 
+def flush(node: LargeNode) -> Iterator[Turn]:
+    """All bindings are flushed."""
+    yield from _reply(node, "flush")
+    yield from _until_idle(node)
+
+
 def watchdog(node: LargeNode) -> Iterator[Turn]:
     """The service manager gets the daemon's status."""
     for _ in range(3):
@@ -137,7 +143,11 @@ TURNS: dict[str, Turns] = {
 }
 """In this order, on one node: the last one leaves no binding."""
 
-ENFORCE: dict[str, Turns] = {"enforce: one binding more": new_binding, "enforce: port gone": port_gone}
+ENFORCE: dict[str, Turns] = {
+    "enforce: one binding more": new_binding,
+    "enforce: port gone": port_gone,
+    "enforce: flush": flush,
+}
 """On a node with the packet filter."""
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow  # two large nodes are built
 SAME = {
     name: turns
     for name, turns in (TURNS | ENFORCE).items()
-    if name in ("frame", "watchdog", "show", "port gone", "enforce: one binding more")
+    if name in ("frame", "watchdog", "show", "reload", "port gone", "enforce: one binding more")
 }
 """Turns that do not depend on the number of bindings."""
 
@@ -87,6 +87,19 @@ def test_port_gone_removes_its_own_entries_only(many: LargeNode):
     operations = many.kernel.applied
     assert len(operations) == 4 * GUESTS
     assert {type(operation) for operation in operations} == {DropRoute, DropNeighbour}
+
+
+def test_probe_round_is_a_bounded_part_of_what_is_due(many: LargeNode):
+    """However many timers and rounds of slow discovery are due in one second, a turn handles some of them."""
+    assert most_calls(many, TURNS["probe round"]) <= 15_000
+
+
+def test_flush_does_not_grow_with_the_bindings(few: LargeNode, many: LargeNode):
+    """A flush of all bindings goes in slices, and its reply follows the last of them."""
+    flush = ENFORCE["enforce: flush"]
+    assert most_calls(many, flush) <= 1.1 * most_calls(few, flush)
+    assert few.reply("bindings")["result"]["bindings"] == []
+    assert many.reply("bindings")["result"]["bindings"] == []
 
 
 @pytest.mark.alone

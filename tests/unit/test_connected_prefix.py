@@ -99,7 +99,7 @@ def test_many_guests_stay_through_all_slices():
             guest.asks_gateway(f"10.0.{port}.{last + 10}")
     lines = prefix_comes(world, 4)
     while world.engine.reauthorizing:
-        lines += world.carries_out(world.engine.reauthorize_slice(world.now))
+        lines += world.carries_out(world.engine.handle_slice(world.now))
     assert lines == ["10.0.0.0/8 covers 10.0.0.10"]
     assert len(world.routes()) == 400
 

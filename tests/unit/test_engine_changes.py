@@ -209,7 +209,7 @@ def test_fault_in_a_reload_costs_one_binding(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(RuntimeError):
         world.reloads("2.57.58.0/24")
     world.carries_out(world.engine.drain_outputs())
-    world.carries_out(world.engine.reauthorize_slice(world.now))
+    world.carries_out(world.engine.handle_slice(world.now))
     assert not world.engine.reauthorizing
     assert [line.split()[0] for line in world.routes()] == ["2.57.57.3"]
 
@@ -217,6 +217,7 @@ def test_fault_in_a_reload_costs_one_binding(monkeypatch: pytest.MonkeyPatch):
 def test_bindings_that_are_left_come_first(monkeypatch: pytest.MonkeyPatch):
     """Another start in the middle of a reload does not keep the last bindings waiting."""
     monkeypatch.setattr("rdnbr.core.bindings.reauthorization.BINDINGS_AT_ONCE", 2)
+    monkeypatch.setattr("rdnbr.core.bindings.reauthorization.CHANGE", 0)
     world = World("2.57.57.0/24")
     for number in range(1, 7):
         world.guest(f"guest{number}", f"tap{number}i0", f"2.57.57.{number}").asks_gateway()

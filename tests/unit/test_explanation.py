@@ -3,7 +3,6 @@
 import pytest
 from dialogue import World, rules
 
-from rdnbr.core.bindings.explanation_builder import rules_about
 from rdnbr.core.model.address import parse_ip, parse_mac, show_mac
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.reason import Reason
@@ -123,5 +122,5 @@ def test_explaining_changes_nothing():
 def test_rules_about_an_address_come_longest_first():
     """All rules whose prefix has the address in it, whatever their qualifiers, and no others."""
     law = rules(f"2.0.0.0/8\n2.57.57.0/24\ndeny {V4}\n2.57.58.0/24\n{V6}\n{V4} port=tap1i0")
-    found = [rule.where for rule in rules_about(parse_ip(V4), law.rules)]
+    found = [rule.where for rule in law.rules_about(parse_ip(V4))]
     assert found == ["allowlist:3", "allowlist:6", "allowlist:2", "allowlist:1"]

@@ -1,5 +1,6 @@
 """The parse of the configuration and the allowlist in a thread."""
 
+import gc
 import selectors
 import sys
 
@@ -40,6 +41,19 @@ def test_result_wakes_the_loop(tmp_path, selector, parser):
     assert parsed.config.settings.timers.reprobe == 7.0
     assert len(parsed.allowlist.rules) == 2
     assert not parser.running
+
+
+def test_garbage_collector_waits_and_leaves_the_rules_alone(tmp_path, selector, parser):
+    """It would hold up the loop: it waits while a parse runs, and does not look at the new rules."""
+    (tmp_path / "allowlist").write_text("2.57.57.30\n")
+    frozen = gc.get_freeze_count()
+    parser.start(CommandLine(allowlist=tmp_path / "allowlist"), required=False)
+    assert not gc.isenabled()
+    wait(selector)
+    rules = parser.collect().allowlist.rules
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > frozen
+    assert not any(one is rules for one in gc.get_objects())
 
 
 def test_result_is_collected_once_the_loop_was_told(tmp_path, selector, parser):

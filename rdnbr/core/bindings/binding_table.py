@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TypeVar
 
-from rdnbr.core.model.address import MAC
+from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE, State
 from rdnbr.core.model.fib_entries import Key
@@ -23,6 +23,8 @@ class BindingTable:
         self._all: dict[Key, Binding] = {}
         self._added = 0
         """Number of bindings ever added."""
+        self._tables: Counter[int] = Counter()
+        """Number of bindings by routing table."""
         self._on_port: dict[int | None, dict[Key, None]] = {}
         self._of_mac: dict[MAC, dict[Key, None]] = {}
         self._challenged_from: dict[int | None, dict[Key, None]] = {}
@@ -45,12 +47,16 @@ class BindingTable:
         self._added += 1
         binding.serial = self._added
         self._all[binding.key] = binding
+        self._tables[binding.key.table] += 1
         self._index(binding)
         self._count_route(binding, 1)
 
     def remove(self, key: Key) -> None:
         """Remove the binding of a key."""
         binding = self._all.pop(key)
+        self._tables[key.table] -= 1
+        if not self._tables[key.table]:
+            del self._tables[key.table]
         self._count_route(binding, -1)
         self._unindex(binding)
         if binding.challenger is not None:
@@ -110,6 +116,11 @@ class BindingTable:
     def count_departed(self, mac: MAC) -> int:
         """Return how many DEPARTED bindings a MAC has."""
         return self._departed[mac]
+
+    def of_address(self, address: IP) -> list[Binding]:
+        """Return the bindings of an address in all routing tables, oldest first."""
+        found = (self._all.get(Key(table, address)) for table in self._tables)
+        return sorted((binding for binding in found if binding is not None), key=attrgetter("serial"))
 
     def challenged_from(self, port: int) -> list[Binding]:
         """Return the bindings whose challenger is on a port, oldest first."""

@@ -90,6 +90,11 @@ class Engine:
         return not self._reauthorization.is_over
 
     @property
+    def flushing(self) -> bool:
+        """Whether bindings are left that a flush of all bindings has not reached."""
+        return not self._flush.is_over
+
+    @property
     def count(self) -> int:
         """The number of bindings, DEPARTED ones too."""
         return len(self._table)
@@ -218,7 +223,10 @@ class Engine:
         self._services.query_listeners(segment)
 
     def flush(self, now: float, address: IP | None = None) -> list[Output]:
-        """Withdraw and forget the bindings of one address, or all bindings; a guest that is there is found again."""
+        """Withdraw and forget the bindings of one address, or all bindings; a guest that is there is found again.
+
+        Where there are many bindings, `expire_timers` goes on with them while `flushing` is true.
+        """
         self._flush.flush(now, address)
         return self.drain_outputs()
 
@@ -289,9 +297,9 @@ class Engine:
         self.counters.count(at.name, reason)
         return self.drain_outputs()
 
-    def reauthorize_slice(self, now: float) -> list[Output]:
-        """Authorize the next bindings while `reauthorizing`, without handling any timer."""
-        self._reauthorization.handle_slice(now)
+    def handle_slice(self, now: float) -> list[Output]:
+        """Go on while `flushing` or `reauthorizing`, without handling any timer."""
+        self._handle_slice(now)
         return self.drain_outputs()
 
     def expire_timers(self, now: float, *, unread: bool = False) -> list[Output]:
@@ -299,8 +307,7 @@ class Engine:
 
         With `unread` frames are left: then no binding counts as silent, and its probes start again.
         """
-        if self.reauthorizing:
-            self._reauthorization.handle_slice(now)
+        self._handle_slice(now)
         self._claim_handler.settle_answers(now)
         self._unproved.expire_timers(now, unread=unread)
         self._expiry.expire_timers(now, unread=unread)
@@ -319,6 +326,7 @@ class Engine:
             self._services.next_deadline(),
             self._claim_handler.answers.next_deadline(),
             self._reauthorization.next_deadline(),
+            self._flush.next_deadline(),
         )
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -363,6 +371,12 @@ class Engine:
         outputs = self._outputs[:]
         self._outputs.clear()
         return outputs
+
+    def _handle_slice(self, now: float) -> None:
+        if self.flushing:
+            self._flush.handle_slice(now)
+        elif self.reauthorizing:
+            self._reauthorization.handle_slice(now)
 
     def _bindings_of(self, address: IP) -> list[Binding]:
         keys = {Key(segment.table, address) for segment in self._segments.values()}

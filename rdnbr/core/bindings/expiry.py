@@ -11,7 +11,7 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import is_static
 from rdnbr.core.policy.quarantine import Quarantine
 
-AT_ONCE = 300
+AT_ONCE = 150
 """Timers handled in one call. After a stall all of them are due; the rest must not keep frames and routes waiting."""
 
 RETRY = 60.0

@@ -47,7 +47,7 @@ def build_explanation(
     authorization, limits = policy.authorization, policy.limits
     builtin = authorization.builtin_refusal(address)
     allowlist = authorization.allowlist
-    rules = [] if allowlist is None else rules_about(address, allowlist.rules)
+    rules = [] if allowlist is None else allowlist.rules_about(address)
     keys = sorted({Key(segment.table, address) for segment in segments.values()})
     bindings = [binding for key in keys if (binding := table.get(key)) is not None]
     live = any(binding.state in WITH_ROUTE for binding in bindings)
@@ -67,18 +67,6 @@ def build_explanation(
         hold_downs=tuple(held for key in keys for held in _hold_downs(now, key, policy.quarantine, ports)),
         bindings=tuple(_detail(binding, transitions, limits, segments, ports) for binding in bindings),
     )
-
-
-def rules_about(address: IP, rules: Iterable[Rule]) -> list[Rule]:
-    """Return the rules whose prefix contains the address, the longest prefix first, equal lengths in their order."""
-    number, bits = int.from_bytes(address), 8 * len(address)
-    about = [
-        rule
-        for rule in rules
-        if len(rule.prefix.address) == len(address)
-        and (number ^ int.from_bytes(rule.prefix.address)) >> (bits - rule.prefix.length) == 0
-    ]
-    return sorted(about, key=lambda rule: -rule.prefix.length)
 
 
 def events_about(address: IP, decisions: Iterable[Decision]) -> tuple[Decision, ...]:

@@ -1,6 +1,10 @@
-"""Flushes bindings for the operator: their routes are withdrawn, and they are forgotten."""
+"""Flushes bindings for the operator: their routes are withdrawn, and they are forgotten.
+
+There may be 50,000 bindings, and the loop has frames to read meanwhile. So a flush of all bindings goes in slices.
+"""
 
 from collections.abc import Mapping
+from itertools import islice
 
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.damped_ports import DampedPorts
@@ -9,7 +13,11 @@ from rdnbr.core.bindings.state_machine import BindingEvent
 from rdnbr.core.bindings.transitions import Transitions
 from rdnbr.core.model.address import IP
 from rdnbr.core.model.binding import Binding
+from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port
+
+BINDINGS_AT_ONCE = 60
+"""Bindings of one slice; some ten milliseconds, with their routes."""
 
 
 class Flush:
@@ -28,15 +36,39 @@ class Flush:
         self._transitions = transitions
         self._damped = damped
         self._signs_of_life = signs_of_life
+        self._left: dict[Key, None] = {}
+        """What a flush of all bindings has not reached yet."""
+        self._since = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no binding is left to flush."""
+        return not self._left
 
     def flush(self, now: float, address: IP | None) -> None:
-        """Flush the bindings of one address, in all tables; None: all bindings."""
-        for binding in self._table:
-            if address is None or binding.key.address == address:
-                self._flush(now, binding)
-                self._damped.release_port_of(now, binding)
+        """Flush the bindings of one address, in all tables; None: all bindings, beginning with the first slice."""
         if address is None:
+            self._since = now
+            self._left |= dict.fromkeys(self._table.keys())
+            self.handle_slice(now)
+            return
+        for binding in self._table.of_address(address):
+            self._flush(now, binding)
+            self._damped.release_port_of(now, binding)
+
+    def handle_slice(self, now: float) -> None:
+        """Flush the next bindings. Until the last of them is flushed, damped ports stay damped."""
+        for key in list(islice(self._left, BINDINGS_AT_ONCE)):
+            del self._left[key]  # one at a time: an exception costs one binding, not the slice
+            binding = self._table.get(key)
+            if binding is not None:
+                self._flush(now, binding)
+        if self.is_over:
             self._damped.release_all(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when the next slice is due: at once; None: there is none."""
+        return None if self.is_over else self._since
 
     def flush_port(self, now: float, name: str) -> None:
         """Flush the bindings on one port, also those that have departed from it."""

@@ -22,9 +22,11 @@ from rdnbr.core.policy.authorization import Authorization
 from rdnbr.core.probing.port_services import PortServices
 
 BINDINGS_AT_ONCE = 250
-"""Bindings of one slice."""
-PORTS_AT_ONCE = 20
-"""Ports of one slice, each of which is searched for the addresses that the allowlist names."""
+"""Bindings of one slice that stay as they are."""
+CHANGE = 5
+"""How many of those are as much work as one binding that is withdrawn."""
+RULES_AT_ONCE = 200
+"""Rules that the search of ports for named addresses looks at in one slice. It searches whole ports."""
 
 
 class Reauthorization:
@@ -70,20 +72,32 @@ class Reauthorization:
 
     def handle_slice(self, now: float) -> None:
         """Handle the next slice: bindings first, then ports."""
+        effort = 0
         for key in list(islice(self._bindings, BINDINGS_AT_ONCE)):
             del self._bindings[key]  # one at a time: an exception costs one binding, not the slice
             binding = self._table.get(key)
             if binding is not None:
-                self.authorize(now, [binding])
+                effort += 1 + CHANGE * self.authorize(now, [binding])
+            if effort >= BINDINGS_AT_ONCE:
+                return
         if self._bindings:
             return
-        for index in list(islice(self._to_discover, PORTS_AT_ONCE)):
+        effort = 0
+        while self._to_discover and effort < RULES_AT_ONCE:
+            index = next(iter(self._to_discover))
             del self._to_discover[index]
             port = self._ports.get(index)
             if port is not None:
-                for mac in (None, *self._named_macs(index)):
-                    self._static.bind(now, port, mac)
-                    self._services.discover(now, port, mac)
+                effort += self._discover(now, port)
+
+    def _discover(self, now: float, port: Port) -> int:
+        """Search a port for the addresses that the allowlist names; return the effort."""
+        allowlist, effort = self._authorization.allowlist, 1
+        for mac in (None, *self._named_macs(port.index)):
+            self._static.bind(now, port, mac)
+            self._services.discover(now, port, mac)
+            effort += 0 if allowlist is None else allowlist.count_naming(mac, port.name)
+        return effort
 
     def _named_macs(self, port: int) -> list[MAC]:
         """Return the MACs on a port (ifindex) that the new rules name; their guests may have been here for long."""
@@ -93,9 +107,13 @@ class Reauthorization:
         macs = {binding.anchor.mac: None for binding in self._table.on_port(port)}
         return [mac for mac in macs if allowlist.names_mac(mac)]
 
-    def authorize(self, now: float, bindings: Iterable[Binding]) -> None:
-        """Withdraw bindings that are not permitted any more. A DEPARTED binding is authorized when its MAC arrives."""
-        bindings = list(bindings)
+    def authorize(self, now: float, bindings: Iterable[Binding]) -> int:
+        """Withdraw bindings that are not permitted any more. A DEPARTED binding is authorized when its MAC arrives.
+
+        Returns:
+            How many bindings have changed.
+        """
+        bindings, changed = list(bindings), 0
         self._transitions.metrics.schedule_review(now, bindings)  # `anycast` may be new, or gone
         for binding in bindings:
             if binding.state is State.DEPARTED:
@@ -107,12 +125,15 @@ class Reauthorization:
             binding.rule = verdict.rule
             if not verdict.permitted:
                 self._transitions.apply(now, binding, BindingEvent.NOT_PERMITTED)
+                changed += 1
                 continue
             if live:
                 self._covering.record(address, verdict.rule)
             if is_static(binding.rule) != (binding.state is State.STATIC) and binding.anchor.port is not None:
                 event = BindingEvent.STATIC if is_static(binding.rule) else BindingEvent.NOT_STATIC
                 self._transitions.apply(now, binding, event)
+                changed += 1
+        return changed
 
     def next_deadline(self) -> float | None:
         """Return when the next slice is due: at once; None: there is none."""

@@ -231,6 +231,8 @@ class Actuator:
             OSError: the kernel did not answer.
         """
         self.handle_outputs(self._engine.flush(now))
+        while self._engine.flushing:
+            self.handle_outputs(self._engine.handle_slice(now))
         refusals = self._backend.apply(plan([], *self._backend.read_entries()))
         self._report(refusals)
 

@@ -75,13 +75,23 @@ class Allowlist:
         Without `mac`, the MAC qualifier of a rule is ignored: every guest on the port is meant.
         """
         vm = vm_of(port)
-        names = (mac, vm, port)
-        numbers = {number for name in names if name is not None for number in self._by_guest.get(name, ())}
+        numbers = {number for found in self._indexed(mac, port) for number in found}
         rules = (self.rules[number] for number in sorted(numbers))
         return [
             rule
             for rule in rules
             if rule.qualifiers.match(Claimant(mac or rule.qualifiers.mac or ZERO_MAC, port, bridge, vm, None))
+        ]
+
+    def count_naming(self, mac: MAC | None, port: str) -> int:
+        """Return how many rules `rules_naming` has to look at, which is the work that it is."""
+        return sum(map(len, self._indexed(mac, port)))
+
+    def rules_about(self, address: IP) -> list[Rule]:
+        """Return the rules whose prefix contains an address, the longest first, equal lengths in their order."""
+        number = int.from_bytes(address, "big")
+        return [
+            rule for shift, table in self._by_shift[len(address)] for rule in table.get(number >> shift, ())
         ]
 
     def names_mac(self, mac: MAC) -> bool:
@@ -90,10 +100,7 @@ class Allowlist:
 
     def macs_naming(self, address: IP) -> set[MAC]:
         """Return the MACs that rules with `mac=` permit an address to."""
-        number = int.from_bytes(address, "big")
-        rules = (
-            rule for shift, table in self._by_shift[len(address)] for rule in table.get(number >> shift, ())
-        )
+        rules = self.rules_about(address)
         return {rule.qualifiers.mac for rule in rules if rule.qualifiers.mac is not None and not rule.deny}
 
     def authorize(self, address: IP, claimant: Claimant) -> Verdict:
@@ -106,6 +113,11 @@ class Allowlist:
                 if verdict is not None:
                     return verdict
         return NOT_PERMITTED
+
+    def _indexed(self, mac: MAC | None, port: str) -> list[list[int]]:
+        """Return the indexes of the rules that name a MAC, a port or the guest number in its name, by each of those."""
+        names = (mac, vm_of(port), port)
+        return [self._by_guest[name] for name in names if name is not None and name in self._by_guest]
 
 
 def _guest_names(rule: Rule) -> Iterator[MAC | str | int]:

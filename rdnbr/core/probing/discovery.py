@@ -33,7 +33,7 @@ WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)
 sends frames itself."""
 
 
-AT_ONCE = 300
+AT_ONCE = 150
 """Searches handled in one call; the others wait for the next call, so that frames and routes do not wait for them."""
 
 

@@ -21,8 +21,9 @@ from rdnbr.core.probing.intervals import Form
 from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.slow_probing import SlowPace
 
-AT_ONCE = 100
-"""Probes and rounds handled in one call."""
+EFFORT_AT_ONCE = 150
+"""Rules looked at and probes sent in one call, some ten milliseconds. A port of which one round looks at more rules has
+that round to itself."""
 
 IsNeeded = Callable[[float, Port, Anchor, IP], bool]
 """Tells whether nobody has an address, and the anchor may have it."""
@@ -78,12 +79,10 @@ class SlowDiscovery:
         self._timers.set(port.index, first if due is None else min(due, first))
 
     def expire_timers(self, now: float) -> None:
-        """Send up to `AT_ONCE` probes that are due."""
-        for _ in range(AT_ONCE):
-            due = self._timers.pop(now)
-            if due is None:
-                return
-            self._continue_round(now, self._ports[due[1]])
+        """Send probes that are due, and begin rounds, until that was `EFFORT_AT_ONCE`."""
+        effort = 0
+        while effort < EFFORT_AT_ONCE and (due := self._timers.pop(now)) is not None:
+            effort += self._continue_round(now, self._ports[due[1]])
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: the allowlist names nothing for any port."""
@@ -94,9 +93,11 @@ class SlowDiscovery:
         self._rounds.pop(port, None)
         self._timers.discard(port)
 
-    def _continue_round(self, now: float, port: Port) -> None:
-        rounds = self._rounds[port.index]
+    def _continue_round(self, now: float, port: Port) -> int:
+        """Send one probe if its place in the rate has come; return the effort."""
+        rounds, effort = self._rounds[port.index], 1
         if not rounds.left:
+            effort += self._count_rules(port, rounds)
             rounds.left = self._wanted(now, port, rounds)
         while rounds.left and not self._lacks(now, port, *rounds.left[0]):
             del rounds.left[0]
@@ -105,13 +106,20 @@ class SlowDiscovery:
             rounds.has_place = at > now
             if rounds.has_place:
                 self._timers.set(port.index, at)
-                return
+                return effort
             self._probe(now, port, *rounds.left.pop(0), rounds.finished)
         if rounds.left:
             self._timers.set(port.index, now)
         else:
             self._timers.set(port.index, slow_probing.next_at(now, rounds.finished + 1))
             rounds.finished += 1
+        return effort
+
+    def _count_rules(self, port: Port, rounds: _Rounds) -> int:
+        allowlist = self._policy.authorization.allowlist
+        if allowlist is None:
+            return 0
+        return sum(allowlist.count_naming(mac, port.name) for mac in rounds.macs)
 
     def _wanted(self, now: float, port: Port, rounds: _Rounds) -> list[tuple[IP, MAC]]:
         """Return what to probe in a round: no more addresses than the port may have."""

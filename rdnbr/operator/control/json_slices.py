@@ -20,10 +20,10 @@ from rdnbr.operator.control import json_views
 from rdnbr.operator.control.json_views import Mode, PortView, Wall
 from rdnbr.operator.control.protocol import Document, Json
 
-ROWS = 200
+ROWS = 100
 """Rows of one slice; some five milliseconds."""
 
-RUN = 4000
+RUN = 2000
 """Keys that are sorted at once; some five milliseconds."""
 
 

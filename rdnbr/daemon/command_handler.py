@@ -97,7 +97,7 @@ class CommandHandler:
             case "bindings":
                 return json_slices.bindings(engine.keys(), engine.snapshot_key, head, self._wall)
             case "ports":
-                return json_slices.ports(self._port_views(), head)
+                return json_slices.ports(self._port_views(now), head)
             case "counters":
                 return json_slices.counters(engine.counters.items(), {**self._kernel_counters()}, head)
             case "events":
@@ -298,7 +298,7 @@ class CommandHandler:
             "announcements": actuator.announcements_sent,
         }
 
-    def _port_views(self) -> list[json_views.PortView]:
+    def _port_views(self, now: float) -> list[json_views.PortView]:
         engine = self._parts.engine
         drops = self._parts.receiver.drops()
         return [
@@ -310,6 +310,7 @@ class CommandHandler:
                 engine.counters.of_port(port.name),
                 drops.get(port.index, 0),
                 None if (until := engine.damped_until(port.name)) is None else self._wall(until),
+                tuple(engine.unanswered_questions(now, port.index)),
             )
             for port in engine.ports.values()
         ]

@@ -22,9 +22,9 @@ mkdir -p /run/real-etc /run/lock
 mount --bind /etc /run/real-etc
 mount -t tmpfs -o mode=0755 none /etc
 for entry in $(ls -A /run/real-etc); do
-    case $entry in rdnbr|frr|iproute2) ;; *) ln -s "/run/real-etc/$entry" "/etc/$entry" ;; esac
+    case $entry in rdnbr|frr|iproute2|sysctl.d) ;; *) ln -s "/run/real-etc/$entry" "/etc/$entry" ;; esac
 done
-mkdir /etc/rdnbr /etc/frr /etc/iproute2
+mkdir /etc/rdnbr /etc/frr /etc/iproute2 /etc/sysctl.d
 echo ready
 exec sleep infinity
 """

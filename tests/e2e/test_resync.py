@@ -76,7 +76,7 @@ def test_missed_routes_are_announced_again(lab: Lab) -> None:
     assert first.address4 not in found(node)["zebra-missed-routes"]
     explained = node.rdnbr("explain", guest.address4)
     assert explained.stdout.splitlines()[0].endswith("over vmbr1, but zebra has not heard of it")
-    assert "do: rdnbr resync --frr" in explained.stdout
+    assert "        rdnbr resync --frr\n" in explained.stdout
     before = updates(lab)
     done = node.rdnbr("resync", "--frr", "--json")
     told = json.loads(done.stdout)

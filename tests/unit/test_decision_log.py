@@ -240,6 +240,17 @@ def test_journal(journal):
     ]
 
 
+@pytest.mark.parametrize("where", ["journal", "console"])
+def test_field_of_several_lines(journal, where):
+    """A list of mistakes is one line that a person can read, without escapes for its line breaks."""
+    read, write = journal
+    writer = configure_logging(Log(format="auto" if where == "journal" else "console"), write)
+    logger().error("reload failed", why="nothing was changed:\na:1: no address\na:2: no port")
+    writer.drain(5)
+    (line,) = os.read(read, 65536).decode().splitlines()
+    assert "nothing was changed: a:1: no address; a:2: no port" in line
+
+
 def test_traceback_in_the_journal(journal):
     """Each line of a traceback has the priority, since the journal makes an entry of each line."""
     read, write = journal

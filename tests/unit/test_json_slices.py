@@ -112,7 +112,7 @@ def test_ports():
         '{"mode": "open", "waiting": null, "gateway_dadfailed": [{"bridge": "vmbr1", "address": "fe80::1"}], '
         + REST
         + '"ports": [{"port": "fwpr102p0", "ifindex": 7, "bridge": "vmbr1", "vm": 102, '
-        '"bindings": 2, "frames": 99, "drops": 1, "damped_until": null}]}'
+        '"bindings": 2, "frames": 99, "drops": 1, "damped_until": null, "unanswered": []}]}'
     )
 
 

@@ -12,6 +12,7 @@ from rdnbr.core.bindings.engine_parts import make_parts
 from rdnbr.core.bindings.explanation_builder import build_explanation
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.state_machine import BindingEvent
+from rdnbr.core.bindings.unanswered_questions import UnansweredQuestions
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.adoption_note import AdoptionNote
 from rdnbr.core.model.binding import Anchor, Binding
@@ -21,6 +22,7 @@ from rdnbr.core.model.engine_outputs import Output, Probe
 from rdnbr.core.model.explanation import Explanation
 from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Port, Segment
+from rdnbr.core.model.question import Question
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot
@@ -37,6 +39,7 @@ class Engine:
 
     def __init__(self, settings: Settings, allowlist: Allowlist | None) -> None:
         self.counters = FrameCounters()
+        self._questions = UnansweredQuestions()
         self.claims = 0
         """Frames that were valid claims, whatever was decided of them."""
         self._outputs: list[Output] = []
@@ -288,6 +291,8 @@ class Engine:
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += claim.source is not Source.PRESENCE
+            if claim.target is not None:
+                self._questions.note(now, port, claim, self._segments[at.segment], to_group=bool(data[0] & 1))
         elif claim in _IP_PACKETS:
             claim = self._services.snoop_source(now, port, data) or claim
         if isinstance(claim, Claim):
@@ -362,9 +367,26 @@ class Engine:
 
     def explain(self, now: float, address: IP) -> Explanation:
         """Return all that is known of one address; nothing is changed."""
-        return build_explanation(
+        explanation = build_explanation(
             now, address, self._policy, self._table, self._transitions, self._segments, self._ports
         )
+        questions = (
+            (port.name, one)
+            for port in self._ports.values()
+            for one in self.unanswered_questions(now, port.index)
+            if one.address == address
+        )
+        return replace(explanation, questions=tuple(questions))
+
+    def unanswered_questions(self, now: float, port: int) -> list[Question]:
+        """Return what guests on a port (ifindex) ask for, while nobody on its bridge has it."""
+        at = self._ports[port].segment
+        table = self._segments[at].table
+        return [
+            one
+            for one in self._questions.of_port(now, port)
+            if (binding := self._table.get(Key(table, one.target))) is None or binding.segment != at
+        ]
 
     def drain_outputs(self) -> list[Output]:
         """Return the outputs that no event has returned: those of an event that ended in an exception."""
@@ -396,6 +418,7 @@ class Engine:
         self._policy.limits.remove_port(index)
         self._services.port_gone(index)
         self._signs_of_life.port_gone(index)
+        self._questions.port_gone(index)
         self._transitions.timers.port_gone(index)
         self._conflicts.port_gone(now, port)
         self._claim_handler.answers.port_gone(index)

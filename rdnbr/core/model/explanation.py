@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.engine_outputs import Challenger, Decision
+from rdnbr.core.model.question import Question
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 
@@ -127,6 +128,8 @@ class Explanation:
     """In the order of their tables."""
     desired: tuple[DesiredEntry, ...] = ()
     """Empty from the engine, which does not know the kernel; the daemon adds it."""
+    questions: tuple[tuple[str, Question], ...] = ()
+    """What the guest with this address asks for and nobody answers, with the name of its port."""
     events: tuple[Decision, ...] = ()
     """The latest decisions about the address, oldest first; at most MAX_EVENTS. The daemon adds them."""
     refused_frame: bytes | None = None

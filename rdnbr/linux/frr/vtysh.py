@@ -37,16 +37,20 @@ def installed() -> bool:
     return shutil.which("vtysh") is not None
 
 
-def read_frr() -> Seen:
-    """Read the version of FRR, its daemons, its redistributions and its BGP sessions."""
+def read_frr(timeout: float = _TIMEOUT) -> Seen:
+    """Read the version of FRR, its daemons, its redistributions and its BGP sessions.
+
+    Args:
+        timeout: seconds that each of four vtysh runs may take.
+    """
     if not installed():
         return None
     try:
-        version = _VERSION.search(_show("show version"))
-        daemons = frozenset(_show("show daemons").split())
+        version = _VERSION.search(_show("show version", timeout=timeout))
+        daemons = frozenset(_show("show daemons", timeout=timeout).split())
         bgp = "bgpd" in daemons
-        configuration = _show("show running-config bgpd") if bgp else ""
-        sessions = read_sessions(_show("show bgp vrf all summary json")) if bgp else ()
+        configuration = _show("show running-config bgpd", timeout=timeout) if bgp else ""
+        sessions = read_sessions(_show("show bgp vrf all summary json", timeout=timeout)) if bgp else ()
     except VtyshError as error:
         if os.geteuid() == 0 and "failed to connect to any daemons" in str(error):
             return Frr(None, frozenset())

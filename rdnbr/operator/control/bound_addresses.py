@@ -1,11 +1,12 @@
-"""Reads `bindings` of the daemon: which address is where, and when its guest was last heard."""
+"""Reads what the daemon sends of guests: which address is where, when it was last heard, and what a guest asks for."""
 
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.binding_state import State
+from rdnbr.core.model.question import Question
 from rdnbr.operator.control.client import Client
-from rdnbr.operator.control.json_fields import Fields, flag, ip, mac, moment, text
+from rdnbr.operator.control.json_fields import Fields, flag, integer, ip, mac, moment, text
 
 
 class BoundAddress(NamedTuple):
@@ -47,4 +48,15 @@ def read_bound_addresses(client: Client) -> tuple[BoundAddress, ...]:
             one.optional("physical_mac", mac) if "physical_mac" in one else None,
         )
         for one in Fields(client.request("bindings")).objects("bindings")
+    )
+
+
+def read_question(one: Fields) -> Question:
+    """Return one question that nobody answers; the daemon does not send when it was asked.
+
+    Raises:
+        OtherVersion: the daemon is of another version.
+    """
+    return Question(
+        one.get("mac", mac), one.get("address", ip), one.get("target", ip), one.get("times", integer), 0.0
     )

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from rdnbr.core.model.address import family, show_ip, show_mac
 from rdnbr.core.model.engine_outputs import Decision
 from rdnbr.core.model.interfaces import vm_of
+from rdnbr.core.model.question import Question
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control.protocol import Document
 
@@ -35,6 +36,8 @@ class PortView(NamedTuple):
     """Frames that the kernel dropped because the socket's buffer was full (PACKET_STATISTICS)."""
     damped_until: datetime | None = None
     """Until when the routes of the port are held back, since it flaps; None if they are not."""
+    unanswered: tuple[Question, ...] = ()
+    """What guests on the port ask for and nobody answers."""
 
 
 def epoch(at: float) -> datetime:
@@ -102,4 +105,15 @@ def port(view: PortView) -> Document:
         "frames": view.frames,
         "drops": view.drops,
         "damped_until": None if view.damped_until is None else timestamp(view.damped_until),
+        "unanswered": [question(one) for one in view.unanswered],
+    }
+
+
+def question(asked: Question) -> Document:
+    """Return one question that nobody answers."""
+    return {
+        "mac": show_mac(asked.mac),
+        "address": show_ip(asked.address),
+        "target": show_ip(asked.target),
+        "times": asked.repeated,
     }

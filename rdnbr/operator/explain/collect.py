@@ -26,13 +26,10 @@ from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon, NoRep
 from rdnbr.operator.explain.explanation_json import decode
 from rdnbr.operator.explain.facts import FRR_NOT_INSTALLED, Facts, Kernel, NoAnswer
 from rdnbr.operator.explain.obstacles import Surroundings, obstacles
-from rdnbr.operator.findings.collect import collect_facts
+from rdnbr.operator.findings.collect import VTYSH_TIMEOUT, collect_facts
 from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.diagnosis import RESTART_DAEMON, START_DAEMON, diagnose
 from rdnbr.operator.findings.diagnosis import Facts as NodeFacts
-
-VTYSH_TIMEOUT = 3.0
-"""Seconds that each answer of FRR may take. It is short: the operator has a guest that does not work."""
 
 
 class _Node(NamedTuple):

@@ -18,6 +18,7 @@ def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> 
     explanation = encode(facts.explanation, json_views.epoch)
     address, address_family, events = (explanation.pop(key) for key in ("address", "family", "events"))
     del explanation["refused_frame"]  # here it is in words
+    unanswered = explanation.pop("unanswered")
     return {
         "address": address,
         "family": address_family,
@@ -37,6 +38,7 @@ def document(facts: Facts, layers: Iterable[Layer], verdict: AddressVerdict) -> 
         "findings": [
             {"name": one.name, "message": one.message, **one.cure.document()} for one in facts.findings
         ],
+        "unanswered": unanswered,
     }
 
 

@@ -21,6 +21,7 @@ from rdnbr.core.model.explanation import (
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import BindingSnapshot
 from rdnbr.operator.control import json_views
+from rdnbr.operator.control.bound_addresses import read_question
 from rdnbr.operator.control.json_fields import Fields, flag, integer, ip, mac, moment, octets, text, texts
 from rdnbr.operator.control.json_views import Wall
 from rdnbr.operator.control.protocol import Document, Json
@@ -49,6 +50,7 @@ def encode(explanation: Explanation, wall: Wall) -> Document:
         "wanted": [_encode_desired(entry, wall) for entry in explanation.desired],
         "events": [json_views.decision(event, wall) for event in explanation.events],
         "refused_frame": None if explanation.refused_frame is None else explanation.refused_frame.hex(),
+        "unanswered": [{"port": port, **json_views.question(one)} for port, one in explanation.questions],
     }
 
 
@@ -76,6 +78,9 @@ def decode(document: Json) -> Explanation:
         events=tuple(map(_decode_event, fields.objects("events"))),
         # An older daemon does not send it.
         refused_frame=fields.optional("refused_frame", octets) if "refused_frame" in fields else None,
+        questions=tuple((one.get("port", text), read_question(one)) for one in fields.objects("unanswered"))
+        if "unanswered" in fields
+        else (),
     )
 
 

@@ -42,6 +42,7 @@ _LAYER_OF = {
     **dict.fromkeys(("no-redistribute-kernel", "bgp-no-session"), "frr"),
     "fdb-entry-missing": "fdb",
     "guest-half-silent": "guest",
+    "guest-asks-nobody": "guest",
     "address-frozen": "guest",
     "address-claimed-twice": "guest",
 }

@@ -20,6 +20,7 @@ from rdnbr.operator.findings.bound_guests import ANSWER, add_fdb_entry, end_doub
 from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.filters import let_pass
 from rdnbr.operator.findings.finding import Finding, problem, warning
+from rdnbr.operator.findings.questions import check_questions
 from rdnbr.operator.text.phrases import age, clock, listed
 
 _MAX_NAMED = 3
@@ -55,6 +56,7 @@ def obstacles(
         yield from _filters(explanation.address, detail, around)
         yield from _unlearned(detail, around)
     yield from _guest(explanation, around, now)
+    yield from check_questions(explanation.questions)
     yield from (one for one in reaching if one.about == "frr")
     if isinstance(frr, Advertisement) and frr.in_bgp and frr.elsewhere and not _anycast(explanation):
         yield warning(

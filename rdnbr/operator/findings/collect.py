@@ -4,12 +4,13 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rdnbr.config.config import CommandLine, Config, examine, load_allowlist
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.address import IP, show_ip
 from rdnbr.core.model.interfaces import Link
+from rdnbr.core.model.question import Question
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.served_segments import served_segments
 from rdnbr.core.model.unread_fact import UnreadFact
@@ -26,7 +27,7 @@ from rdnbr.linux.netlink.links import Snapshot, snapshot
 from rdnbr.linux.netlink.next_hops import next_hops
 from rdnbr.linux.netlink.route_lookup import uplink
 from rdnbr.linux.nft.filters import read_filters
-from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses
+from rdnbr.operator.control.bound_addresses import BoundAddress, read_bound_addresses, read_question
 from rdnbr.operator.control.client import Client, CommandFailed, NoDaemon, NoReply
 from rdnbr.operator.control.json_fields import Fields, text
 from rdnbr.operator.findings import sysctls
@@ -35,6 +36,9 @@ from rdnbr.operator.findings.bridge import Bridge, Claimant
 from rdnbr.operator.findings.diagnosis import Facts
 from rdnbr.operator.findings.filters import BRIDGE_CALLS
 from rdnbr.operator.findings.gateway_addresses import ACCEPT_DAD
+
+VTYSH_TIMEOUT = 3.0
+"""Seconds that each answer of FRR may take for one guest. It is short: the operator has a guest that does not work."""
 
 
 def collect_facts(given: CommandLine, *, of_guests: bool = True) -> Facts:
@@ -61,10 +65,10 @@ def collect_facts(given: CommandLine, *, of_guests: bool = True) -> Facts:
         for bridge in _bridges(kernel, config.bridges)
     )
     served = [bridge.segment for bridge in bridges]
-    frr = _frr(bridges) if of_guests else vtysh.read_frr()
+    frr = _frr(bridges) if of_guests else vtysh.read_frr(VTYSH_TIMEOUT)
     out = uplinks(kernel.links)
     devices = {*out.values(), *(segment.name for segment in served)}
-    daemon, reload_failed = _daemon(config) if of_guests else (None, None)
+    daemon, reload_failed, questions = _daemon(config) if of_guests else (None, None, ())
     asked = of_guests and daemon in ("open", "allowlist")
     return Facts(
         bridges,
@@ -84,6 +88,7 @@ def collect_facts(given: CommandLine, *, of_guests: bool = True) -> Facts:
         _guests({segment.table for segment in served}) if of_guests else frozenset(),
         reload_failed,
         config.doctor.accept,
+        questions,
     )
 
 
@@ -199,20 +204,40 @@ def _claimants(bridge: Bridge, config: Config) -> dict[IP, Claimant]:
     return found
 
 
-def _daemon(config: Config) -> tuple[Literal["open", "allowlist", "hangs"] | UnreadFact | None, str | None]:
-    """Return the daemon's mode, None without a daemon; and why it could not read its files again, or None."""
+class _Daemon(NamedTuple):
+    """What is read of the daemon."""
+
+    mode: Literal["open", "allowlist", "hangs"] | UnreadFact | None
+    """None without a daemon."""
+    reload_failed: str | None = None
+    """Why it could not read its files again."""
+    questions: tuple[tuple[str, Question], ...] = ()
+    """What guests ask for and nobody answers, with the names of their ports."""
+
+
+def _daemon(config: Config) -> _Daemon:
     try:
         with Client(config.socket) as client:
             document = client.request("ports")
     except NoDaemon:
-        return None, None
+        return _Daemon(None)
     except NoReply:
-        return "hangs", None
+        return _Daemon("hangs")
     except CommandFailed as error:
         message, _, cure = str(error).partition("; ")
-        return UnreadFact(f"the daemon was not looked at: {message}", cure or "see its log"), None
-    failed = document.get("reload_failed")  # an older daemon does not send it
-    return "open" if document["mode"] == "open" else "allowlist", failed if isinstance(failed, str) else None
+        return _Daemon(UnreadFact(f"the daemon was not looked at: {message}", cure or "see its log"))
+    failed = document.get("reload_failed")  # an older daemon does not send it, nor `unanswered`
+    questions = tuple(
+        (port.get("port", text), read_question(one))
+        for port in Fields(document).objects("ports")
+        if "unanswered" in port
+        for one in port.objects("unanswered")
+    )
+    return _Daemon(
+        "open" if document["mode"] == "open" else "allowlist",
+        failed if isinstance(failed, str) else None,
+        questions,
+    )
 
 
 def _frr(bridges: Iterable[Bridge]) -> Seen:

@@ -7,6 +7,7 @@ from typing import Literal
 from rdnbr.core.fib.backend import PROTOCOL
 from rdnbr.core.model.address import IP
 from rdnbr.core.model.problem import Problem
+from rdnbr.core.model.question import Question
 from rdnbr.core.model.settings import Mobility
 from rdnbr.core.model.unread_fact import UnreadFact
 from rdnbr.core.policy.allowlist import Allowlist
@@ -22,6 +23,7 @@ from rdnbr.operator.findings.cure import Cure
 from rdnbr.operator.findings.filters import Filters, check_filters
 from rdnbr.operator.findings.finding import Finding, Reach, Severity, note, problem, unread, warning
 from rdnbr.operator.findings.gateway_addresses import check_gateways
+from rdnbr.operator.findings.questions import check_questions
 
 __all__ = ["Facts", "Finding", "Severity", "diagnose", "find_overlaps", "lint_allowlist"]
 
@@ -58,6 +60,8 @@ class Facts:
     """Why the daemon could not read its files again, so that the old ones are in force."""
     accepted: tuple[str, ...] = ()
     """Names of findings that the configuration accepts."""
+    questions: tuple[tuple[str, Question], ...] = ()
+    """What guests ask for and nobody answers, with the names of their ports."""
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -100,6 +104,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
             )
     yield from check_connected_guests(facts.guests, facts.node, facts.allowlist)
     yield from check_bound_guests(facts.bound_guests)
+    yield from check_questions(facts.questions)
     yield from frr.check_frr(facts.frr, facts.bridges)
     if facts.mobility == "newest-wins":
         yield from frr.check_metrics(facts.frr)

@@ -146,7 +146,10 @@ def _not_bound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
         )
         return _not_routed(facts, "unanswered", why, ANSWER[version])
     departed = next((one for one in shown if one.state is State.DEPARTED), None)
+    refused = cures.claim(facts)
     if departed is not None and not departed.port:
+        if refused is not None and refused == explanation.events[-1] and refused.mac == departed.mac:
+            return _refused(facts, refused)  # its guest is on another port now, or the port has another name
         where = f"{show_mac(departed.mac)} on a port that is gone"
         why = f"it was at {where}, and is withdrawn"
         return _not_routed(facts, Reason.PORT_GONE, why, cures.plug_in(facts, _last_port(facts)))
@@ -160,7 +163,6 @@ def _not_bound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
         return _not_routed(facts, code, found["limits"].text, cures.raise_limit(facts, port))
     if found["quarantine"].answer == "no":
         return _quarantined(facts, found["quarantine"].text)
-    refused = cures.claim(facts)
     if refused is not None and not shown:
         return _refused(facts, refused)
     if departed is not None:

@@ -97,6 +97,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the releases for which the Debian packages are built and installed",
     )
     parser.addoption(
+        "--node-vm-long",
+        action="store_true",
+        help="run all tests in the emulated node, which takes half an hour, and not only the first of them",
+    )
+    parser.addoption(
+        "--node-vm-restarts",
+        type=int,
+        default=20,
+        help="how often the daemon of the emulated node is restarted, and half as often killed",
+    )
+    parser.addoption(
         "--only",
         choices=["crowd", "alone"],
         help="the tests that may run beside others, or those that measure time or load and may not",

@@ -170,14 +170,19 @@ class World:
         return self.carries_out(self.engine.set_allowlist(self.now, rules(allow)))
 
     def adopts(
-        self, address: str, guest: Guest, device: int = BRIDGE.index, fdb_port: str | None = None
+        self,
+        address: str,
+        guest: Guest,
+        device: int = BRIDGE.index,
+        fdb_port: str | None = None,
+        pinned_port: str | None = None,
     ) -> list[str]:
-        """Find a route in the kernel, and the guest's MAC on the port `fdb_port` in the bridge's table."""
+        """Find a route in the kernel, and the guest's MAC on the port `fdb_port` in the bridge's table, or pinned."""
         key = Key(MAIN, parse_ip(address))
         port = self.indexes[fdb_port] if fdb_port else None
-        note = self.notes.get(key)
+        note, pinned = self.notes.get(key), self.indexes[pinned_port] if pinned_port else None
         return self.carries_out(
-            self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port, None, note)
+            self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port, None, note, pinned)
         )
 
     def crashes(self, down: float = 2.0, *, seen: bool = True) -> list[str]:

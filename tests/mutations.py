@@ -915,6 +915,22 @@ def _() -> None:
     replace(Adopter, "_reserve_unheard", lambda *_: float("inf"))
 
 
+@mutation("the pin of an earlier run says nothing about the port")
+def _() -> None:
+    def adopt(self: Adopter, *arguments: Any) -> None:
+        before(self, *arguments[:7])
+
+    before = replace(Adopter, "adopt", adopt)
+
+
+@mutation("a silent guest whose MAC is pinned is probed on that port only")
+def _() -> None:
+    def probes_all_ports(self: Prober, binding: Any, probes_sent: int) -> bool:
+        return binding.state is not State.ADOPTED and bool(before(self, binding, probes_sent))
+
+    before = replace(Prober, "probes_all_ports", probes_all_ports)
+
+
 def pytest_configure() -> None:
     """Apply the mutation of this process before any test runs."""
     MUTATIONS[os.environ[VARIABLE]]()

@@ -479,6 +479,7 @@ class Model(Statics):
         heard_on: int,
         metric: int | None,
         earlier: Note | None = None,
+        pinned: int | None = None,
     ) -> None:
         table = self.tables.get(segment)
         if table is None or self.find(table, address):
@@ -488,10 +489,12 @@ class Model(Statics):
         ):
             earlier = None
         since = earlier[1] if earlier else now
-        entry = Entry(table, address, segment, None, mac, since, self.next_number())
-        why, _ = self.judge_law(address, (None, mac), segment, live=True)
+        if pinned not in self.ports or self.ports[pinned][1] != segment or mac == ANYBODY:
+            pinned = None
+        entry = Entry(table, address, segment, pinned, mac, since, self.next_number())
+        why, _ = self.judge_law(address, (pinned, mac), segment, live=True)
         if why:
-            self.say("withdrawn", why, address, mac, None, None)
+            self.say("withdrawn", why, address, mac, self.ports[pinned][0] if pinned else None, None)
             return
         self.entries.append(entry)
         there = heard_on in self.ports and self.ports[heard_on][1] == segment
@@ -792,7 +795,9 @@ class Model(Statics):
         last = asked >= min(3, self.timers.probe_count - 1)
         if entry.state in ("departed", "tentative"):
             return entry.port_inferred
-        return entry.port_inferred and last and entry.state in ("probing", "frozen", "adopted")
+        if entry.state == "adopted":
+            return last and entry.port is not None
+        return entry.port_inferred and last and entry.state in ("probing", "frozen")
 
     def patience(self, entry: Entry | None) -> list[float]:
         """Tell how long is waited after each question."""

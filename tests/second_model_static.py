@@ -53,9 +53,10 @@ class Statics(Departures):
         heard_on = entry.heard_on
         if heard_on is not None and self.ports[heard_on][1] != entry.segment:
             heard_on = None
-        if named or heard_on:
-            entry.port, entry.number = named or heard_on, self.next_number()
-            entry.port_inferred = named is None
+        known = entry.port or named
+        if known or heard_on:
+            entry.port, entry.number = known or heard_on, self.next_number()
+            entry.port_inferred = known is None
             self.become_static(now, entry)
 
     def hear_static(self, now: float, entry: Entry, heard: Utterance) -> None:

@@ -187,7 +187,8 @@ class KernelWatcher:
             return
         places = {} if parts.dry_run else fdb_ports(parts.log)
         if not self._adopted:
-            parts.actuator.adopt_entries(now, places, parts.adoption_memory.read())
+            pins = parts.mac_pinning.read()
+            parts.actuator.adopt_entries(now, places, parts.adoption_memory.read(), pins)
             self._adopted = True
         if not parts.dry_run:
             find_running_guests(now, parts, segments, places)

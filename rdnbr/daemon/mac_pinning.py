@@ -1,13 +1,13 @@
 """Pins the bound MACs to their ports, while the configuration says `enforce`. Else it does nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from rdnbr.core.bindings.engine import Engine
 from rdnbr.core.fib.mac_pins import MacPins
 from rdnbr.core.fib.removal_damping import HOLD_DOWN
 from rdnbr.core.model.address import IP, show_mac
-from rdnbr.core.model.pin import Pin, PinRefusal
+from rdnbr.core.model.pin import Pin, PinKey, PinRefusal
 from rdnbr.core.primitives.back_off import BackOff
 from rdnbr.linux.netlink.kernel_pins import KernelPins
 
@@ -54,6 +54,16 @@ class MacPinning:
             self._kernel = self._kernel or KernelPins()
             self._compare_due = self._all_touched = True
             self._releasing = False
+
+    def read(self) -> Mapping[PinKey, int]:
+        """Return the port (ifindex) of each pin of an earlier run; empty without `enforce` or an answer."""
+        if self._kernel is None:
+            return {}
+        try:
+            return self._kernel.read()
+        except OSError as error:
+            self._report(f"cannot read the pinned MACs; adopted guests are asked on every port: {error}")
+            return {}
 
     def release(self) -> None:
         """Remove all pins at the next updates."""

@@ -14,7 +14,7 @@ from rdnbr.lab import wait_for
 from rdnbr.lab.frames import arp_request
 from tests.e2e.virtual_router import SHARED, VIP4, VIP6, VirtualRouter
 from tests.field_case import OWNER, field_case
-from tests.guest_frames import announcement
+from tests.guest_frames import announcement, request
 from tests.netns.filtered import senders, settle, wait_for_table
 
 pytestmark = pytest.mark.root
@@ -372,6 +372,44 @@ def test_pins_are_adopted(lab, within):
     lab.node.start_daemon()
     wait_for(lambda: pinned(lab) == {stays.mac: stays.port}, within, "the pin of the guest that is there")
     assert received(lab, stays, 4) == 10
+
+
+@pytest.mark.parametrize(
+    ("enforce", "allow"),
+    [('"macs"', None), ('"macs"', "2.57.56.0/21\n2001:678:3a4:100::/64\n"), ("true", None)],
+    ids=["macs open", "macs allowlist", "true open"],
+)
+@field_case(
+    OWNER,
+    "rdnbr with `enforce` is killed and starts again; a guest forges frames of its neighbour before that speaks",
+    "the neighbour keeps its port, its pin and its traffic, in both families",
+    within=10,
+)
+def test_forged_frame_after_a_crash(lab, within, enforce, allow):
+    daemon = serve(lab, allow, f"enforce = {enforce}\n")
+    settle(lab)
+    wait_for(lambda: pinned(lab) == guests_pinned(lab), 5, "the pins")
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    victim, thief = lab.guests
+    lab.node.start_daemon()
+    for address in victim.addresses:
+        thief.send(request(victim.mac, address, "fe80::1" if ":" in address else "169.254.0.1"))
+        thief.send(announcement(victim.mac, address))
+    own = victim.mac, victim.port
+    wait_for(lambda: refusals(lab, thief) > 0, within, "the frames to be read")
+    wait_for(
+        lambda: [holder(lab, address) for address in victim.addresses] == [own, own], within, "the owner"
+    )
+    assert pinned(lab) == guests_pinned(lab)
+    assert [received(lab, victim, family) for family in (4, 6)] == [10, 10]
+    assert [holder(lab, address) for address in victim.addresses] == [own, own]
+
+
+def refusals(lab, guest):
+    """Return how many frames of a guest made it a challenger, or were refused to it."""
+    counters = lab.node.show("counters")["counters"].get(guest.port, {})
+    return sum(counters.get(reason, 0) for reason in ("rival-claim", "being-decided", "quarantined"))
 
 
 @CARP

@@ -468,6 +468,7 @@ class EngineAndModel(RuleBasedStateMachine):
         heard_on=st.sampled_from([0, *PORTS]),
         metric=st.sampled_from([None, 0, 1024, 9_000_000, 2**24 - 1, 2**24]) | st.integers(0, 2**24 - 1),
         noted=earlier_notes,
+        pinned=st.sampled_from([None, None, *PORTS]),
     )
     def is_adopted(
         self,
@@ -477,6 +478,7 @@ class EngineAndModel(RuleBasedStateMachine):
         heard_on: int,
         metric: int | None,
         noted: tuple[str, float, int, float | None] | None = None,
+        pinned: int | None = None,
     ) -> None:
         self.passes()
         key = Key(segment.table, parse_ip(address))
@@ -489,8 +491,9 @@ class EngineAndModel(RuleBasedStateMachine):
             note = of or mac, now - ago, asked, None if began is None else now - ago + began
             earlier = AdoptionNote(key, parse_mac(note[0]), *note[1:])
             self.node.disturbed = now
-        self.node.model.adopt(now, address, mac, segment.index, heard_on, metric, note)
-        self.node.does("adopt", now, key, parse_mac(mac), segment.index, heard_on or None, metric, earlier)
+        self.node.model.adopt(now, address, mac, segment.index, heard_on, metric, note, pinned)
+        arguments = key, parse_mac(mac), segment.index, heard_on or None, metric, earlier, pinned
+        self.node.does("adopt", now, *arguments)
 
     @rule(
         were_there=st.dictionaries(st.tuples(st.just(BRIDGE.index), macs), st.sampled_from(PORTS)),

@@ -214,6 +214,83 @@ def test_forger_gets_no_more_inferred_bindings_than_its_port_may_have():
     assert world.routes() == ["2.57.57.2 g2", "2.57.57.3 g3"]
 
 
+def pinned(allow: str | None, *, awake: bool = True) -> World:
+    """Return a world in which alice's MAC is pinned to her port, and nobody has spoken since the start."""
+    world = World(allow)
+    alice = world.guest("alice", "tap1i0", V4, awake=awake)
+    world.plugs("tap2i0")
+    world.plugs("tap3i0")
+    world.adopts(V4, alice, fdb_port="tap2i0", pinned_port="tap1i0")
+    return world
+
+
+@pytest.mark.parametrize("allow", [None, ALLOW, f"{V4} mac=52:02:45:00:00:01"])
+@pytest.mark.parametrize("kind", ["request", "reply", "announcement"])
+def test_forged_frame_moves_no_port_that_a_pin_names(allow: str | None, kind: str):
+    """A frame with her MAC from another port is the claim of a challenger: she is asked on her port, and keeps it."""
+    world = pinned(allow)
+    mac = world.guests[0].mac
+    liar = world.guest("liar", "tap2i0", V4, mac=mac)
+    frames = {
+        "request": guest_frames.request(mac, V4, GATEWAY4),
+        "reply": guest_frames.reply(mac, V4, GATEWAY4),
+        "announcement": guest_frames.announcement(mac, V4),
+    }
+    assert liar.says(frames[kind])[0] == f"challenged {V4} alice@tap1i0 challenged: rival-claim"
+    said = world.runs(5)
+    assert world.state(V4) == "valid alice@tap1i0"
+    assert not [line for line in said if "no route" in line or "moved" in line]
+
+
+def test_pinned_guest_that_was_moved_is_found():
+    """If her port does not answer, the guest on the other port gets the address, as at any other time."""
+    world = pinned(ALLOW, awake=False)
+    alice = world.guest("alice", "tap2i0", V4, mac=world.guests[0].mac)
+    alice.asks_gateway()
+    world.runs(5)
+    assert world.state(V4) == "valid alice@tap2i0"
+    assert world.routes() == [f"{V4} alice"]
+
+
+def test_silent_guest_whose_mac_is_pinned_elsewhere_is_probed_on_all_ports():
+    """A pin is of a MAC, and may be that of another address: the last probes go everywhere, and the route stays."""
+    world = pinned(ALLOW, awake=False)
+    world.guest("alice", "tap3i0", V4, mac=world.guests[0].mac)
+    said = world.runs(61)
+    assert not [line for line in said if "no route" in line]
+    assert world.state(V4) == "valid alice@tap3i0"
+
+
+def test_pinned_guest_goes_with_its_port_and_within_the_grace():
+    """Her route goes with her port at once, and within a minute when she is silent."""
+    world = pinned(ALLOW)
+    assert world.unplugs("tap1i0")[:2] == [
+        f"no route {V4}",
+        f"withdrawn {V4} alice@tap1i0 departed: port-gone",
+    ]
+    world = pinned(ALLOW, awake=False)
+    world.runs(60)
+    assert world.routes() == []
+
+
+def test_pin_that_the_allowlist_does_not_permit_withdraws():
+    """A port is known, so the rules of today decide about it."""
+    world = pinned(f"{V4} port=tap3i0")
+    assert world.routes() == []
+
+
+def test_pin_on_a_port_that_is_not_there_counts_as_none():
+    """A pin to a port that is down, or on another bridge, says nothing."""
+    world = World(ALLOW)
+    alice = world.guest("alice", "tap1i0", V4)
+    world.plugs("tap2i0")
+    world.engine.segment_changed(world.now, ANOTHER)
+    world.plugs("tap9i0", segment=ANOTHER.index)
+    assert (
+        world.adopts(V4, alice, pinned_port="tap9i0")[0] == f"adopted {V4} alice@? adopted: found-in-kernel"
+    )
+
+
 class Node:
     """Many guests on many ports, each with one adopted address. Each guest answers a probe on its port at once."""
 

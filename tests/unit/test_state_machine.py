@@ -164,6 +164,9 @@ class Scene:
         return carol.asks_gateway()
 
     def port_gone(self) -> list[str]:
+        if str(self.world.state(ADDRESS)).startswith("adopted"):  # the port is known by a pin
+            self.world.flushes(ADDRESS)
+            self.world.adopts(ADDRESS, self.alice, pinned_port="tap1i0")
         return self.world.unplugs("tap1i0")
 
     def challenger_inherits(self) -> list[str]:
@@ -267,6 +270,7 @@ ROWS: dict[tuple[str, str], str] = {
     ("adopted", "challenger_claim"): "challenged X alice@? challenged: rival-claim",
     ("adopted", "announcement"): "moved X bob@tap2i0 valid: announced",
     ("adopted", "silence"): "withdrawn X alice@? departed: silent",
+    ("adopted", "port_gone"): "withdrawn X alice@tap1i0 departed: port-gone",
     ("adopted", "segment_gone"): "withdrawn X alice@? departed: segment-gone",
     ("adopted", "not_permitted"): "withdrawn X alice@?: no-longer-permitted",
     ("adopted", "flushed"): "withdrawn X alice@?: flushed",

@@ -58,6 +58,7 @@ class Adopter:
         fdb_port: int | None = None,
         metric: int | None = None,
         earlier: AdoptionNote | None = None,
+        pinned_port: int | None = None,
     ) -> None:
         """Adopt a host that the kernel held when rdnbr started.
 
@@ -73,11 +74,15 @@ class Adopter:
                 probably left, and is probed first.
             metric: of its route. It stays if this node would give it.
             earlier: what an earlier run noted of the binding.
+            pinned_port: ifindex of the port that an earlier run pinned the MAC to. No guest can have written a pin, so
+                the port is known, and a frame from another port is the claim of a challenger.
         """
         segment = self._segments.get(device)
         if segment is None or segment.table != key.table or self._table.get(key) is not None:
             return
-        anchor = Anchor(None, mac or ZERO_MAC)
+        pinned = self._ports.get(pinned_port or 0)
+        is_pinned = pinned is not None and pinned.segment == device and mac is not None
+        anchor = Anchor(pinned_port if is_pinned else None, mac or ZERO_MAC)
         verdict = self._authorization.authorize(key.address, anchor, device, live=True)
         if earlier is not None and not earlier.is_about(key, anchor.mac, now):
             earlier = None

@@ -202,9 +202,10 @@ class Engine:
         fdb_port: int | None = None,
         metric: int | None = None,
         earlier: AdoptionNote | None = None,
+        pinned_port: int | None = None,
     ) -> list[Output]:
         """Adopt a host that the kernel held when rdnbr started (`Adopter.adopt` has the arguments)."""
-        self._adopter.adopt(now, key, mac, device, fdb_port, metric, earlier)
+        self._adopter.adopt(now, key, mac, device, fdb_port, metric, earlier, pinned_port)
         return self.drain_outputs()
 
     def probe_orphaned_neighbour(

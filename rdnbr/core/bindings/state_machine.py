@@ -17,11 +17,12 @@ Rules
 6. A binding that moves too often is FROZEN: the incumbent keeps the address and claims of challengers are ignored until
    the freeze ends.
 7. A route that the kernel held when rdnbr started is ADOPTED: it stays unchanged, its guest is probed, and the route is
-   withdrawn only for silence. The kernel does not say on which port an adopted binding lives. The port is inferred from
-   the first frame with its MAC, and that frame may be forged. While the port is only inferred, all ports are probed
-   before the binding is withdrawn for silence, given to a challenger, or lost with its port. If the kernel held only a
-   neighbour and no route, the guest is probed, and a route is installed only after its answer. If rdnbr is killed
-   before the guest was proved, the next run goes on where this one stopped (`unproved_adoptions`).
+   withdrawn only for silence. The kernel's routes do not say on which port an adopted binding lives. If its MAC is
+   pinned to a port (`enforce`), the port is known, as it was before. Else the port is inferred from the first frame
+   with its MAC, and that frame may be forged. While the port is only inferred, all ports are probed before the binding
+   is withdrawn for silence, given to a challenger, or lost with its port. If the kernel held only a neighbour and no
+   route, the guest is probed, and a route is installed only after its answer. If rdnbr is killed before the guest was
+   proved, the next run goes on where this one stopped (`unproved_adoptions`).
 8. A binding that lost its route is DEPARTED: it is remembered, so that its MAC is recognised when the MAC returns. If
    it fell silent and its port is there, it is probed on, more and more seldom, since its guest may only answer. Its
    answer makes it VALID again, and silence changes nothing (`departed`).
@@ -232,8 +233,7 @@ _ROWS: dict[State | None, dict[BindingEvent, Transition]] = {
         _E.ANNOUNCEMENT: Transition(_V, Verb.MOVED, Reason.ANNOUNCED),
         _E.SILENCE: Transition(_D, Verb.WITHDRAWN, Reason.SILENT),
         _E.STATIC: _NOW_STATIC,
-        # An adopted binding has no port until its first evidence, so PORT_GONE cannot happen to it.
-        **{event: row for event, row in _ROUTE_ENDS.items() if event is not _E.PORT_GONE},
+        **_ROUTE_ENDS,
     },
     _S: {
         _E.PROOF: Transition(_S, Verb.REFRESHED, Reason.EVIDENCE),

@@ -48,19 +48,20 @@ class StaticBindings:
                 self._bind_rule(now, port, Anchor(port.index, rule.qualifiers.mac), rule)
 
     def settle_adopted(self, now: float, binding: Binding) -> None:
-        """Give an adopted static binding its port: the one that its rule names, or that of the forwarding database.
+        """Give an adopted static binding its port: that of its pin, of its rule, or of the forwarding database.
 
-        Without either the binding is adopted as any other, until a frame of its MAC arrives.
+        Without any the binding is adopted as any other, until a frame of its MAC arrives.
         """
         rule, mac = binding.rule, binding.anchor.mac
         if rule is None or not rule.static or mac == ZERO_MAC:
             return
         on_segment = [port for port in self._ports.values() if port.segment == binding.segment]
         named = [port for port in on_segment if self._names_port(rule, port, mac)]
-        likely = binding.fdb_port if len(named) != 1 else named[0].index
+        known = binding.anchor.port if binding.anchor.port is not None or len(named) != 1 else named[0].index
+        likely = binding.fdb_port if known is None else known
         if likely is not None:
             self._table.set_anchor(binding, Anchor(likely, mac))
-            binding.port_inferred = len(named) != 1
+            binding.port_inferred = known is None
             self._transitions.apply(now, binding, BindingEvent.STATIC)
 
     def _bind_rule(self, now: float, port: Port, anchor: Anchor, rule: Rule) -> None:

@@ -41,6 +41,7 @@ from rdnbr.core.model.fib_entries import (
     Route,
     host,
 )
+from rdnbr.core.model.pin import PinKey
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.primitives.back_off import BackOff
 
@@ -175,6 +176,7 @@ class Actuator:
         now: float,
         fdb_ports: Mapping[tuple[int, MAC], int],
         notes: Mapping[Key, AdoptionNote],
+        pins: Mapping[PinKey, int],
     ) -> None:
         """Adopt what an earlier run left in the kernel, until the guests have answered or not.
 
@@ -182,6 +184,7 @@ class Actuator:
             now: of the start.
             fdb_ports: the port (ifindex) of each bridge (ifindex) and MAC in the bridges' forwarding databases.
             notes: of an earlier run about bindings that it had adopted.
+            pins: the port (ifindex) of each MAC that an earlier run pinned.
 
         Raises:
             OSError: the kernel did not answer.
@@ -194,7 +197,8 @@ class Actuator:
             engine.remember_fdb(fdb_ports)
         for key, device, mac, metric in adoptable:
             fdb_port = None if mac is None else fdb_ports.get((device, mac))
-            self.handle_outputs(engine.adopt(now, key, mac, device, fdb_port, metric, notes.get(key)))
+            pinned = None if mac is None else pins.get(PinKey(device, mac))
+            self.handle_outputs(engine.adopt(now, key, mac, device, fdb_port, metric, notes.get(key), pinned))
         for device, address, mac in orphaned_neighbours(engine.segments, routes, neighbours):
             key = Key(engine.segments[device].table, address)
             fdb_port = fdb_ports.get((device, mac))

@@ -7,7 +7,8 @@ neighbour's traffic, whatever the neighbour entry of the route says. A pin stays
    keeps the pin.
 2. A MAC with bindings on several ports is pinned to the port of the one that has the MAC by its rule, else of the
    oldest one, as in `bindings.source_guard`.
-3. The port of an adopted binding is not known before its first frame. A pin of an earlier run stays until then.
+3. A pin of an earlier run says which port an adopted binding is on, and no frame from another port changes that.
+   Without a pin, the port is not known before the first frame. A pin to a port that is not served now stays until then.
 4. A pin that another program removes is put back, with the hold-down of `removal_damping`.
 5. What the kernel refuses is tried again after a wait that doubles, up to a minute.
 

@@ -18,7 +18,7 @@ class Anchor(NamedTuple):
     """Where an address is: the binding anchor of RFC 7039. A guest can forge the MAC, not the port."""
 
     port: int | None
-    """ifindex; None only for an adopted binding of which no frame was received yet."""
+    """ifindex; None only for an adopted binding that has no pin, and of which no frame was received yet."""
     mac: MAC
     """All zero only for an adopted binding whose neighbour was missing in the kernel."""
 

@@ -49,12 +49,17 @@ class Prober:
         """Tell whether the probe after `probes_sent` probes goes to all ports, although the binding has a port.
 
         The port of an adopted binding may be inferred from a forged frame. The forger then keeps silent, or takes its
-        link down, so that the address is withdrawn. Before that the owner is probed, on whatever port it is.
+        link down, so that the address is withdrawn. Before that the owner is probed, on whatever port it is. So is the
+        guest of an adopted binding whose port is known by a pin: of several addresses with one MAC, the pin may be that
+        of another one.
         """
         if binding.state in (State.DEPARTED, State.TENTATIVE):
             return binding.port_inferred
-        is_probed = binding.state in (State.PROBING, State.FROZEN, State.ADOPTED)
-        return binding.port_inferred and is_probed and probes_sent >= self._all_ports_from
+        if probes_sent < self._all_ports_from:
+            return False
+        if binding.state is State.ADOPTED:
+            return binding.anchor.port is not None
+        return binding.port_inferred and binding.state in (State.PROBING, State.FROZEN)
 
     def port_gone(self, port: int) -> None:
         """Forget a port (ifindex)."""

@@ -1,6 +1,8 @@
 """Keeps the notes about adopted bindings in their file, so that a crash loop routes no guest for ever that has left."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+
+from structlog.typing import FilteringBoundLogger
 
 from rdnbr.core.fib.actuator import Actuator
 from rdnbr.core.model.adoption_note import AdoptionNote
@@ -11,16 +13,16 @@ from rdnbr.linux.process.adoption_file import AdoptionFile
 class AdoptionMemory:
     """The notes of one daemon."""
 
-    def __init__(self, actuator: Actuator, report: Callable[[str], None], *, dry_run: bool) -> None:
+    def __init__(self, actuator: Actuator, log: FilteringBoundLogger, *, dry_run: bool) -> None:
         """Begin without reading or writing.
 
         Args:
             actuator: has the notes that change.
-            report: logs one sentence about an error that ends nothing.
+            log: of the daemon.
             dry_run: use no file. It may be that of the daemon beside.
         """
         self._actuator = actuator
-        self._report = report
+        self._log = log
         self._file = None if dry_run else AdoptionFile()
         self._adopting = False
         """Whether the next notes are all that there are."""
@@ -43,9 +45,7 @@ class AdoptionMemory:
         except OSError as error:
             self._file.replace(())
             self._file = None
-            self._report(
-                f"adopted guests are not noted for the next start, which probes them afresh: {error}"
-            )
+            self._log.error("adopted guests are not noted for the next start", why=str(error))
         self._adopting = False
 
     def next_deadline(self) -> float | None:

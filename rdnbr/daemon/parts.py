@@ -94,7 +94,7 @@ def make_parts(
     guests = SimulatedGuests() if kernel is None else None
     backend: FibBackend = FakeKernel(None) if kernel is None else kernel
     actuator = Actuator(engine, backend, guests or SocketTransmitter(receiver), publish, kernel_log)
-    memory = AdoptionMemory(actuator, log.error, dry_run=kernel is None)
+    memory = AdoptionMemory(actuator, log, dry_run=kernel is None)
     return Parts(
         engine, actuator, receiver, events, source_filter, mac_pinning, memory, kernel_log, log, guests
     )

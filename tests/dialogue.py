@@ -185,8 +185,8 @@ class World:
             self.engine.adopt(self.now, key, parse_mac(guest.mac), device, port, None, note, pinned)
         )
 
-    def crashes(self, down: float = 2.0, *, seen: bool = True) -> list[str]:
-        """Kill the daemon; another one starts `down` seconds later. `seen`: the bridge knows who is awake."""
+    def crashes(self, down: float = 2.0, known: str = "awake") -> list[str]:
+        """Kill the daemon; another one starts `down` seconds later, and the bridge knows who is awake, all or none."""
         self.stalls(down)
         self.engine = Engine(self.settings, rules(self.allow))
         self.engine.segment_changed(self.now, BRIDGE)
@@ -196,7 +196,8 @@ class World:
         said: list[str] = []
         for key, host in list(self.wanted.items()):
             guest = next(guest for guest in self.guests if parse_mac(guest.mac) == host.mac)
-            fdb_port = guest.port if seen and guest.awake else None
+            is_known = known == "all" or (known == "awake" and guest.awake)
+            fdb_port = guest.port if is_known else None
             said += self.adopts(show_ip(key.address), guest, fdb_port=fdb_port)
         return said
 

@@ -905,7 +905,7 @@ def _() -> None:
 @mutation("the grace begins anew with each run")
 def _() -> None:
     def adopt_at(binding: Any, timers: Any) -> float:
-        return max(before(binding, timers), binding.state_since)
+        return float(before(binding, timers) - binding.since + binding.state_since)
 
     before = replace(intervals, "adopt_at", adopt_at)
 

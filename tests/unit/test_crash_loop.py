@@ -33,14 +33,14 @@ def asks(lines: list[str], address: str) -> list[str]:
 
 @pytest.mark.parametrize("allow", [None, ALLOW])
 @pytest.mark.parametrize("life", [3.0, 5.0, 11.0, 20.0, 40.0, 50.0])
-@pytest.mark.parametrize("seen", [True, False])
-def test_who_left_goes_within_twice_the_grace(allow: str | None, life: float, seen: bool):
+@pytest.mark.parametrize("known", ["all", "none"])
+def test_who_left_goes_within_twice_the_grace(allow: str | None, life: float, known: str):
     """However often the daemon is killed, bob's routes go within twice the grace, and alice keeps hers throughout."""
     world = node(allow)
     world.guests[1].awake = False
     left, said = world.now, []
     while world.now < left + 2 * GRACE - life:
-        said += world.crashes(seen=seen)
+        said += world.crashes(known=known)
         said += world.runs(life)
     assert world.routes() == [f"{V4} alice", f"{V6} alice"]
     assert not [line for line in said if "no route" in line and (V4 in line or V6 in line)]
@@ -51,7 +51,7 @@ def test_who_left_goes_within_twice_the_grace(allow: str | None, life: float, se
 def test_guest_that_answers_slowly_stays(life: float):
     """A guest that takes 0.9 s for each answer is never withdrawn."""
     world = node(ALLOW, answer_time=0.9)
-    said = [line for _ in range(12) for line in (*world.crashes(seen=False), *world.runs(life))]
+    said = [line for _ in range(12) for line in (*world.crashes(known="none"), *world.runs(life))]
     assert not [line for line in said if "no route" in line]
 
 
@@ -203,7 +203,7 @@ def test_challenger_in_each_run_does_not_keep_the_address_of_who_left():
     liar = world.guest("liar", "tap3i0", awake=False)
     left, said = world.now, []
     while world.now < left + 2 * GRACE - 20:
-        said += world.crashes(seen=False)
+        said += world.crashes(known="none")
         said += liar.asks_gateway(GONE4)
         said += world.runs(20)
     assert f"{GONE4} bob" not in world.routes()

@@ -525,7 +525,8 @@ class Model(Statics):
         for entry in list(self.entries):
             if address in (None, entry.address):
                 self.forget_flushed(now, entry)
-                self.let_go_of(entry)
+                if address is not None:
+                    self.let_go_of(entry)
         if address is None:
             for port in sorted(self.damping.held, key=lambda port: self.damping.losses[port][-1]):
                 self.let_go(port)

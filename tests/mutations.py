@@ -530,9 +530,13 @@ def _() -> None:
     replace(AwaitedSources, "discard", lambda self, port, source: source in self._sources.get(port, {}))
 
 
-@mutation("a source is awaited for ever")
+@mutation("a source is awaited for a minute longer")
 def _() -> None:
-    replace(AwaitedSources, "end_waits", lambda *_: set())
+    before = replace(
+        AwaitedSources,
+        "add",
+        lambda self, port, source, until: before(self, port, source, until + 60.0),
+    )
 
 
 @mutation("a sign of life has nothing probed")

@@ -4,6 +4,7 @@ import guest_frames
 import pytest
 from dialogue import Guest, World
 
+from rdnbr.core.model.address import parse_ip
 from rdnbr.core.model.settings import SecondsOrNever, Settings, Timers
 
 V4, V6 = "2.57.57.30", "2001:678::80"
@@ -96,6 +97,20 @@ def test_packet_of_another_anchor_is_no_evidence(address: str, port: str):
     mallory = world.guest("mallory", port, mac=mac, awake=False)
     sends(world, mallory, address, 70, apart=0.5)
     assert world.routes() == []
+    assert not [made for made in world.decisions if made.verb == "challenged"]
+
+
+@both
+def test_source_is_awaited_until_the_verdict_and_no_longer(address: str):
+    """A silent guest is withdrawn, and its port is not listened to for its packets after that."""
+    world, _ = settled(address)
+    awaited = world.engine._services._snooping._awaited
+    port = world.indexes["tap1i0"]
+    while world.routes():
+        world.runs(0.5)
+        is_asked = world.state(address) == "probing alice@tap1i0"
+        assert awaited.on_port(port) in ([(), (parse_ip(address),)] if is_asked else [()])
+    assert awaited.on_port(port) == ()
 
 
 @both

@@ -70,6 +70,11 @@ def show_ports(node: LargeNode) -> Iterator[Turn]:
     yield from _reply(node, "ports")
 
 
+def metrics(node: LargeNode) -> Iterator[Turn]:
+    """`metrics` counts all bindings."""
+    yield from _reply(node, "metrics")
+
+
 def reload(node: LargeNode) -> Iterator[Turn]:
     """The files are read again: an allowlist of 20,000 rules, or as many as there are bindings."""
     node.write_allowlist(20_000, comment="changed")
@@ -137,6 +142,7 @@ TURNS: dict[str, Turns] = {
     "watchdog": watchdog,
     "show": show,
     "show ports": show_ports,
+    "metrics": metrics,
     "reload": reload,
     "port gone": port_gone,
     "bridge gone": bridge_gone,

@@ -343,6 +343,19 @@ def test_check_shows_the_configuration(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_show_again_and_again(daemon, options):
+    """With --watch it goes on after the first table or document, and Ctrl-C ends it well."""
+    path, _ = daemon({"ok": True, "result": {"mode": "open", "bindings": [BINDING]}})
+    command = [sys.executable, "-m", "rdnbr", "show", "--watch", *options, "--socket", path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert any("2.57.57.30" in line for line in process.stdout)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (0, "")
+
+
 def test_watch_json(daemon):
     """Each decision is a line of JSON, until the daemon stops."""
     decision = {"at": "2024-05-01T12:00:00+00:00", "decision": "learned"}

@@ -27,8 +27,8 @@ RUN = 2000
 """Keys that are sorted at once; some five milliseconds."""
 
 
-COUNTED = 4000
-"""Bindings that are counted at once; some three milliseconds."""
+COUNTED = 2000
+"""Bindings that are counted at once; some two milliseconds."""
 
 
 class Head(NamedTuple):

@@ -28,6 +28,7 @@ from rdnbr.core.model.engine_outputs import Output
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.snapshot import GONE
 from rdnbr.core.policy.allowlist import Allowlist
+from rdnbr.core.primitives.timer_queue import earliest
 from rdnbr.daemon.command_handler import CommandHandler
 from rdnbr.daemon.faults import Faults, Step
 from rdnbr.daemon.figures import Figures
@@ -314,8 +315,7 @@ class Daemon:
         if not self._receiver.drained:
             return 0.0
         guests = self._parts.guests
-        deadlines = self._receiver.next_deadline(), None if guests is None else guests.next_deadline()
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._receiver.next_deadline(), None if guests is None else guests.next_deadline())
 
     def _commands_deadline(self) -> float:
         at = self._command_handler.reloader.next_deadline()

@@ -28,6 +28,7 @@ from rdnbr.core.model.settings import Settings
 from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
+from rdnbr.core.primitives.timer_queue import earliest
 from rdnbr.core.wire.decode import decode
 
 _IP_PACKETS = frozenset({Reason.NOT_ARP_OR_NDP, Reason.NOT_NDP})
@@ -292,8 +293,8 @@ class Engine:
         claim = decode(data, vlan, length)
         if isinstance(claim, Claim):
             self.claims += claim.source is not Source.PRESENCE
-            if claim.target is not None:
-                self._questions.note(now, port, claim, self._segments[at.segment], to_group=bool(data[0] & 1))
+            if data[0] & 1:
+                self._questions.note(now, port, claim, self._segments[at.segment])
         elif claim in _IP_PACKETS:
             claim = self._services.snoop_source(now, port, data) or claim
         if isinstance(claim, Claim):
@@ -324,7 +325,7 @@ class Engine:
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
-        deadlines = (
+        return earliest(
             self._transitions.timers.next_deadline(),
             self._transitions.metrics.next_deadline(),
             self._unproved.next_deadline(),
@@ -334,7 +335,6 @@ class Engine:
             self._reauthorization.next_deadline(),
             self._flush.next_deadline(),
         )
-        return min((at for at in deadlines if at is not None), default=None)
 
     def snapshot(self) -> list[BindingSnapshot]:
         """Return all bindings, in the order in which they were first learned."""

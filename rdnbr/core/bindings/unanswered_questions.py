@@ -32,18 +32,17 @@ class UnansweredQuestions:
         self._by_port: dict[int, dict[tuple[MAC, IP], Question]] = {}
         """By ifindex; the question asked last comes last."""
 
-    def note(self, now: float, port: int, claim: Claim, bridge: Segment, *, to_group: bool) -> None:
-        """Note the question that a frame asks, if it asks one.
+    def note(self, now: float, port: int, claim: Claim, bridge: Segment) -> None:
+        """Note the question that a frame to a group address asks, if it asks one.
 
         Args:
             now: when the frame arrived.
             port: ifindex.
             claim: what the frame claims.
             bridge: the segment of the port, which answers for its own addresses.
-            to_group: whether its Ethernet destination is a group address.
         """
         address, target = claim.address, claim.target
-        if claim.source not in _QUESTIONS or not to_group or address is None or target is None:
+        if claim.source not in _QUESTIONS or address is None or target is None:
             return
         if any(target == entry.address for entry in bridge.addresses):
             return

@@ -6,6 +6,15 @@ from typing import Generic, TypeVar
 _Key = TypeVar("_Key", bound=int | str | tuple[object, ...])
 
 
+def earliest(*deadlines: float | None) -> float | None:
+    """Return the earliest deadline; None where nothing is waiting. It is asked for after every frame."""
+    first = None
+    for at in deadlines:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
+
+
 class TimerQueue(Generic[_Key]):
     """One deadline for each key, in a heap whose stale entries are removed late.
 
@@ -20,7 +29,8 @@ class TimerQueue(Generic[_Key]):
 
     def set(self, key: _Key, at: float) -> None:
         """Set or change the deadline of a key."""
-        if self.deadline(key) == at:
+        before = self._entries.get(key)
+        if before is not None and before[0] == at:
             return
         entry = self._entries[key] = (at, key)
         heappush(self._heap, entry)

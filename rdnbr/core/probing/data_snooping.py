@@ -24,7 +24,7 @@ from rdnbr.core.model.binding import BindingLookup
 from rdnbr.core.model.engine_outputs import Emit, SnoopData
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.settings import Settings
-from rdnbr.core.primitives.timer_queue import TimerQueue
+from rdnbr.core.primitives.timer_queue import TimerQueue, earliest
 from rdnbr.core.probing.awaited_sources import AwaitedSources
 
 SOURCES = 8
@@ -145,8 +145,7 @@ class DataSnooping:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
         if self._bindings.ports_to_review:
             return 0.0
-        deadlines = self._reviews.next_deadline(), self._awaited.next_deadline()
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._reviews.next_deadline(), self._awaited.next_deadline())
 
     def port_gone(self, port: int) -> None:
         """Forget a port."""

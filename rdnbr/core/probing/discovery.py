@@ -21,7 +21,7 @@ from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.settings import Settings
 from rdnbr.core.policy.policy import Policy
 from rdnbr.core.primitives.port_buckets import PortBuckets
-from rdnbr.core.primitives.timer_queue import TimerQueue
+from rdnbr.core.primitives.timer_queue import TimerQueue, earliest
 from rdnbr.core.primitives.token_bucket import TokenBucket
 from rdnbr.core.probing.prober import Prober
 from rdnbr.core.probing.slow_discovery import SlowDiscovery
@@ -170,8 +170,7 @@ class Discovery:
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: no search is under way."""
-        deadlines = (self._timers.next_deadline(), self._slow.next_deadline())
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._timers.next_deadline(), self._slow.next_deadline())
 
     def port_gone(self, port: int) -> None:
         """End the searches on a port."""

@@ -60,7 +60,7 @@ class GatewayDefence:
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
-        return min(self._due.values(), default=None)
+        return min(self._due.values()) if self._due else None
 
     def segment_gone(self, index: int) -> None:
         """Forget a segment (ifindex)."""

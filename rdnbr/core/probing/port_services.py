@@ -7,6 +7,7 @@ from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.claim import Claim
 from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.settings import Settings
+from rdnbr.core.primitives.timer_queue import earliest
 from rdnbr.core.probing.dad_times import DadTimes
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.discovery import Discovery
@@ -140,11 +141,10 @@ class PortServices:
 
     def next_deadline(self) -> float | None:
         """Return when `expire_timers` has something to do; None: nothing is waiting."""
-        deadlines = (
+        return earliest(
             self._defence.next_deadline(),
             self._announcer.next_deadline(),
             self._querier.next_deadline(),
             self._discovery.next_deadline(),
             self._snooping.next_deadline(),
         )
-        return min((at for at in deadlines if at is not None), default=None)

@@ -10,7 +10,7 @@ from rdnbr.core.model.fib_entries import Key
 from rdnbr.core.model.interfaces import Segment
 from rdnbr.core.model.rule import is_static
 from rdnbr.core.model.settings import Settings
-from rdnbr.core.primitives.timer_queue import TimerQueue
+from rdnbr.core.primitives.timer_queue import TimerQueue, earliest
 from rdnbr.core.probing import intervals, slow_probing
 from rdnbr.core.probing.data_snooping import DataSnooping
 from rdnbr.core.probing.prober import Prober
@@ -218,8 +218,7 @@ class BindingTimers:
 
     def next_deadline(self) -> float | None:
         """Return when the next binding is due; None: there is none."""
-        deadlines = (self._queue.next_deadline(), next(iter(self._to_resume.values()), None))
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._queue.next_deadline(), next(iter(self._to_resume.values()), None))
 
     def deadline_of(self, binding: Binding) -> float | None:
         """Return when a binding is due."""

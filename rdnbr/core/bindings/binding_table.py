@@ -77,11 +77,14 @@ class BindingTable:
         """Give a binding another state."""
         routed = state in WITH_ROUTE
         changes = routed is not (binding.state in WITH_ROUTE)
+        counts_anew = (state is State.DEPARTED) is not (binding.state is State.DEPARTED)
         if changes and not routed:
             self._count_route(binding, -1)
-        self._count(binding, -1)
+        if counts_anew:
+            self._count(binding, -1)
         binding.state = state
-        self._count(binding, 1)
+        if counts_anew:
+            self._count(binding, 1)
         if changes and routed:
             self._count_route(binding, 1)
 
@@ -95,7 +98,7 @@ class BindingTable:
 
     def count_on_port(self, port: int, size: int) -> int:
         """Return how many addresses of `size` bytes are bound on a port; DEPARTED bindings do not count."""
-        return self._bound[port, size]
+        return self._bound.get((port, size), 0)
 
     def has_route_on_port(self, port: int, size: int) -> bool:
         """Return whether an address of `size` bytes is routed to a port."""
@@ -115,7 +118,7 @@ class BindingTable:
 
     def count_departed(self, mac: MAC) -> int:
         """Return how many DEPARTED bindings a MAC has."""
-        return self._departed[mac]
+        return self._departed.get(mac, 0)
 
     def of_address(self, address: IP) -> list[Binding]:
         """Return the bindings of an address in all routing tables, oldest first."""

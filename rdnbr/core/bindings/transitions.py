@@ -306,11 +306,12 @@ class Transitions:
             binding.port_inferred = False
 
     def _set_state(self, binding: Binding, state: State) -> None:
+        before = binding.state
         self._table.set_state(binding, state)
         self._unproved.state_changed(binding, state)
         if state is State.DEPARTED:
             self._quarantine.lose_incumbent(binding.key)
-        else:
+        elif before is State.DEPARTED:
             self._departed.discard(binding)
 
     def _enter_state(self, now: float, binding: Binding, event: BindingEvent) -> None:

@@ -63,8 +63,9 @@ class Quarantine:
 
     def release(self, key: Key, anchor: Anchor) -> None:
         """End the hold-downs of an anchor that proved its claim."""
-        self._pop(key, anchor)
-        self._pop(key, anchor.port)
+        if key in self._sources:
+            self._pop(key, anchor)
+            self._pop(key, anchor.port)
 
     def lose_incumbent(self, key: Key) -> None:
         """End the hold-downs that protected the incumbent of a key, since the incumbent is gone."""

@@ -853,9 +853,7 @@ def _() -> None:
     replace(
         AnswerCollection,
         "_was_there",
-        lambda self, answer: (
-            self._fdb_ports.get((answer.port.segment, answer.claim.ether)) == answer.port.index
-        ),
+        lambda self, port, claim: self._fdb_ports.get((port.segment, claim.ether)) == port.index,
     )
 
 

@@ -86,21 +86,20 @@ class AnswerCollection:
         """Remember who was there when rdnbr started: the port of each segment and MAC (ifindexes)."""
         self._fdb_ports = fdb_ports
 
-    def collect(self, now: float, key: Key, answer: Answer) -> bool:
+    def collect(self, now: float, key: Key, port: Port, claim: Claim, rule: Rule | None) -> bool:
         """Collect a claim if others may claim the address with as much right; tell whether it has to wait for them."""
         binding = self._table.get(key)
-        unknown = binding is not None and _is_unknown(binding) and binding.segment == answer.port.segment
-        if answer.claim.proof is not Proof.USE or not (unknown or self._answers_search(answer, binding)):
+        unknown = binding is not None and _is_unknown(binding) and binding.segment == port.segment
+        if claim.proof is not Proof.USE or not (unknown or self._answers_search(port, claim, binding)):
             return False
-        if unknown:
-            answer = answer._replace(was_there=self._was_there(answer))
+        answer = Answer(port, claim, rule, unknown and self._was_there(port, claim))
         found = self._answers.get(key)
         if found is None:
             self._answers[key] = {answer.anchor: answer}
             self._ends.set(key, now + COLLECTED)
             if unknown and binding is not None:
                 # Who has not been asked yet is asked now, at the pace of the claims of this port.
-                ask = not binding.probes_sent and self._limits.refuse_probe(now, answer.port.index) is None
+                ask = not binding.probes_sent and self._limits.refuse_probe(now, port.index) is None
                 self._transitions.timers.await_answers(now, binding, COLLECTED, ask=ask)
         elif answer.anchor in found or len(found) < CLAIMANTS:
             found[answer.anchor] = answer
@@ -139,25 +138,20 @@ class AnswerCollection:
                 del self._answers[key]
                 self._ends.discard(key)
 
-    def _was_there(self, answer: Answer) -> bool:
-        claim, port = answer.claim, answer.port
+    def _was_there(self, port: Port, claim: Claim) -> bool:
         if self._fdb_ports.get((port.segment, claim.ether)) != port.index:
             return False
         return claim.source is Source.NA or (
             claim.source is Source.ARP_REPLY and claim.target == UNSPECIFIED4
         )
 
-    def _answers_search(self, answer: Answer, binding: Binding | None) -> bool:
+    def _answers_search(self, port: Port, claim: Claim, binding: Binding | None) -> bool:
         """Tell whether a claim answers a probe that went to several ports for an address that nobody has."""
         if binding is not None and binding.state is not State.DEPARTED:
             return False
-        assert answer.claim.address is not None
-        ports, segment = self._services.searched_ports(answer.claim.address), answer.port.segment
-        return (
-            len(ports) > 1
-            and answer.port.index in ports
-            and is_probe_answer(answer.claim, self._segments[segment])
-        )
+        assert claim.address is not None
+        ports = self._services.searched_ports(claim.address)
+        return len(ports) > 1 and port.index in ports and is_probe_answer(claim, self._segments[port.segment])
 
 
 def _is_unknown(binding: Binding) -> bool:

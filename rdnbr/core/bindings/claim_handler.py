@@ -6,7 +6,7 @@ makes a binding. `policy` says whether the claim is permitted, `state_machine` w
 
 from collections.abc import Mapping
 
-from rdnbr.core.bindings.answer_collection import Answer, AnswerCollection
+from rdnbr.core.bindings.answer_collection import AnswerCollection
 from rdnbr.core.bindings.arrivals import Arrivals
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.conflict import Conflicts
@@ -140,7 +140,7 @@ class ClaimHandler:
             if verdict.reason is Reason.OWN_ADDRESS:
                 self._services.defend_gateway(now, port.segment, claim.address)
             return self.refuse(now, port, verdict.reason, claim, verdict.rule)
-        if not settled and self.answers.collect(now, key, Answer(port, claim, verdict.rule)):
+        if not settled and self.answers.collect(now, key, port, claim, verdict.rule):
             self._emit_refusal(now, Verb.NOTED, port, Reason.COLLECTED, claim, verdict.rule)
             return Reason.COLLECTED
         if claim.source is Source.DATA and not self._counts(binding, anchor, verdict.rule):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from rdnbr.core.model.address import IP, MAC
@@ -114,6 +115,8 @@ class Port:
     """ifindex of its segment."""
 
 
+# Each claim needs it.
+@lru_cache(maxsize=1 << 14)
 def vm_of(port: str) -> int | None:
     """Return the guest number in a Proxmox port name (`tap100i0`, `veth101i0`, `fwpr102p0`), or None."""
     match = _PROXMOX_PORT.fullmatch(port)

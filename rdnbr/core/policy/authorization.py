@@ -14,7 +14,7 @@ from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.rule import Claimant
 from rdnbr.core.model.special_purpose import special_purpose_of
 from rdnbr.core.model.virtual_router_mac import is_virtual_router_mac
-from rdnbr.core.policy.allowlist import Allowlist, Verdict
+from rdnbr.core.policy.allowlist import NOT_PERMITTED, Allowlist, Verdict
 from rdnbr.core.policy.local_addresses import LocalAddresses
 
 PERMITTED = Verdict(permitted=True, reason=None, rule=None)
@@ -50,11 +50,10 @@ class Authorization:
         An adopted binding of a virtual-router MAC may be that of any card, until its first frame.
         """
         reason = self.builtin_refusal(address)
-        if reason not in (None, Reason.CONNECTED_PREFIX):
+        if reason is not None and reason is not Reason.CONNECTED_PREFIX:
             return _refused(reason)
         verdict = self._consult_allowlist(address, anchor, segment, physical_mac)
-        connected = verdict.rule is not None and verdict.rule.connected
-        if reason is not None and not live and not connected:
+        if reason is not None and not live and not (verdict.rule is not None and verdict.rule.connected):
             return _refused(reason)
         if anchor.mac == ZERO_MAC and verdict.reason is Reason.PINNED:
             return PERMITTED  # the first frame of the guest will show whether the guest is the one that is pinned
@@ -70,7 +69,7 @@ class Authorization:
     ) -> Verdict:
         if self.allowlist is None:
             return PERMITTED
-        last = _refused(Reason.NOT_PERMITTED)
+        last = NOT_PERMITTED
         if physical_mac is None and anchor.port is None and is_virtual_router_mac(anchor.mac):
             physical_mac = ZERO_MAC
         for claimant in self._claimants(anchor, segment, physical_mac):
@@ -86,4 +85,4 @@ class Authorization:
             names = [self._ports[anchor.port].name]
         else:
             names = [port.name for port in self._ports.values() if port.segment == segment] or [""]
-        return (Claimant(anchor.mac, name, bridge, vm_of(name), None, physical_mac) for name in names)
+        return [Claimant(anchor.mac, name, bridge, vm_of(name), None, physical_mac) for name in names]

@@ -21,7 +21,6 @@ from typing import Any
 
 from rdnbr.core.bindings import (
     claim_handler,
-    departed,
     expiry,
     move_limit,
     route_metric,
@@ -635,7 +634,9 @@ def _without_card(binding: Binding) -> Binding:
 
 @mutation("a guest that fell silent is not probed on")
 def _() -> None:
-    replace(departed, "_home", nothing)
+    before = replace(
+        DepartedBindings, "add", lambda self, now, binding, **_: before(self, now, binding, silent=False)
+    )
 
 
 @mutation("a guest that fell silent is probed on as often as at first")

@@ -414,8 +414,10 @@ class Model(Statics):
             self.came_up[port] = now
             self.open_window(now, port)
             for entry in self.by_number():
-                if (entry.state, entry.port, entry.table) == ("departed", port, self.tables[segment]):
+                if (entry.state, entry.port) == ("departed", port) and entry.table == self.tables[segment]:
                     self.arrive(now, entry, port, entry.mac)
+                elif (entry.state, entry.port) == ("departed", port):
+                    self.ask_what_it_had(now, port, entry.mac, entry.address)
             self.bind(now, port, None)
             self.look_for(now, port, None)
         elif before[0] != name:

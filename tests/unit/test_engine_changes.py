@@ -228,3 +228,20 @@ def test_bindings_that_are_left_come_first(monkeypatch: pytest.MonkeyPatch):
         changed = LocalAddresses(NODE.addresses | {parse_ip(extra)}, NODE.macs)
         world.carries_out(world.engine.local_addresses_changed(world.now, changed))
     assert [line.split()[0] for line in world.routes()] == ["2.57.57.1", "2.57.57.2", "2.57.57.3"]
+
+
+@pytest.mark.parametrize("allow", [ALLOW, None])
+def test_quiet_guests_follow_their_bridge_into_a_vrf(allow: str | None):
+    """The bridge has another table then. Guests that only answer are probed in both families, and so on the way back."""
+    world = World(allow)
+    alice = world.guest("alice", "tap1i0", V4, V6)
+    alice.asks_gateway(V4)
+    alice.asks_gateway(V6)
+    world.runs(1)
+    for table in (100, MAIN):
+        world.loses_segment()
+        assert world.wanted == {}
+        world.carries_out(world.engine.segment_changed(world.now, replace(BRIDGE, table=table)))
+        world.plugs("tap1i0", world.indexes["tap1i0"])
+        world.runs(2)
+        assert set(world.wanted) == {Key(table, parse_ip(V4)), Key(table, parse_ip(V6))}

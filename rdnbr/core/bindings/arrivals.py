@@ -84,13 +84,16 @@ class Arrivals:
     def probe_departed(self, now: float, port: Port) -> None:
         """Probe the departed bindings of a port that has appeared: a guest whose link returns need not send anything.
 
-        The port may be on another bridge now, or on a bridge of the same name that was made anew.
+        The port may be on another bridge now, or on a bridge of the same name that was made anew. Where its bridge
+        has another table now, since it has moved into a VRF or out of one, the guest is probed for what it had.
         """
         for binding in self._table.departed_on_port(port.index):
             if self._limits.is_exhausted(now, port.index):
                 break
             if binding.key.table == self._segments[port.segment].table:
                 self.handle_arrival(now, binding, binding.anchor, port, binding.source, binding.physical_mac)
+            else:
+                self._services.probe_remembered(now, port, binding.anchor.mac, binding.key.address)
         self._static.bind(now, port, None)
         self._services.discover(now, port, None)
 

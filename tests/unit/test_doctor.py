@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -121,13 +122,14 @@ def test_a_daemon(files, mode):
         listener.listen()
 
         def serve():
-            while True:
-                peer, _ = listener.accept()
-                with peer, peer.makefile("rwb") as stream:
-                    stream.readline()
-                    stream.write(
-                        json.dumps({"ok": True, "result": {"mode": mode, "ports": []}}).encode() + b"\n"
-                    )
+            with suppress(OSError):  # the listener is closed at the end
+                while True:
+                    peer, _ = listener.accept()
+                    with peer, peer.makefile("rwb") as stream:
+                        stream.readline()
+                        stream.write(
+                            json.dumps({"ok": True, "result": {"mode": mode, "ports": []}}).encode() + b"\n"
+                        )
 
         threading.Thread(target=serve, daemon=True).start()
         found = names(files)

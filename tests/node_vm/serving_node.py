@@ -41,7 +41,7 @@ class ServingNode:
     def add_guests(self, *numbers: int, already: int = 0) -> None:
         """Plug guests in beside those that are there, and wait until the node has their routes."""
         self.machine.run(
-            f"for number in {' '.join(map(str, numbers))}; do guest add $number; done", within=300
+            f"for number in {' '.join(map(str, numbers))}; do guest add $number; done", within=900
         )
         self.wait_for_routes(2 * (already + len(numbers)))
 

@@ -133,7 +133,7 @@ class CommandHandler:
         before = engine.count
         self._parts.actuator.handle_outputs(engine.flush_port(time.monotonic(), name))
         ended = f"; the routes of {name} are held back no more" if damped else ""
-        return {"message": f"withdrew and forgot {counted(before - engine.count, 'binding')}{ended}"}
+        return self._await_withdrawal(before - engine.count, ended)
 
     def waits_for(self) -> str | None:
         """Return the sentence that there is no bridge to serve; None while there is one."""
@@ -170,28 +170,32 @@ class CommandHandler:
             self._parts.source_filter.verify_table()
         self._parts.mac_pinning.compare()
 
-    def _flush(self, now: float, address: IP) -> Document:
+    def _flush(self, now: float, address: IP) -> Reply:
         engine = self._parts.engine
         before = engine.count
         self._parts.actuator.handle_outputs(engine.flush(now, address))
         if engine.count == before:
             raise Refused(f"{show_ip(address)} is not bound; rdnbr show lists what is")
-        return _flushed(before - engine.count)
+        return self._await_withdrawal(before - engine.count)
 
     def _flush_all(self, now: float) -> Reply:
-        """Flush all bindings. Where there are many, the engine goes on in the next turns, and the reply follows."""
+        """Flush all bindings. Where there are many, the engine goes on in the next turns."""
         parts = self._parts
         if not parts.serving:
             return {"message": self._flush_unread(now)}
         before = parts.engine.count
         parts.actuator.handle_outputs(parts.engine.flush(now))
-        return self._await_flush(before) if parts.engine.flushing else _flushed(before)
+        return self._await_withdrawal(before)
 
-    def _await_flush(self, count: int) -> Iterator[str]:
-        """Yield nothing in each turn of the flush, then the document."""
+    def _await_withdrawal(self, count: int, remark: str = "") -> Iterator[str]:
+        """Yield nothing until the routes of what was flushed are out of the kernel, then the reply.
+
+        The kernel has its step in a turn after the commands.
+        """
+        yield ""
         while self._parts.engine.flushing:
             yield ""
-        yield json.dumps(_flushed(count))
+        yield json.dumps({"message": f"withdrew and forgot {counted(count, 'binding')}{remark}"})
 
     def _flush_unread(self, now: float) -> str:
         """Remove what an earlier run left in the kernel, which nobody has read while no bridge was served."""
@@ -314,7 +318,3 @@ class CommandHandler:
             )
             for port in engine.ports.values()
         ]
-
-
-def _flushed(count: int) -> Document:
-    return {"message": f"withdrew and forgot {counted(count, 'binding')}"}

@@ -18,7 +18,7 @@ from rdnbr.operator.control.protocol import PendingReply, Refused
 from rdnbr.operator.control.server import CLIENTS, ControlServer
 from rdnbr.operator.control.unix_listener import CannotListen
 
-KNOWN = "bindings, ports, counters, events, explain, reload, flush, probe, reannounce, watch"
+KNOWN = "bindings, ports, counters, events, metrics, explain, reload, flush, probe, reannounce, watch"
 
 
 def torn():

@@ -232,7 +232,7 @@ def test_bindings_that_are_left_come_first(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("allow", [ALLOW, None])
 def test_quiet_guests_follow_their_bridge_into_a_vrf(allow: str | None):
-    """The bridge has another table then. Guests that only answer are probed in both families, and so on the way back."""
+    """The bridge has another table then. Quiet guests are probed in both families, and on the way back too."""
     world = World(allow)
     alice = world.guest("alice", "tap1i0", V4, V6)
     alice.asks_gateway(V4)

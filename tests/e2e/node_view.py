@@ -60,6 +60,13 @@ def monitor(node, *objects):
     return watch
 
 
+def flush(node, what, *addresses):
+    """Say `rdnbr flush WHAT`, and see the kernel let go of addresses, which their guests may get back at once."""
+    routes = monitor(node, "route")
+    assert node.rdnbr("flush", what).returncode == 0
+    wait_for(lambda: all(f"Deleted {one} " in routes.log for one in addresses), 5, "the withdrawal")
+
+
 def solicitations(seen, address):
     """Return the ARP requests and neighbour solicitations for `address` among the frames."""
     asked = []

@@ -5,7 +5,7 @@ import pytest
 from rdnbr.lab import wait_for
 from rdnbr.lab.node import BRIDGE
 from tests.e2e.learning import configure_silently
-from tests.e2e.node_view import stays, wait_until_quiet
+from tests.e2e.node_view import flush, stays, wait_until_quiet
 from tests.field_case import ROUTED, field_case
 
 pytestmark = [pytest.mark.root]
@@ -198,8 +198,7 @@ def test_flush_of_a_silent_guest(lab, within, mode):
     lab.node.start_daemon()
     learned(lab, guest)
     knows_gateways(lab, guest)
-    assert lab.node.rdnbr("flush", "--all").returncode == 0
-    assert lab.node.hosts() == set()
+    flush(lab.node, "--all", *guest.addresses)
     wait_for(routed(lab, *guest.addresses), within, "both routes")
 
 
@@ -216,8 +215,7 @@ def test_flush_and_a_link_local_frame(lab, within, family, restart):
     guest = lab.guest(0)
     lab.node.start_daemon()
     learned(lab, guest)
-    assert lab.node.rdnbr("flush", guest.address(family)).returncode == 0
-    assert guest.address(family) not in lab.node.hosts()
+    flush(lab.node, guest.address(family), guest.address(family))
     if restart:
         lab.node.stop_daemon()
         lab.node.start_daemon()

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rdnbr.lab import wait_for
-from tests.e2e.node_view import monitor
+from tests.e2e.node_view import flush
 
 pytestmark = pytest.mark.root
 
@@ -59,9 +59,7 @@ def test_flush(lab):
     lab.node.start_daemon()
     learned(lab)
     guest = lab.guest(0)
-    routes = monitor(lab.node, "route")
-    assert lab.node.rdnbr("flush", guest.address(4)).returncode == 0
-    wait_for(lambda: f"Deleted {guest.address(4)} " in routes.log, 5, "the withdrawal")
+    flush(lab.node, guest.address(4), guest.address(4))
     guest.ip("neigh flush dev eth0")
     guest.ping_gateways()
     wait_for(lambda: guest.address(4) in lab.node.hosts(), 10, "the guest to be learned again")

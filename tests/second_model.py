@@ -487,7 +487,9 @@ class Model(Statics):
         if table is None or self.find(table, address):
             return
         if earlier and not (
-            mac == earlier[0] and 0 <= earlier[1] <= (earlier[1] if earlier[3] is None else earlier[3]) <= now
+            mac == earlier[0]
+            and 0 <= earlier[1] <= (earlier[1] if earlier[3] is None else earlier[3]) <= now
+            and bool(earlier[2]) == (earlier[3] is not None)
         ):
             earlier = None
         since = earlier[1] if earlier else now
@@ -504,7 +506,8 @@ class Model(Statics):
             entry.heard_on = heard_on
         self.stamps.find(now, entry, metric)
         self.become(now, entry, "adopted", "adopted", "found-in-kernel")
-        self.report_prefix(address)
+        if mac != ANYBODY:
+            self.report_prefix(address)
         if self.is_static(entry):
             self.settle_static(now, entry)
         self.handed_on.begin(now, entry, earlier, heard=bool(heard_on))

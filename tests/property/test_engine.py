@@ -492,7 +492,8 @@ class EngineAndModel(RuleBasedStateMachine):
             earlier = AdoptionNote(key, parse_mac(note[0]), *note[1:])
             self.node.disturbed = now
         self.node.model.adopt(now, address, mac, segment.index, heard_on, metric, note, pinned)
-        arguments = key, parse_mac(mac), segment.index, heard_on or None, metric, earlier, pinned
+        there = None if mac == show_mac(ZERO_MAC) else parse_mac(mac)
+        arguments = key, there, segment.index, heard_on or None, metric, earlier, pinned
         self.node.does("adopt", now, *arguments)
 
     @rule(

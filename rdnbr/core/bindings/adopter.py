@@ -97,7 +97,8 @@ class Adopter:
         if verdict.permitted:
             self._transitions.metrics.adopt_metric(now, binding, metric)
             self._transitions.apply(now, binding, BindingEvent.FOUND_IN_KERNEL)
-            self._covering.record(key.address, verdict.rule)
+            if mac is not None:  # else its rule, which may say `connected`, is not known
+                self._covering.record(key.address, verdict.rule)
             self._static.settle_adopted(now, binding)
             if fdb_port is None and binding.state is State.ADOPTED:
                 self._transitions.timers.probe_adopted_by(self._reserve_unheard(now), binding)

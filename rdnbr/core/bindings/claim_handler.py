@@ -137,7 +137,9 @@ class ClaimHandler:
             claim.address, anchor, port.segment, physical_mac, live=live
         )
         if verdict.reason is not None:
-            if verdict.reason is Reason.OWN_ADDRESS:
+            if (
+                verdict.reason is Reason.OWN_ADDRESS and claim.source is not Source.DATA
+            ):  # a packet tells no neighbour
                 self._services.defend_gateway(now, port.segment, claim.address)
             return self.refuse(now, port, verdict.reason, claim, verdict.rule)
         if not settled and self.answers.collect(now, key, port, claim, verdict.rule):

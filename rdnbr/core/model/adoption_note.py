@@ -26,5 +26,8 @@ class AdoptionNote(NamedTuple):
         """Tell whether the note can be about a binding of this key and MAC that is adopted now."""
         began = self.since if self.probing_since is None else self.probing_since
         return (
-            (self.key, self.mac) == (key, mac) and 0.0 <= self.since <= began <= now and self.probes_sent >= 0
+            (self.key, self.mac) == (key, mac)
+            and 0.0 <= self.since <= began <= now
+            and self.probes_sent >= 0
+            and (self.probes_sent == 0) == (self.probing_since is None)
         )

@@ -17,6 +17,7 @@ from tests.field_case import FOUND, field_case
 pytestmark = pytest.mark.frr
 
 ALLOWLIST = "2.57.56.0/21\n2001:678:3a4:100::/64\n"
+RENAMED = "tap200i0"
 SHIM = "/run/shim"
 """Programs of the node that stand before others: the lab has no systemd."""
 
@@ -116,6 +117,21 @@ def wrong_gateway6(lab: Lab) -> None:
     lab.guests[0].run("ip", "-6", "route", "replace", "default", "via", "fe80::77", "dev", "eth0")
 
 
+def name_port(lab: Lab, name: str) -> None:
+    """Give the port of the first guest another name."""
+    before = "tap100i0" if name == RENAMED else RENAMED
+    lab.node.ip(f"link set {before} down", f"link set {before} name {name}", f"link set {name} up")
+
+
+def rename_port(lab: Lab) -> None:
+    """Give the port of the first guest another name than its rule has."""
+    allow(lab, f"2.57.57.30 port=tap100i0\n{ALLOWLIST}")
+    name_port(lab, RENAMED)
+    served = lambda: RENAMED in {one["port"] for one in lab.node.show("ports")["ports"]}  # noqa: E731
+    wait_for(served, 10.0, "the renamed port to be served")
+    lab.guests[0].announce()
+
+
 class Broken(NamedTuple):
     """A broken situation."""
 
@@ -163,6 +179,7 @@ BROKEN = {
     ),
     "wrong netmask": Broken(shorten_prefix, "guest-asks-nobody"),
     "wrong gateway of IPv6": Broken(wrong_gateway6, "guest-asks-nobody", 6),
+    "port renamed": Broken(rename_port, "pinned"),
 }
 
 
@@ -173,6 +190,8 @@ def mended(shared: Lab) -> Iterator[Lab]:
     shared.node.write("/etc/rdnbr/allowlist", ALLOWLIST)
     shared.node.path("/etc/rdnbr/rdnbr.toml").unlink(missing_ok=True)
     shared.node.run("nft", "flush", "ruleset")
+    if RENAMED in shared.node.run("ip", "-o", "link", "show"):
+        name_port(shared, "tap100i0")
     shared.node.rdnbr("reload")
     shared.guests[0].announce()
     wait_for(lambda: all(map(shared.upstream.ping, shared.guests[0].addresses)), 30.0, "the guest's echoes")
@@ -191,7 +210,7 @@ def told(lab: Lab, broken: Broken, address: str) -> dict[str, Any] | None:
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 @field_case(
     FOUND,
-    "a node or a guest is broken in one of nineteen ways: forwarding, filters, FRR, the daemon, ports, the allowlist, "
+    "a node or a guest is broken in one of twenty ways: forwarding, filters, FRR, the daemon, ports, the allowlist, "
     "entries of other programs, the gateway, the guest's own netmask or gateway",
     "`explain` (`doctor` for `rp_filter`) names the cause first, and once its commands are pasted the guest is reached",
     within=20,

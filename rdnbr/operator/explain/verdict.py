@@ -134,10 +134,14 @@ def _not_bound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
     """Return the verdict where no binding has a route."""
     explanation = facts.explanation
     version = family(explanation.address)
+    shown = [detail.shown for detail in explanation.bindings]
+    departed = next((one for one in shown if one.state is State.DEPARTED), None)
+    if found["allowlist"].answer == "no" and (departed is None or departed.port):
+        # A guest whose port has another name now is refused, and not silent.
+        return _not_permitted(facts, found["allowlist"].text)
     half_silent = next((one for one in facts.findings if one.name == "guest-half-silent"), None)
     if half_silent is not None:
         return _not_routed(facts, half_silent.name, half_silent.message, half_silent.cure)
-    shown = [detail.shown for detail in explanation.bindings]
     tentative = next((one for one in explanation.bindings if one.shown.state is State.TENTATIVE), None)
     if tentative is not None:
         why = (
@@ -145,16 +149,13 @@ def _not_bound(facts: Facts, found: Mapping[str, Layer]) -> AddressVerdict:
             f"and has not answered for it yet ({tentative.probes_sent} questions)"
         )
         return _not_routed(facts, "unanswered", why, ANSWER[version])
-    departed = next((one for one in shown if one.state is State.DEPARTED), None)
     refused = cures.claim(facts)
     if departed is not None and not departed.port:
         if refused is not None and refused == explanation.events[-1] and refused.mac == departed.mac:
-            return _refused(facts, refused)  # its guest is on another port now, or the port has another name
+            return _refused(facts, refused)  # its guest is on another port now
         where = f"{show_mac(departed.mac)} on a port that is gone"
         why = f"it was at {where}, and is withdrawn"
         return _not_routed(facts, Reason.PORT_GONE, why, cures.plug_in(facts, _last_port(facts)))
-    if found["allowlist"].answer == "no":
-        return _not_permitted(facts, found["allowlist"].text)
     if explanation.refused is None and not explanation.cases:
         return _not_routed(facts, "no-port", "no guest port is there", cures.NO_PORT)
     if found["limits"].answer == "no":

@@ -136,17 +136,19 @@ class SignsOfLife:
     def _inspect(self, port: Port, mac: MAC) -> tuple[list[IP], bool]:
         """Return the addresses that a MAC had, and whether there is none of them and it has a route of each family."""
         segment = self._segments[port.segment]
-        here = [binding for binding in self._table.of_mac(mac) if binding.key.table == segment.table]
-        remembered = [binding.key.address for binding in here if binding.state is State.DEPARTED]
+        remembered: list[IP] = []
+        families: set[int] = set()
+        for binding in self._table.of_mac(mac):
+            if binding.key.table != segment.table:
+                continue
+            if binding.state is State.DEPARTED:
+                remembered.append(binding.key.address)
+            elif binding.state in WITH_ROUTE and binding.anchor.port == port.index:
+                families.add(len(binding.key.address))
         remembered += self._services.waiting(port.index, mac)
         remembered += [
             address
             for address in self._unlocated.get((port.segment, mac)) or ()
             if self._table.get(Key(segment.table, address)) is None
         ]
-        families = {
-            len(binding.key.address)
-            for binding in here
-            if binding.state in WITH_ROUTE and binding.anchor.port == port.index
-        }
         return remembered, not remembered and families.issuperset(segment.families)

@@ -320,7 +320,7 @@ class Transitions:
         binding.probes_sent = 0
         binding.wait_until = now
         binding.unsent = None
-        if binding.state is not State.CHALLENGED:
+        if binding.challenger is not None and binding.state is not State.CHALLENGED:
             self._table.set_challenger(binding, None)
         if binding.state is not State.TENTATIVE:
             binding.memory = None

@@ -80,10 +80,10 @@ class Prober:
             share = self._port_buckets.probe_share(cause, self._rate)
             if not share.consume(now):
                 return share.reserve_retry(now)
-        copies = len(self._probed_ports(binding, binding.anchor, binding.segment))
+        copies, count = len(self._probed_ports(binding, binding.anchor, binding.segment)), 1
         if copies > 1:
             bucket = self._bucket_copies
-        count = max(1, min(copies, int(bucket.burst)))
+            count = min(copies, int(bucket.burst))
         return 0.0 if bucket.consume(now, count) else bucket.reserve_retry(now, count)
 
     def lacks_gateway(self, binding: Binding) -> bool:

@@ -82,6 +82,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=16.0,
         help="how long guests come and go while faults strike (the acceptance asks for 600)",
     )
+    parser.addoption(
+        "--mutations",
+        type=int,
+        default=30,
+        help="how many of the mutations are tried, from all over the list (the acceptance asks for all)",
+    )
     parser.addoption("--soak-seed", type=int, help="the seed of a soak that failed, to see it again")
     parser.addoption(
         "--arrived-seconds",

@@ -27,6 +27,14 @@ def test_mutation_without_its_target_raises():
         mutations.replace(Renamed, "is_quarantined", None)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose as many mutations as `--mutations` says, from all over the list."""
+    if "name" in metafunc.fixturenames:
+        names = list(mutations.MUTATIONS)
+        step = max(1, len(names) // metafunc.config.getoption("--mutations"))
+        metafunc.parametrize("name", names[::step])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_nothing_is_noticed_where_nothing_is_broken():
@@ -37,7 +45,6 @@ def test_nothing_is_noticed_where_nothing_is_broken():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", mutations.MUTATIONS)
 def test_mutation_is_noticed(name: str):
     """The tests of the engine fail with this mutation."""
     assert mutations.is_noticed(name)

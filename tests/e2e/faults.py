@@ -184,7 +184,7 @@ def overrun(fault_lab: FaultLab, *lost: Callable[[FaultLab], None]) -> None:
     add, remove = ("".join(f"route {verb} {one}\n" for one in routes) for verb in ("add", "del"))
     fault_lab.node.write(BATCH, add + remove)
     with fault_lab.daemon_paused():
-        fault_lab.node.run("ip", "-batch", BATCH)
+        fault_lab.node.run("ip", "-batch", BATCH, within=60.0)
         for change in lost:
             change(fault_lab)
 

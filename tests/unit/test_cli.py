@@ -193,7 +193,7 @@ def test_show_table(daemon):
     """People get a table."""
     path, _ = daemon({"ok": True, "result": {"mode": "allowlist", "bindings": [BINDING]}})
     done = rdnbr("show", "--socket", path)
-    assert done.stdout.splitlines()[0].split()[:3] == ["ADDRESS", "MAC", "PORT"]
+    assert done.stdout.splitlines()[1].split()[:3] == ["ADDRESS", "MAC", "PORT"]
     assert "2.57.57.30" in done.stdout
 
 

@@ -251,7 +251,7 @@ class Model(Statics):
             entry.nonce = heard.nonce
             self.hear_owner_intend(now, entry)
             return
-        entry.seen, entry.asked_since = now, None
+        entry.seen, entry.asked_since, entry.disputed = now, None, False
         if answered:
             entry.proved = True
             for who in ((entry.port, entry.mac), (entry.port, "")):

@@ -94,7 +94,7 @@ class Departures(Arrivals):
         entry.port_inferred &= entry.mac == anchor[1]
         entry.port, entry.mac = anchor
         entry.segment = segment
-        entry.seen, entry.asked_since = now, None
+        entry.seen, entry.asked_since, entry.disputed = now, None, False
         entry.challenger = None
         entry.proved = False
         entry.number = self.next_number()

@@ -67,6 +67,18 @@ def test_proxy_arp_does_not_get_an_adopted_address(allow: str | None, first: str
     assert not [made for made in world.decisions if made.verb == "withdrawn"]
 
 
+@modes
+def test_conflict_that_is_over_does_not_delay_a_withdrawal(allow: str | None):
+    """Once the owner was told apart from the proxy, its silence counts as that of any other guest."""
+    world, alice, proxy = found(allow, V4, first="alice")
+    while not world.routes() or world.state(V4) != "valid alice@tap0i0":
+        world.runs(0.1)
+        assert world.now < 60
+    alice.awake = proxy.awake = False
+    world.runs(55)
+    assert world.routes() == []
+
+
 @pytest.mark.parametrize("first", ["alice", "proxy"])
 @pytest.mark.parametrize("rule", ["port=tap{port}i0", "mac={mac}"])
 def test_guest_that_the_allowlist_names_wins(first: str, rule: str):

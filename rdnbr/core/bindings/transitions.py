@@ -249,6 +249,7 @@ class Transitions:
         """Record that the anchor shows that it has the address; `answered`: by the answer to a probe."""
         binding.last_seen = now
         binding.probing_since = None
+        binding.disputed = False
         if binding.state is State.FROZEN:
             binding.probes_sent = 0
         if answered:
@@ -264,6 +265,7 @@ class Transitions:
                 binding.anchor, binding.segment, binding.source, binding.rule, binding.physical_mac
             )
             binding.memory = Memory(anchor, binding.since, binding.last_seen)
+        binding.disputed = False
         # A port that goes and returns does not make an inferred port certain.
         binding.port_inferred &= binding.anchor.mac == to.anchor.mac
         if to.physical_mac is not None or binding.anchor != to.anchor:

@@ -114,6 +114,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the releases for which the Debian packages are built and installed",
     )
     parser.addoption(
+        "--node-vm",
+        action="store_true",
+        help="boot the emulated node and run the first of its tests, which takes some twenty minutes",
+    )
+    parser.addoption(
         "--node-vm-long",
         action="store_true",
         help="run all tests in the emulated node, which takes half an hour, and not only the first of them",

@@ -70,8 +70,11 @@ def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip where the node cannot run."""
+    """Skip what was not asked for, and where the node cannot run."""
+    options = item.config.option
+    if not (options.node_vm or options.node_vm_long):
+        pytest.skip("takes some twenty minutes: --node-vm")
     if item.get_closest_marker("node_vm") and (absent := missing()):
         refuse(f"needs {absent}")
-    if item.get_closest_marker("node_vm_long") and not item.config.getoption("--node-vm-long"):
+    if item.get_closest_marker("node_vm_long") and not options.node_vm_long:
         pytest.skip("takes minutes: --node-vm-long")

@@ -79,7 +79,8 @@ def test_virtual_router_is_routed(lab, routers, within, carp, mac, allow):
     router.announce()
     for address in (VIP4, VIP6):
         wait_for(lambda one=address: holder(lab, one) == (mac, lab.guest(0).port), within, address)
-        assert lab.upstream.ping(address)
+        # The first packet may be lost while node and upstream resolve each other.
+        wait_for(lambda one=address: lab.upstream.ping(one), 5, f"echoes of {address}")
 
 
 @field_case(

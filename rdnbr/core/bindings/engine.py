@@ -9,13 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rdnbr.core.bindings.engine_parts import make_parts
-from rdnbr.core.bindings.explanation_builder import build_explanation
 from rdnbr.core.bindings.frame_counters import FrameCounters
 from rdnbr.core.bindings.state_machine import BindingEvent
-from rdnbr.core.bindings.unanswered_questions import UnansweredQuestions
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.adoption_note import AdoptionNote
-from rdnbr.core.model.binding import Anchor, Binding
+from rdnbr.core.model.binding import Anchor
 from rdnbr.core.model.binding_state import State
 from rdnbr.core.model.claim import Claim, Source
 from rdnbr.core.model.engine_outputs import Output, Probe
@@ -25,7 +23,7 @@ from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.question import Question
 from rdnbr.core.model.reason import Reason
 from rdnbr.core.model.settings import Settings
-from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot
+from rdnbr.core.model.snapshot import GONE, BindingSnapshot, binding_snapshot, segment_name
 from rdnbr.core.policy.allowlist import Allowlist
 from rdnbr.core.policy.local_addresses import LocalAddresses
 from rdnbr.core.primitives.timer_queue import earliest
@@ -40,7 +38,6 @@ class Engine:
 
     def __init__(self, settings: Settings, allowlist: Allowlist | None) -> None:
         self.counters = FrameCounters()
-        self._questions = UnansweredQuestions()
         self.claims = 0
         """Frames that were valid claims, whatever was decided of them."""
         self._outputs: list[Output] = []
@@ -50,7 +47,6 @@ class Engine:
         parts = make_parts(settings, allowlist, self._segments, self._ports, self._outputs.append)
         self._table = parts.table
         self._policy = parts.policy
-        self._authorization = parts.policy.authorization
         self._departed = parts.departed
         self._unproved = parts.unproved
         self._damping = parts.damping
@@ -63,6 +59,8 @@ class Engine:
         self._arrivals = parts.arrivals
         self._adopter = parts.adopter
         self._flush = parts.flush
+        self._questions = parts.questions
+        self._explanations = parts.explanations
         self._expiry = parts.expiry
         self._operator_probes = parts.operator_probes
         self._covering = parts.covering
@@ -81,7 +79,7 @@ class Engine:
     @property
     def allowlist(self) -> Allowlist | None:
         """The allowlist in force; None in open mode."""
-        return self._authorization.allowlist
+        return self._policy.authorization.allowlist
 
     @property
     def open_mode(self) -> bool:
@@ -168,10 +166,9 @@ class Engine:
         A binding whose address a connected prefix contains now keeps its route.
         """
         # Every port that comes or goes changes the node's MACs, and no verdict on a binding depends on those.
-        before = self._authorization.local_addresses
-        same = replace(local_addresses, macs=before.macs) == before
-        self._authorization.local_addresses = local_addresses
-        if not same:
+        before = self._policy.authorization.local_addresses
+        self._policy.authorization.local_addresses = local_addresses
+        if replace(local_addresses, macs=before.macs) != before:
             self._covering.local_addresses_changed()
             self._reauthorization.start(now, discover=before.have_more_than(local_addresses))
         return self.drain_outputs()
@@ -182,7 +179,7 @@ class Engine:
         New claims are authorized by the new allowlist at once. Where there are many bindings, `expire_timers` goes on
         with them while `reauthorizing` is true.
         """
-        self._authorization.allowlist = allowlist
+        self._policy.authorization.allowlist = allowlist
         self._reauthorization.start(now, discover=True)
         return self.drain_outputs()
 
@@ -246,7 +243,7 @@ class Engine:
 
     def probe(self, now: float, address: IP) -> list[Output]:
         """Probe an address now, known or not; `searched_ports` says where it is searched for."""
-        bindings = self._bindings_of(address)
+        bindings = self._table.of_address(address)
         for binding in bindings:
             self._damped_ports.release_port_of(now, binding)
         self._operator_probes.probe(now, address, bindings)
@@ -352,14 +349,11 @@ class Engine:
     def place_and_state(self, key: Key) -> tuple[str, State] | None:
         """Return the name of the segment and the state of the binding of a key, or None."""
         binding = self._table.get(key)
-        if binding is None:
-            return None
-        segment = self._segments.get(binding.segment)
-        return (GONE if segment is None else segment.name), binding.state
+        return None if binding is None else (segment_name(binding, self._segments), binding.state)
 
     def snapshot_address(self, address: IP) -> list[BindingSnapshot]:
-        """Return the bindings of one address, in the order of their tables."""
-        found = self._bindings_of(address)
+        """Return the bindings of one address, the oldest first."""
+        found = self._table.of_address(address)
         return [binding_snapshot(binding, self._segments, self._ports) for binding in found]
 
     def builtin_refusal(self, address: IP) -> Reason | None:
@@ -368,26 +362,11 @@ class Engine:
 
     def explain(self, now: float, address: IP) -> Explanation:
         """Return all that is known of one address; nothing is changed."""
-        explanation = build_explanation(
-            now, address, self._policy, self._table, self._transitions, self._segments, self._ports
-        )
-        questions = (
-            (port.name, one)
-            for port in self._ports.values()
-            for one in self.unanswered_questions(now, port.index)
-            if one.address == address
-        )
-        return replace(explanation, questions=tuple(questions))
+        return self._explanations.build(now, address)
 
     def unanswered_questions(self, now: float, port: int) -> list[Question]:
         """Return what guests on a port (ifindex) ask for, while nobody on its bridge has it."""
-        at = self._ports[port].segment
-        table = self._segments[at].table
-        return [
-            one
-            for one in self._questions.of_port(now, port)
-            if (binding := self._table.get(Key(table, one.target))) is None or binding.segment != at
-        ]
+        return list(self._questions.of_port(now, self._ports[port]))
 
     def drain_outputs(self) -> list[Output]:
         """Return the outputs that no event has returned: those of an event that ended in an exception."""
@@ -400,11 +379,6 @@ class Engine:
             self._flush.handle_slice(now)
         elif self.reauthorizing:
             self._reauthorization.handle_slice(now)
-
-    def _bindings_of(self, address: IP) -> list[Binding]:
-        keys = {Key(segment.table, address) for segment in self._segments.values()}
-        found = (self._table.get(key) for key in sorted(keys))
-        return [binding for binding in found if binding is not None]
 
     def _remove_port(self, now: float, index: int, event: BindingEvent) -> None:
         port = self._ports.get(index)

@@ -11,6 +11,7 @@ from rdnbr.core.bindings.covering_prefixes import CoveringPrefixes
 from rdnbr.core.bindings.damped_ports import DampedPorts
 from rdnbr.core.bindings.departed import DepartedBindings
 from rdnbr.core.bindings.expiry import Expiry
+from rdnbr.core.bindings.explanation_builder import ExplanationBuilder
 from rdnbr.core.bindings.flush import Flush
 from rdnbr.core.bindings.operator_probe import OperatorProbes
 from rdnbr.core.bindings.reauthorization import Reauthorization
@@ -18,6 +19,7 @@ from rdnbr.core.bindings.route_metric import RouteMetrics
 from rdnbr.core.bindings.signs_of_life import SignsOfLife
 from rdnbr.core.bindings.static_bindings import StaticBindings
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.bindings.unanswered_questions import UnansweredQuestions
 from rdnbr.core.bindings.unproved_adoptions import UnprovedAdoptions
 from rdnbr.core.model.engine_outputs import Emit
 from rdnbr.core.model.interfaces import Port, Segment
@@ -57,6 +59,8 @@ class EngineParts(NamedTuple):
     adopter: Adopter
     claim_handler: ClaimHandler
     flush: Flush
+    questions: UnansweredQuestions
+    explanations: ExplanationBuilder
     expiry: Expiry
     operator_probes: OperatorProbes
     covering: CoveringPrefixes
@@ -104,6 +108,7 @@ def make_parts(
     signs_of_life = SignsOfLife(table, policy.limits, static, services, segments, ports)
     arrivals = Arrivals(policy, table, transitions, conflicts, static, services, segments)
     covering = CoveringPrefixes(policy.authorization, emit)
+    questions = UnansweredQuestions(table, segments)
     return EngineParts(
         table,
         policy,
@@ -121,6 +126,8 @@ def make_parts(
             policy, table, transitions, conflicts, static, services, arrivals, signs_of_life, segments, emit
         ),
         Flush(table, transitions, damped_ports, signs_of_life, ports),
+        questions,
+        ExplanationBuilder(policy, table, transitions, questions, segments, ports),
         Expiry(table, transitions, departed, policy.quarantine, unproved),
         OperatorProbes(transitions, departed, services),
         covering,

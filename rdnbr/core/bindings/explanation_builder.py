@@ -10,6 +10,7 @@ from itertools import count
 from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.bindings.move_limit import MOVES_WINDOW
 from rdnbr.core.bindings.transitions import Transitions
+from rdnbr.core.bindings.unanswered_questions import UnansweredQuestions
 from rdnbr.core.model.address import IP, MAC, ZERO_MAC
 from rdnbr.core.model.binding import Anchor, Binding
 from rdnbr.core.model.binding_state import WITH_ROUTE
@@ -34,39 +35,60 @@ from rdnbr.core.policy.policy import Policy
 from rdnbr.core.policy.quarantine import Quarantine
 
 
-def build_explanation(
-    now: float,
-    address: IP,
-    policy: Policy,
-    table: BindingTable,
-    transitions: Transitions,
-    segments: Mapping[int, Segment],
-    ports: Mapping[int, Port],
-) -> Explanation:
-    """Return the explanation of `address` at `now`; all its times are seconds on the clock of `now`."""
-    authorization, limits = policy.authorization, policy.limits
-    builtin = authorization.builtin_refusal(address)
-    allowlist = authorization.allowlist
-    rules = [] if allowlist is None else allowlist.rules_about(address)
-    keys = sorted({Key(segment.table, address) for segment in segments.values()})
-    bindings = [binding for key in keys if (binding := table.get(key)) is not None]
-    live = any(binding.state in WITH_ROUTE for binding in bindings)
-    covered = builtin is Reason.CONNECTED_PREFIX
-    refused = None if covered and (live or any(rule.connected for rule in rules)) else builtin
-    return Explanation(
-        address=address,
-        open_mode=allowlist is None,
-        refused=refused,
-        connected_prefix=(authorization.local_addresses.enclosing_prefix(address) if covered else None),
-        rules=tuple(RuleText(rule.where, str(rule)) for rule in rules[:MAX_RULES]),
-        cases=()
-        if refused
-        else tuple(_policy_cases(address, authorization, rules, ports.values(), live=live)),
-        full_ports=tuple(port.name for port in ports.values() if limits.refuse_full(port.index, address)),
-        limited_ports=tuple(port.name for port in ports.values() if limits.is_exhausted(now, port.index)),
-        hold_downs=tuple(held for key in keys for held in _hold_downs(now, key, policy.quarantine, ports)),
-        bindings=tuple(_detail(binding, transitions, limits, segments, ports) for binding in bindings),
-    )
+class ExplanationBuilder:
+    """Reads the parts of one engine."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        table: BindingTable,
+        transitions: Transitions,
+        questions: UnansweredQuestions,
+        segments: Mapping[int, Segment],
+        ports: Mapping[int, Port],
+    ) -> None:
+        self._policy = policy
+        self._table = table
+        self._transitions = transitions
+        self._questions = questions
+        self._segments = segments
+        self._ports = ports
+
+    def build(self, now: float, address: IP) -> Explanation:
+        """Return the explanation of `address` at `now`; all its times are seconds on the clock of `now`."""
+        authorization, limits, ports = self._policy.authorization, self._policy.limits, self._ports
+        builtin = authorization.builtin_refusal(address)
+        allowlist = authorization.allowlist
+        rules = [] if allowlist is None else allowlist.rules_about(address)
+        keys = sorted({Key(segment.table, address) for segment in self._segments.values()})
+        bindings = self._table.of_address(address)
+        live = any(binding.state in WITH_ROUTE for binding in bindings)
+        covered = builtin is Reason.CONNECTED_PREFIX
+        refused = None if covered and (live or any(rule.connected for rule in rules)) else builtin
+        return Explanation(
+            address=address,
+            open_mode=allowlist is None,
+            refused=refused,
+            connected_prefix=(authorization.local_addresses.enclosing_prefix(address) if covered else None),
+            rules=tuple(RuleText(rule.where, str(rule)) for rule in rules[:MAX_RULES]),
+            cases=()
+            if refused
+            else tuple(_policy_cases(address, authorization, rules, ports.values(), live=live)),
+            full_ports=tuple(one.name for one in ports.values() if limits.refuse_full(one.index, address)),
+            limited_ports=tuple(one.name for one in ports.values() if limits.is_exhausted(now, one.index)),
+            hold_downs=tuple(
+                held for key in keys for held in _hold_downs(now, key, self._policy.quarantine, ports)
+            ),
+            bindings=tuple(
+                _detail(binding, self._transitions, limits, self._segments, ports) for binding in bindings
+            ),
+            questions=tuple(
+                (port.name, one)
+                for port in ports.values()
+                for one in self._questions.of_port(now, port)
+                if one.address == address
+            ),
+        )
 
 
 def events_about(address: IP, decisions: Iterable[Decision]) -> tuple[Decision, ...]:

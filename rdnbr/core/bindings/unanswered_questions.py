@@ -7,11 +7,13 @@ A host repeats an unanswered question each second, three times or more (RFC 4861
 group address. A question that is answered is not repeated so. That is all that is needed: no answer is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from rdnbr.core.bindings.binding_table import BindingTable
 from rdnbr.core.model.address import IP, MAC
 from rdnbr.core.model.claim import Claim, Source
-from rdnbr.core.model.interfaces import Segment
+from rdnbr.core.model.fib_entries import Key
+from rdnbr.core.model.interfaces import Port, Segment
 from rdnbr.core.model.question import Question
 
 MOST = 8
@@ -28,7 +30,9 @@ _QUESTIONS = frozenset({Source.ARP_REQUEST, Source.NS})
 class UnansweredQuestions:
     """The latest questions of each port."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: BindingTable, segments: Mapping[int, Segment]) -> None:
+        self._table = table
+        self._segments = segments
         self._by_port: dict[int, dict[tuple[MAC, IP], Question]] = {}
         """By ifindex; the question asked last comes last."""
 
@@ -55,11 +59,14 @@ class UnansweredQuestions:
             del asked[next(iter(asked))]
         asked[claim.mac, target] = Question(claim.mac, address, target, repeated, now)
 
-    def of_port(self, now: float, port: int) -> Iterator[Question]:
-        """Yield the questions of a port (ifindex) that were repeated and not answered."""
-        for one in self._by_port.get(port, {}).values():
+    def of_port(self, now: float, port: Port) -> Iterator[Question]:
+        """Yield the questions of a port that were repeated, while nobody on its bridge has what they ask for."""
+        table = self._segments[port.segment].table
+        for one in self._by_port.get(port.index, {}).values():
             if one.repeated >= IN_A_ROW and now < one.last + FRESH:
-                yield one
+                asked_for = self._table.get(Key(table, one.target))
+                if asked_for is None or asked_for.segment != port.segment:
+                    yield one
 
     def port_gone(self, port: int) -> None:
         """Forget the questions of a port (ifindex)."""

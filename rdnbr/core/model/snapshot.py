@@ -53,12 +53,11 @@ def binding_snapshot(
 ) -> BindingSnapshot:
     """Return the snapshot of a binding."""
     port = ports.get(binding.anchor.port or 0)
-    segment = segments.get(binding.segment)
     return BindingSnapshot(
         binding.key.address,
         binding.anchor.mac,
         port.name if port else None,
-        segment.name if segment else GONE,
+        segment_name(binding, segments),
         binding.vlan,
         binding.state,
         binding.state in WITH_ROUTE and binding.refused is None,
@@ -72,3 +71,9 @@ def binding_snapshot(
         binding.segment,
         binding.rule is not None and binding.rule.qualifiers.mac == binding.anchor.mac,
     )
+
+
+def segment_name(binding: Binding, segments: Mapping[int, Segment]) -> str:
+    """Return the name of the segment of a binding; `GONE` if the segment is not served any more."""
+    segment = segments.get(binding.segment)
+    return GONE if segment is None else segment.name
